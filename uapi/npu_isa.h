@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The tile instruction set: encoding, operand kinds, descriptors. Everything that is a number of an instruction comes from spec/isa.def.
+ *
+ * An instruction is 32 bytes, little-endian, always at a multiple of 32. Unused fields must be zero: a decoder refuses the program otherwise.
+ *
+ *   byte  0      opcode
+ *         1      must be 0
+ *         2-3    flags (NPU_F_*)
+ *         4-7    tile descriptors: dst, a, b, c (0..63)
+ *         8-11   wait0, 12-15 wait1  (NPU_WAIT_*)
+ *         16-19  signal              (NPU_SIGNAL_*)
+ *         20-23  immediate
+ *         24-27  scalar registers r0..r3 (0..31; register 0 reads as zero, writes to it are lost)
+ *         28-31  line id: index into the blob's line table, 0 = none
+ *
+ * wait0, wait1 and signal may stand on every engine instruction and on WAIT and SIG (WAIT takes waits only, SIG takes a signal only).
+ */
+#ifndef NPU_UAPI_ISA_H
+#define NPU_UAPI_ISA_H
+
+#include <linux/types.h>
+
+#define NPU_ISA_MAJOR 1
+#define NPU_ISA_MINOR 0
+
+#define NPU_INSN_BYTES 32
+#define NPU_SCALAR_REGS 32
+#define NPU_TILE_DESCS 64
+#define NPU_TILE_SEMS 64 /* semaphores a tile, each counts 0..65535 */
+#define NPU_LOOP_DEPTH 8
+#define NPU_ARGS_MAX_BYTES 1024
+#define NPU_KERNEL_MAX_INSNS 65536
+#define NPU_PANEL_COLS 16 /* columns of one panel of the PANEL layout */
+#define NPU_GROUP_MAX_TILES 16
+
+/* flags */
+#define NPU_F_ACC 0x0001
+#define NPU_F_TB 0x0002
+#define NPU_F_TRANS 0x0004
+#define NPU_F_SCALE 0x0008
+#define NPU_F_BIAS 0x0010
+#define NPU_F_HALF 0x0020
+#define NPU_F_ACT_SHIFT 6
+#define NPU_F_ACT_MASK 0x01c0
+#define NPU_F_BCAST_B_SHIFT 9
+#define NPU_F_BCAST_B_MASK 0x0600
+#define NPU_F_BCAST_C_SHIFT 11
+#define NPU_F_BCAST_C_MASK 0x1800
+#define NPU_F_CAUSAL 0x2000
+#define NPU_F_WINDOW 0x4000
+#define NPU_F_LENGTH 0x8000
+
+enum npu_act {
+	NPU_ACT_NONE = 0,
+	NPU_ACT_RELU = 1,
+	NPU_ACT_GELU = 2, /* as GELU */
+	NPU_ACT_SILU = 3,
+	NPU_ACT_GELU_ERF = 4,
+	NPU_ACT_SIGMOID = 5,
+	NPU_ACT_TANH = 6,
+	NPU_ACT_COUNT = 7,
+};
+
+enum npu_bcast {
+	NPU_BCAST_FULL = 0,
+	NPU_BCAST_ROW = 1, /* [1, n] */
+	NPU_BCAST_COL = 2, /* [m, 1] */
+	NPU_BCAST_SCALAR = 3, /* fp32 bits in a scalar register */
+};
+
+enum npu_cc {
+	NPU_CC_EQ = 0,
+	NPU_CC_NE = 1,
+	NPU_CC_LT = 2, /* signed */
+	NPU_CC_LE = 3, /* signed */
+	NPU_CC_LTU = 4,
+	NPU_CC_LEU = 5,
+	NPU_CC_COUNT = 6,
+};
+
+enum npu_sreg {
+	NPU_SREG_GROUP_X = 0, /* this work-group's place in the grid */
+	NPU_SREG_GROUP_Y = 1,
+	NPU_SREG_GROUP_Z = 2,
+	NPU_SREG_GRID_X = 3, /* size of the grid in work-groups */
+	NPU_SREG_GRID_Y = 4,
+	NPU_SREG_GRID_Z = 5,
+	NPU_SREG_TILE = 6, /* this tile's place in its work-group */
+	NPU_SREG_TILES = 7, /* tiles a work-group */
+	NPU_SREG_L1_BYTES = 8, /* sizes of this device */
+	NPU_SREG_L2_BYTES = 9,
+	NPU_SREG_ACC_BYTES = 10,
+	NPU_SREG_DEVICE_TILES = 11, /* tiles of the whole device */
+	NPU_SREG_COUNT = 12,
+};
+
+enum npu_dtype {
+	NPU_DTYPE_F32 = 0,
+	NPU_DTYPE_BF16 = 1,
+	NPU_DTYPE_F16 = 2,
+	NPU_DTYPE_I32 = 3,
+	NPU_DTYPE_COUNT = 4,
+};
+
+enum npu_space {
+	NPU_SPACE_HBM = 0, /* device virtual address */
+	NPU_SPACE_L1 = 1, /* byte offset in the tile's scratchpad */
+	NPU_SPACE_L2 = 2, /* byte offset in the cluster's scratchpad */
+	NPU_SPACE_ACC = 3, /* byte offset in the tensor unit's accumulator; fp32, ROW only */
+	NPU_SPACE_COUNT = 4,
+};
+
+/*
+ * ROW:   element (i, j) lies at base + (i * stride + j) * size; stride >= cols
+ * PANEL: element (i, j) lies at base + ((j / 16) * stride * 16 + i * 16 + j % 16) * size; stride >= rows.
+ *        The last panel is stored whole; its unused columns are written as zero and never read as operands.
+ */
+enum npu_layout {
+	NPU_LAYOUT_ROW = 0,
+	NPU_LAYOUT_PANEL = 1,
+	NPU_LAYOUT_COUNT = 2,
+};
+
+/* imm of TSET: space 7:0, dtype 15:8, layout 23:16, 31:24 zero */
+#define NPU_TDESC(space, dtype, layout) \
+	((__u32)(space) | ((__u32)(dtype) << 8) | ((__u32)(layout) << 16))
+
+/* A tile descriptor as the hardware keeps it. base must be a multiple of the element size; rows, cols <= 2^31 - 1. */
+struct npu_tdesc {
+	__u64 base; /* dva or byte offset, by space */
+	__u32 rows;
+	__u32 cols;
+	__u32 stride; /* elements (ROW) or rows of a panel (PANEL) */
+	__u8 space;
+	__u8 dtype;
+	__u8 layout;
+	__u8 rsvd;
+	__u64 rsvd2;
+};
+
+/* wait: semaphore 5:0 | VALID 8 | CONSUME 9 | threshold 31:16; the rest zero. Holds when value >= threshold; CONSUME subtracts it. */
+#define NPU_WAIT_VALID 0x100u
+#define NPU_WAIT_CONSUME 0x200u
+#define NPU_WAIT(sem, threshold, consume) \
+	((__u32)(sem) | NPU_WAIT_VALID | ((consume) ? NPU_WAIT_CONSUME : 0u) | ((__u32)(threshold) << 16))
+#define NPU_WAIT_SEM(w) ((w) & 0x3fu)
+#define NPU_WAIT_THRESHOLD(w) ((w) >> 16)
+#define NPU_WAIT_RESERVED 0x0000fcc0u
+
+/* signal: semaphore 5:0 | VALID 8 | PEER 9 | peer tile 13:10 | increment 31:16; the rest zero. PEER: that tile of the work-group, else this tile. */
+#define NPU_SIGNAL_VALID 0x100u
+#define NPU_SIGNAL_PEER 0x200u
+#define NPU_SIGNAL(sem, inc) ((__u32)(sem) | NPU_SIGNAL_VALID | ((__u32)(inc) << 16))
+#define NPU_SIGNAL_TO(sem, inc, peer) \
+	(NPU_SIGNAL(sem, inc) | NPU_SIGNAL_PEER | ((__u32)(peer) << 10))
+#define NPU_SIGNAL_SEM(s) ((s) & 0x3fu)
+#define NPU_SIGNAL_PEER_TILE(s) (((s) >> 10) & 0xfu)
+#define NPU_SIGNAL_INC(s) ((s) >> 16)
+#define NPU_SIGNAL_RESERVED 0x0000c0c0u
+
+struct npu_insn {
+	__u8 op;
+	__u8 rsvd;
+	__u16 flags;
+	__u8 dst;
+	__u8 a;
+	__u8 b;
+	__u8 c;
+	__u32 wait0;
+	__u32 wait1;
+	__u32 signal;
+	__u32 imm;
+	__u8 r[4];
+	__u32 line;
+};
+
+enum npu_engine {
+#define NPU_ENGINE(code, NAME, doc) NPU_ENGINE_##NAME = code,
+#include "spec/isa.def"
+	NPU_ENGINE_COUNT = 5,
+};
+
+enum npu_op {
+#define NPU_INSN(code, NAME, mn, eng, d, a, b, c, r0, r1, r2, r3, imm, flags, doc) NPU_OP_##NAME = code,
+#include "spec/isa.def"
+};
+
+/* Operand kinds of a row, as characters so that a table prints readably: see the head of isa.def. */
+struct npu_insn_info {
+	const char *mnemonic; /* NULL: no such opcode */
+	__u8 engine;
+	char tile[4]; /* 'N' or 'T' for dst, a, b, c */
+	char reg[4]; /* 'N', 'W' or 'U' for r0..r3 */
+	char imm; /* 'N' 'I' 'F' 'O' 'A' 'C' 'S' 'D' 'M' */
+	__u16 flags; /* bits that may be set */
+};
+
+/* The table of all 256 opcodes; one copy for each file that asks for it. */
+#ifdef NPU_ISA_WANT_TABLE
+#define NPU_KIND_N 'N'
+#define NPU_KIND_T 'T'
+#define NPU_KIND_W 'W'
+#define NPU_KIND_U 'U'
+#define NPU_KIND_I 'I'
+#define NPU_KIND_F 'F'
+#define NPU_KIND_O 'O'
+#define NPU_KIND_A 'A'
+#define NPU_KIND_C 'C'
+#define NPU_KIND_S 'S'
+#define NPU_KIND_D 'D'
+#define NPU_KIND_M 'M'
+static const struct {
+	__u8 code;
+	struct npu_insn_info info;
+} npu_insn_rows[] = {
+#define NPU_INSN(code, NAME, mn, eng, d, a, b, c, r0, r1, r2, r3, imm, flags, doc)              \
+	{ code,                                                                                  \
+	  { mn,                                                                                  \
+	    NPU_ENGINE_##eng,                                                                    \
+	    { NPU_KIND_##d, NPU_KIND_##a, NPU_KIND_##b, NPU_KIND_##c },                          \
+	    { NPU_KIND_##r0, NPU_KIND_##r1, NPU_KIND_##r2, NPU_KIND_##r3 },                      \
+	    NPU_KIND_##imm,                                                                      \
+	    flags } },
+#include "spec/isa.def"
+};
+#endif
+
+#ifdef __cplusplus
+static_assert(sizeof(struct npu_insn) == NPU_INSN_BYTES, "npu_insn");
+static_assert(sizeof(struct npu_tdesc) == 32, "npu_tdesc");
+#else
+_Static_assert(sizeof(struct npu_insn) == NPU_INSN_BYTES, "npu_insn");
+_Static_assert(sizeof(struct npu_tdesc) == 32, "npu_tdesc");
+#endif
+
+#endif
