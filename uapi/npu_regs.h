@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* PCI identity, BAR layout, registers, mailbox commands and event records; the numbers are in spec/regs.def. */
+#ifndef NPU_UAPI_REGS_H
+#define NPU_UAPI_REGS_H
+
+#include <linux/types.h>
+
+#define NPU_PCI_VENDOR 0x1234
+#define NPU_PCI_DEVICE 0x4e50
+#define NPU_PCI_CLASS 0x120000 /* processing accelerator */
+
+#define NPU_BAR_REGS 0
+#define NPU_BAR_HBM 2
+#define NPU_BAR_MSIX 4
+
+#define NPU_BAR0_DOORBELLS 0x100000 /* doorbell pages of 4096 bytes: 64-bit slots, write only */
+#define NPU_BAR0_DOORBELL_PAGES_MAX 256
+#define NPU_BAR0_BYTES (NPU_BAR0_DOORBELLS + NPU_BAR0_DOORBELL_PAGES_MAX * 4096)
+
+enum npu_reg {
+#define NPU_REG(offset, bits, NAME, access, reset, doc) NPU_REG_##NAME = offset,
+#include "spec/regs.def"
+};
+
+enum npu_mbox {
+#define NPU_MBOX(code, NAME, doc) NPU_MBOX_##NAME = code,
+#include "spec/regs.def"
+};
+#define NPU_MBOX_BUSY 1
+
+enum npu_device_status {
+	NPU_DEVICE_STATUS_ROM = 0,
+	NPU_DEVICE_STATUS_BOOTING = 1,
+	NPU_DEVICE_STATUS_READY = 2,
+	NPU_DEVICE_STATUS_FAILED = 3,
+};
+
+enum npu_platform {
+	NPU_PLATFORM_SILICON = 0,
+	NPU_PLATFORM_EMULATOR = 1,
+	NPU_PLATFORM_MODEL = 2,
+};
+
+/* IRQ bits; vector = bit number */
+#define NPU_IRQ_EVENT 0x1u /* a record was written to the event ring */
+#define NPU_IRQ_MAILBOX 0x2u /* a mailbox command has ended */
+#define NPU_IRQ_QUEUE 0x4u /* some queue passed its interrupt_at; which ones: the event ring */
+
+enum npu_event_type {
+	NPU_EVENT_NONE = 0,
+	NPU_EVENT_COMPLETION = 1, /* queue reached interrupt_at; value = completed */
+	NPU_EVENT_QUEUE_FAULT = 2, /* queue stopped; value = number of the command, status, address and place as in its completion record */
+	NPU_EVENT_OVERFLOW = 3, /* records before this one were lost */
+};
+
+/* Record n lies in slot n mod entries. Written whole, then seq = n + 1 with release. */
+struct npu_event_record {
+	__u64 seq;
+	__u32 type; /* enum npu_event_type */
+	__u32 queue;
+	__u64 value;
+	__s32 status; /* enum npu_status */
+	__u32 pc;
+	__u64 address_dva;
+	__u32 module;
+	__u16 kernel;
+	__u16 tile;
+	__u32 line;
+	__u8 access;
+	__u8 engine;
+	__u16 context;
+	__u64 group;
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(struct npu_event_record) == 64, "npu_event_record");
+#else
+_Static_assert(sizeof(struct npu_event_record) == 64, "npu_event_record");
+#endif
+
+#endif
