@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device model as an object with a C ABI: what a PCI device is to its driver. Three ports lead out of it: MMIO (called by the driver), host memory and
+ * interrupts (called by the device).
+ *
+ * Threads:  every function may be called from any thread; mmio calls are serialised inside. The device has its own command-processor thread and worker threads, which call the
+ *           ports; a port must not call back into the device except for npu_device_mmio_read.
+ * Errors:   a driver's mistake becomes a status in MBOX_STATUS, an error completion or an event record. The process is ended only by a broken rule of the model itself.
+ */
+#ifndef NPU_MODEL_DEVICE_NPU_DEVICE_H_
+#define NPU_MODEL_DEVICE_NPU_DEVICE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct npu_device npu_device;
+
+/* The chip: see firmware-model/profiles/ for the meaning and source of each number. */
+typedef struct npu_profile {
+  char name[32];
+  uint32_t clusters;
+  uint32_t tiles_per_cluster;
+  uint32_t l1_bytes;
+  uint32_t l2_bytes;
+  uint32_t acc_bytes;
+  uint32_t core_clock_khz;
+  uint32_t mac_per_cycle_bf16; /* a tile */
+  uint32_t mac_per_cycle_f32;
+  uint32_t vector_lanes;
+  uint32_t dma_setup_cycles;
+  uint32_t mm_fill_cycles;
+  uint32_t vector_setup_cycles;
+  uint32_t l1_port_bytes_per_cycle;
+  uint32_t launch_overhead_ns;
+  uint64_t hbm_bytes;
+  uint64_t hbm_mbytes_per_s; /* 10^6 bytes a second */
+  uint64_t host_mbytes_per_s;
+  uint32_t hbm_clock_khz;
+  uint32_t power_idle_mw;
+  uint32_t power_limit_mw;
+  uint32_t pj_per_mac_f32; /* energy of one operation, picojoule x 1000 */
+  uint32_t pj_per_mac_bf16;
+  uint32_t pj_per_hbm_byte;
+} npu_profile;
+
+typedef struct npu_device_config {
+  uint32_t struct_size;
+  uint32_t worker_threads;     /* threads that run tiles; 0 = one a host CPU. Results and device times do not depend on it. */
+  uint32_t scalar_numerics;    /* non-zero: the scalar reference instead of SIMD; same bits */
+  uint32_t production;         /* non-zero: only keys[0] is accepted and the security counter must not be below min_counter */
+  uint64_t min_counter;
+  const uint8_t (*keys)[32];   /* Ed25519 public keys whose blobs are accepted; copied */
+  uint32_t key_count;
+  uint32_t max_queues;         /* 0 = 1024 */
+  uint32_t max_contexts;       /* 0 = 256 */
+  uint32_t pad;
+  npu_profile profile;
+} npu_device_config;
+
+typedef struct npu_device_ports {
+  void *ctx;
+  /* Host memory at |iova|: a pointer that stays valid until the driver has withdrawn the range from all page tables and QUIESCED has passed, and in *out_bytes how many bytes are contiguous from
+   * there; NULL when the driver never gave that address to the device. Called by device threads. */
+  void *(*host_memory)(void *ctx, uint64_t iova, int write, uint64_t *out_bytes);
+  /* Vector |vector| (bit number of NPU_IRQ_*) fires. Called by device threads, must not block. */
+  void (*interrupt)(void *ctx, uint32_t vector);
+} npu_device_ports;
+
+/* Creates a device in state READY. On failure returns NULL and writes a sentence with cause and remedy to error. */
+npu_device *npu_device_create(const npu_device_config *config, const npu_device_ports *ports, char *error, size_t error_bytes);
+/* Stops all work, joins the threads, frees everything. */
+void npu_device_destroy(npu_device *device);
+
+/* One access to a BAR of 1, 2, 4 or 8 bytes. Returns 0, or -1 when bar, offset, size or alignment name no register: reads then give all ones, writes are ignored. */
+int npu_device_mmio_read(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size, uint64_t *out_value);
+int npu_device_mmio_write(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size, uint64_t value);
+
+/* Runs a mailbox command (registers MBOX_*) as one step: what a driver does with a lock around it. Returns enum npu_status, *out_result = MBOX_RESULT. */
+int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8], uint64_t *out_result);
+
+/* The device memory: one reserved range of host addresses, sparse. The owner of the device may map shared memory over parts of it (MAP_FIXED). */
+void *npu_device_hbm(npu_device *device);
+
+/*
+ * Shared-memory doorbells. |slots| (4096 bytes, written by a client) replaces doorbell page |page|; |aux| points to its struct npu_doorbell_aux (uapi/npu_wire.h). NULL, NULL takes the page
+ * away; after the return the device does not touch it any more. A client that rang and found aux->device_sleeping set writes the wake fd.
+ */
+int npu_device_set_doorbells(npu_device *device, uint32_t page, void *slots, void *aux);
+/* An eventfd that wakes the command processor; owned by the device. */
+int npu_device_wake_fd(npu_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

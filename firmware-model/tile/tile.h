@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tile interpreter: runs one work-group of a kernel and tells what it did, how long it took in virtual time, and where it failed.
+//
+// Thread safety: a Worker belongs to one thread at a time; Program, Launch and AddressSpace are shared and constant while a launch runs (the
+// page tables behind an AddressSpace may change: its generation then does).
+#ifndef NPU_MODEL_TILE_TILE_H_
+#define NPU_MODEL_TILE_TILE_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "uapi/npu_isa.h"
+#include "uapi/npu_queue.h"
+#include "uapi/npu_status.h"
+
+namespace npu::model {
+
+struct Numerics;
+
+// A run of device addresses that is contiguous in host memory.
+struct Translation {
+  uint64_t begin_dva = 0;
+  uint64_t end_dva = 0;  // exclusive
+  std::byte* host = nullptr;  // of begin_dva
+  bool writable = false;
+};
+
+// One process's view of memory, as the engines see it.
+class AddressSpace {
+ public:
+  virtual ~AddressSpace() = default;
+  // Finds the run that holds |dva|. False: a fault (not mapped, or write without permission).
+  virtual bool translate(uint64_t dva, npu_fault_access access, Translation* out) const = 0;
+  // Changes whenever a translation handed out before may be stale; cached translations are dropped then.
+  virtual uint64_t generation() const = 0;
+};
+
+// Sizes and rates of the chip that one tile sees. Each rate comes from the profile; see firmware-model/profiles.
+struct TileParams {
+  uint32_t l1_bytes = 0;
+  uint32_t l2_bytes = 0;
+  uint32_t acc_bytes = 0;
+  uint32_t device_tiles = 0;
+  uint32_t engine_fifo = 16;        // queued operations an engine holds before control waits
+  uint64_t core_clock_khz = 0;
+  uint32_t mac_per_cycle_bf16 = 0;  // tensor unit, also fp16
+  uint32_t mac_per_cycle_f32 = 0;
+  uint32_t vector_lanes = 0;        // fp32 lanes of the vector unit
+  uint32_t dma_setup_cycles = 0;
+  uint32_t mm_fill_cycles = 0;
+  uint32_t vector_setup_cycles = 0;
+  uint64_t l1_bytes_per_cycle = 0;  // port of one DMA engine
+};
+
+// A verified kernel: every instruction has passed the verifier of loader/verifier, so the interpreter checks only what depends on run-time values.
+struct Program {
+  std::string name;
+  std::vector<npu_insn> code;
+  uint32_t args_bytes = 0;
+  uint32_t l1_bytes = 0;
+  uint32_t l2_bytes = 0;
+  uint32_t acc_bytes = 0;
+  uint32_t group_tiles = 1;
+};
+
+struct Launch {
+  const Program* program = nullptr;
+  const AddressSpace* space = nullptr;
+  const Numerics* numerics = nullptr;
+  const TileParams* params = nullptr;
+  std::span<const std::byte> args;
+  std::array<uint32_t, 3> grid{1, 1, 1};
+  // This tile's share of device memory while the launch runs, in bytes per microsecond (= 10^6 bytes a second).
+  uint64_t hbm_share_bytes_per_us = 0;
+  uint64_t op_budget = 0;                       // instructions a work-group may execute; then NPU_ST_WATCHDOG
+  const std::atomic<bool>* cancel = nullptr;    // looked at between instructions; then NPU_ST_CANCELED
+  uint64_t owner = 0;                           // scratchpads are cleared before another owner may see them
+};
+
+// Where a work-group failed.
+struct Fault {
+  npu_status status = NPU_ST_OK;
+  uint32_t pc = 0;
+  uint32_t line = 0;
+  uint16_t tile_in_group = 0;
+  npu_engine engine = NPU_ENGINE_CTRL;
+  npu_fault_access access = NPU_ACCESS_NONE;
+  uint64_t value = 0;  // address of a VM fault, code of a trap or assert
+};
+
+// What a work-group did; sums over its tiles.
+struct GroupStats {
+  uint64_t instructions = 0;
+  uint64_t mac_ops = 0;
+  uint64_t vector_ops = 0;
+  uint64_t hbm_read_bytes = 0;
+  uint64_t hbm_write_bytes = 0;
+  std::array<uint64_t, NPU_ENGINE_COUNT> engine_busy_ps{};
+};
+
+struct GroupResult {
+  Fault fault;  // status NPU_ST_OK: none
+  uint64_t duration_ps = 0;
+  GroupStats stats;
+};
+
+// The scratchpads and interpreter state that one host thread uses to run work-groups, one after the other.
+class Worker {
+ public:
+  explicit Worker(const TileParams& params);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Runs work-group |linear| = x + grid_x (y + grid_y z) to its end. The result is a function of the launch, the number and the memory contents alone.
+  GroupResult run(const Launch& launch, uint64_t linear);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_TILE_TILE_H_
