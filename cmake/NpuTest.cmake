@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # npu_test(): one test program, registered with ctest. Every test has a timeout; exit code 77 means "skipped, reason on stderr".
 #
-#   npu_test(NAME queue_test            target and, for PLAIN, ctest name
+#   npu_test(NAME queue_test            target; ctest names are queue_test.<Suite>.<Test>, or queue_test for PLAIN
 #            SOURCES queue_test.cpp
 #            [LIBS npu_model ...]       linked in addition to npu_options and GoogleTest
 #            [LABELS unit device]       ctest -L; 'unit' when left out
@@ -49,9 +49,15 @@ function(npu_test)
     return()
   endif()
   target_link_libraries(${T_NAME} PRIVATE GTest::gtest GTest::gtest_main)
-  # GoogleTest.cmake hands properties through a generated script: a list survives only with escaped semicolons.
-  string(REPLACE ";" "\\;" labels "${T_LABELS}")
-  string(REPLACE ";" "\\;" env "${T_ENV}")
-  gtest_discover_tests(${T_NAME} EXTRA_ARGS ${T_ARGS} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 30
-    PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS "${labels}" ENVIRONMENT "${env}")
+  gtest_discover_tests(${T_NAME} TEST_PREFIX "${T_NAME}." EXTRA_ARGS ${T_ARGS} TEST_LIST ${T_NAME}_TESTS
+    DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60)
+  # gtest_discover_tests() flattens properties whose value is a list, so they are set by a file that ctest reads after its own.
+  set(properties_file "${CMAKE_CURRENT_BINARY_DIR}/${T_NAME}_properties.cmake")
+  file(CONFIGURE OUTPUT "${properties_file}" @ONLY CONTENT [[
+if(@T_NAME@_TESTS)
+  set_tests_properties(${@T_NAME@_TESTS} PROPERTIES TIMEOUT @timeout@ SKIP_RETURN_CODE 77
+    LABELS "@T_LABELS@" ENVIRONMENT "@T_ENV@")
+endif()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties_file}")
 endfunction()
