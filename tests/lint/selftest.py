@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The checks find what is planted, and only that: each test writes a small tree, one file of which breaks one rule."""
+import os
+import shutil
+import tempfile
+import unittest
+
+import check_arrows
+import check_budgets
+import check_headers
+import check_text
+import tree
+
+
+class PlantedTree(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.root)
+
+    def plant(self, path, text):
+        full = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+
+    def findings(self, module):
+        return list(module.check(self.root, tree.list_files(self.root)))
+
+    def assert_one(self, module, path, word):
+        found = self.findings(module)
+        self.assertEqual(len(found), 1, found)
+        self.assertTrue(found[0].startswith(path + ":"), found)
+        self.assertIn(word, found[0])
+
+
+class Arrows(PlantedTree):
+    def setUp(self):
+        super().setUp()
+        self.plant("uapi/npu_queue.h", "#include <linux/types.h>\n")
+        self.plant("libnpu/include/npu/npu.h", "#include <stdint.h>\n")
+        self.plant("libnpu/src/core/queue.h", '#include "uapi/npu_queue.h"\n#include <atomic>\n')
+        self.plant("libnpu/src/backend/model.cpp", '#include <sys/socket.h>\n#include "libnpu/src/core/queue.h"\n')
+        self.plant("firmware-model/device/queue.h", '#include "uapi/npu_queue.h"\n')
+        self.plant("firmware-model/kernels/gemm.cpp", '#include "tools/isa/builder.h"\n')
+        self.plant("tools/isa/builder.h", "#include <vector>\n")
+        self.plant("samples/launch/main.c", "#include <npu/npu.h>\n// #include <sys/mman.h>\n")
+
+    def test_a_clean_tree_has_no_findings(self):
+        self.assertEqual(self.findings(check_arrows), [])
+
+    def test_uapi_may_not_include_a_c_header(self):
+        self.plant("uapi/npu_isa.h", "#include <string.h>\n")
+        self.assert_one(check_arrows, "uapi/npu_isa.h", "<string.h>")
+
+    def test_the_public_api_may_not_include_uapi(self):
+        self.plant("libnpu/include/npu/npu_queue.h", '#include "uapi/npu_queue.h"\n')
+        self.assert_one(check_arrows, "libnpu/include/npu/npu_queue.h", "may not include uapi/npu_queue.h")
+
+    def test_only_the_backend_makes_system_calls(self):
+        self.plant("libnpu/src/core/wait.cpp", "#include <poll.h>\n")
+        self.assert_one(check_arrows, "libnpu/src/core/wait.cpp", "<poll.h>")
+
+    def test_the_model_may_not_include_the_library(self):
+        self.plant("firmware-model/device/dma.cpp", "#include <npu/npu.h>\n")
+        self.assert_one(check_arrows, "firmware-model/device/dma.cpp", "libnpu/include")
+
+    def test_the_device_may_not_include_the_assembler(self):
+        self.plant("firmware-model/device/dma.cpp", '#include "tools/isa/builder.h"\n')
+        self.assert_one(check_arrows, "firmware-model/device/dma.cpp", "tools/isa")
+
+    def test_a_relative_path_does_not_hide_an_arrow(self):
+        self.plant("samples/launch/more.c", '#include "../../uapi/npu_queue.h"\n')
+        self.assert_one(check_arrows, "samples/launch/more.c", "uapi")
+
+    def test_a_sample_may_not_include_another_sample(self):
+        self.plant("samples/llm/main.cpp", '#include "samples/launch/util.h"\n')
+        self.plant("samples/launch/util.h", "\n")
+        self.assert_one(check_arrows, "samples/llm/main.cpp", "samples/launch/util.h")
+
+    def test_a_file_that_does_not_exist_is_named(self):
+        self.plant("libnpu/src/core/wait.cpp", '#include "queue_ring.h"\n')
+        self.assert_one(check_arrows, "libnpu/src/core/wait.cpp", "no file of this repository")
+
+    def test_a_folder_without_a_rule_is_named(self):
+        self.plant("extras/a.c", "\n")
+        self.assert_one(check_arrows, "extras/a.c", "no arrow")
+
+    def test_an_include_behind_a_macro_is_found(self):
+        self.plant("uapi/npu_isa.h", "#define F <string.h>\n#include F\n")
+        self.assert_one(check_arrows, "uapi/npu_isa.h", "#include F")
+
+
+class Budgets(PlantedTree):
+    def body(self, lines):
+        return "{\n" + "  f();\n" * lines + "}\n"
+
+    def test_a_function_of_sixty_lines_passes(self):
+        self.plant("a.cpp", "void Foo::bar(int x) const noexcept " + self.body(58))
+        self.assertEqual(self.findings(check_budgets), [])
+
+    def test_a_function_of_sixty_one_lines_fails(self):
+        self.plant("a.cpp", "namespace n {\nvoid Foo::bar(int x) const noexcept " + self.body(59) + "}\n")
+        self.assert_one(check_budgets, "a.cpp", "Foo::bar() has 61 lines")
+
+    def test_long_constructors_and_tests_and_c_functions_fail(self):
+        for header in ("Foo::Foo(int x) : a_(x), b_{x} ", "TEST(QueueTest, Rejects) ", "struct foo *make(void) ",
+                       "auto f(int x) -> std::vector<int> ", "static int f(void)\n"):
+            self.plant("a.cpp", header + self.body(80))
+            self.assert_one(check_budgets, "a.cpp", "82 lines")
+
+    def test_long_types_and_tables_pass(self):
+        for header in ("struct alignas(64) Foo ", "enum class E ", "class Foo : public Bar ", "static const int kTable[] = ",
+                       "struct __attribute__((packed)) foo "):
+            self.plant("a.cpp", header + "{\n" + "  int x;\n" * 80 + "};\n")
+            self.assertEqual(self.findings(check_budgets), [], header)
+
+    def test_braces_in_strings_characters_and_comments_do_not_count(self):
+        self.plant("a.cpp", "void f() {\n  g(\"}\", '}', 1'000, R\"(}})\");  // }\n" + "  h();\n" * 60 + "}\n")
+        self.assert_one(check_budgets, "a.cpp", "63 lines")
+
+    def test_a_long_file_fails(self):
+        self.plant("a.def", "X(1)\n" * 601)
+        self.assert_one(check_budgets, "a.def", "601 lines")
+
+    def test_a_public_header_with_few_comments_fails(self):
+        self.plant("libnpu/include/npu/npu.h", "/* one */\n" * 3 + "int x;\n" * 7)
+        self.assert_one(check_budgets, "libnpu/include/npu/npu.h", "30 %")
+
+
+class Text(PlantedTree):
+    SPDX = "// SPDX-License-Identifier: Apache-2.0\n"
+
+    def test_a_clean_file_has_no_findings(self):
+        self.plant("a.cpp", self.SPDX + "int x;\n")
+        self.plant("uapi/a.h", "/* SPDX-License-Identifier: GPL-2.0-only OR MIT */\n")
+        self.assertEqual(self.findings(check_text), [])
+
+    def test_each_broken_rule_is_named(self):
+        cases = {
+            "int x;\n": "SPDX",
+            "// SPDX-License-Identifier: MIT\n": "licence of this folder",
+            self.SPDX + "int x; \n": "white space",
+            self.SPDX + "int x;\r\n": "carriage return",
+            self.SPDX + "\tint x;\n": "tab",
+            self.SPDX + "// \u00e9\n": "ASCII",
+            self.SPDX + "int x;": "no newline",
+            self.SPDX + "// TO" + "DO: later\n": "unfinished",
+            self.SPDX + 'f("/wo' + 'rk/main");\n': "machine",
+            self.SPDX + "// see /ho" + "me/jane/x\n": "machine",
+        }
+        for text, word in cases.items():
+            self.plant("a.cpp", text)
+            self.assert_one(check_text, "a.cpp", word)
+
+
+class Headers(PlantedTree):
+    def test_a_header_that_needs_another_one_first_fails(self):
+        self.plant("uapi/npu_regs.h", "struct npu_regs { __u32 x; };\n")
+        found = self.findings(check_headers)
+        self.assertEqual(len(found), 2, found)
+        self.assertIn("c17", found[0])
+
+    def test_a_header_without_a_guard_fails(self):
+        self.plant("uapi/npu_regs.h", "struct npu_regs { int x; };\n")
+        self.assertEqual(len(self.findings(check_headers)), 2)
+
+    def test_a_header_that_is_not_c_fails(self):
+        self.plant("libnpu/include/npu/npu.h", "#pragma once\nclass A;\n")
+        self.assert_one(check_headers, "libnpu/include/npu/npu.h", "c11")
+
+
+if __name__ == "__main__":
+    unittest.main()
