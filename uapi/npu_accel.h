@@ -79,6 +79,7 @@ enum npu_call {
 #define NPU_MAX_FAULTS 16 /* records a VM keeps */
 #define NPU_MAX_QUERY_ELEMS 4096
 #define NPU_QUERY_ELEM_MAX_BYTES 256
+#define NPU_MAX_STRIDE 4096 /* of any array */
 
 /*
  * An array that lies outside its struct. Elements are `stride` bytes apart and grow as structs do (E2BIG rule).
@@ -111,6 +112,12 @@ struct npu_dev_query {
 	struct npu_array out; /* in/out: count */
 };
 NPU_UAPI_SIZE(npu_dev_query, 24);
+
+/* Stands for the element of any query where one size is needed. */
+struct npu_query_elem {
+	__u64 words[NPU_QUERY_ELEM_MAX_BYTES / 8];
+};
+NPU_UAPI_SIZE(npu_query_elem, NPU_QUERY_ELEM_MAX_BYTES);
 
 enum npu_health {
 	NPU_HEALTH_OK = 0,
@@ -256,11 +263,11 @@ struct npu_limits {
 NPU_UAPI_SIZE(npu_limits, 96);
 
 /* flags of npu_metric: exactly one is set; value is 0 unless it is VALID */
-#define NPU_METRIC_VALID (1u << 0)
-#define NPU_METRIC_UNSUPPORTED (1u << 1) /* this device has no such sensor */
-#define NPU_METRIC_NOT_YET (1u << 2) /* no sample so far */
-#define NPU_METRIC_DENIED (1u << 3) /* not for this user */
-#define NPU_METRIC_LOST (1u << 4) /* the device did not answer */
+#define NPU_METRIC_FLAG_VALID (1u << 0)
+#define NPU_METRIC_FLAG_UNSUPPORTED (1u << 1) /* this device has no such sensor */
+#define NPU_METRIC_FLAG_NOT_YET (1u << 2) /* no sample so far */
+#define NPU_METRIC_FLAG_DENIED (1u << 3) /* not for this user */
+#define NPU_METRIC_FLAG_LOST (1u << 4) /* the device did not answer */
 
 /* NPU_QUERY_METRICS: all rows of spec/metrics.def, in order of their ids. */
 struct npu_metric {

@@ -11,7 +11,8 @@
  *            outputs set that npu_accel.h names.
  * Arrays     ptr is an offset from the start of the payload, a multiple of 8. IN arrays lie in the request's payload, OUT
  *            arrays (ptr 0 in the request) in the reply's, with the caller's stride and min(count asked, count there)
- *            elements; they follow each other without gaps. count 0: ptr 0.
+ *            elements; they follow each other without gaps. count 0: ptr 0. A reply that would exceed
+ *            NPU_FRAME_MAX_BYTES is E2BIG: ask for fewer elements.
  * Files      fds go as SCM_RIGHTS with the first byte of their frame; fd_count says how many. A member `fd` holds an index
  *            into them, or -1. fds that no member names are an error.
  * Memory     a map token is answered by NPU_WIRE_MAP with a memfd, an offset and a size: the ring, control block,
@@ -110,5 +111,78 @@ struct npu_doorbell_aux {
 };
 NPU_UAPI_SIZE(npu_doorbell_aux, 4096);
 NPU_UAPI_OFFSET(npu_doorbell_aux, pending, 64);
+
+/* What a marshaller, decoder or fuzzer needs to know of one call; filled from calls.def. */
+#define NPU_CALL_MAX_ARRAYS 3
+
+struct npu_call_array {
+	const char *member;
+	__u32 offset; /* of the struct npu_array in the call's struct */
+	__u32 elem_bytes; /* as this header knows the element */
+	__u32 min_count;
+	__u32 max_count;
+	__u32 is_out; /* 0: IN */
+	__u32 pad;
+};
+
+struct npu_call_desc {
+	const char *name; /* "VM_BIND" */
+	__u32 nr;
+	__u32 struct_bytes; /* as this header knows it */
+	__u32 min_bytes;
+	__u32 is_inout; /* 0: the reply has no struct */
+	__u32 array_count;
+	__s32 fd_offset; /* of the member fd; -1: none */
+	__u32 fd_is_out;
+	__u32 pad;
+	struct npu_call_array arrays[NPU_CALL_MAX_ARRAYS];
+};
+
+#define NPU_DIR_IS_INOUT_IN 0
+#define NPU_DIR_IS_INOUT_INOUT 1
+#define NPU_DIR_IS_OUT_IN 0
+#define NPU_DIR_IS_OUT_OUT 1
+
+/* Describes call nr (a call, not a wire verb). 0: there is no such call, *desc is untouched. */
+static inline int npu_call_describe(__u32 nr, struct npu_call_desc *desc)
+{
+	struct npu_call_array *array = desc->arrays;
+
+	switch (nr) {
+#define NPU_CALL(number, NAME, name_, dir, least, doc)              \
+	case number:                                                \
+		desc->name = #NAME;                                 \
+		desc->struct_bytes = sizeof(struct npu_##name_);    \
+		desc->min_bytes = least;                            \
+		desc->is_inout = NPU_DIR_IS_INOUT_##dir;            \
+		break;
+#include "spec/calls.def"
+	default:
+		return 0;
+	}
+	desc->nr = nr;
+	desc->fd_offset = -1;
+	desc->fd_is_out = 0;
+	desc->pad = 0;
+#define NPU_CALL_FD(NAME, name_, member_, dir)                                                 \
+	if (nr == NPU_CALL_##NAME) {                                                           \
+		desc->fd_offset = (__s32)__builtin_offsetof(struct npu_##name_, member_);      \
+		desc->fd_is_out = NPU_DIR_IS_OUT_##dir;                                        \
+	}
+#define NPU_CALL_ARRAY(NAME, name_, member_, elem, least, most, dir)                           \
+	if (nr == NPU_CALL_##NAME) {                                                           \
+		array->member = #member_;                                                      \
+		array->offset = __builtin_offsetof(struct npu_##name_, member_);               \
+		array->elem_bytes = sizeof(struct elem);                                       \
+		array->min_count = least;                                                      \
+		array->max_count = most;                                                       \
+		array->is_out = NPU_DIR_IS_OUT_##dir;                                          \
+		array->pad = 0;                                                                \
+		array++;                                                                       \
+	}
+#include "spec/calls.def"
+	desc->array_count = (__u32)(array - desc->arrays);
+	return 1;
+}
 
 #endif
