@@ -16,6 +16,7 @@ C_STANDARD = {name + ".h" for name in (
 # Everything else is a folder or a file of this repository.
 ARROWS = {
     "uapi": "<linux/types.h> <stdint.h> <stddef.h>",
+    "uapi/npu_validate.h": "uapi <linux/types.h> <linux/errno.h>",
     "driver": "uapi linux",
     "libnpu/include": "C",
     "libnpu/include/npu/npu.hpp": "C C++ libnpu/include",
@@ -25,7 +26,7 @@ ARROWS = {
     "libnpu/ml": "C C++ libnpu/include uapi",
     "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix",
     "firmware-model": "C C++ uapi posix <sodium <toml++/ <boost/interprocess/ <seccomp.h>",
-    "firmware-model/tile": "C C++ uapi firmware-model <hwy/",
+    "firmware-model/tile": "C C++ uapi firmware-model posix <hwy/",
     "firmware-model/kernels": "C C++ uapi firmware-model tools/isa",
     "tools": "C C++ libnpu/include posix <CLI/ <nlohmann/ <ncurses <prometheus/",
     "tools/isa": "C C++ uapi <sodium",

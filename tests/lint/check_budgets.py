@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Size budgets: file 600 lines (driver 1,000), function body 60 lines, public header at least 40 % comment."""
+"""Size budgets: file 600 lines (kernel style: 1,000), function body 60 lines, public header at least 40 % comment.
+
+The share of comment is counted in characters that are not white space; preprocessor lines do not count, so an umbrella header is free."""
 import ast
 import re
 
 import tree
 
 FILE_LINES = 600
-DRIVER_FILE_LINES = 1000
+KERNEL_FILE_LINES = 1000
 FUNCTION_LINES = 60
 HEADER_COMMENT_PERCENT = 40
 
@@ -66,9 +68,10 @@ def python_functions(text):
 
 
 def comment_percent(text):
-    lines = text.split("\n")
-    filled = [i for i, line in enumerate(lines) if line.strip()]
-    return 100 * len(tree.comment_lines(text) & set(filled)) / max(1, len(filled))
+    ink = lambda part: len(re.sub(r"\s", "", part))
+    code = ink(_PREPROCESSOR.sub("", tree.without_comments(text)))
+    comment = ink(text) - ink(tree.without_comments(text))
+    return 100 * comment / max(1, code + comment)
 
 
 def check(root, files):
@@ -76,7 +79,7 @@ def check(root, files):
         if tree.is_data(path) or not (tree.is_source(path) or tree.is_script(path)):
             continue
         text = tree.read_text(root, path)
-        budget = DRIVER_FILE_LINES if path.startswith("driver/") else FILE_LINES
+        budget = KERNEL_FILE_LINES if path.startswith(("driver/", "uapi/")) else FILE_LINES
         count = text.count("\n")
         if count > budget:
             yield f"{path}:1: {count} lines; the budget is {budget}: split it by noun"
@@ -91,7 +94,7 @@ def check(root, files):
         if path.startswith("libnpu/include/"):
             percent = comment_percent(text)
             if percent < HEADER_COMMENT_PERCENT:
-                yield (f"{path}:1: {percent:.0f} % of the lines carry a comment; a public header needs {HEADER_COMMENT_PERCENT} %: "
+                yield (f"{path}:1: {percent:.0f} % comment; a public header needs {HEADER_COMMENT_PERCENT} %: "
                        "ownership, threads, blocking, errors, units, since")
 
 

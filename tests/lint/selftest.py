@@ -124,8 +124,13 @@ class Budgets(PlantedTree):
         self.assert_one(check_budgets, "a.def", "601 lines")
 
     def test_a_public_header_with_few_comments_fails(self):
-        self.plant("libnpu/include/npu/npu.h", "/* one */\n" * 3 + "int x;\n" * 7)
+        self.plant("libnpu/include/npu/npu.h", "#include <stdint.h>\n" + "/* 12345678 */\n" * 3 + "int someName;\n" * 7)
         self.assert_one(check_budgets, "libnpu/include/npu/npu.h", "30 %")
+
+
+    def test_an_umbrella_header_passes(self):
+        self.plant("libnpu/include/npu/npu.h", "/* all */\n#ifndef A\n" + "#include <npu/a.h>\n" * 30 + "#endif\n")
+        self.assertEqual(self.findings(check_budgets), [])
 
 
 class Text(PlantedTree):

@@ -69,16 +69,6 @@ def without_comments_and_strings(text):
     return _TOKEN.sub(blank, text)
 
 
-def comment_lines(text):
-    """Numbers (from 0) of the lines that carry a comment."""
-    lines = set()
-    for match in _TOKEN.finditer(text):
-        if match.group(0).startswith(("//", "/*")):
-            first = text.count("\n", 0, match.start())
-            lines.update(range(first, first + match.group(0).count("\n") + 1))
-    return lines
-
-
 def main(description, check):
     """Runs |check|(root, files), which yields 'path:line: sentence', and ends the process with 0 or 1."""
     parser = argparse.ArgumentParser(description=description)
