@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every header of uapi/ and libnpu/include compiles alone, in each language that its users write.
+"""Every header of uapi/ and libnpu/include compiles alone, in each language that its users write; no struct of uapi/ has a hole.
 
-The compilers come from the environment (CC, CXX). npu.hpp is C++ only; .def tables are included by headers, never alone."""
+Holes are found by gcc -Wpadded (clang does not report structs that nobody uses). A struct with a pointer is a table of the host, not
+something that two sides share, and may have them. The compilers come from the environment (CC, CXX). npu.hpp is C++ only; .def tables are included by headers, never alone."""
 import os
+import re
+import shutil
 import subprocess
-import sys
 import tempfile
 
 import tree
@@ -31,18 +33,34 @@ def compile_alone(root, path, standard):
     return result.stderr.strip() if result.returncode else ""
 
 
+def holes(root, files):
+    """Padding that the compiler adds to a shared struct: a byte that nobody writes leaks, and differs between compilers."""
+    headers = [path for path in files if path.startswith("uapi/") and path.endswith(".h")]
+    gcc = shutil.which("gcc")
+    if not gcc or not headers:
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".c") as unit:
+        unit.write("".join(f'#include "{path}"\n' for path in headers))
+        unit.flush()
+        result = subprocess.run([gcc, "-std=c17", "-Wpadded", "-c", "-o", os.devnull, "-I", root, unit.name],
+                                capture_output=True, text=True)
+    for path, line in sorted(set(re.findall(r"(uapi/[\w/.]+):(\d+):\d+: warning: padding", result.stderr))):
+        above = "\n".join(tree.read_text(root, path).split("\n")[:int(line)])
+        body = above[above.rfind("struct "):]
+        if "*" not in tree.without_comments(body):
+            yield f"{path}:{line}: the compiler pads here; write the padding out as a reserved field"
+
+
 def check(root, files):
-    count = 0
+    yield from holes(root, files)
     for folder, suffix, standards in MODES:
         for path in files:
             if not path.startswith(folder) or not path.endswith(suffix):
                 continue
             for standard in standards:
-                count += 1
                 message = compile_alone(root, path, standard)
                 if message:
                     yield f"{path}:1: does not compile alone as {standard}:\n{message}"
-    print(f"{count} compilations", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -170,6 +170,11 @@ class Headers(PlantedTree):
         self.plant("uapi/npu_regs.h", "struct npu_regs { int x; };\n")
         self.assertEqual(len(self.findings(check_headers)), 2)
 
+    def test_a_hole_in_a_shared_struct_fails(self):
+        guard = "#ifndef A\n#define A\n%s\n#endif\n"
+        self.plant("uapi/npu_regs.h", guard % "struct row { const char *name; char kind; };\nstruct npu_regs {\nchar a;\nint b; };")
+        self.assert_one(check_headers, "uapi/npu_regs.h", "pads")
+
     def test_a_header_that_is_not_c_fails(self):
         self.plant("libnpu/include/npu/npu.h", "#pragma once\nclass A;\n")
         self.assert_one(check_headers, "libnpu/include/npu/npu.h", "c11")
