@@ -478,8 +478,8 @@ NPU_UAPI_SIZE(npu_queue_net, 32);
 /*
  * A user-mode queue: ring and control block (npu_queue.h) are the caller's own memory. The ring, 2^ring_log2 commands
  * of 64 bytes at ring_dva, and the control block, 4096 bytes and then 2^ring_log2 completion records of 64 bytes at
- * ctrl_dva, must be mapped in the VM from objects of this file; the control block lies at ctrl_offset of the NPU_BO_SYNC
- * object ctrl_handle. They stay mapped while the queue lives. Its content is never trusted.
+ * ctrl_dva, must be mapped in the VM from objects of this file; the control block lies at ctrl_offset of the object
+ * ctrl_handle, which has NPU_BO_SYNC. They stay mapped while the queue lives. Their content is never trusted.
  */
 struct npu_queue_create {
 	__u32 vm_id;

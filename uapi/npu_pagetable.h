@@ -15,22 +15,23 @@
  * A table lies in HBM at a multiple of its size; a page begins at a multiple of its size. WRITE, EXEC and SYSTEM stand
  * only with LEAF. Whoever breaks a rule gets a fault, never a wrong address: tables may be written by a hostile driver.
  *
- * Changing: npu_pt_prepare_*() for every operation of a batch, then npu_pt_commit_*() for each in the same order, then npu_pt_compact()
- * for each range. Prepare allocates tables and links them, split so that every address still translates as before; it
- * may fail. Commit only writes leaves into tables that exist. Compact unlinks what is empty and joins what fits a larger page; it is also
- * the way back after a failed prepare.
+ * Changing: npu_pt_prepare_*() for every operation of a batch, then npu_pt_commit_*() for each in the same order, then
+ * npu_pt_compact() for each range. Prepare allocates tables and links them, split so that every address still
+ * translates as before; it may fail. Commit only writes leaves into tables that exist. Compact unlinks what is empty
+ * and joins what fits a larger page; it is also the way back after a failed prepare.
  *
- * Thread safety: one writer for each root at a time. The device may walk meanwhile: every visible change is one 64-bit store, made after
- * the table behind it is complete, so write64 must be a single store that is ordered after earlier ones (release). After commit, before memory is
- * given away, the owner flushes the TLB and waits until old walks have ended; free_table must hold tables back likewise.
+ * Thread safety: one writer for each root at a time. The device may walk meanwhile: every visible change is one 64-bit
+ * store, made after the table behind it is complete, so write64 must be a single store with release order. After
+ * commit, before memory is given away, the owner flushes the TLB and waits until old walks have ended; free_table must
+ * hold tables back likewise.
  */
 #ifndef NPU_UAPI_PAGETABLE_H
 #define NPU_UAPI_PAGETABLE_H
 
-#include <linux/errno.h>
 #include <linux/types.h>
 
 #include "npu_accel.h"
+#include "npu_validate.h" /* ranges, errno */
 
 #define NPU_PTE_VALID (1ULL << 0)
 #define NPU_PTE_LEAF (1ULL << 1)
@@ -61,7 +62,7 @@ struct npu_pt_ops {
 	int (*read64)(void *ctx, __u64 hbm_offset, __u64 *value);
 	/* The members below are for changing; a device that only walks leaves them NULL. */
 	void (*write64)(void *ctx, __u64 hbm_offset, __u64 value);
-	/* 0 and a free piece of `bytes` (4096, 256 or 128), aligned to its size; or -ENOSPC, -ENOMEM. Content does not matter. */
+	/* 0 and a free piece of `bytes` (4096, 256 or 128), aligned to its size, content of no matter; or -ENOSPC, -ENOMEM. */
 	int (*alloc_table)(void *ctx, __u32 bytes, __u64 *hbm_offset);
 	void (*free_table)(void *ctx, __u64 hbm_offset, __u32 bytes);
 };
@@ -398,10 +399,9 @@ static inline void npu_pt_prune(const struct npu_pt_ops *ops, __u64 root, __u64 
 /* -------------------------------------------------------------------------------- changing: whole ranges -- */
 static inline int npu_pt_check_range(__u64 dva, __u64 size)
 {
-	if (((dva | size) & (NPU_PAGE_4K - 1)) != 0 || size == 0 || dva >= NPU_PT_VA_END ||
-	    size > NPU_PT_VA_END - dva)
+	if (((dva | size) & (NPU_PAGE_4K - 1)) != 0)
 		return -EINVAL;
-	return 0;
+	return npu_validate_span(dva, size, NPU_PT_VA_END);
 }
 
 /* The step that both phases share: each 2 MiB of the range in turn. bits: see npu_pt_commit_2m. */
@@ -440,7 +440,7 @@ static inline int npu_pt_prepare_map(const struct npu_pt_ops *ops, __u64 root, _
 						     : npu_pt_min(ops->hbm_bytes, NPU_PTE_ADDRESS_END);
 
 	if (npu_pt_check_range(dva, size) != 0 || (flags & ~NPU_PTE_FLAGS) != 0 ||
-	    (pa & (NPU_PAGE_4K - 1)) != 0 || pa >= pa_end || size > pa_end - pa)
+	    (pa & (NPU_PAGE_4K - 1)) != 0 || npu_validate_span(pa, size, pa_end) != 0)
 		return -EINVAL;
 	return npu_pt_each_2m(ops, root, dva, size, pa, 0, 1, 0);
 }
@@ -503,7 +503,10 @@ static inline int npu_pt_create(const struct npu_pt_ops *ops, __u64 *root)
 	return err;
 }
 
-/* Unmaps everything and frees every table, the root too; the device must not walk it any more. Corrupted tables are leaked, not freed. */
+/*
+ * Unmaps everything and frees every table, the root too; the device must not walk it any more. Tables behind a
+ * corrupted entry are leaked.
+ */
 static inline void npu_pt_destroy(const struct npu_pt_ops *ops, __u64 root)
 {
 	/* The range ends at table borders, so this never needs phase 1. */

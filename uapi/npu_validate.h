@@ -5,7 +5,7 @@
  * npu_validate_<call>(args, limits) looks at one struct, npu_validate_<element>(element, limits) at one element of its
  * arrays. 0, or a negative errno: EINVAL for a value that no device accepts, ENOENT for the id 0, E2BIG for an array
  * longer than the limit, ENOSPC for a size beyond the limit. They know nothing of objects: that a handle exists, who
- * owns it and that a range fits its object is for the caller to check, with npu_validate_span() and npu_validate_bind_bo().
+ * owns it and that a range fits its object is for the caller to check (npu_validate_span(), npu_validate_bind_bo()).
  *
  * Everything is read once from memory that the other side must not be able to change: pass a copy.
  * Pure functions; no locks, no allocation, no libc.
@@ -42,7 +42,7 @@ static inline int npu_validate_id(__u32 id)
 	return id == 0 ? -ENOENT : 0;
 }
 
-/* An array as it is announced: elements of at least `elem_bytes` (their size in version 1.0), `least` to `most` of them. */
+/* An array as announced: `least` to `most` elements of at least `elem_bytes` (their size in version 1.0). */
 static inline int npu_validate_array(const struct npu_array *array, __u32 elem_bytes, __u32 least,
 				     __u32 most)
 {

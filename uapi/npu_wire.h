@@ -7,14 +7,14 @@
  * Request    `error` is 0. sequence: the client's choice; the answer repeats it. Requests of a connection may be
  *            answered in any order: WAIT answers when it ends, the others at once, in order.
  * Reply      NPU_FRAME_REPLY is set; `error` is 0 or a positive errno. The struct comes back with struct_bytes as they
- *            were sent. A call that is not INOUT answers without struct. On error the struct comes back too (INOUT), with only the
- *            outputs set that npu_accel.h names.
- * Arrays     ptr is an offset from the start of the payload, a multiple of 8. IN arrays lie in the request's payload, OUT
- *            arrays (ptr 0 in the request) in the reply's, with the caller's stride and min(count asked, count there)
+ *            were sent. A call that is not INOUT answers without struct. After an error an INOUT struct comes back too,
+ *            with only those outputs set that npu_accel.h names.
+ * Arrays     ptr is an offset from the start of the payload, a multiple of 8. IN arrays lie in the request's payload,
+ *            OUT arrays (ptr 0 in the request) in the reply's, with the caller's stride and min(count asked, count there)
  *            elements; they follow each other without gaps. count 0: ptr 0. A reply that would exceed
  *            NPU_FRAME_MAX_BYTES is E2BIG: ask for fewer elements.
- * Files      fds go as SCM_RIGHTS with the first byte of their frame; fd_count says how many. A member `fd` holds an index
- *            into them, or -1. fds that no member names are an error.
+ * Files      fds go as SCM_RIGHTS with the first byte of their frame; fd_count says how many. A member `fd` holds an
+ *            index into them, or -1. fds that no member names are an error.
  * Memory     a map token is answered by NPU_WIRE_MAP with a memfd, an offset and a size: the ring, control block,
  *            doorbells and objects are then plain shared memory.
  * Broken     A frame that does not follow these rules ends the connection; nobody else notices. A struct that
