@@ -32,7 +32,7 @@ if(NPU_SANITIZE)
   if(NOT NPU_SANITIZE MATCHES "^(address|undefined|address,undefined|thread)$")
     message(FATAL_ERROR "NPU_SANITIZE='${NPU_SANITIZE}': use address, undefined, address,undefined or thread")
   endif()
-  add_compile_options(-fsanitize=${NPU_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${NPU_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${NPU_SANITIZE})
   # gcc 12 sees imagined overflows in libstdc++ once it is instrumented; the plain build keeps these warnings as errors.
   target_compile_options(npu_options INTERFACE -Wno-maybe-uninitialized
