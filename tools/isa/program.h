@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// One kernel as the tools hold it: instructions, resources, arguments and its own line table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "uapi/npu_fw.h"
+#include "uapi/npu_isa.h"
+
+namespace npu::isa {
+
+// A place in a source file; the name is relative to the root of the sources.
+struct SourceLine {
+  std::string file;
+  uint32_t line = 0;
+  bool operator==(const SourceLine&) const = default;
+};
+
+// Line id n of an instruction names lines[n - 1]; 0 names none. note.entry is set by the blob writer.
+struct Program {
+  std::vector<npu_insn> insns;
+  npu_note_kernel note{};
+  std::vector<npu_note_arg> args;
+  std::vector<SourceLine> lines;
+};
+
+}  // namespace npu::isa
