@@ -76,9 +76,9 @@ struct Launch {
   const TileParams* params = nullptr;
   std::span<const std::byte> args;
   std::array<uint32_t, 3> grid{1, 1, 1};
-  // This tile's share of device memory while the launch runs, in bytes per microsecond (= 10^6 bytes a second).
+  // This tile's share of device memory while the launch runs, in bytes per microsecond (= 10^6 bytes a second). Not 0.
   uint64_t hbm_share_bytes_per_us = 0;
-  uint64_t op_budget = 0;                       // instructions a work-group may execute; then NPU_ST_WATCHDOG
+  uint64_t op_budget = 0;                       // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
   const std::atomic<bool>* cancel = nullptr;    // looked at between instructions; then NPU_ST_CANCELED
   uint64_t owner = 0;                           // scratchpads are cleared before another owner may see them
 };
@@ -91,7 +91,8 @@ struct Fault {
   uint16_t tile_in_group = 0;
   npu_engine engine = NPU_ENGINE_CTRL;
   npu_fault_access access = NPU_ACCESS_NONE;
-  uint64_t value = 0;  // address of a VM fault, code of a trap or assert
+  // Address of a VM or alignment fault; code of a trap or assert (sign-extended); offset or index that left its range.
+  uint64_t value = 0;
 };
 
 // What a work-group did; sums over its tiles.
@@ -118,7 +119,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Runs work-group |linear| = x + grid_x (y + grid_y z) to its end. The result is a function of the launch, the number and the memory contents alone.
+  // Runs work-group |linear| = x + grid_x (y + grid_y z) to its end. The result is a function of the launch, the number and the memory contents alone, as long as the
+  // program reads no scratchpad byte that it has not written: such bytes are zero or were left by an earlier work-group of the same owner.
+  // NPU_ST_BAD_LAUNCH: program, arguments or number do not fit this device and grid. NPU_ST_INTERNAL: a member of |launch| is missing, or a rate is 0.
   GroupResult run(const Launch& launch, uint64_t linear);
 
  private:

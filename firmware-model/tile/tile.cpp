@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// A work-group from start to end: launch checks, the round robin over its tiles, deadlock,
+// duration.
+#include "firmware-model/tile/tile.h"
+
+#include <algorithm>
+
+#include "firmware-model/tile/engine.h"
+#include "firmware-model/tile/group.h"
+#include "firmware-model/tile/handlers.h"
+
+namespace npu::model {
+namespace {
+
+// Control instructions that a tile runs before the next tile has its turn even though it is not
+// blocked: a tile that polls memory cannot starve the others.
+constexpr uint32_t kTurnInstructions = 4096;
+constexpr uint32_t kMaxFifo = 1024;
+
+void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
+  reset_engines(tile, fifo);
+  std::fill(std::begin(tile.regs), std::end(tile.regs), 0);
+  std::fill(std::begin(tile.desc), std::end(tile.desc), npu_tdesc{});
+  tile.loop_depth = 0;
+  tile.pc = 0;
+  tile.time_ps = 0;
+  tile.index = index;
+  tile.barrier = BarrierState::kNone;
+  tile.halted = false;
+}
+
+// Runs |tile| until it blocks, halts or has had its turn. False: a fault was recorded.
+bool run_turn(Group& group, Tile& tile, uint64_t budget) {
+  uint64_t cycle_ps = group.timing.cycle_ps();
+  for (uint32_t left = kTurnInstructions; left != 0; --left) {
+    uint32_t pc = tile.pc;
+    if (pc >= group.code_size) {
+      tile.pc = group.code_size - 1;
+      return group.fail(tile, group.code[tile.pc], NPU_ST_KERNEL_BOUNDS, pc);
+    }
+    const npu_insn& insn = group.code[pc];
+    if (group.canceled()) return group.fail(tile, insn, NPU_ST_CANCELED);
+    if (group.stats.instructions >= budget) return group.fail(tile, insn, NPU_ST_WATCHDOG);
+    tile.pc = pc + 1;
+    Step step = kControlHandlers[insn.op](group, tile, insn);
+    if (step == Step::kBlocked) {
+      tile.pc = pc;
+      return true;
+    }
+    if (step == Step::kFault) return false;
+    ++group.stats.instructions;
+    ++group.progress;
+    tile.time_ps = add_capped(tile.time_ps, cycle_ps);
+    if (step == Step::kHalted) return true;
+  }
+  return true;
+}
+
+// Gives every tile its turn until all have halted. False: a fault was recorded.
+bool run_tiles(Group& group) {
+  uint64_t budget = group.launch->op_budget != 0 ? group.launch->op_budget : UINT64_MAX;
+  for (;;) {
+    uint64_t progress_before = group.progress;
+    Tile* lowest_running = nullptr;
+    for (uint32_t i = 0; i < group.tile_count; ++i) {
+      Tile& tile = group.tiles[i];
+      if (tile.halted) continue;
+      if (!run_turn(group, tile, budget)) return false;
+      if (!tile.halted && lowest_running == nullptr) lowest_running = &tile;
+    }
+    if (lowest_running == nullptr) return true;
+    if (group.progress == progress_before) {
+      return group.fail(*lowest_running, oldest_blocked(group, *lowest_running),
+                        NPU_ST_KERNEL_DEADLOCK);
+    }
+  }
+}
+
+uint64_t end_ps(const Group& group) {
+  uint64_t latest_ps = 0;
+  for (uint32_t i = 0; i < group.tile_count; ++i) {
+    latest_ps = std::max(latest_ps, group.tiles[i].time_ps);
+    for (const Engine& engine : group.tiles[i].engines) {
+      latest_ps = std::max(latest_ps, engine.free_ps);
+    }
+  }
+  return latest_ps;
+}
+
+}  // namespace
+
+struct Worker::Impl {
+  explicit Impl(const TileParams& sizes) : params(sizes) {}
+
+  // NPU_ST_OK, or why the launch cannot run here.
+  npu_status check(const Launch& launch, uint64_t linear) const;
+  bool reserve_memory(const Program& program);
+  void change_owner(uint64_t owner);
+  void start(const Launch& launch, uint64_t linear);
+
+  TileParams params;
+  uint64_t owner = 0;
+  Group group;
+};
+
+npu_status Worker::Impl::check(const Launch& launch, uint64_t linear) const {
+  const Program* program = launch.program;
+  if (program == nullptr || launch.space == nullptr || launch.numerics == nullptr ||
+      launch.params == nullptr) {
+    return NPU_ST_INTERNAL;
+  }
+  uint32_t fifo = launch.params->engine_fifo;
+  if (fifo == 0 || fifo > kMaxFifo) return NPU_ST_INTERNAL;
+  uint64_t groups = 1;
+  for (uint32_t extent : launch.grid) groups = mul_capped(groups, extent);
+  bool fits = !program->code.empty() && program->code.size() <= NPU_KERNEL_MAX_INSNS &&
+              program->group_tiles >= 1 && program->group_tiles <= NPU_GROUP_MAX_TILES &&
+              program->l1_bytes <= params.l1_bytes && program->l2_bytes <= params.l2_bytes &&
+              program->acc_bytes <= params.acc_bytes && launch.args.size() == program->args_bytes &&
+              linear < groups;
+  return fits ? NPU_ST_OK : NPU_ST_BAD_LAUNCH;
+}
+
+bool Worker::Impl::reserve_memory(const Program& program) {
+  // Scratchpads of zero size keep one page: pointers into them stay valid.
+  auto sized = [](uint64_t bytes) { return static_cast<size_t>(bytes + NPU_CTRL_BYTES); };
+  if (group.tiles.size() < program.group_tiles)
+    group.tiles = std::vector<Tile>(program.group_tiles);
+  for (uint32_t i = 0; i < program.group_tiles; ++i) {
+    Tile& tile = group.tiles[i];
+    if (!tile.l1.reserve(sized(params.l1_bytes)) || !tile.acc.reserve(sized(params.acc_bytes))) {
+      return false;
+    }
+    tile.l1.mark_dirty(program.l1_bytes);
+    tile.acc.mark_dirty(program.acc_bytes);
+  }
+  if (!group.l2.reserve(sized(params.l2_bytes))) return false;
+  group.l2.mark_dirty(program.l2_bytes);
+  // Widening doubles an operand; one bf16 column packed to a panel of 16 columns is the worst case.
+  constexpr uint64_t kWorstGrowth = 2 * NPU_PANEL_COLS;
+  uint64_t largest = std::max(params.l1_bytes, params.acc_bytes);
+  for (Scratchpad& staging : group.staging) {
+    if (!staging.reserve(sized(largest * kWorstGrowth))) return false;
+  }
+  return true;
+}
+
+void Worker::Impl::change_owner(uint64_t next) {
+  if (next == owner) return;
+  for (Tile& tile : group.tiles) {
+    tile.l1.clear();
+    tile.acc.clear();
+  }
+  group.l2.clear();
+  owner = next;
+}
+
+void Worker::Impl::start(const Launch& launch, uint64_t linear) {
+  const Program& program = *launch.program;
+  group.launch = &launch;
+  group.code = program.code.data();
+  group.code_size = static_cast<uint32_t>(program.code.size());
+  group.numerics = launch.numerics;
+  group.engine_fifo = launch.params->engine_fifo;
+  group.tile_count = program.group_tiles;
+  group.memory.attach(launch.space);
+  group.fault = Fault{};
+  group.stats = GroupStats{};
+  group.drain_mask = 0;
+  group.at_barrier = 0;
+  uint64_t x = launch.grid[0];
+  uint64_t y = launch.grid[1];
+  group.sregs = {linear % x,
+                 linear / x % y,
+                 linear / x / y,
+                 x,
+                 y,
+                 launch.grid[2],
+                 0,
+                 program.group_tiles,
+                 params.l1_bytes,
+                 params.l2_bytes,
+                 params.acc_bytes,
+                 launch.params->device_tiles};
+  for (uint32_t i = 0; i < group.tile_count; ++i) {
+    start_tile(group.tiles[i], static_cast<uint16_t>(i), group.engine_fifo);
+  }
+}
+
+bool Group::fail(const Tile& tile, const npu_insn& insn, npu_status status, uint64_t value,
+                 npu_fault_access access) {
+  fault.status = status;
+  fault.pc = static_cast<uint32_t>(&insn - code);
+  fault.line = insn.line;
+  fault.tile_in_group = tile.index;
+  fault.engine = kOps[insn.op].engine;
+  fault.access = access;
+  fault.value = value;
+  return false;
+}
+
+Worker::Worker(const TileParams& params) : impl_(std::make_unique<Impl>(params)) {}
+Worker::~Worker() = default;
+
+GroupResult Worker::run(const Launch& launch, uint64_t linear) {
+  GroupResult result;
+  Impl& impl = *impl_;
+  Group& group = impl.group;
+  result.fault.status = impl.check(launch, linear);
+  if (result.fault.status != NPU_ST_OK) return result;
+  if (!group.timing.configure(*launch.params, launch.hbm_share_bytes_per_us)) {
+    result.fault.status = NPU_ST_INTERNAL;
+    return result;
+  }
+  impl.change_owner(launch.owner);
+  if (!impl.reserve_memory(*launch.program)) {
+    result.fault.status = NPU_ST_OUT_OF_HOST_MEMORY;
+    return result;
+  }
+  impl.start(launch, linear);
+  run_tiles(group);
+  result.fault = group.fault;
+  result.duration_ps = end_ps(group);
+  if (result.duration_ps == kNever && result.fault.status == NPU_ST_OK) {
+    result.fault.status = NPU_ST_WATCHDOG;
+  }
+  group.stats.engine_busy_ps[NPU_ENGINE_CTRL] =
+      mul_capped(group.stats.instructions, group.timing.cycle_ps());
+  result.stats = group.stats;
+  return result;
+}
+
+}  // namespace npu::model
