@@ -213,8 +213,8 @@ static inline int npu_pt_grow(const struct npu_pt_ops *ops, __u64 slot, __u64 ol
 }
 
 /*
- * Finds the L1 entry of dva. With `create`, missing tables are made. Without it: -ENOENT, and *skip is the span of the
- * entry that is missing.
+ * Finds the L1 entry of dva: *skip is 0. With `create`, missing tables are made; without it, *skip is the span of the
+ * entry that is missing, and there is no *slot.
  */
 static inline int npu_pt_find_l1(const struct npu_pt_ops *ops, __u64 root, __u64 dva, int create,
 				 __u64 *slot, __u64 *skip)
@@ -222,6 +222,8 @@ static inline int npu_pt_find_l1(const struct npu_pt_ops *ops, __u64 root, __u64
 	__u64 table = root;
 	__u32 shift;
 
+	*skip = 0;
+	*slot = 0;
 	for (shift = 39; shift > 21; shift -= 9) {
 		__u64 at = table + ((dva >> shift) & 511) * 8;
 		__u64 pte;
@@ -235,7 +237,7 @@ static inline int npu_pt_find_l1(const struct npu_pt_ops *ops, __u64 root, __u64
 			err = npu_pt_grow(ops, at, 0, NPU_PT_TABLE_BYTES, 0, &table);
 		} else {
 			*skip = 1ULL << shift;
-			return -ENOENT;
+			return 0;
 		}
 		if (err != 0)
 			return err;
@@ -414,12 +416,12 @@ static inline int npu_pt_each_2m(const struct npu_pt_ops *ops, __u64 root, __u64
 	for (; dva < end; pa += next - dva, dva = next) {
 		int err = npu_pt_find_l1(ops, root, dva, create, &slot, &skip);
 
-		if (err == -ENOENT) {
+		if (err != 0)
+			return err;
+		if (skip != 0) {
 			next = npu_pt_min((dva | (skip - 1)) + 1, end);
 			continue;
 		}
-		if (err != 0)
-			return err;
 		next = npu_pt_min((dva | (NPU_PAGE_2M - 1)) + 1, end);
 		err = commit ? npu_pt_commit_2m(ops, slot, dva, next - dva, pa, bits)
 			     : npu_pt_prepare_2m(ops, slot, dva, next - dva, pa);
@@ -480,9 +482,9 @@ static inline void npu_pt_compact(const struct npu_pt_ops *ops, __u64 root, __u6
 	while (at < end) {
 		int err = npu_pt_find_l1(ops, root, at, 0, &slot, &skip);
 
-		if (err != 0 && err != -ENOENT)
+		if (err != 0)
 			return;
-		if (err == 0) {
+		if (skip == 0) {
 			npu_pt_compact_2m(ops, slot);
 			skip = NPU_PAGE_2M;
 		}
