@@ -3,6 +3,7 @@
 #include "tools/isa/codec.h"
 
 #include <bit>
+#include <bitset>
 #include <cstring>
 #include <vector>
 
@@ -190,17 +191,20 @@ std::optional<ProgramError> check_args(const Program& program) {
     return ProgramError{0, "the number of arguments is not right"};
   if (note.args_bytes > NPU_ARGS_MAX_BYTES || note.args_bytes % 8 != 0)
     return ProgramError{0, "the argument block must be a multiple of 8 of at most 1024 bytes"};
-  uint32_t end = 0;
+  std::bitset<NPU_ARGS_MAX_BYTES / 4> taken;
   for (const npu_note_arg& arg : program.args) {
     if (!is_valid_name(arg.name, sizeof(arg.name)))
       return ProgramError{0, "an argument's name is not valid"};
     const std::string name = arg.name;
     if (arg_size(arg.kind) == 0 || arg.size != arg_size(arg.kind) || arg.rsvd != 0)
       return ProgramError{0, "argument '" + name + "' has no valid kind and size"};
-    if (arg.offset % arg.size != 0 || arg.offset < end || note.args_bytes < arg.size ||
+    if (arg.offset % arg.size != 0 || note.args_bytes < arg.size ||
         arg.offset > note.args_bytes - arg.size)
-      return ProgramError{0, "argument '" + name + "' does not lie in order in the block"};
-    end = arg.offset + arg.size;
+      return ProgramError{0, "argument '" + name + "' lies outside the block or is not aligned"};
+    for (uint32_t word = arg.offset / 4; word < (arg.offset + arg.size) / 4; ++word) {
+      if (taken.test(word)) return ProgramError{0, "argument '" + name + "' overlaps another one"};
+      taken.set(word);
+    }
   }
   return std::nullopt;
 }
