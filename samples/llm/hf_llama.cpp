@@ -3,15 +3,15 @@
 // Mapping between Hugging Face's names and our Checkpoint, in both directions.
 #include "samples/llm/hf_llama.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <new>
+#include <system_error>
 
 #include "samples/llm/json_text.h"
 #include "samples/llm/safetensors.h"
@@ -326,8 +326,10 @@ Result<Checkpoint> parse_hf_llama(FileBytes bytes, std::optional<std::string_vie
 Result<Checkpoint> parse_hf_llama_beside(FileBytes bytes, const std::string& path,
                                          const LoadOptions& options) {
   const std::string config_path = path.substr(0, path.rfind('/') + 1) + "config.json";
-  struct stat info {};
-  if (::stat(config_path.c_str(), &info) != 0) return parse_hf_llama(std::move(bytes), {}, options);
+  std::error_code error;
+  if (!std::filesystem::exists(config_path, error) && !error) {
+    return parse_hf_llama(std::move(bytes), {}, options);
+  }
   Result<FileBytes> text = FileBytes::read(config_path, kMaxConfigBytes);
   if (!text.ok()) return text.error();
   const std::string_view view(reinterpret_cast<const char*>(text->span().data()), text->size());
