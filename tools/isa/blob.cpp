@@ -2,7 +2,6 @@
 // Blobs: layout of the ELF part, the manifest behind it, and the checks in the order in which a device makes them.
 #include "tools/isa/blob.h"
 
-#include <elf.h>
 #include <sodium.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "tools/isa/codec.h"
 #include "tools/isa/elf_file.h"
+#include "tools/isa/elf_format.h"
 
 namespace npu::isa {
 namespace {
@@ -23,7 +23,7 @@ constexpr uint64_t kCodeOffset =
 constexpr size_t kPrefixBytes = sizeof(NPU_FW_SIGN_PREFIX) - 1;
 constexpr size_t kFixedManifestBytes =
     sizeof(npu_manifest) + NPU_SIGNATURE_BYTES + sizeof(npu_manifest_trailer);
-static_assert(kCodeOffset >= sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr));
+static_assert(kCodeOffset >= sizeof(ElfHeader) + 2 * sizeof(ElfProgramHeader));
 static_assert(kCodeOffset % NPU_INSN_BYTES == 0);
 
 template <typename T>
@@ -37,7 +37,7 @@ void pad(Bytes& out, size_t multiple) {
 }
 
 void append_note(Bytes& out, uint32_t type, const Bytes& desc) {
-  append(out, Elf64_Nhdr{sizeof(NPU_NOTE_OWNER), static_cast<uint32_t>(desc.size()), type});
+  append(out, ElfNoteHeader{sizeof(NPU_NOTE_OWNER), static_cast<uint32_t>(desc.size()), type});
   append(out, NPU_NOTE_OWNER);
   out.insert(out.end(), desc.begin(), desc.end());
   pad(out, 4);
@@ -103,37 +103,34 @@ std::optional<Failure> check_programs(std::span<const Program> programs) {
   return std::nullopt;
 }
 
-Elf64_Ehdr elf_header() {
-  Elf64_Ehdr header{};
-  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-  header.e_ident[EI_CLASS] = ELFCLASS64;
-  header.e_ident[EI_DATA] = ELFDATA2LSB;
-  header.e_ident[EI_VERSION] = EV_CURRENT;
-  header.e_type = ET_EXEC;
-  header.e_machine = NPU_ELF_MACHINE;
-  header.e_version = EV_CURRENT;
-  header.e_phoff = sizeof(Elf64_Ehdr);
-  header.e_flags = NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR);
-  header.e_ehsize = sizeof(Elf64_Ehdr);
-  header.e_phentsize = sizeof(Elf64_Phdr);
-  header.e_phnum = 2;
-  header.e_shentsize = sizeof(Elf64_Shdr);
+ElfHeader elf_header() {
+  ElfHeader header{};
+  std::memcpy(header.ident, kElfIdent, sizeof(kElfIdent));
+  header.type = kElfTypeExec;
+  header.machine = NPU_ELF_MACHINE;
+  header.version = kElfVersion;
+  header.phoff = sizeof(ElfHeader);
+  header.flags = NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR);
+  header.ehsize = sizeof(ElfHeader);
+  header.phentsize = sizeof(ElfProgramHeader);
+  header.phnum = 2;
+  header.shentsize = kElfSectionHeaderBytes;
   return header;
 }
 
 Bytes layout(const Bytes& code, const Bytes& notes) {
-  Elf64_Phdr load{};
-  load.p_type = PT_LOAD;
-  load.p_flags = PF_R | PF_X;
-  load.p_offset = kCodeOffset;
-  load.p_filesz = load.p_memsz = code.size();
-  load.p_align = NPU_INSN_BYTES;
-  Elf64_Phdr note{};
-  note.p_type = PT_NOTE;
-  note.p_flags = PF_R;
-  note.p_offset = kCodeOffset + code.size();
-  note.p_filesz = note.p_memsz = notes.size();
-  note.p_align = 4;
+  ElfProgramHeader load{};
+  load.type = kElfLoad;
+  load.flags = kElfRead | kElfExecute;
+  load.offset = kCodeOffset;
+  load.filesz = load.memsz = code.size();
+  load.align = NPU_INSN_BYTES;
+  ElfProgramHeader note{};
+  note.type = kElfNote;
+  note.flags = kElfRead;
+  note.offset = kCodeOffset + code.size();
+  note.filesz = note.memsz = notes.size();
+  note.align = 4;
   Bytes elf;
   append(elf, elf_header());
   append(elf, load);

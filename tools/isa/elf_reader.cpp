@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the ELF part of a blob; nothing in it is believed before it was compared with the size of the file.
-#include <elf.h>
-
 #include <algorithm>
 #include <cstring>
 #include <map>
 
 #include "tools/isa/codec.h"
 #include "tools/isa/elf_file.h"
+#include "tools/isa/elf_format.h"
 
 namespace npu::isa {
 namespace {
@@ -54,37 +53,39 @@ class Reader {
 
  private:
   const char* header() {
-    const auto header = read_at<Elf64_Ehdr>(elf_, 0);
-    if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return "it is no ELF file";
-    if (header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-        header->e_ident[EI_VERSION] != EV_CURRENT || header->e_type != ET_EXEC ||
-        header->e_machine != NPU_ELF_MACHINE)
+    const auto header = read_at<ElfHeader>(elf_, 0);
+    if (!header || std::memcmp(header->ident, kElfIdent, 4) != 0) return "it is no ELF file";
+    if (std::memcmp(header->ident, kElfIdent, sizeof(kElfIdent)) != 0 ||
+        header->type != kElfTypeExec || header->machine != NPU_ELF_MACHINE ||
+        header->version != kElfVersion)
       return "it is an ELF file of another machine";
-    if (header->e_flags != NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR))
+    if (header->flags != NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR))
       return "it was made for another version of the instruction set";
-    if (header->e_ehsize != sizeof(Elf64_Ehdr) || header->e_phentsize != sizeof(Elf64_Phdr) ||
-        header->e_phnum != 2)
+    if (header->ehsize != sizeof(ElfHeader) || header->phentsize != sizeof(ElfProgramHeader) ||
+        header->phnum != 2)
       return "its program headers are not one PT_LOAD and one PT_NOTE";
     for (uint64_t i = 0; i < 2; ++i) {
-      const auto segment = read_at<Elf64_Phdr>(elf_, header->e_phoff + i * sizeof(Elf64_Phdr));
-      if (header->e_phoff > elf_.size() || !segment) return "it is shorter than its headers say";
+      if (header->phoff > elf_.size()) return "it is shorter than its headers say";
+      const auto segment =
+          read_at<ElfProgramHeader>(elf_, header->phoff + i * sizeof(ElfProgramHeader));
+      if (!segment) return "it is shorter than its headers say";
       if (const char* error = take_segment(*segment)) return error;
     }
     if (load_.empty() || notes_.empty()) return "a segment is missing";
     return nullptr;
   }
 
-  const char* take_segment(const Elf64_Phdr& segment) {
-    const auto bytes = slice(elf_, segment.p_offset, segment.p_filesz);
+  const char* take_segment(const ElfProgramHeader& segment) {
+    const auto bytes = slice(elf_, segment.offset, segment.filesz);
     if (!bytes) return "it is shorter than its headers say";
-    file_.segments.push_back({segment.p_offset, segment.p_filesz});
-    View& place = segment.p_type == PT_LOAD ? load_ : notes_;
-    if (segment.p_type != PT_LOAD && segment.p_type != PT_NOTE) return "a segment has a wrong type";
+    file_.segments.push_back({segment.offset, segment.filesz});
+    View& place = segment.type == kElfLoad ? load_ : notes_;
+    if (segment.type != kElfLoad && segment.type != kElfNote) return "a segment has a wrong type";
     if (!place.empty()) return "two segments have the same type";
     place = *bytes;
-    if (segment.p_type == PT_NOTE) return nullptr;
-    if (segment.p_flags != (PF_R | PF_X) || segment.p_vaddr != 0 ||
-        segment.p_memsz != segment.p_filesz || segment.p_filesz % NPU_INSN_BYTES != 0)
+    if (segment.type == kElfNote) return nullptr;
+    if (segment.flags != (kElfRead | kElfExecute) || segment.vaddr != 0 ||
+        segment.memsz != segment.filesz || segment.filesz % NPU_INSN_BYTES != 0)
       return "the segment of instructions is malformed";
     return nullptr;
   }
@@ -92,16 +93,16 @@ class Reader {
   const char* notes() {
     uint64_t at = 0;
     while (at < notes_.size()) {
-      const auto header = read_at<Elf64_Nhdr>(notes_, at);
-      const auto owner = slice(notes_, at + sizeof(Elf64_Nhdr), sizeof(NPU_NOTE_OWNER));
-      if (!header || !owner || header->n_namesz != sizeof(NPU_NOTE_OWNER) ||
+      const auto header = read_at<ElfNoteHeader>(notes_, at);
+      const auto owner = slice(notes_, at + sizeof(ElfNoteHeader), sizeof(NPU_NOTE_OWNER));
+      if (!header || !owner || header->namesz != sizeof(NPU_NOTE_OWNER) ||
           std::memcmp(owner->data(), NPU_NOTE_OWNER, sizeof(NPU_NOTE_OWNER)) != 0)
         return "a note does not belong to NPU";
-      at += sizeof(Elf64_Nhdr) + sizeof(NPU_NOTE_OWNER);
-      const auto desc = slice(notes_, at, header->n_descsz);
+      at += sizeof(ElfNoteHeader) + sizeof(NPU_NOTE_OWNER);
+      const auto desc = slice(notes_, at, header->descsz);
       if (!desc) return "a note is longer than the file";
-      if (const char* error = take_note(header->n_type, *desc)) return error;
-      at += header->n_descsz;
+      if (const char* error = take_note(header->type, *desc)) return error;
+      at += header->descsz;
       for (; at % 4 != 0; ++at) {
         if (at >= notes_.size() || notes_[static_cast<size_t>(at)] != 0)
           return "a note is not padded with zeros";

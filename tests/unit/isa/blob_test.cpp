@@ -14,6 +14,7 @@
 
 #include "tests/unit/isa/random_program.h"
 #include "tools/isa/text.h"
+#include "tools/npu-fw/key_files.h"
 
 namespace npu::isa {
 namespace {
