@@ -92,6 +92,14 @@ void *npu_device_hbm(npu_device *device);
 int npu_device_set_doorbells(npu_device *device, uint32_t page, void *slots, void *aux);
 /* An eventfd that wakes the command processor; owned by the device. */
 int npu_device_wake_fd(npu_device *device);
+/* An eventfd that wakes it too, for the client of one doorbell page: a hostile client that drains or fills it stops only its own wake-ups. Owned by the device, closed when the page is
+ * taken away; -1: no descriptor left, or no such page. The device never reads these descriptors. */
+int npu_device_page_wake_fd(npu_device *device, uint32_t page);
+
+/* Writes the name (NPU_KERNEL_NAME_BYTES with its NUL) that belongs to module and kernel of a completion or event record. -1: not loaded (any more). */
+int npu_device_kernel_name(npu_device *device, uint32_t context, uint32_t module, uint32_t kernel, char *name, size_t name_bytes);
+/* File and line of a line id of that module. -1: not loaded, or the blob has no such line. */
+int npu_device_source_line(npu_device *device, uint32_t context, uint32_t module, uint32_t line_id, char *file, size_t file_bytes, uint32_t *out_line);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Field checks and effects of each command.
+#include "firmware-model/device/command.h"
+
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "firmware-model/device/shared_memory.h"
+#include "firmware-model/device/virtual_time.h"
+
+namespace npu::model {
+namespace {
+
+constexpr uint64_t kMaxGroups = uint64_t{1} << 31;
+
+template <typename T>
+bool zero(const T& words) {
+  for (const auto word : words) {
+    if (word != 0) return false;
+  }
+  return true;
+}
+
+// An outcome that ends |duration_ps| after the start of its command; run() adds the start.
+Outcome lasting(uint64_t duration_ps) {
+  Outcome outcome;
+  outcome.end_ps = duration_ps;
+  return outcome;
+}
+
+}  // namespace
+
+bool command_is_well_formed(const npu_cmd& command) {
+  if (command.flags != 0 || command.rsvd != 0) return false;
+  switch (command.op) {
+    case NPU_CMD_NOP:
+    case NPU_CMD_FENCE:
+      return zero(command.body);
+    case NPU_CMD_LAUNCH:
+      return zero(std::bit_cast<npu_cmd_launch>(command).rsvd2);
+    case NPU_CMD_COPY:
+      return true;
+    case NPU_CMD_FILL:
+      return zero(std::bit_cast<npu_cmd_fill>(command).rsvd2);
+    case NPU_CMD_SEM_WAIT:
+    case NPU_CMD_SEM_SIGNAL: {
+      const auto sem = std::bit_cast<npu_cmd_sem>(command);
+      const uint32_t last = command.op == NPU_CMD_SEM_WAIT ? NPU_SEM_WAIT_NE : NPU_SEM_ADD;
+      return sem.sem_op <= last && sem.rsvd2 == 0 && zero(sem.rsvd3);
+    }
+    case NPU_CMD_TIMESTAMP:
+      return zero(std::bit_cast<npu_cmd_timestamp>(command).rsvd2);
+    case NPU_CMD_EXEC: {
+      const auto exec = std::bit_cast<npu_cmd_exec>(command);
+      return exec.rsvd2 == 0 && zero(exec.rsvd3);
+    }
+    case NPU_CMD_MODULE_LOAD:
+    case NPU_CMD_MODULE_UNLOAD: {
+      const auto module = std::bit_cast<npu_cmd_module>(command);
+      if (module.rsvd2 != 0 || !zero(module.rsvd3)) return false;
+      if (command.op == NPU_CMD_MODULE_LOAD) return module.module == 0;
+      return module.blob_dva == 0 && module.blob_bytes == 0;
+    }
+    default:
+      return false;
+  }
+}
+
+Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps) {
+  const DmaJob job{queue.space(), queue.cancel, queue.config.budget};
+  const auto dispatch = [&]() -> Outcome {
+    switch (command.op) {
+      case NPU_CMD_LAUNCH:
+        return launch(queue, std::bit_cast<npu_cmd_launch>(command));
+      case NPU_CMD_COPY:
+        return transfer(dma_.copy(job, std::bit_cast<npu_cmd_copy>(command)));
+      case NPU_CMD_FILL:
+        return transfer(dma_.fill(job, std::bit_cast<npu_cmd_fill>(command)));
+      case NPU_CMD_SEM_WAIT:
+        return sem_wait(queue, std::bit_cast<npu_cmd_sem>(command), now_ps);
+      case NPU_CMD_SEM_SIGNAL:
+        return sem_signal(queue, std::bit_cast<npu_cmd_sem>(command), now_ps);
+      case NPU_CMD_TIMESTAMP:
+        return timestamp(queue, std::bit_cast<npu_cmd_timestamp>(command), now_ps);
+      case NPU_CMD_FENCE:
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        return lasting(kCommandPs);
+      case NPU_CMD_MODULE_LOAD:
+        return module_load(queue, std::bit_cast<npu_cmd_module>(command));
+      case NPU_CMD_MODULE_UNLOAD:
+        return module_unload(queue, std::bit_cast<npu_cmd_module>(command));
+      default:
+        return lasting(kCommandPs);
+    }
+  };
+  Outcome outcome = dispatch();
+  if (outcome.end_ps == 0) outcome.end_ps = kCommandPs;  // refused before it cost anything
+  outcome.end_ps = later_ps(now_ps, outcome.end_ps);
+  return outcome;
+}
+
+Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command) {
+  CachedTranslation memory;
+  for (uint32_t at = 0; at < command.args_bytes; at += 8) {
+    const std::byte* word = memory.get(queue.space(), command.args_dva + at, 8, NPU_ACCESS_READ);
+    if (word == nullptr) return Outcome::vm_fault(command.args_dva + at, NPU_ACCESS_READ);
+    arguments_[at / 8] = load_word(word);
+  }
+  return {};
+}
+
+Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
+  const auto module = queue.context->modules.find(command.module);
+  if (module == nullptr || command.kernel >= module->kernels.size()) {
+    return Outcome::error(NPU_ST_BAD_MODULE);
+  }
+  const Kernel& kernel = *module->kernels[command.kernel];
+  const uint64_t plane = uint64_t{command.grid_x} * command.grid_y;
+  if (plane == 0 || plane > kMaxGroups || command.grid_z == 0 ||
+      plane * command.grid_z > kMaxGroups || command.args_bytes != kernel.program.args_bytes) {
+    return Outcome::error(NPU_ST_BAD_LAUNCH);
+  }
+  if (command.args_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  if (Outcome fault = copy_arguments(queue, command); fault.status != NPU_ST_OK) return fault;
+
+  LaunchRequest request;
+  request.kernel = &kernel;
+  request.space = &queue.space();
+  request.args = std::as_bytes(std::span(arguments_)).first(command.args_bytes);
+  request.grid = {command.grid_x, command.grid_y, command.grid_z};
+  request.budget = queue.config.budget;
+  request.cancel = &queue.cancel;
+  request.owner = queue.context->owner;
+  const LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
+  account(done);
+
+  Outcome outcome = lasting(done.duration_ps);
+  outcome.status = done.fault.status;
+  if (outcome.status == NPU_ST_OK) return outcome;
+  outcome.result = done.fault.value;
+  if (outcome.status == NPU_ST_VM_FAULT) outcome.fault_dva = done.fault.value;
+  outcome.pc = done.fault.pc;
+  outcome.line = done.fault.line;
+  outcome.module = command.module;
+  outcome.kernel = static_cast<uint16_t>(command.kernel);
+  outcome.tile = static_cast<uint16_t>(done.fault_tile);
+  outcome.group = static_cast<uint32_t>(done.fault_group);
+  outcome.access = done.fault.access;
+  outcome.engine = done.fault.engine;
+  return outcome;
+}
+
+void CommandRunner::account(const LaunchOutcome& outcome) {
+  const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
+  parts_.registers.add(NPU_REG_LAUNCHES, 1);
+  parts_.registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
+  parts_.registers.add(NPU_REG_BYTES_MOVED, bytes);
+  add_energy(outcome.stats.mac_ops, bytes);
+}
+
+void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
+  using Wide = unsigned __int128;
+  const Wide femtojoule = Wide{macs} * parts_.profile.pj_per_mac_f32 +
+                          Wide{hbm_bytes} * parts_.profile.pj_per_hbm_byte + energy_rest_fj_;
+  parts_.registers.add(NPU_REG_ENERGY_NJ, static_cast<uint64_t>(femtojoule / 1'000'000));
+  energy_rest_fj_ = static_cast<uint64_t>(femtojoule % 1'000'000);
+}
+
+Outcome CommandRunner::transfer(const DmaResult& result) {
+  parts_.registers.add(NPU_REG_BYTES_MOVED, result.hbm_bytes);
+  add_energy(0, result.hbm_bytes);
+  if (result.status == NPU_ST_VM_FAULT) return Outcome::vm_fault(result.fault_dva, result.access);
+  Outcome outcome = lasting(result.duration_ps);
+  outcome.status = result.status;
+  return outcome;
+}
+
+Outcome CommandRunner::sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps) {
+  if (command.sem_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  const uint64_t generation = queue.space().generation();
+  const std::byte* word =
+      queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_READ);
+  if (word == nullptr) return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_READ);
+  const uint64_t present = load_word(word, std::memory_order_acquire);
+  if (!wait_holds(command.sem_op, present, command.value)) {
+    queue.parked_wait = {word, generation, command.sem_op, command.value};
+    Outcome outcome;
+    outcome.parked = true;
+    return outcome;
+  }
+  const uint64_t since_ps = parts_.signals.find(word, command.sem_op, present, command.value);
+  return lasting(later_ps(since_ps > now_ps ? since_ps - now_ps : 0, kCommandPs));
+}
+
+Outcome CommandRunner::sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps) {
+  if (command.sem_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  std::byte* word = queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_WRITE);
+  if (word == nullptr) return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_WRITE);
+  uint64_t value = command.value;
+  // pairs with CommandRunner::sem_wait, and with whatever the host reads the word for
+  if (command.sem_op == NPU_SEM_SET) {
+    store_word(word, value, std::memory_order_release);
+  } else {
+    std::atomic_ref<uint64_t> cell(*reinterpret_cast<uint64_t*>(word));
+    value += cell.fetch_add(command.value, std::memory_order_acq_rel);
+  }
+  parts_.signals.record(word, value, later_ps(now_ps, kCommandPs), queue.context->owner);
+  return lasting(kCommandPs);
+}
+
+Outcome CommandRunner::timestamp(Queue& queue, const npu_cmd_timestamp& command,
+                                 uint64_t now_ps) {
+  if (command.dst_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  std::byte* word = queue.word_memory.get(queue.space(), command.dst_dva, 8, NPU_ACCESS_WRITE);
+  if (word == nullptr) return Outcome::vm_fault(command.dst_dva, NPU_ACCESS_WRITE);
+  store_word(word, later_ps(now_ps, kCommandPs), std::memory_order_release);
+  return lasting(kCommandPs);
+}
+
+Outcome CommandRunner::module_load(Queue& queue, const npu_cmd_module& command) {
+  if (command.blob_bytes > NPU_BLOB_MAX_BYTES) return Outcome::error(NPU_ST_BLOB_TOO_LARGE);
+  if (queue.context->modules.full()) return Outcome::error(NPU_ST_OUT_OF_MODULES);
+  if (command.blob_dva > UINT64_MAX - command.blob_bytes) {
+    return Outcome::vm_fault(command.blob_dva, NPU_ACCESS_READ);
+  }
+  // The only copy: what is checked below is what is loaded.
+  const auto copy = std::make_unique_for_overwrite<std::byte[]>(command.blob_bytes);
+  CachedTranslation memory;
+  for (uint64_t at = 0; at < command.blob_bytes;) {
+    std::byte* from = nullptr;
+    const uint64_t piece = memory.get_run(queue.space(), command.blob_dva + at,
+                                          command.blob_bytes - at, NPU_ACCESS_READ, &from);
+    if (piece == 0) return Outcome::vm_fault(command.blob_dva + at, NPU_ACCESS_READ);
+    std::memcpy(copy.get() + at, from, piece);
+    at += piece;
+  }
+  const std::span<const std::byte> blob(copy.get(), command.blob_bytes);
+  const ModuleCache::Digest digest = digest_of(blob);
+  Outcome outcome = lasting(dma_.duration_ps(blob.size(), 0));
+  std::shared_ptr<const Module> module = parts_.module_cache.find(digest);
+  if (module == nullptr) {
+    BlobPlace place;
+    outcome.status = load_blob(blob, parts_.policy, &module, &place);
+    outcome.kernel = static_cast<uint16_t>(place.kernel);
+    outcome.pc = place.pc;
+    if (outcome.status != NPU_ST_OK) return outcome;
+    outcome.kernel = 0;
+    parts_.module_cache.add(digest, module);
+  }
+  outcome.result = queue.context->modules.add(std::move(module));
+  if (outcome.result == 0) outcome.status = NPU_ST_OUT_OF_MODULES;
+  return outcome;
+}
+
+Outcome CommandRunner::module_unload(Queue& queue, const npu_cmd_module& command) {
+  if (!queue.context->modules.remove(command.module)) return Outcome::error(NPU_ST_BAD_MODULE);
+  return lasting(kCommandPs);
+}
+
+}  // namespace npu::model

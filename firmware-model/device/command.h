@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of a queue, except EXEC: every field is checked on a private copy, then the command acts.
+//
+// Thread safety: one thread at a time (the command processor).
+#ifndef NPU_MODEL_DEVICE_COMMAND_H_
+#define NPU_MODEL_DEVICE_COMMAND_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "firmware-model/device/dma.h"
+#include "firmware-model/device/launch.h"
+#include "firmware-model/device/loader.h"
+#include "firmware-model/device/queue.h"
+#include "firmware-model/device/registers.h"
+#include "firmware-model/device/signal_times.h"
+
+namespace npu::model {
+
+// Virtual time that the command processor spends on a command that has no cost of its own (inferred: about 30 clocks of a small core).
+inline constexpr uint64_t kCommandPs = 20'000;
+
+// False: an unknown code, or a bit that must be 0 is set.
+bool command_is_well_formed(const npu_cmd& command);
+
+class CommandRunner {
+ public:
+  struct Parts {
+    const npu_profile& profile;
+    HbmWindow hbm;
+    const BlobPolicy& policy;
+    RegisterFile& registers;
+    SignalTimes& signals;
+    ModuleCache& module_cache;
+    LaunchEngine& launches;
+    // Called where no access to memory is under way.
+    std::function<void()> quiet;
+  };
+  explicit CommandRunner(const Parts& parts) : parts_(parts), dma_(parts.profile, parts.hbm) {}
+
+  // Runs a well-formed command that begins at |now_ps| of the queue's time.
+  Outcome run(Queue& queue, const npu_cmd& command, uint64_t now_ps);
+
+ private:
+  Outcome launch(Queue& queue, const npu_cmd_launch& command);
+  Outcome copy_arguments(Queue& queue, const npu_cmd_launch& command);
+  Outcome transfer(const DmaResult& result);
+  Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
+  Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
+  Outcome timestamp(Queue& queue, const npu_cmd_timestamp& command, uint64_t now_ps);
+  Outcome module_load(Queue& queue, const npu_cmd_module& command);
+  Outcome module_unload(Queue& queue, const npu_cmd_module& command);
+  void account(const LaunchOutcome& outcome);
+  void add_energy(uint64_t macs, uint64_t hbm_bytes);
+
+  const Parts parts_;
+  Dma dma_;
+  std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8> arguments_{};
+  uint64_t energy_rest_fj_ = 0;
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_DEVICE_COMMAND_H_

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a command between doorbell and record.
+#include "firmware-model/device/command_processor.h"
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+
+#include "firmware-model/device/shared_memory.h"
+#include "firmware-model/device/virtual_time.h"
+
+namespace npu::model {
+namespace {
+
+// More would keep the other queues waiting; a longer list is several EXECs.
+constexpr uint32_t kMaxListCommands = 65536;
+
+bool allowed_in_list(uint8_t op) {
+  return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD;
+}
+
+// A queue of class COPY has no tiles behind it.
+bool allowed_in_class(uint32_t queue_class, uint8_t op) {
+  return queue_class == NPU_QUEUE_COMPUTE || op != NPU_CMD_LAUNCH;
+}
+
+}  // namespace
+
+bool CommandProcessor::fetch(Queue& queue) {
+  const std::byte* slot = queue.ring_slot(queue.fetched);
+  std::byte* page = slot == nullptr ? nullptr : queue.ctrl();
+  if (page == nullptr) {
+    const uint64_t ring_offset = (queue.fetched & (queue.entries() - 1)) * NPU_CMD_BYTES;
+    stop(queue, slot == nullptr
+                    ? Outcome::vm_fault(queue.config.ring_dva + ring_offset, NPU_ACCESS_READ)
+                    : Outcome::vm_fault(queue.config.ctrl_dva, NPU_ACCESS_WRITE));
+    return false;
+  }
+  queue.command = load_struct<npu_cmd>(slot);
+  ++queue.fetched;
+  queue.has_command = true;
+  queue.start_ps = queue.time_ps;
+  queue.list = {};
+  store_word(page + offsetof(npu_queue_ctrl, fetched), queue.fetched);
+  return true;
+}
+
+StepResult CommandProcessor::step(Queue& queue) {
+  if (!queue.has_command && !fetch(queue)) return StepResult::kFaulted;
+  const npu_cmd& command = queue.command;
+  Outcome outcome;
+  if (!command_is_well_formed(command) ||
+      !allowed_in_class(queue.config.queue_class, command.op)) {
+    outcome = Outcome::error(NPU_ST_BAD_COMMAND);
+    outcome.end_ps = later_ps(queue.start_ps, kCommandPs);
+  } else if (command.op == NPU_CMD_EXEC) {
+    outcome = run_list(queue, std::bit_cast<npu_cmd_exec>(command));
+  } else {
+    outcome = runner_.run(queue, command, queue.start_ps);
+  }
+  if (outcome.parked) return StepResult::kParked;
+  if (queue.cancel.load(std::memory_order_relaxed)) return StepResult::kCanceled;
+  return finish(queue, outcome);
+}
+
+Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
+  ListRun& list = queue.list;
+  if (!list.active) {
+    Outcome bad = Outcome::error(NPU_ST_BAD_COMMAND);
+    bad.end_ps = later_ps(queue.start_ps, kCommandPs);
+    if (command.count > kMaxListCommands) return bad;
+    const uint64_t bytes = uint64_t{command.count} * NPU_CMD_BYTES;
+    if (command.list_dva > UINT64_MAX - bytes || command.records_dva > UINT64_MAX - bytes) {
+      return bad;
+    }
+    bad.status = NPU_ST_UNALIGNED_ACCESS;
+    if (command.list_dva % NPU_CMD_BYTES != 0 || command.records_dva % 8 != 0) return bad;
+    list.active = true;
+    list.entry_start_ps = later_ps(queue.start_ps, kCommandPs);
+  }
+  while (list.index < command.count) {
+    Outcome outcome = run_list_entry(queue, command);
+    if (outcome.parked) return outcome;
+    if (outcome.status == NPU_ST_OK && queue.cancel.load(std::memory_order_relaxed)) {
+      outcome.status = NPU_ST_CANCELED;
+    }
+    if (outcome.status != NPU_ST_OK) {
+      outcome.result = list.index;
+      outcome.list_index = static_cast<uint16_t>(list.index);
+      return outcome;
+    }
+    list.entry_start_ps = outcome.end_ps;
+    list.fetched = false;
+    ++list.index;
+    parts_.quiet();
+  }
+  Outcome outcome;
+  outcome.end_ps = list.entry_start_ps;
+  return outcome;
+}
+
+Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& command) {
+  ListRun& list = queue.list;
+  if (!list.fetched) {
+    const uint64_t dva = command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES;
+    const std::byte* entry =
+        queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ);
+    if (entry == nullptr) {
+      Outcome fault = Outcome::vm_fault(dva, NPU_ACCESS_READ);
+      fault.end_ps = list.entry_start_ps;
+      return fault;
+    }
+    list.command = load_struct<npu_cmd>(entry);
+    list.fetched = true;
+  }
+  Outcome outcome;
+  if (!command_is_well_formed(list.command) || !allowed_in_list(list.command.op) ||
+      !allowed_in_class(queue.config.queue_class, list.command.op)) {
+    outcome = Outcome::error(NPU_ST_BAD_COMMAND);
+    outcome.end_ps = later_ps(list.entry_start_ps, kCommandPs);
+  } else {
+    outcome = runner_.run(queue, list.command, list.entry_start_ps);
+  }
+  const bool canceled = queue.cancel.load(std::memory_order_relaxed);
+  if (outcome.parked || canceled || command.records_dva == 0) return outcome;
+  if (!write_list_record(queue, command, outcome)) {
+    const uint64_t end_ps = outcome.end_ps;
+    outcome = Outcome::vm_fault(
+        command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES, NPU_ACCESS_WRITE);
+    outcome.end_ps = end_ps;
+  }
+  return outcome;
+}
+
+bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& command,
+                                         const Outcome& outcome) {
+  const ListRun& list = queue.list;
+  const npu_completion record =
+      make_record(outcome, list.index, list.command.tag, list.entry_start_ps);
+  // A record that is only 8-byte aligned may lie on two pages: word by word.
+  const auto words = std::bit_cast<std::array<uint64_t, sizeof(record) / 8>>(record);
+  const uint64_t dva = command.records_dva + uint64_t{list.index} * sizeof(record);
+  for (size_t i = 0; i < words.size(); ++i) {
+    std::byte* word =
+        queue.list_record_memory.get(queue.space(), dva + i * 8, 8, NPU_ACCESS_WRITE);
+    if (word == nullptr) return false;
+    store_word(word, words[i]);
+  }
+  return true;
+}
+
+StepResult CommandProcessor::finish(Queue& queue, const Outcome& outcome) {
+  std::byte* record = queue.record(queue.completed);
+  std::byte* page = record == nullptr ? nullptr : queue.ctrl();
+  if (page == nullptr) {
+    const uint64_t offset = (queue.completed & (queue.entries() - 1)) * NPU_COMPLETION_BYTES;
+    const uint64_t dva = record == nullptr ? queue.config.ctrl_dva + NPU_CTRL_BYTES + offset
+                                           : queue.config.ctrl_dva;
+    stop(queue, Outcome::vm_fault(dva, NPU_ACCESS_WRITE));
+    return StepResult::kFaulted;
+  }
+  const std::byte* completed_word = page + offsetof(npu_queue_ctrl, completed);
+  if (completed_word != queue.watched_completed) {
+    parts_.signals.unwatch_completed(queue.watched_completed, &queue.ends);
+    queue.watched_completed = completed_word;
+    parts_.signals.watch_completed(completed_word, &queue.ends);
+  }
+  publish(queue, outcome, record, page);
+  parts_.registers.add(NPU_REG_COMMANDS, 1);
+  parts_.registers.raise_to(NPU_REG_TIME_PS, outcome.end_ps);
+  interrupt_when_asked(queue, page);
+  if (outcome.status == NPU_ST_OK) return StepResult::kDone;
+  parts_.registers.add(NPU_REG_FAULTS, 1);
+  post_fault(queue, queue.completed - 1, outcome);
+  return StepResult::kFaulted;
+}
+
+void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* record,
+                               std::byte* page) {
+  const uint64_t seq = queue.completed;
+  store_struct(record, make_record(outcome, seq, queue.command.tag, queue.start_ps));
+  queue.has_command = false;
+  queue.time_ps = outcome.end_ps;
+  queue.ends.push(outcome.end_ps);
+  queue.completed = seq + 1;
+  queue.progress.store(queue.completed, std::memory_order_relaxed);
+  if (outcome.status != NPU_ST_OK) {
+    queue.publish_all(NPU_QUEUE_STATE_FAULTED, outcome.status, seq);
+    return;
+  }
+  store_word(page + offsetof(npu_queue_ctrl, time_ps), queue.time_ps);
+  // pairs with libnpu/src/core/queue.cpp : the load of completed
+  store_word(page + offsetof(npu_queue_ctrl, completed), queue.completed,
+             std::memory_order_release);
+}
+
+void CommandProcessor::interrupt_when_asked(Queue& queue, const std::byte* page) {
+  // pairs with libnpu/src/core/queue.cpp : the wait stores interrupt_at, fences, loads completed again. Either it sees our completed or we see its interrupt_at.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint64_t wanted = load_word(page + offsetof(npu_queue_ctrl, interrupt_at));
+  if (wanted == 0 || queue.completed < wanted || wanted == queue.interrupted_at) return;
+  queue.interrupted_at = wanted;
+  npu_event_record event{};
+  event.type = NPU_EVENT_COMPLETION;
+  event.queue = queue.config.id;
+  event.value = queue.completed;
+  event.context = static_cast<__u16>(queue.context->id);
+  events_.post(event);
+  interrupts_.raise(NPU_IRQ_EVENT | NPU_IRQ_QUEUE);
+}
+
+void CommandProcessor::stop(Queue& queue, const Outcome& outcome) {
+  queue.publish_all(NPU_QUEUE_STATE_FAULTED, outcome.status, queue.completed);
+  parts_.registers.add(NPU_REG_FAULTS, 1);
+  post_fault(queue, queue.completed, outcome);
+}
+
+void CommandProcessor::post_fault(const Queue& queue, uint64_t seq, const Outcome& outcome) {
+  npu_event_record event{};
+  event.type = NPU_EVENT_QUEUE_FAULT;
+  event.queue = queue.config.id;
+  event.value = seq;
+  event.status = outcome.status;
+  event.pc = outcome.pc;
+  event.address_dva = outcome.fault_dva;
+  event.module = outcome.module;
+  event.kernel = outcome.kernel;
+  event.tile = outcome.tile;
+  event.line = outcome.line;
+  event.access = static_cast<__u8>(outcome.access);
+  event.engine = static_cast<__u8>(outcome.engine);
+  event.context = static_cast<__u16>(queue.context->id);
+  event.group = outcome.group;
+  events_.post(event);
+  interrupts_.raise(NPU_IRQ_EVENT);
+}
+
+}  // namespace npu::model

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device: registers, mailbox, contexts and queues, and the parts that do the work.
+//
+// Thread safety: any thread. Reading a register takes no lock. Lock order: the scheduler's mutex, then those of event ring, module tables and signal times.
+#ifndef NPU_MODEL_DEVICE_DEVICE_H_
+#define NPU_MODEL_DEVICE_DEVICE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "firmware-model/device/command_processor.h"
+#include "firmware-model/device/context.h"
+#include "firmware-model/device/event.h"
+#include "firmware-model/device/interrupt.h"
+#include "firmware-model/device/launch.h"
+#include "firmware-model/device/loader.h"
+#include "firmware-model/device/npu_device.h"
+#include "firmware-model/device/queue.h"
+#include "firmware-model/device/registers.h"
+#include "firmware-model/device/scheduler.h"
+
+namespace npu::model {
+
+class Device {
+ public:
+  // nullptr, and a sentence in |error|, when the configuration is not possible.
+  static std::unique_ptr<Device> create(const npu_device_config& config,
+                                        const npu_device_ports& ports, std::string* error);
+  ~Device();
+
+  bool read(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t* value);
+  bool write(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t value);
+  npu_status mailbox(uint32_t command, std::span<const uint64_t, 8> args, uint64_t* result);
+
+  void* hbm() { return hbm_.base; }
+  bool set_doorbells(uint32_t page, void* slots, void* aux);
+  int wake_fd() { return scheduler_.waker().shared_fd(); }
+  int page_wake_fd(uint32_t page);
+  // nullptr when the context or the module has gone.
+  std::shared_ptr<const Module> module(uint32_t context, uint32_t number);
+
+ private:
+  // The answer of a mailbox command; when it must wait until |until_stopped| does not run any more, the rest follows then.
+  struct Answer {
+    npu_status status = NPU_ST_OK;
+    uint64_t result = 0;
+    std::shared_ptr<Queue> until_stopped;
+    bool to_registers = false;  // the answer belongs into MBOX_STATUS and MBOX_RESULT
+  };
+  using Args = std::span<const uint64_t, 8>;
+  using Lock = Scheduler::Lock;
+
+  Device(const npu_device_config& config, const npu_device_ports& ports, const HbmWindow& hbm);
+  static std::string check(const npu_device_config& config);
+  void set_identity_registers();
+
+  bool access_hbm(uint64_t offset, uint32_t size_bytes, bool write, uint64_t* value);
+  void write_register(const RegisterRef& ref, uint64_t value);
+  bool write_doorbell(uint64_t offset, uint32_t size_bytes, uint64_t value);
+  void start_mailbox_command(uint32_t command);
+  void finish_pending_answers();
+  void answer_registers(const Answer& answer);
+  void reset();
+
+  Answer begin_command(Lock& lock, uint32_t command, Args args);
+  Answer queue_command(Lock& lock, uint32_t command, Args args);
+  void end_command(Queue& queue);
+  Answer context_create(Args args);
+  Answer context_destroy(Args args);
+  Answer queue_create(Lock& lock, Args args);
+  npu_status check_queue(const QueueConfig& config, uint32_t priority) const;
+  Answer queue_destroy(Lock& lock, uint32_t id);
+  Answer queue_suspend(Lock& lock, uint32_t id);
+  npu_status hbm_clear(uint64_t offset, uint64_t bytes);
+  Context* context_of(uint64_t number);
+  Queue* queue_of(uint64_t number);
+
+  const npu_device_ports ports_;
+  const npu_profile profile_;
+  const HbmWindow hbm_;
+  RegisterFile registers_;
+  Interrupts interrupts_;
+  EventRing events_;
+  SignalTimes signals_;
+  ModuleCache module_cache_;
+  BlobPolicy policy_;
+  LaunchEngine launches_;
+  CommandProcessor processor_;
+
+  // Guarded by the scheduler's mutex.
+  std::vector<std::shared_ptr<Context>> contexts_;
+  std::vector<std::shared_ptr<Queue>> queues_;
+  std::vector<Answer> pending_answers_;  // of commands written to MBOX_CMD; only the last one is to_registers
+  bool resetting_ = false;
+  uint64_t last_owner_ = 0;
+
+  // Last: its thread uses everything above.
+  Scheduler scheduler_;
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_DEVICE_DEVICE_H_

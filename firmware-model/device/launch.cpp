@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running of grids in windows: a bounded number of results is kept, and they are counted in order of group numbers.
+#include "firmware-model/device/launch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+
+#include "firmware-model/device/thread.h"
+#include "firmware-model/device/virtual_time.h"
+
+namespace npu::model {
+namespace {
+
+using Wide = unsigned __int128;
+
+constexpr uint64_t kWindowGroups = 1024;
+constexpr uint64_t kMaxChunk = 16;
+// A launch that is expected to be shorter is not worth the wake-up of another thread.
+constexpr uint64_t kShareWorthNs = 15'000;
+
+void check_own_rule(bool holds, const char* rule) {
+  if (holds) return;
+  std::fprintf(stderr, "npu device model: broken rule of the model itself: %s\n", rule);
+  std::abort();
+}
+
+void add_stats(const GroupStats& from, GroupStats* to) {
+  to->instructions += from.instructions;
+  to->mac_ops += from.mac_ops;
+  to->vector_ops += from.vector_ops;
+  to->hbm_read_bytes += from.hbm_read_bytes;
+  to->hbm_write_bytes += from.hbm_write_bytes;
+  for (size_t i = 0; i < to->engine_busy_ps.size(); ++i) {
+    to->engine_busy_ps[i] += from.engine_busy_ps[i];
+  }
+}
+
+}  // namespace
+
+TileParams tile_params(const npu_profile& profile) {
+  TileParams params;
+  params.l1_bytes = profile.l1_bytes;
+  params.l2_bytes = profile.l2_bytes;
+  params.acc_bytes = profile.acc_bytes;
+  params.device_tiles = profile.clusters * profile.tiles_per_cluster;
+  params.core_clock_khz = profile.core_clock_khz;
+  params.mac_per_cycle_bf16 = profile.mac_per_cycle_bf16;
+  params.mac_per_cycle_f32 = profile.mac_per_cycle_f32;
+  params.vector_lanes = profile.vector_lanes;
+  params.dma_setup_cycles = profile.dma_setup_cycles;
+  params.mm_fill_cycles = profile.mm_fill_cycles;
+  params.vector_setup_cycles = profile.vector_setup_cycles;
+  params.l1_bytes_per_cycle = profile.l1_port_bytes_per_cycle;
+  return params;
+}
+
+ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uint64_t groups)
+    : group_tiles_(group_tiles),
+      places_per_cluster_(profile.tiles_per_cluster / group_tiles),
+      tiles_per_cluster_(profile.tiles_per_cluster) {
+  const uint64_t all = uint64_t{profile.clusters} * places_per_cluster_;
+  // Ascending numbers with equal times are a heap already.
+  places_.reserve(std::min(all, groups));
+  for (uint32_t n = 0; n < std::min(all, groups); ++n) places_.push_back({0, n});
+}
+
+uint32_t ListSchedule::place(uint64_t duration_ps) {
+  std::pop_heap(places_.begin(), places_.end(), std::greater<>());
+  Place& place = places_.back();
+  const uint32_t number = place.number;
+  place.free_ps = later_ps(place.free_ps, duration_ps);
+  end_ps_ = std::max(end_ps_, place.free_ps);
+  std::push_heap(places_.begin(), places_.end(), std::greater<>());
+  return number / places_per_cluster_ * tiles_per_cluster_ +
+         number % places_per_cluster_ * group_tiles_;
+}
+
+// A piece of the grid that is small enough to keep all its results. Groups are taken in ascending order, so those that were taken are always a prefix.
+class LaunchEngine::Window final : public WorkerPool::Job {
+ public:
+  Window(const Launch& launch, std::vector<GroupResult>& results, unsigned threads)
+      : launch_(launch), results_(results), threads_(threads) {}
+
+  void begin(uint64_t first, uint64_t count) {
+    first_ = first;
+    count_ = count;
+    chunk_ = std::clamp<uint64_t>(count / (uint64_t{threads_} * 4), 1, kMaxChunk);
+    next_.store(0, std::memory_order_relaxed);
+    instructions_.store(0, std::memory_order_relaxed);
+    lowest_fault_.store(kNone, std::memory_order_relaxed);
+  }
+
+  void work(Worker& worker) override {
+    // Once the budget is used up no new group is needed: the one that goes too far is among those taken.
+    while (instructions_.load(std::memory_order_relaxed) <= launch_.op_budget) {
+      const uint64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
+      if (begin >= count_) return;
+      const uint64_t end = std::min(begin + chunk_, count_);
+      for (uint64_t i = begin; i < end; ++i) {
+        // Groups above a failed one do not matter; those below it must run, for one of them may fail too.
+        if (i > lowest_fault_.load(std::memory_order_relaxed)) return;
+        run_group(worker, i);
+      }
+    }
+  }
+
+ private:
+  static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+
+  void run_group(Worker& worker, uint64_t i) {
+    results_[i] = worker.run(launch_, first_ + i);
+    instructions_.fetch_add(results_[i].stats.instructions, std::memory_order_relaxed);
+    if (results_[i].fault.status == NPU_ST_OK) return;
+    uint64_t lowest = lowest_fault_.load(std::memory_order_relaxed);
+    while (i < lowest && !lowest_fault_.compare_exchange_weak(lowest, i)) {
+    }
+  }
+
+  const Launch& launch_;
+  std::vector<GroupResult>& results_;
+  const unsigned threads_;
+  uint64_t first_ = 0;
+  uint64_t count_ = 0;
+  uint64_t chunk_ = 1;
+  std::atomic<uint64_t> next_{0};
+  std::atomic<uint64_t> instructions_{0};
+  std::atomic<uint64_t> lowest_fault_{kNone};
+};
+
+LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics)
+    : profile_(profile),
+      params_(tile_params(profile)),
+      numerics_(numerics),
+      pool_(params_, threads != 0 ? threads : usable_cpus()) {}
+
+void LaunchEngine::run_window(Window& window, const Kernel& kernel, uint64_t groups) {
+  const uint64_t estimate_ns =
+      uint64_t{kernel.wall_ns_per_group.load(std::memory_order_relaxed)} * groups;
+  const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= kShareWorthNs);
+  if (pool_.threads() < 2 || groups == 1) return pool_.run(window, false);
+  const auto begin = std::chrono::steady_clock::now();
+  pool_.run(window, share);
+  const auto wall = std::chrono::steady_clock::now() - begin;
+  const uint64_t used_ns =
+      static_cast<uint64_t>(std::chrono::nanoseconds(wall).count()) * (share ? pool_.threads() : 1);
+  kernel.wall_ns_per_group.store(
+      static_cast<uint32_t>(std::clamp<uint64_t>(used_ns / groups, 1, UINT32_MAX)),
+      std::memory_order_relaxed);
+}
+
+uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
+                                   const ListSchedule& schedule) const {
+  const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
+  const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
+  const auto memory_ps = static_cast<uint64_t>((Wide{bytes} * 1'000'000 + rate - 1) / rate);
+  const uint64_t body_ps = std::max(schedule.end_ps(), memory_ps);
+  check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate,
+                 "a launch moved more bytes than the device memory can");
+  const Wide macs_per_ms = Wide{profile_.core_clock_khz} * params_.device_tiles *
+                           std::max(profile_.mac_per_cycle_bf16, profile_.mac_per_cycle_f32);
+  check_own_rule(Wide{outcome.stats.mac_ops} * 1'000'000'000 <= Wide{body_ps} * macs_per_ms,
+                 "a launch did more multiplications than the tensor units can");
+  return later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
+}
+
+LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::function<void()>& quiet) {
+  const Program& program = request.kernel->program;
+  const uint64_t groups = uint64_t{request.grid[0]} * request.grid[1] * request.grid[2];
+  ListSchedule schedule(profile_, program.group_tiles, groups);
+  Launch launch;
+  launch.program = &program;
+  launch.space = request.space;
+  launch.numerics = &numerics_;
+  launch.params = &params_;
+  launch.args = request.args;
+  launch.grid = request.grid;
+  launch.hbm_share_bytes_per_us =
+      std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / schedule.active_tiles());
+  launch.cancel = request.cancel;
+  launch.owner = request.owner;
+
+  LaunchOutcome outcome;
+  Window window(launch, results_, pool_.threads());
+  uint64_t budget = request.budget;
+  for (uint64_t first = 0; first < groups; first += kWindowGroups) {
+    const uint64_t count = std::min(kWindowGroups, groups - first);
+    if (results_.size() < count) results_.resize(count);
+    launch.op_budget = std::max<uint64_t>(budget, 1);  // 0 would mean no limit
+    window.begin(first, count);
+    run_window(window, *request.kernel, count);
+    quiet();
+    for (uint64_t i = 0; i < count; ++i) {
+      const GroupResult& result = results_[i];
+      const uint32_t tile = schedule.place(result.duration_ps);
+      add_stats(result.stats, &outcome.stats);
+      outcome.fault = result.fault;
+      if (result.stats.instructions > budget && outcome.fault.status == NPU_ST_OK) {
+        outcome.fault.status = NPU_ST_WATCHDOG;
+      }
+      if (outcome.fault.status != NPU_ST_OK) {
+        outcome.fault_group = first + i;
+        outcome.fault_tile = tile + outcome.fault.tile_in_group;
+        outcome.duration_ps = finish_time(outcome, schedule);
+        return outcome;
+      }
+      budget -= result.stats.instructions;
+    }
+  }
+  outcome.duration_ps = finish_time(outcome, schedule);
+  return outcome;
+}
+
+}  // namespace npu::model

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// A launch: the work-groups of a grid, run by all workers, and put together to one result that does not depend on how many workers there are.
+//
+// Thread safety: run() by one thread at a time.
+#ifndef NPU_MODEL_DEVICE_LAUNCH_H_
+#define NPU_MODEL_DEVICE_LAUNCH_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "firmware-model/device/module.h"
+#include "firmware-model/device/npu_device.h"
+#include "firmware-model/device/worker_pool.h"
+#include "firmware-model/tile/tile.h"
+
+namespace npu::model {
+
+TileParams tile_params(const npu_profile& profile);
+
+// Places work-groups on the tiles in order of their numbers: each takes the place that is free first.
+class ListSchedule {
+ public:
+  // |groups| of |group_tiles| tiles each; a work-group lies inside one cluster.
+  ListSchedule(const npu_profile& profile, uint32_t group_tiles, uint64_t groups);
+
+  // The first tile of the next group, which takes |duration_ps|.
+  uint32_t place(uint64_t duration_ps);
+  uint64_t end_ps() const { return end_ps_; }
+  // Tiles that have work at the same time at most.
+  uint64_t active_tiles() const { return places_.size() * group_tiles_; }
+
+ private:
+  struct Place {
+    uint64_t free_ps;
+    uint32_t number;
+    bool operator>(const Place& other) const {
+      return free_ps != other.free_ps ? free_ps > other.free_ps : number > other.number;
+    }
+  };
+  const uint32_t group_tiles_;
+  const uint32_t places_per_cluster_;
+  const uint32_t tiles_per_cluster_;
+  std::vector<Place> places_;  // a heap
+  uint64_t end_ps_ = 0;
+};
+
+struct LaunchRequest {
+  const Kernel* kernel = nullptr;
+  const AddressSpace* space = nullptr;
+  std::span<const std::byte> args;
+  std::array<uint32_t, 3> grid{1, 1, 1};
+  uint64_t budget = 0;  // instructions of all work-groups together
+  const std::atomic<bool>* cancel = nullptr;
+  uint64_t owner = 0;
+};
+
+struct LaunchOutcome {
+  Fault fault;  // of the lowest work-group that failed
+  uint64_t fault_group = 0;
+  uint32_t fault_tile = 0;   // of the device
+  uint64_t duration_ps = 0;  // of the work-groups up to the one that failed
+  GroupStats stats;          // likewise
+};
+
+class LaunchEngine {
+ public:
+  // |threads| 0: one a CPU.
+  LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics);
+
+  // |quiet| is called between pieces of the grid, when no access to memory is under way.
+  LaunchOutcome run(const LaunchRequest& request, const std::function<void()>& quiet);
+
+ private:
+  class Window;
+  void run_window(Window& window, const Kernel& kernel, uint64_t groups);
+  uint64_t finish_time(const LaunchOutcome& outcome, const ListSchedule& schedule) const;
+
+  const npu_profile& profile_;
+  const TileParams params_;
+  const Numerics& numerics_;
+  WorkerPool pool_;
+  std::vector<GroupResult> results_;
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_DEVICE_LAUNCH_H_

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mailbox of a device: contexts, queues, the event ring, and the reset.
+//
+// A command that waits for a queue to stop answers when it has stopped. Written to MBOX_CMD it leaves MBOX_STATUS busy until then; a further write abandons the
+// waiting, not the effect: a driver may destroy a queue that does not let itself be suspended.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "firmware-model/device/device.h"
+#include "uapi/npu_pagetable.h"
+
+namespace npu::model {
+namespace {
+
+constexpr uint64_t kDefaultBudget = uint64_t{1} << 32;
+
+// Zeros without touching pages that were never written. |at| and |bytes| are multiples of 64 KiB, so the piece lies in one mapping.
+void clear_granule(std::byte* at, size_t bytes) {
+  if (madvise(at, bytes, MADV_REMOVE) == 0) return;
+  // Not shared memory: the device's own anonymous range, where dropped pages read as zero.
+  if (errno == EINVAL && madvise(at, bytes, MADV_DONTNEED) == 0) return;
+  std::memset(at, 0, bytes);
+}
+
+}  // namespace
+
+Context* Device::context_of(uint64_t number) {
+  return number < contexts_.size() ? contexts_[number].get() : nullptr;
+}
+
+Queue* Device::queue_of(uint64_t number) {
+  return number < queues_.size() ? queues_[number].get() : nullptr;
+}
+
+npu_status Device::mailbox(uint32_t command, Args args, uint64_t* result) {
+  *result = 0;
+  if (command == NPU_MBOX_HBM_CLEAR) return hbm_clear(args[0], args[1]);
+  Lock lock(scheduler_);
+  const Answer answer = begin_command(lock, command, args);
+  if (const auto& queue = answer.until_stopped; queue != nullptr) {
+    scheduler_.wait(lock, [&] { return !scheduler_.runs(*queue); });
+    end_command(*queue);
+  }
+  *result = answer.result;
+  return answer.status;
+}
+
+void Device::start_mailbox_command(uint32_t command) {
+  std::array<uint64_t, 8> args;
+  for (size_t i = 0; i < args.size(); ++i) {
+    args[i] = registers_.get(static_cast<npu_reg>(NPU_REG_MBOX_ARG0 + 8 * i));
+  }
+  if (command == NPU_MBOX_HBM_CLEAR) {
+    Answer answer;
+    answer.status = hbm_clear(args[0], args[1]);
+    Lock lock(scheduler_);
+    return answer_registers(answer);
+  }
+  Lock lock(scheduler_);
+  for (Answer& earlier : pending_answers_) earlier.to_registers = false;
+  registers_.set(NPU_REG_MBOX_STATUS, NPU_MBOX_BUSY);
+  Answer answer = begin_command(lock, command, args);
+  if (answer.until_stopped == nullptr) return answer_registers(answer);
+  answer.to_registers = true;
+  pending_answers_.push_back(std::move(answer));
+  finish_pending_answers();
+}
+
+void Device::finish_pending_answers() {
+  for (size_t i = 0; i < pending_answers_.size();) {
+    if (scheduler_.runs(*pending_answers_[i].until_stopped)) {
+      ++i;
+      continue;
+    }
+    const Answer answer = std::move(pending_answers_[i]);
+    pending_answers_.erase(pending_answers_.begin() + static_cast<ptrdiff_t>(i));
+    end_command(*answer.until_stopped);
+    if (answer.to_registers) answer_registers(answer);
+  }
+}
+
+void Device::answer_registers(const Answer& answer) {
+  registers_.set(NPU_REG_MBOX_RESULT, answer.result);
+  registers_.set(NPU_REG_MBOX_STATUS, static_cast<uint32_t>(answer.status));
+  interrupts_.raise(NPU_IRQ_MAILBOX);
+}
+
+Device::Answer Device::begin_command(Lock& lock, uint32_t command, Args args) {
+  Answer answer;
+  if (resetting_) {
+    answer.status = NPU_ST_BUSY;
+    return answer;
+  }
+  switch (command) {
+    case NPU_MBOX_CONTEXT_CREATE:
+      return context_create(args);
+    case NPU_MBOX_CONTEXT_DESTROY:
+      return context_destroy(args);
+    case NPU_MBOX_TLB_FLUSH:
+      if (Context* context = context_of(args[0]); context != nullptr) {
+        context->space.flush();
+        // A parked queue looks at its word through the new tables.
+        scheduler_.wake_if_asleep(lock);
+      } else {
+        answer.status = NPU_ST_NOT_FOUND;
+      }
+      return answer;
+    case NPU_MBOX_QUEUE_CREATE:
+      return queue_create(lock, args);
+    case NPU_MBOX_EVENT_RING:
+      answer.status = events_.configure(args[0], args[1]);
+      return answer;
+    case NPU_MBOX_QUIESCE:
+      answer.result = scheduler_.take_ticket(lock);
+      return answer;
+    default:
+      return queue_command(lock, command, args);
+  }
+}
+
+Device::Answer Device::queue_command(Lock& lock, uint32_t command, Args args) {
+  Answer answer;
+  Queue* queue = queue_of(args[0]);
+  const bool known = command >= NPU_MBOX_QUEUE_DESTROY && command <= NPU_MBOX_QUEUE_PROGRESS;
+  if (!known || queue == nullptr) {
+    answer.status = known ? NPU_ST_NOT_FOUND : NPU_ST_NOT_SUPPORTED;
+    return answer;
+  }
+  switch (command) {
+    case NPU_MBOX_QUEUE_DESTROY:
+      answer.until_stopped = std::move(queues_[args[0]]);
+      scheduler_.remove(lock, *answer.until_stopped, NPU_QUEUE_STATE_KILLED);
+      break;
+    case NPU_MBOX_QUEUE_SUSPEND:
+      answer.until_stopped = queues_[args[0]];
+      scheduler_.suspend(lock, *queue);
+      break;
+    case NPU_MBOX_QUEUE_RESUME:
+      if (queue->schedule.state == NPU_QUEUE_STATE_SUSPENDED && !scheduler_.runs(*queue)) {
+        queue->publish_state(NPU_QUEUE_STATE_READY, NPU_ST_OK);
+      }
+      scheduler_.resume(lock, *queue);
+      break;
+    case NPU_MBOX_QUEUE_PRIORITY:
+      if (args[1] >= NPU_PRIORITY_COUNT) {
+        answer.status = NPU_ST_INVALID_ARGUMENT;
+      } else {
+        scheduler_.set_priority(lock, *queue, static_cast<uint32_t>(args[1]));
+      }
+      break;
+    default:
+      answer.result = queue->progress.load(std::memory_order_relaxed);
+      break;
+  }
+  return answer;
+}
+
+// A queue that was to stop has stopped.
+void Device::end_command(Queue& queue) {
+  if (queue.schedule.state == NPU_QUEUE_STATE_KILLED) {
+    signals_.unwatch_completed(queue.watched_completed, &queue.ends);
+  } else if (queue.schedule.state == NPU_QUEUE_STATE_SUSPENDED) {
+    queue.publish_state(NPU_QUEUE_STATE_SUSPENDED, NPU_ST_OK);
+  }
+}
+
+Device::Answer Device::context_create(Args args) {
+  Answer answer;
+  const uint64_t number = args[0];
+  if (number >= contexts_.size()) {
+    answer.status = NPU_ST_INVALID_ARGUMENT;
+  } else if (contexts_[number] != nullptr) {
+    answer.status = NPU_ST_BUSY;
+  } else if (args[1] % NPU_PT_TABLE_BYTES != 0) {
+    answer.status = NPU_ST_UNALIGNED;
+  } else if (args[1] > hbm_.bytes - NPU_PT_TABLE_BYTES) {
+    answer.status = NPU_ST_INVALID_ADDRESS;
+  } else {
+    contexts_[number] = std::make_shared<Context>(static_cast<uint32_t>(number), ++last_owner_,
+                                                  hbm_, ports_, args[1]);
+  }
+  return answer;
+}
+
+Device::Answer Device::context_destroy(Args args) {
+  Answer answer;
+  Context* context = context_of(args[0]);
+  if (context == nullptr) {
+    answer.status = NPU_ST_NOT_FOUND;
+    return answer;
+  }
+  const bool in_use = std::any_of(queues_.begin(), queues_.end(), [&](const auto& queue) {
+    return queue != nullptr && queue->context.get() == context;
+  });
+  if (in_use) {
+    answer.status = NPU_ST_BUSY;
+    return answer;
+  }
+  signals_.forget_owner(context->owner);
+  contexts_[args[0]].reset();
+  return answer;
+}
+
+npu_status Device::check_queue(const QueueConfig& config, uint32_t priority) const {
+  if (config.ring_log2 < NPU_RING_LOG2_MIN || config.ring_log2 > NPU_RING_LOG2_MAX ||
+      priority >= NPU_PRIORITY_COUNT || config.queue_class >= NPU_QUEUE_CLASS_COUNT ||
+      config.doorbell_page >= Doorbells::kPages || config.doorbell_slot >= NPU_DOORBELL_SLOTS) {
+    return NPU_ST_INVALID_ARGUMENT;
+  }
+  if (config.queue_class == NPU_QUEUE_NET) return NPU_ST_NOT_SUPPORTED;
+  if (config.ring_dva % NPU_CTRL_BYTES != 0 || config.ctrl_dva % NPU_CTRL_BYTES != 0) {
+    return NPU_ST_UNALIGNED;
+  }
+  const uint64_t ring_bytes = uint64_t{NPU_CMD_BYTES} << config.ring_log2;
+  const uint64_t ctrl_bytes = NPU_CTRL_BYTES + (uint64_t{NPU_COMPLETION_BYTES} << config.ring_log2);
+  if (config.ring_dva > NPU_PT_VA_END - ring_bytes ||
+      config.ctrl_dva > NPU_PT_VA_END - ctrl_bytes) {
+    return NPU_ST_INVALID_ADDRESS;
+  }
+  return NPU_ST_OK;
+}
+
+Device::Answer Device::queue_create(Lock& lock, Args args) {
+  Answer answer;
+  const uint64_t number = args[0];
+  if (number >= queues_.size() || context_of(args[1]) == nullptr) {
+    answer.status = number >= queues_.size() ? NPU_ST_INVALID_ARGUMENT : NPU_ST_NOT_FOUND;
+    return answer;
+  }
+  if (queues_[number] != nullptr) {
+    answer.status = NPU_ST_BUSY;
+    return answer;
+  }
+  QueueConfig config;
+  config.id = static_cast<uint32_t>(number);
+  config.ring_dva = args[2];
+  config.ctrl_dva = args[3];
+  config.ring_log2 = args[4] & 0xff;
+  const uint32_t priority = args[4] >> 8 & 0xff;
+  config.queue_class = args[4] >> 16 & 0xff;
+  config.doorbell_page = static_cast<uint32_t>(std::min<uint64_t>(args[5] >> 16, UINT32_MAX));
+  config.doorbell_slot = args[5] & 0xffff;
+  config.budget = args[6] != 0 ? args[6] : kDefaultBudget;
+  answer.status = args[4] >> 24 != 0 ? NPU_ST_RESERVED_NOT_ZERO : check_queue(config, priority);
+  if (answer.status != NPU_ST_OK) return answer;
+
+  auto queue = std::make_shared<Queue>(config, contexts_[args[1]]);
+  queue->schedule.priority = priority;
+  if (!queue->publish_all(NPU_QUEUE_STATE_READY, NPU_ST_OK, 0)) {
+    answer.status = NPU_ST_INVALID_ADDRESS;
+  } else if (!scheduler_.add(lock, *queue)) {
+    answer.status = NPU_ST_BUSY;
+  } else {
+    queues_[number] = std::move(queue);
+  }
+  return answer;
+}
+
+npu_status Device::hbm_clear(uint64_t offset, uint64_t bytes) {
+  if (offset > hbm_.bytes || bytes > hbm_.bytes - offset) return NPU_ST_INVALID_ADDRESS;
+  uint64_t at = offset;
+  const uint64_t end = offset + bytes;
+  while (at < end) {
+    // Long pieces first: each may be cleared at once when it lies in one mapping.
+    if (at % NPU_PAGE_2M == 0 && end - at >= NPU_PAGE_2M &&
+        madvise(hbm_.base + at, NPU_PAGE_2M, MADV_REMOVE) == 0) {
+      at += NPU_PAGE_2M;
+      continue;
+    }
+    const uint64_t piece = std::min<uint64_t>(end - at, NPU_PAGE_64K - at % NPU_PAGE_64K);
+    if (piece == NPU_PAGE_64K) {
+      clear_granule(hbm_.base + at, piece);
+    } else {
+      std::memset(hbm_.base + at, 0, piece);
+    }
+    at += piece;
+  }
+  return NPU_ST_OK;
+}
+
+void Device::reset() {
+  Lock lock(scheduler_);
+  if (resetting_) return;
+  resetting_ = true;
+  registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_BOOTING);
+  for (const auto& queue : queues_) {
+    if (queue != nullptr) scheduler_.remove(lock, *queue, NPU_QUEUE_STATE_LOST);
+  }
+  scheduler_.wait(lock, [this] { return scheduler_.idle(); });
+  for (auto& queue : queues_) {
+    if (queue == nullptr) continue;
+    queue->publish_state(NPU_QUEUE_STATE_LOST, NPU_ST_CANCELED);
+    signals_.unwatch_completed(queue->watched_completed, &queue->ends);
+    queue.reset();
+  }
+  for (auto& context : contexts_) {
+    if (context != nullptr) signals_.forget_owner(context->owner);
+    context.reset();
+  }
+  pending_answers_.clear();
+  events_.configure(0, 0);
+  for (const npu_reg reg : {NPU_REG_IRQ_MASK, NPU_REG_IRQ_STATUS, NPU_REG_MBOX_STATUS}) {
+    registers_.set(reg, 0);
+  }
+  registers_.add(NPU_REG_EPOCH, 1);
+  scheduler_.doorbells().set_epoch(registers_.get(NPU_REG_EPOCH));
+  resetting_ = false;
+  registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_READY);
+}
+
+}  // namespace npu::model

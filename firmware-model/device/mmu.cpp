@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Page walks and the joining of neighbouring pages into runs.
+#include "firmware-model/device/mmu.h"
+
+#include <algorithm>
+
+#include "firmware-model/device/shared_memory.h"
+#include "uapi/npu_pagetable.h"
+
+namespace npu::model {
+namespace {
+
+// A run ends after so many pages, so that one miss has a bounded cost.
+constexpr unsigned kMaxPagesPerRun = 4096;
+// How far translate() looks ahead for the tiles: one miss then serves a large operand.
+constexpr uint64_t kTileRunBytes = uint64_t{4} << 20;
+
+int read_entry(void* ctx, __u64 hbm_offset, __u64* value) {
+  const auto& hbm = *static_cast<const HbmWindow*>(ctx);
+  *value = load_word(hbm.base + hbm_offset, std::memory_order_acquire);
+  return 0;
+}
+
+}  // namespace
+
+uint64_t PageTableSpace::next_generation() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1) + 1;
+}
+
+bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* run,
+                               Leaf* out) const {
+  npu_pt_ops ops{};
+  ops.ctx = const_cast<HbmWindow*>(&hbm_);
+  ops.hbm_bytes = hbm_.bytes;
+  ops.read64 = read_entry;
+  npu_pt_hit hit{};
+  if (npu_pt_walk(&ops, root_, dva, &hit) != NPU_FAULT_NONE) return false;
+  if (npu_pt_permits(hit.flags, access) == 0) return false;
+  out->bytes = hit.bytes_left;
+  out->writable = (hit.flags & NPU_PTE_WRITE) != 0;
+  if ((hit.flags & NPU_PTE_SYSTEM) == 0) {
+    out->host = hbm_.base + hit.pa;
+    return true;
+  }
+  const bool inside = run->host != nullptr && hit.pa >= run->iova &&
+                      hit.pa - run->iova < run->bytes;
+  if (!inside) {
+    uint64_t bytes = 0;
+    void* host = ports_.host_memory(ports_.ctx, hit.pa, out->writable ? 1 : 0, &bytes);
+    if (host == nullptr || bytes == 0) return false;
+    *run = {hit.pa, bytes, static_cast<std::byte*>(host)};
+  }
+  out->host = run->host + (hit.pa - run->iova);
+  out->bytes = std::min<uint64_t>(out->bytes, run->bytes - (hit.pa - run->iova));
+  return true;
+}
+
+bool PageTableSpace::translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
+                                     Translation* out) const {
+  HostRun run;
+  Leaf leaf;
+  if (!find_leaf(dva, access, &run, &leaf)) return false;
+  *out = {dva, dva + leaf.bytes, leaf.host, leaf.writable};
+  for (unsigned pages = 1; pages < kMaxPagesPerRun; ++pages) {
+    const uint64_t length = out->end_dva - dva;
+    if (length >= wanted_bytes) break;
+    if (!find_leaf(out->end_dva, access, &run, &leaf)) break;
+    if (leaf.host != out->host + length || leaf.writable != out->writable) break;
+    out->end_dva += leaf.bytes;
+  }
+  return true;
+}
+
+bool PageTableSpace::translate(uint64_t dva, npu_fault_access access, Translation* out) const {
+  return translate_bytes(dva, kTileRunBytes, access, out);
+}
+
+bool CachedTranslation::find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
+                             npu_fault_access access) {
+  // The generation is read before the walk: a flush in between makes the new run look old, never an old run new.
+  const uint64_t generation = space.generation();
+  if (generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
+      (access != NPU_ACCESS_WRITE || run_.writable)) {
+    return true;
+  }
+  generation_ = 0;
+  if (!space.translate_bytes(dva, wanted_bytes, access, &run_)) return false;
+  generation_ = generation;
+  return true;
+}
+
+std::byte* CachedTranslation::get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                                  npu_fault_access access, uint64_t ahead_bytes) {
+  if (dva > UINT64_MAX - bytes || !find(space, dva, bytes + ahead_bytes, access)) return nullptr;
+  if (run_.end_dva - dva < bytes) {
+    // The cached run may have been found for less than is wanted now.
+    generation_ = 0;
+    if (!find(space, dva, bytes + ahead_bytes, access)) return nullptr;
+    if (run_.end_dva - dva < bytes) return nullptr;
+  }
+  return run_.host + (dva - run_.begin_dva);
+}
+
+uint64_t CachedTranslation::get_run(const PageTableSpace& space, uint64_t dva,
+                                    uint64_t wanted_bytes, npu_fault_access access,
+                                    std::byte** out) {
+  if (!find(space, dva, wanted_bytes, access)) return 0;
+  *out = run_.host + (dva - run_.begin_dva);
+  return std::min(wanted_bytes, run_.end_dva - dva);
+}
+
+}  // namespace npu::model

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device MMU: one address space = one root page table in device memory.
+//
+// Thread safety: any thread; the tables may change under a walk. Memory ordering: entries are read with acquire; their owner writes them with release
+// (uapi/npu_pagetable.h). flush() publishes a new generation: translations made before it are not used by accesses that begin after it.
+#ifndef NPU_MODEL_DEVICE_MMU_H_
+#define NPU_MODEL_DEVICE_MMU_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "firmware-model/device/npu_device.h"
+#include "firmware-model/tile/tile.h"
+
+namespace npu::model {
+
+// The device memory as the MMU sees it.
+struct HbmWindow {
+  std::byte* base = nullptr;
+  uint64_t bytes = 0;
+
+  bool holds(const std::byte* at) const {
+    const auto address = reinterpret_cast<uintptr_t>(at);
+    const auto begin = reinterpret_cast<uintptr_t>(base);
+    return address >= begin && address - begin < bytes;
+  }
+};
+
+class PageTableSpace final : public AddressSpace {
+ public:
+  PageTableSpace(const HbmWindow& hbm, const npu_device_ports& ports, uint64_t root)
+      : hbm_(hbm), ports_(ports), root_(root), generation_(next_generation()) {}
+
+  bool translate(uint64_t dva, npu_fault_access access, Translation* out) const override;
+  uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
+
+  // As translate(), but looks no further than |wanted_bytes| behind dva.
+  bool translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
+                       Translation* out) const;
+  void flush() { generation_.store(next_generation()); }
+
+ private:
+  struct Leaf {
+    std::byte* host = nullptr;
+    uint64_t bytes = 0;  // contiguous in host memory and mapped, from the address on
+    bool writable = false;
+  };
+  struct HostRun {  // what host_memory() said last
+    uint64_t iova = 0;
+    uint64_t bytes = 0;
+    std::byte* host = nullptr;
+  };
+  // Unique among all address spaces of the process: a cached translation says by its generation alone whose it is.
+  static uint64_t next_generation();
+  bool find_leaf(uint64_t dva, npu_fault_access access, HostRun* run, Leaf* out) const;
+
+  const HbmWindow hbm_;
+  const npu_device_ports& ports_;
+  const uint64_t root_;
+  std::atomic<uint64_t> generation_;
+};
+
+// One translation kept by its user; found again after each flush.
+class CachedTranslation {
+ public:
+  // The host address of [dva, dva + bytes), nullptr when a part is not mapped for |access| or the piece is not contiguous. |ahead_bytes|: how much more is likely
+  // to be asked for next.
+  std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                 npu_fault_access access, uint64_t ahead_bytes = 0);
+  // Likewise, as many of |wanted_bytes| as are contiguous; 0: a fault at dva.
+  uint64_t get_run(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
+                   npu_fault_access access, std::byte** out);
+
+ private:
+  bool find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
+            npu_fault_access access);
+
+  Translation run_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_DEVICE_MMU_H_

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Access to the memory of a queue, always through its context's address space.
+#include "firmware-model/device/queue.h"
+
+#include <cstddef>
+
+#include "firmware-model/device/shared_memory.h"
+
+namespace npu::model {
+namespace {
+
+// Ring and records are walked in order: one miss then serves a thousand commands.
+constexpr uint64_t kAheadBytes = 64 * 1024;
+
+uint64_t state_word(npu_queue_state state, npu_status status) {
+  static_assert(offsetof(npu_queue_ctrl, state) == offsetof(npu_queue_ctrl, error_status) + 4);
+  return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
+}
+
+}  // namespace
+
+npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps) {
+  npu_completion record{};
+  record.seq = seq;
+  record.status = outcome.status;
+  record.tag = tag;
+  record.start_ps = start_ps;
+  record.end_ps = outcome.end_ps;
+  record.result = outcome.result;
+  record.pc = outcome.pc;
+  record.line = outcome.line;
+  record.module = outcome.module;
+  record.kernel = outcome.kernel;
+  record.tile = outcome.tile;
+  record.group = outcome.group;
+  record.access = static_cast<__u8>(outcome.access);
+  record.engine = static_cast<__u8>(outcome.engine);
+  record.list_index = outcome.list_index;
+  return record;
+}
+
+const std::byte* Queue::ring_slot(uint64_t seq) {
+  const uint64_t dva = config.ring_dva + (seq & (entries() - 1)) * NPU_CMD_BYTES;
+  return ring_memory.get(space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ, kAheadBytes);
+}
+
+std::byte* Queue::ctrl() {
+  return ctrl_memory.get(space(), config.ctrl_dva, NPU_CTRL_BYTES, NPU_ACCESS_WRITE);
+}
+
+std::byte* Queue::record(uint64_t seq) {
+  const uint64_t dva =
+      config.ctrl_dva + NPU_CTRL_BYTES + (seq & (entries() - 1)) * NPU_COMPLETION_BYTES;
+  return record_memory.get(space(), dva, NPU_COMPLETION_BYTES, NPU_ACCESS_WRITE, kAheadBytes);
+}
+
+bool Queue::publish_state(npu_queue_state state, npu_status status) {
+  std::byte* page = ctrl();
+  if (page == nullptr) return false;
+  store_word(page + offsetof(npu_queue_ctrl, error_status), state_word(state, status),
+             std::memory_order_release);
+  return true;
+}
+
+bool Queue::publish_all(npu_queue_state state, npu_status status, uint64_t error_seq) {
+  std::byte* page = ctrl();
+  if (page == nullptr) return false;
+  store_word(page + offsetof(npu_queue_ctrl, fetched), fetched);
+  store_word(page + offsetof(npu_queue_ctrl, time_ps), time_ps);
+  store_word(page + offsetof(npu_queue_ctrl, error_seq), error_seq);
+  store_word(page + offsetof(npu_queue_ctrl, error_status), state_word(state, status));
+  // pairs with libnpu/src/core/queue.cpp : the load of completed
+  store_word(page + offsetof(npu_queue_ctrl, completed), completed, std::memory_order_release);
+  return true;
+}
+
+}  // namespace npu::model

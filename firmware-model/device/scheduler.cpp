@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of the command-processor thread.
+#include "firmware-model/device/scheduler.h"
+
+#include <algorithm>
+
+#include "firmware-model/device/shared_memory.h"
+#include "firmware-model/device/thread.h"
+
+namespace npu::model {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long an idle device looks at its doorbells before it sleeps, as long as work keeps coming at such distances: a few times the cost of a wake-up.
+constexpr std::chrono::nanoseconds kSpin = std::chrono::microseconds(50);
+constexpr unsigned kLooksPerClockRead = 16;
+// How long the thread stands back for those who want the mutex.
+constexpr unsigned kYields = 64;
+
+uint64_t now_ns() {
+  return static_cast<uint64_t>(
+      std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
+}
+
+bool dead(npu_queue_state state) { return state >= NPU_QUEUE_STATE_FAULTED; }
+
+}  // namespace
+
+Scheduler::Lock::Lock(Scheduler& scheduler) {
+  scheduler.wanted_.fetch_add(1);
+  lock_ = std::unique_lock(scheduler.mutex_);
+  scheduler.wanted_.fetch_sub(1);
+}
+
+Scheduler::Scheduler(CommandProcessor& processor, RegisterFile& registers)
+    : processor_(processor), registers_(registers), spin_budget_(kSpin) {}
+
+void Scheduler::stop() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    if (running_ != nullptr) running_->cancel = true;
+  }
+  waker_.wake();
+  thread_.join();
+}
+
+void Scheduler::wake_if_asleep(Lock&) {
+  if (asleep_) waker_.wake();
+}
+
+bool Scheduler::add(Lock& lock, Queue& queue) {
+  if (!doorbells_.bind(queue.config.doorbell_page, queue.config.doorbell_slot, &queue)) {
+    return false;
+  }
+  if (!thread_.joinable()) thread_ = start_device_thread("npu-command", [this] { loop(); });
+  // A page that has become active while the thread sleeps is not marked as sleeping yet.
+  wake_if_asleep(lock);
+  return true;
+}
+
+void Scheduler::remove(Lock&, Queue& queue, npu_queue_state state) {
+  unlist(queue);
+  queue.schedule.state = state;
+  queue.cancel = true;
+  doorbells_.unbind(queue.config.doorbell_page, queue.config.doorbell_slot);
+}
+
+void Scheduler::suspend(Lock&, Queue& queue) {
+  if (dead(queue.schedule.state)) return;
+  unlist(queue);
+  queue.schedule.state = NPU_QUEUE_STATE_SUSPENDED;
+}
+
+void Scheduler::resume(Lock& lock, Queue& queue) {
+  if (queue.schedule.state != NPU_QUEUE_STATE_SUSPENDED) return;
+  queue.schedule.state = NPU_QUEUE_STATE_READY;
+  if (runs(queue)) return;
+  if (has_work(queue)) make_ready(queue);
+  wake_if_asleep(lock);
+}
+
+void Scheduler::set_priority(Lock&, Queue& queue, uint32_t priority) {
+  const bool was_listed = queue.schedule.listed;
+  if (was_listed) unlist(queue);
+  queue.schedule.priority = priority;
+  if (was_listed) make_ready(queue);
+}
+
+uint64_t Scheduler::take_ticket(Lock&) {
+  const uint64_t ticket = ticket_.fetch_add(1) + 1;
+  if (idle()) quiet();
+  return ticket;
+}
+
+uint64_t Scheduler::busy_wall_ns() const {
+  const uint64_t since = busy_since_ns_.load();
+  return busy_total_ns_.load() + (since == 0 ? 0 : now_ns() - since);
+}
+
+void Scheduler::set_busy(bool busy) {
+  const uint64_t since = busy_since_ns_.load(std::memory_order_relaxed);
+  if (busy == (since != 0)) return;
+  if (busy) {
+    busy_since_ns_.store(now_ns());
+  } else {
+    busy_since_ns_.store(0);
+    busy_total_ns_.fetch_add(now_ns() - since);
+  }
+}
+
+bool Scheduler::has_work(const Queue& queue) const {
+  const Queue::Schedule& schedule = queue.schedule;
+  if (schedule.state != NPU_QUEUE_STATE_READY) return false;
+  return schedule.pending_fault != NPU_ST_OK || queue.has_command ||
+         queue.fetched < schedule.write_index;
+}
+
+void Scheduler::make_ready(Queue& queue) {
+  if (queue.schedule.listed || runs(queue)) return;
+  if (queue.schedule.parked) {
+    std::erase(parked_, &queue);
+    queue.schedule.parked = false;
+  }
+  queue.schedule.listed = true;
+  ready_[queue.schedule.priority].push_back(&queue);
+}
+
+void Scheduler::unlist(Queue& queue) {
+  if (queue.schedule.listed) std::erase(ready_[queue.schedule.priority], &queue);
+  if (queue.schedule.parked) std::erase(parked_, &queue);
+  queue.schedule.listed = false;
+  queue.schedule.parked = false;
+}
+
+Queue* Scheduler::pick() {
+  for (size_t priority = ready_.size(); priority-- > 0;) {
+    auto& list = ready_[priority];
+    if (list.empty()) continue;
+    Queue* queue = list.front();
+    list.pop_front();
+    queue->schedule.listed = false;
+    return queue;
+  }
+  return nullptr;
+}
+
+bool Scheduler::any_ready() const {
+  return std::any_of(ready_.begin(), ready_.end(), [](const auto& list) { return !list.empty(); });
+}
+
+void Scheduler::ring(Queue& queue, uint64_t value) {
+  Queue::Schedule& schedule = queue.schedule;
+  if (dead(schedule.state) || value == schedule.write_index) return;
+  if (value < schedule.write_index || value - queue.completed > queue.entries()) {
+    schedule.pending_fault = NPU_ST_BAD_DOORBELL;
+  } else {
+    schedule.write_index = value;
+  }
+  if (schedule.parked && schedule.pending_fault == NPU_ST_OK) return;
+  if (has_work(queue)) make_ready(queue);
+}
+
+void Scheduler::take_doorbells() {
+  doorbells_.collect([this](Queue& queue, uint64_t value) { ring(queue, value); });
+}
+
+void Scheduler::look_at_parked() {
+  for (size_t i = 0; i < parked_.size();) {
+    Queue& queue = *parked_[i];
+    const ParkedWait& wait = queue.parked_wait;
+    // The word may be read under this mutex as long as nothing was flushed: memory is given away after a flush and a ticket only.
+    const bool go = queue.space().generation() != wait.generation ||
+                    wait_holds(wait.op, load_word(wait.word, std::memory_order_acquire), wait.value);
+    if (go) {
+      make_ready(queue);
+    } else {
+      ++i;
+    }
+  }
+}
+
+void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
+  running_ = queue.shared_from_this();
+  const npu_status pending_fault = queue.schedule.pending_fault;
+  lock.unlock();
+  StepResult result = StepResult::kFaulted;
+  if (pending_fault != NPU_ST_OK) {
+    processor_.stop(queue, Outcome::error(pending_fault));
+  } else {
+    result = processor_.step(queue);
+  }
+  lock.lock();
+  const std::shared_ptr<Queue> finished = std::move(running_);
+  running_ = nullptr;
+  quiet();
+  if (!dead(queue.schedule.state)) {
+    if (result == StepResult::kFaulted) queue.schedule.state = NPU_QUEUE_STATE_FAULTED;
+    if (result == StepResult::kParked && queue.schedule.state == NPU_QUEUE_STATE_READY) {
+      queue.schedule.parked = true;
+      parked_.push_back(&queue);
+    } else if (has_work(queue)) {
+      make_ready(queue);
+    }
+  }
+  if (after_command_) after_command_();
+  if (waiters_ != 0) ended_.notify_all();
+}
+
+void Scheduler::let_others_in(std::unique_lock<std::mutex>& lock) {
+  if (wanted_.load() == 0) return;
+  lock.unlock();
+  for (unsigned i = 0; i < kYields && wanted_.load() != 0; ++i) std::this_thread::yield();
+  lock.lock();
+}
+
+void Scheduler::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    let_others_in(lock);
+    take_doorbells();
+    look_at_parked();
+    Queue* queue = pick();
+    if (queue != nullptr) {
+      set_busy(true);
+      run_one(lock, *queue);
+    } else {
+      set_busy(false);
+      idle_wait(lock);
+    }
+  }
+  set_busy(false);
+}
+
+void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
+  if (!spin(lock)) sleep(lock);
+}
+
+bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
+  if (!spinning_helps() || spin_budget_ == std::chrono::nanoseconds(0)) return false;
+  const auto end = Clock::now() + spin_budget_;
+  do {
+    for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
+      if (stop_ || doorbells_.any_pending() || any_ready()) {
+        spin_budget_ = kSpin;
+        return true;
+      }
+      let_others_in(lock);
+      cpu_relax();
+    }
+  } while (Clock::now() < end);
+  spin_budget_ /= 2;
+  return false;
+}
+
+void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
+  asleep_ = true;
+  doorbells_.set_sleeping(true);
+  // pairs with libnpu/src/core/doorbell.cpp : its fence between pending and device_sleeping
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!stop_ && !doorbells_.any_pending() && !any_ready()) {
+    lock.unlock();
+    const auto begin = Clock::now();
+    waker_.wait();
+    const auto slept = Clock::now() - begin;
+    lock.lock();
+    // Work that comes as soon as this again is worth looking out for.
+    if (slept < 2 * kSpin) spin_budget_ = kSpin;
+  }
+  asleep_ = false;
+  doorbells_.set_sleeping(false);
+}
+
+}  // namespace npu::model

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command-processor thread: which queue runs next, when it sleeps, and what it takes to stop a queue.
+//
+// One command at a time, from the highest priority that has work, in turn within a priority. Idle means asleep: no CPU is used.
+// Thread safety: any thread; functions that take a Lock want it held.
+// Memory ordering: before it sleeps the thread sets device_sleeping in all doorbell pages, fences, and looks once more (uapi/npu_wire.h).
+#ifndef NPU_MODEL_DEVICE_SCHEDULER_H_
+#define NPU_MODEL_DEVICE_SCHEDULER_H_
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "firmware-model/device/command_processor.h"
+#include "firmware-model/device/doorbell.h"
+#include "firmware-model/device/queue.h"
+#include "firmware-model/device/registers.h"
+#include "firmware-model/device/waker.h"
+
+namespace npu::model {
+
+class Scheduler {
+ public:
+  // The scheduler's mutex. Tells the thread that somebody wants in, so that it stops spinning.
+  class Lock {
+   public:
+    explicit Lock(Scheduler& scheduler);
+    std::unique_lock<std::mutex>& get() { return lock_; }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+  };
+
+  Scheduler(CommandProcessor& processor, RegisterFile& registers);
+  ~Scheduler() { stop(); }
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // An empty string, or what failed.
+  std::string open() { return waker_.open(); }
+  // Cancels the running command and ends the thread.
+  void stop();
+  Doorbells& doorbells() { return doorbells_; }
+  Waker& waker() { return waker_; }
+  bool asleep() const { return asleep_; }
+
+  // False: the doorbell slot is taken. Starts the thread if need be. The queue must be removed before it dies.
+  bool add(Lock& lock, Queue& queue);
+  // The queue runs nothing any more from here on, apart from the command that runs now, which is cancelled. It enters |state|.
+  void remove(Lock& lock, Queue& queue, npu_queue_state state);
+  void suspend(Lock& lock, Queue& queue);
+  void resume(Lock& lock, Queue& queue);
+  void set_priority(Lock& lock, Queue& queue, uint32_t priority);
+
+  bool runs(const Queue& queue) const { return running_.get() == &queue; }
+  bool idle() const { return running_ == nullptr; }
+  // Waits with the lock given up meanwhile.
+  template <typename Condition>
+  void wait(Lock& lock, Condition&& condition) {
+    ++waiters_;
+    ended_.wait(lock.get(), condition);
+    --waiters_;
+  }
+  // Called by the thread with the mutex held after each command.
+  void set_after_command(std::function<void()> hook) { after_command_ = std::move(hook); }
+
+  uint64_t take_ticket(Lock& lock);
+  // No access to memory is under way: tickets given out before are reached.
+  void quiet() { registers_.raise_to(NPU_REG_QUIESCED, ticket_.load()); }
+  void wake_if_asleep(Lock& lock);
+  uint64_t busy_wall_ns() const;
+
+ private:
+  void loop();
+  void run_one(std::unique_lock<std::mutex>& lock, Queue& queue);
+  void let_others_in(std::unique_lock<std::mutex>& lock);
+  void take_doorbells();
+  void ring(Queue& queue, uint64_t value);
+  void look_at_parked();
+  void make_ready(Queue& queue);
+  void unlist(Queue& queue);
+  bool has_work(const Queue& queue) const;
+  Queue* pick();
+  bool any_ready() const;
+  void idle_wait(std::unique_lock<std::mutex>& lock);
+  bool spin(std::unique_lock<std::mutex>& lock);
+  void sleep(std::unique_lock<std::mutex>& lock);
+  void set_busy(bool busy);
+
+  CommandProcessor& processor_;
+  RegisterFile& registers_;
+  Waker waker_;
+  std::function<void()> after_command_;
+  std::thread thread_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;
+  std::atomic<uint32_t> wanted_{0};  // threads that wait for the mutex
+  std::atomic<uint64_t> ticket_{0};
+  uint32_t waiters_ = 0;
+  bool stop_ = false;
+  bool asleep_ = false;
+  Doorbells doorbells_;
+  std::array<std::deque<Queue*>, NPU_PRIORITY_COUNT> ready_;
+  std::vector<Queue*> parked_;
+  std::shared_ptr<Queue> running_;
+  std::chrono::nanoseconds spin_budget_;
+
+  std::atomic<uint64_t> busy_total_ns_{0};
+  std::atomic<uint64_t> busy_since_ns_{0};  // 0: idle
+};
+
+}  // namespace npu::model
+
+#endif  // NPU_MODEL_DEVICE_SCHEDULER_H_

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// epoll over eventfds.
+#include "firmware-model/device/waker.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace npu::model {
+
+Waker::~Waker() {
+  for (const auto& [page, fd] : page_fds_) close(fd);
+  for (const int fd : {shared_fd_, own_fd_, epoll_fd_}) {
+    if (fd >= 0) close(fd);
+  }
+}
+
+int Waker::add_eventfd() {
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return -1;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.fd = fd;
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+std::string Waker::open() {
+  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd_ >= 0) own_fd_ = add_eventfd();
+  if (own_fd_ >= 0) shared_fd_ = add_eventfd();
+  if (shared_fd_ >= 0) return {};
+  return std::string("no file descriptors for the wake-up of the device (") +
+         std::strerror(errno) + "); raise the limit of open files";
+}
+
+void Waker::wake() {
+  // The counter would need 2^64 wakes to be full: own_fd_ never leaves this object.
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(own_fd_, &one, sizeof(one));
+}
+
+void Waker::wait() {
+  std::array<epoll_event, 8> events;
+  while (epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), -1) < 0 &&
+         errno == EINTR) {
+  }
+}
+
+int Waker::page_fd(uint32_t page) {
+  const auto found = page_fds_.find(page);
+  if (found != page_fds_.end()) return found->second;
+  const int fd = add_eventfd();
+  if (fd >= 0) page_fds_.emplace(page, fd);
+  return fd;
+}
+
+void Waker::close_page_fd(uint32_t page) {
+  const auto found = page_fds_.find(page);
+  if (found == page_fds_.end()) return;
+  // Clients may hold duplicates, which would keep the entry of the set alive.
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, found->second, nullptr);
+  close(found->second);
+  page_fds_.erase(found);
+}
+
+}  // namespace npu::model
