@@ -207,8 +207,8 @@ void Kernel::if_(const Val& condition, const std::function<void()>& then,
   branches(else_label, then, otherwise, loc);
 }
 
-void Kernel::if_(Reg&& condition, const std::function<void()>& then,
-                 const std::function<void()>& otherwise, Loc loc) {
+void Kernel::if_once(Reg&& condition, const std::function<void()>& then,
+                     const std::function<void()>& otherwise, const Loc& loc) {
   const uint32_t else_label = new_label();
   branch(NPU_OP_BZ, condition.number(), else_label, loc);
   condition.free();

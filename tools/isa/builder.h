@@ -7,11 +7,13 @@
 // Thread safety: one kernel belongs to one thread.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tools/isa/chain.h"
@@ -100,16 +102,19 @@ class Kernel {
   Loop loop(const Val& count, Loc loc = Loc::current()) { return Loop(*this, count, loc); }
   template <typename Body>
   void for_range(const Val& count, Body&& body, Loc loc = Loc::current());
-  template <typename Body>
-  void for_range(Reg&& count, Body&& body, Loc loc = Loc::current());
+  template <std::same_as<Reg> Count, typename Body>  // a count that nobody needs any more
+  void for_range(Count&& count, Body&& body, Loc loc = Loc::current());
   // begin, begin + step, ... below end; step > 0
   template <typename Body>
   void for_range(const Val& begin, const Val& end, const Val& step, Body&& body,
                  Loc loc = Loc::current());
   void if_(const Val& condition, const std::function<void()>& then,
            const std::function<void()>& otherwise = {}, Loc loc = Loc::current());
-  void if_(Reg&& condition, const std::function<void()>& then,
-           const std::function<void()>& otherwise = {}, Loc loc = Loc::current());
+  template <std::same_as<Reg> Condition>  // a condition that nobody needs any more
+  void if_(Condition&& condition, const std::function<void()>& then,
+           const std::function<void()>& otherwise = {}, Loc loc = Loc::current()) {
+    if_once(std::move(condition), then, otherwise, loc);
+  }
   void while_(const std::function<Reg()>& condition, const std::function<void()>& body,
               Loc loc = Loc::current());
   void halt(Loc loc = Loc::current());
@@ -217,6 +222,8 @@ class Kernel {
   Op vector_op(npu_op op, const Tile& d, const Tile& a, const BOperand& b, const Loc& loc);
   bool last_writes(bool tile, uint8_t number) const;
   void branch(npu_op op, uint8_t reg, uint32_t label, const Loc& loc);
+  void if_once(Reg&& condition, const std::function<void()>& then,
+               const std::function<void()>& otherwise, const Loc& loc);
   void branches(uint32_t else_label, const std::function<void()>& then,
                 const std::function<void()>& otherwise, const Loc& loc);
   void sync(npu_op op, uint32_t wait, uint32_t signal, const Loc& loc);
@@ -247,8 +254,8 @@ void Kernel::for_range(const Val& count, Body&& body, Loc loc) {
   body(loop.index());
 }
 
-template <typename Body>
-void Kernel::for_range(Reg&& count, Body&& body, Loc loc) {
+template <std::same_as<Reg> Count, typename Body>
+void Kernel::for_range(Count&& count, Body&& body, Loc loc) {
   Loop loop(*this, count, loc);
   count.free();  // LOOP has read it
   body(loop.index());
