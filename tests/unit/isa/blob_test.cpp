@@ -52,7 +52,8 @@ void expect_same(const Program& a, const Program& b) {
     EXPECT_EQ(std::memcmp(&left, &right, sizeof(left)), 0) << pc;
   }
   ASSERT_EQ(a.args.size(), b.args.size());
-  EXPECT_EQ(std::memcmp(a.args.data(), b.args.data(), a.args.size() * sizeof(npu_note_arg)), 0);
+  for (size_t i = 0; i < a.args.size(); ++i)
+    EXPECT_EQ(std::memcmp(&a.args[i], &b.args[i], sizeof(npu_note_arg)), 0) << i;
 }
 
 TEST(Blob, RandomProgramsComeBack) {

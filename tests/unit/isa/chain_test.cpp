@@ -98,6 +98,23 @@ class Machine {
     if (signal != 0) sems_[NPU_SIGNAL_SEM(signal)] += NPU_SIGNAL_INC(signal);
   }
 
+  // Both give the distance to the next instruction.
+  int32_t begin_loop(const npu_insn& insn) {
+    if (regs_[insn.r[1]] <= 0) return static_cast<int32_t>(insn.imm) + 1;
+    loops_.push_back({0, regs_[insn.r[1]]});
+    regs_[insn.r[0]] = 0;
+    return 1;
+  }
+  int32_t end_loop(int32_t jump) {
+    auto& [index, count] = loops_.back();
+    if (++index < count) {
+      regs_[insns_[pc_ + static_cast<uint32_t>(jump)].r[0]] = index;
+      return jump + 1;
+    }
+    loops_.pop_back();
+    return 1;
+  }
+
   std::string control() {
     const npu_insn insn = insns_[pc_];
     const auto jump = static_cast<int32_t>(insn.imm);
@@ -133,23 +150,11 @@ class Machine {
         next = jump;
         break;
       case NPU_OP_LOOP:
-        if (regs_[insn.r[1]] <= 0) {
-          next = jump + 1;
-        } else {
-          loops_.push_back({0, regs_[insn.r[1]]});
-          regs_[insn.r[0]] = 0;
-        }
+        next = begin_loop(insn);
         break;
-      case NPU_OP_END: {
-        auto& [index, count] = loops_.back();
-        if (++index < count) {
-          regs_[insns_[pc_ + static_cast<uint32_t>(jump)].r[0]] = index;
-          next = jump + 1;
-        } else {
-          loops_.pop_back();
-        }
+      case NPU_OP_END:
+        next = end_loop(jump);
         break;
-      }
       case NPU_OP_WAIT:
         consume(insn.wait0);
         consume(insn.wait1);
