@@ -220,6 +220,7 @@ bool copy_fits(const Operand& d, const Operand& a, bool transposed) {
   return d.same_shape(a);
 }
 
+// Counts a copy that has been done: bytes that a fault kept from moving take no time and must not count.
 void account(Exec& exec, const Operand& outer, uint64_t bytes, bool writes) {
   uint64_t hbm_bytes = outer.space == NPU_SPACE_HBM ? bytes : 0;
   uint64_t& total = writes ? exec.group.stats.hbm_write_bytes : exec.group.stats.hbm_read_bytes;
@@ -270,8 +271,9 @@ bool ld(Exec& exec) {
   }
   bool unpacks = a.layout == NPU_LAYOUT_PANEL && d.layout == NPU_LAYOUT_ROW;
   if (unpacks || !copy_fits(d, a, transposed)) return exec.mismatch();
+  if (!d.empty() && !copy_in(exec, d, a, transposed)) return false;
   account(exec, a, d.data_bytes(), false);
-  return d.empty() || copy_in(exec, d, a, transposed);
+  return true;
 }
 
 bool st(Exec& exec) {
@@ -283,8 +285,9 @@ bool st(Exec& exec) {
   }
   bool packs = d.layout == NPU_LAYOUT_PANEL && a.layout == NPU_LAYOUT_ROW;
   if (packs || !copy_fits(d, a, transposed)) return exec.mismatch();
+  if (!d.empty() && !copy_out(exec, d, a, transposed)) return false;
   account(exec, d, d.data_bytes(), true);
-  return d.empty() || copy_out(exec, d, a, transposed);
+  return true;
 }
 
 bool gather(Exec& exec) {

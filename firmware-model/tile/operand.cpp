@@ -76,14 +76,15 @@ bool Exec::resolve(OperandSlot slot, const Rules& rules, Operand* out) {
   out->elem_bytes = dtype_bytes(d.dtype);
   uint64_t elements = extent_elements(d);
   bool in_hbm = d.space == NPU_SPACE_HBM;
-  if (d.base % out->elem_bytes != 0) {
+  if ((d.base & (out->elem_bytes - 1)) != 0) {
     return fail(in_hbm ? NPU_ST_UNALIGNED_ACCESS : NPU_ST_KERNEL_OPERANDS, d.base);
   }
-  if (elements > UINT64_MAX / out->elem_bytes || elements * out->elem_bytes > UINT64_MAX - d.base) {
+  uint64_t end = 0;
+  if (__builtin_mul_overflow(elements, uint64_t{out->elem_bytes}, &out->extent_bytes) ||
+      __builtin_add_overflow(d.base, out->extent_bytes, &end)) {
     npu_fault_access access = slot == kDst ? NPU_ACCESS_WRITE : NPU_ACCESS_READ;
     return in_hbm ? fail(NPU_ST_VM_FAULT, d.base, access) : fail(NPU_ST_KERNEL_BOUNDS, d.base);
   }
-  out->extent_bytes = elements * out->elem_bytes;
   return in_hbm || place_in_scratchpad(out);
 }
 
