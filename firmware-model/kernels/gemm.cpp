@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// GEMM: D = act(alpha op(A) op(B) + beta C + bias), one block of D a work-group: x over columns, y over rows, z over the batch.
+//
+// K is walked in blocks: while the tensor unit multiplies one pair of blocks, the DMA brings the next. A lies in L1 by rows, B in panels.
+// Every element of D is one chain over ascending k, so the block sizes never change a bit of the result.
+#include "firmware-model/kernels/kernels.h"
+#include "firmware-model/kernels/limits.h"
+#include "tools/isa/pipe.h"
+
+namespace npu::kernels {
+namespace {
+
+using namespace npu::isa;
+
+// How B lies in memory: [k, n] by rows, [n, k] by rows, or re-tiled to panels by gemm_pack.
+enum class FormB { kPlain, kTransposed, kPacked };
+
+struct Variant {
+  DType in;
+  DType out;
+  bool a_transposed;
+  FormB b;
+
+  std::string name() const {
+    const char* b_letter = b == FormB::kPlain ? "n" : b == FormB::kTransposed ? "t" : "p";
+    return "gemm_" + type_name(in) + "_" + type_name(out) + "_" + (a_transposed ? "t" : "n") +
+           b_letter;
+  }
+};
+
+class Gemm {
+ public:
+  explicit Gemm(const Variant& variant) : v_(variant), k_(variant.name()) {}
+  Program build();
+
+ private:
+  Tile source_a();
+  Tile source_b();
+  void load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate);
+  void multiply(const Tile& acc);
+  void add_c(const Tile& acc);
+  void apply(const Tile& out, const Tile& acc, const Reg& act, const Reg& bias, size_t i);
+  void store_block(const Tile& acc);
+  Tile block_out(const Arg& base, const Arg& ld, const Arg& batch_stride);
+
+  Variant v_;
+  Kernel k_;
+  uint32_t elem_ = dtype_bytes(v_.in);
+  Arg a_ = k_.arg_dva("a"), b_ = k_.arg_dva("b"), c_ = k_.arg_dva("c"), d_ = k_.arg_dva("d");
+  Arg bias_ = k_.arg_dva("bias");
+  Arg batch_a_ = k_.arg_u64("batch_stride_a"), batch_b_ = k_.arg_u64("batch_stride_b");
+  Arg batch_c_ = k_.arg_u64("batch_stride_c"), batch_d_ = k_.arg_u64("batch_stride_d");
+  Arg m_ = k_.arg_u32("m"), n_ = k_.arg_u32("n"), depth_ = k_.arg_u32("k");
+  Arg lda_ = k_.arg_u32("lda"), ldb_ = k_.arg_u32("ldb"), ldc_ = k_.arg_u32("ldc"),
+      ldd_ = k_.arg_u32("ldd");
+  Arg block_m_ = k_.arg_u32("block_m"), block_n_ = k_.arg_u32("block_n"),
+      block_k_ = k_.arg_u32("block_k");
+  Arg alpha_ = k_.arg_f32("alpha"), beta_ = k_.arg_f32("beta"), act_ = k_.arg_u32("act");
+  Buf l1_bias_ = k_.l1(kGemmBlockCols * 4);
+  Buf l1_out_ = k_.l1(kGemmBlockCElements * 4);
+  Reg row0_, col0_, rows_, cols_, scale_, step_;
+};
+
+// The strip of A that this group reads: its first block of K.
+Tile Gemm::source_a() {
+  Reg lda = lda_;
+  Reg base = k_.group_z() * batch_a_;
+  base += a_;
+  if (v_.a_transposed) {
+    base += row0_ * elem_;
+    return k_.tile_hbm(v_.in, base, step_, rows_, lda);
+  }
+  Reg skip = row0_ * lda;
+  base += skip * elem_;
+  return k_.tile_hbm(v_.in, base, rows_, step_, lda);
+}
+
+Tile Gemm::source_b() {
+  Reg base = k_.group_z() * batch_b_;
+  base += b_;
+  if (v_.b == FormB::kPacked) {
+    Reg depth = depth_;
+    Reg skip = col0_ * depth;
+    base += skip * elem_;
+    return k_.tile(Space::Hbm, v_.in, base, step_, cols_, depth, Layout::Panel);
+  }
+  Reg ldb = ldb_;
+  if (v_.b == FormB::kPlain) {
+    base += col0_ * elem_;
+    return k_.tile_hbm(v_.in, base, step_, cols_, ldb);
+  }
+  Reg skip = col0_ * ldb;
+  base += skip * elem_;
+  return k_.tile_hbm(v_.in, base, cols_, step_, ldb);
+}
+
+// One block of K: loads step_ columns of A and rows of B, and multiplies them.
+void Gemm::load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate) {
+  pipe.produce([&](const Reg& at) {
+    k_.ld(k_.tile_l1(v_.in, at, rows_, step_), a).trans(v_.a_transposed);
+    k_.ld(k_.panel_l1(v_.in, at + kGemmBlockABytes, step_, cols_), b)
+        .trans(v_.b == FormB::kTransposed);
+  });
+  pipe.consume([&](const Reg& at) {
+    k_.mm(acc, k_.tile_l1(v_.in, at, rows_, step_),
+          k_.panel_l1(v_.in, at + kGemmBlockABytes, step_, cols_))
+        .acc(accumulate);
+  });
+}
+
+void Gemm::multiply(const Tile& acc) {
+  Pipe<2> pipe(k_, kGemmBlockABytes + kGemmBlockBBytes);
+  Reg left = depth_;
+  step_ = min(left, block_k_);
+  k_.if_(
+      left == 0, [&] { k_.vfill(acc, 0.0f); },
+      [&] {
+        Tile a = source_a();
+        Tile b = source_b();
+        load_step(a, b, pipe, acc, false);
+        left -= step_;
+        Reg blocks = ceil_div(left, block_k_);
+        k_.for_range(std::move(blocks), [&](const Reg&) {
+          Reg next_a = step_ * elem_;
+          Reg next_b = step_ * elem_;
+          if (v_.a_transposed) next_a *= lda_;
+          if (v_.b == FormB::kPlain) next_b *= ldb_;
+          if (v_.b == FormB::kPacked) next_b *= NPU_PANEL_COLS;
+          a.advance(next_a);
+          b.advance(next_b);
+          step_ = min(left, block_k_);
+          Tile part_a = v_.a_transposed ? a.view(0, 0, step_, rows_) : a.view(0, 0, rows_, step_);
+          Tile part_b = v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_)
+                                                   : b.view(0, 0, step_, cols_);
+          load_step(part_a, part_b, pipe, acc, true);
+          left -= step_;
+        });
+      });
+}
+
+// This group's block of C or D in memory.
+Tile Gemm::block_out(const Arg& base, const Arg& ld, const Arg& batch_stride) {
+  Reg stride = ld;
+  Reg at = row0_ * stride;
+  at += col0_;
+  at *= dtype_bytes(v_.out);
+  at += base;
+  Reg batch = k_.group_z() * batch_stride;
+  at += batch;
+  return k_.tile_hbm(v_.out, at, rows_, cols_, stride);
+}
+
+// acc = fma(C, beta, alpha acc); the scale that is left for the store is 1.
+void Gemm::add_c(const Tile& acc) {
+  Reg c = c_;
+  k_.if_(c != 0, [&] {
+    Tile l1_c = k_.tile_l1(v_.out, l1_out_, rows_, cols_);
+    k_.ld(l1_c, block_out(c_, ldc_, batch_c_));
+    k_.vmul(acc, acc, scale_);
+    k_.fence();
+    k_.vfma(acc, l1_c, beta_, acc);
+    k_.fence();
+    scale_ = k_.f32(1.0f);
+  });
+}
+
+// Tries the activations one after the other: the common ones come first.
+void Gemm::apply(const Tile& out, const Tile& acc, const Reg& act, const Reg& bias, size_t i) {
+  static constexpr Act kActs[] = {Act::None,    Act::Silu,    Act::Relu, Act::Gelu,
+                                  Act::GeluErf, Act::Sigmoid, Act::Tanh};
+  if (i == std::size(kActs)) return k_.trap(1);
+  k_.if_(
+      act == static_cast<uint32_t>(kActs[i]),
+      [&] {
+        Tile bias_row = k_.tile_l1(DType::F32, l1_bias_, 1, cols_);
+        k_.if_(
+            bias, [&] { k_.accst(out, acc).scale(scale_).bias(bias_row).act(kActs[i]); },
+            [&] { k_.accst(out, acc).scale(scale_).act(kActs[i]); });
+      },
+      [&] { apply(out, acc, act, bias, i + 1); });
+}
+
+void Gemm::store_block(const Tile& acc) {
+  Tile out = k_.tile_l1(v_.out, l1_out_, rows_, cols_);
+  Reg bias = bias_;
+  Reg act = act_;
+  apply(out, acc, act, bias, 0);
+  k_.fence();
+  k_.st(block_out(d_, ldd_, batch_d_), out);
+}
+
+Program Gemm::build() {
+  Reg block_m = block_m_;
+  Reg block_n = block_n_;
+  row0_ = k_.group_y() * block_m;
+  col0_ = k_.group_x() * block_n;
+  rows_ = min(Val(m_ - row0_), block_m);
+  cols_ = min(Val(n_ - col0_), block_n);
+  block_m.free();
+  block_n.free();
+  scale_ = Reg(alpha_);
+  Reg bias = bias_;
+  k_.if_(bias != 0, [&] {
+    Reg at = col0_ * 4;
+    at += bias;
+    k_.ld(k_.tile_l1(DType::F32, l1_bias_, 1, cols_), k_.tile_hbm(DType::F32, at, 1, cols_));
+  });
+  bias.free();
+  Tile acc = k_.tile_acc(k_.acc(kGemmBlockCElements * 4), rows_, cols_);
+  multiply(acc);
+  step_.free();
+  k_.fence();
+  add_c(acc);
+  store_block(acc);
+  return k_.finish();
+}
+
+}  // namespace
+
+void add_gemm(Programs& out) {
+  for (DType in : kElementTypes) {
+    for (DType to : kElementTypes) {
+      for (bool a_transposed : {false, true}) {
+        for (FormB b : {FormB::kPlain, FormB::kTransposed, FormB::kPacked}) {
+          out.push_back(Gemm({in, to, a_transposed, b}).build());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace npu::kernels

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of all programs.
+#include "firmware-model/kernels/kernels.h"
+
+namespace npu::kernels {
+
+Programs all_kernels() {
+  Programs out;
+  out.push_back(isa::Kernel("null").finish());
+  add_gemm(out);
+  add_gemm_pack(out);
+  add_attention(out);
+  add_norms(out);
+  add_rope(out);
+  add_elementwise(out);
+  add_rows(out);
+  return out;
+}
+
+}  // namespace npu::kernels

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The NPU programs of the operator library: one function for each family, and the list of all.
+//
+// Every program works on any device with at least the scratchpads of limits.h. Host code chooses block sizes (run-time arguments)
+// within those limits; argument blocks are laid out in the order of the arg_* calls.
+// Thread safety: functions without state.
+#ifndef NPU_FIRMWARE_MODEL_KERNELS_KERNELS_H_
+#define NPU_FIRMWARE_MODEL_KERNELS_KERNELS_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/isa/builder.h"
+#include "tools/isa/program.h"
+
+namespace npu::kernels {
+
+using Programs = std::vector<isa::Program>;
+
+void add_gemm(Programs& out);
+void add_gemm_pack(Programs& out);
+void add_attention(Programs& out);
+void add_norms(Programs& out);        // softmax, rms_norm, layer_norm
+void add_rope(Programs& out);
+void add_elementwise(Programs& out);  // unary, binary, silu_mul, convert
+void add_rows(Programs& out);         // gather, scatter, argmax
+
+// All of the above and `null`, a program that only ends.
+Programs all_kernels();
+
+// The element types that programs come in, and how a kernel's name spells them.
+inline constexpr isa::DType kElementTypes[] = {isa::DType::F32, isa::DType::BF16};
+inline std::string type_name(isa::DType type) { return type == isa::DType::F32 ? "f32" : "bf16"; }
+
+}  // namespace npu::kernels
+
+#endif  // NPU_FIRMWARE_MODEL_KERNELS_KERNELS_H_
