@@ -78,7 +78,7 @@ enum class UnaryOp : uint8_t {
   kRsqrt,    // 1 / sqrt(x), both correctly rounded
   kRcp,      // correctly rounded
   kTanh,     // 1.4 ulp
-  kSigmoid,  // 2.4 ulp where the result is normal, 3 units of 2^-149 below
+  kSigmoid,  // 2.4 ulp where the result is normal
   kErf,      // 1.0 ulp
   kGelu,     // x * sigmoid(2 sqrt(2/pi) (x + 0.044715 x^3)); error 1.3e-7 |x|
   kGeluErf,  // x/2 * (1 + erf(x / sqrt 2)); error 1.3e-7 |x|

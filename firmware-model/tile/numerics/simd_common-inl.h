@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include <hwy/highway.h>
+
 #include "firmware-model/tile/numerics/coefficients.h"
-#include "hwy/highway.h"
 
 #if defined(NPU_SIMD_COMMON_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef NPU_SIMD_COMMON_INL_H_
@@ -36,10 +37,12 @@ constexpr size_t kTreeVecs =
 
 HWY_INLINE VF f32(float x) { return hn::Set(F32(), x); }
 
-HWY_INLINE VF canonical(VF x) {
-  const F32 d;
-  return hn::IfThenElse(hn::IsNaN(x), hn::BitCast(d, hn::Set(U32(), coef::kNanBits)), x);
-}
+HWY_INLINE VF nan_value() { return hn::BitCast(F32(), hn::Set(U32(), coef::kNanBits)); }
+
+// The canonical NaN where |x| is NaN, |y| elsewhere.
+HWY_INLINE VF nan_or(VF x, VF y) { return hn::IfThenElse(hn::IsNaN(x), nan_value(), y); }
+
+HWY_INLINE VF canonical(VF x) { return nan_or(x, x); }
 
 // The first |n| < kN elements; the other lanes are zero and their memory is not touched.
 template <class D>
@@ -81,14 +84,21 @@ HWY_INLINE void map(DTo dt, hn::TFromD<DTo>* dst, DFrom df, const hn::TFromD<DFr
   if (i != n) store_part(op(load_part(df, a + i, n - i)), dt, dst + i, n - i);
 }
 
-// The fixed tree over the 16 lanes in |v|.
-HWY_INLINE float tree(const VF* v) {
-  HWY_ALIGN float t[16];
-  for (size_t i = 0; i < kTreeVecs; ++i) hn::Store(v[i], F32(), t + i * kN);
-  for (size_t width = 8; width != 0; width /= 2) {
-    for (size_t i = 0; i < width; ++i) t[i] += t[i + width];
-  }
-  return t[0];
+// The fixed tree over the 16 lanes in |v|. Addition commutes, so every lane may add its partner.
+HWY_INLINE float tree(const VF (&v)[kTreeVecs]) {
+  const F32 d;
+  VF x;
+#if NPU_SIMD_AVX512
+  x = hn::Add(v[0], VF{_mm512_shuffle_f32x4(v[0].raw, v[0].raw, 0x4e)});
+  x = hn::Add(x, VF{_mm512_shuffle_f32x4(x.raw, x.raw, 0xb1)});
+#elif HWY_TARGET == HWY_AVX2
+  x = hn::Add(v[0], v[1]);
+  x = hn::Add(x, hn::ConcatLowerUpper(d, x, x));
+#else
+  x = hn::Add(hn::Add(v[0], v[2]), hn::Add(v[1], v[3]));
+#endif
+  x = hn::Add(x, hn::Shuffle1032(x));
+  return hn::GetLane(hn::Add(x, hn::Shuffle2301(x)));
 }
 
 HWY_INLINE float canonical_value(float x) {

@@ -4,8 +4,9 @@
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_dot.cpp"
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/foreach_target.h"
-// foreach_target.h comes first
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
 #include "firmware-model/tile/numerics/simd_transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -4,8 +4,9 @@
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_layout.cpp"
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/foreach_target.h"
-// foreach_target.h comes first
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
 #include "firmware-model/tile/numerics/simd_convert-inl.h"
 #include "firmware-model/tile/numerics/simd_transpose-inl.h"
 
@@ -94,20 +95,33 @@ HWY_NOINLINE void pack_transposed(typename To::T* dst, const PackArgs& g) {
   }
 }
 
+// Rows k .. k + depth of the source, all panels. A few rows at a time: both sides stay within a few cache lines.
+template <class From, class To>
+HWY_INLINE void pack_some_rows(typename To::T* dst, const PackArgs& g, size_t k, size_t depth) {
+  const auto* src = static_cast<const typename From::T*>(g.src) + k * g.ld;
+  dst += k * 16;
+  size_t j = 0;
+  for (; j + 16 <= g.n; j += 16, dst += g.dst_panel_stride) {
+    for (size_t i = 0; i < depth; ++i) {
+      for (size_t v = 0; v < 16; v += kN) {
+        To::store(From::load(src + i * g.ld + j + v), dst + i * 16 + v);
+      }
+    }
+  }
+  for (size_t i = 0; j < g.n && i < depth; ++i) {
+    for (size_t v = 0; v < 16; v += kN) {
+      const size_t count = j + v < g.n ? HWY_MIN(g.n - j - v, kN) : 0;
+      const VU x = count != 0 ? From::part(src + i * g.ld + j + v, count) : hn::Zero(U32());
+      To::store(x, dst + i * 16 + v);
+    }
+  }
+}
+
 template <class From, class To>
 HWY_NOINLINE void pack_rows(typename To::T* dst, const PackArgs& g) {
-  const auto* src = static_cast<const typename From::T*>(g.src);
-  for (size_t k = 0; k < g.k; ++k) {
-    const typename From::T* from = src + k * g.ld;
-    typename To::T* to = dst + k * 16;
-    size_t j = 0;
-    for (; j + 16 <= g.n; j += 16, to += g.dst_panel_stride) {
-      for (size_t v = 0; v < 16; v += kN) To::store(From::load(from + j + v), to + v);
-    }
-    for (size_t v = 0; j < g.n && v < 16; v += kN) {
-      const size_t count = j + v < g.n ? HWY_MIN(g.n - j - v, kN) : 0;
-      To::store(count != 0 ? From::part(from + j + v, count) : hn::Zero(U32()), to + v);
-    }
+  constexpr size_t kStep = 16;
+  for (size_t k = 0; k < g.k; k += kStep) {
+    pack_some_rows<From, To>(dst, g, k, HWY_MIN(g.k - k, kStep));
   }
 }
 

@@ -63,9 +63,7 @@ HWY_INLINE VF vec_exp_number(VF x) {
   return scale_pow2(p, n);
 }
 
-HWY_INLINE VF vec_exp(VF x) {
-  return canonical(hn::IfThenElse(hn::IsNaN(x), x, vec_exp_number(x)));
-}
+HWY_INLINE VF vec_exp(VF x) { return nan_or(x, vec_exp_number(x)); }
 
 HWY_INLINE VF vec_log(VF x) {
   const F32 d;
@@ -96,7 +94,7 @@ HWY_INLINE VF vec_tanh(VF x) {
   const VF e = vec_exp_number(hn::Add(a, a));
   const VF large = hn::Sub(one, hn::Div(f32(2.0f), hn::Add(e, one)));
   const VF y = hn::CopySign(hn::IfThenElse(hn::Lt(a, f32(coef::kTanhSmall)), small, large), x);
-  return canonical(hn::IfThenElse(hn::IsNaN(x), x, y));
+  return nan_or(x, y);
 }
 
 // x * sigmoid(y)
@@ -106,7 +104,7 @@ HWY_INLINE VF vec_gate(VF x, VF y) {
   const VF kept = hn::IfThenElse(hn::Lt(x, min), min, x);
   const VF top = hn::IfThenElse(hn::Lt(y, hn::Zero(F32())), hn::Mul(kept, z), x);
   const VF g = hn::Div(top, hn::Add(f32(1.0f), z));
-  return canonical(hn::IfThenElse(hn::IsNaN(y), y, g));
+  return nan_or(y, g);
 }
 
 HWY_INLINE VF vec_gelu(VF x) {
@@ -123,7 +121,7 @@ HWY_INLINE VF vec_erf(VF x) {
   const VF tail = vec_exp_number(hn::Neg(horner(u, coef::kErfc)));
   const VF large = hn::CopySign(hn::Sub(one, tail), x);
   const VF y = hn::IfThenElse(hn::Lt(a, one), small, large);
-  return canonical(hn::IfThenElse(hn::IsNaN(x), x, y));
+  return nan_or(x, y);
 }
 
 HWY_INLINE VF vec_gelu_erf(VF x) {

@@ -6,8 +6,9 @@
 
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/foreach_target.h"
-// foreach_target.h comes first
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
 #include "firmware-model/tile/numerics/simd_common-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -37,6 +38,7 @@ constexpr size_t kWidePanels[kWideRows + 1] = {0, 4, 3, 2};
 #endif
 
 constexpr size_t kTailDepth = 256;  // k at a time where B has to be copied
+constexpr size_t kCopyRows = 56;    // rows of A at a time where A has to be copied
 constexpr size_t kMaxPanels = 8;
 
 struct Block {
@@ -191,24 +193,54 @@ HWY_NOINLINE void tail_columns(const Block& g, size_t m, size_t cols) {
   }
 }
 
-void mm(const MmArgs& args) {
-  if (args.m == 0 || args.n == 0) return;
+void mm_direct(const MmArgs& args) {
   const size_t whole = args.n / 16;
   const size_t rows = HWY_MIN(args.m, kMaxRows);
   const size_t most = rows <= kWideRows ? kWidePanels[rows] : kMainPanels;
   const size_t groups = (whole + most - 1) / most;
-  const bool copy = args.b_k_stride != 16 && args.m > kMaxRows;
+  const bool copy = args.b_k_stride != 16 && args.m > kMaxRows && args.k != 0;
   Block g{args.k,          args.a, args.lda, args.b,         args.b_panel_stride,
           args.b_k_stride, args.c, args.ldc, args.accumulate};
   size_t done = 0;
   for (size_t i = 0; i < groups; ++i) {
     const size_t panels = whole * (i + 1) / groups - done;
-    (copy && args.k != 0 ? rows_times_copy : rows_times)(g, args.m, panels);
+    (copy ? rows_times_copy : rows_times)(g, args.m, panels);
     done += panels;
     g.b += panels * g.b_panel;
     g.c += panels * 16;
   }
   if (args.n % 16 != 0) tail_columns(g, args.m, args.n % 16);
+}
+
+// For rows of A that lie a multiple of 4 KiB apart and so share one cache set: goes through a copy of some rows and columns.
+HWY_NOINLINE void mm_copy_a(const MmArgs& args) {
+  constexpr size_t kStride = kTailDepth + 16;
+  alignas(64) float buffer[kCopyRows * kStride];
+  for (size_t row = 0; row < args.m; row += kCopyRows) {
+    const size_t rows = HWY_MIN(args.m - row, kCopyRows);
+    for (size_t done = 0; done < args.k; done += kTailDepth) {
+      const size_t depth = HWY_MIN(args.k - done, kTailDepth);
+      for (size_t r = 0; r < rows; ++r) {
+        const float* from = args.a + (row + r) * args.lda + done;
+        std::memcpy(buffer + r * kStride, from, depth * sizeof(float));
+      }
+      MmArgs part = args;
+      part.m = rows;
+      part.k = depth;
+      part.a = buffer;
+      part.lda = kStride;
+      part.b += done * args.b_k_stride;
+      part.c += row * args.ldc;
+      part.accumulate = args.accumulate || done != 0;
+      mm_direct(part);
+    }
+  }
+}
+
+void mm(const MmArgs& args) {
+  if (args.m == 0 || args.n == 0) return;
+  const bool aliased = args.lda % 1024 == 0 && args.m > 4 && args.n >= 64 && args.k >= 64;
+  (aliased ? mm_copy_a : mm_direct)(args);
 }
 
 }  // namespace

@@ -4,9 +4,10 @@
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_numerics.cpp"
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/foreach_target.h"
-// foreach_target.h comes first
-#include "hwy/highway.h"
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
+#include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::model {

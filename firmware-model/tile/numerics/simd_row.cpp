@@ -4,8 +4,9 @@
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_row.cpp"
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/foreach_target.h"
-// foreach_target.h comes first
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
 #include "firmware-model/tile/numerics/simd_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -59,17 +60,14 @@ HWY_INLINE float reduce(const float* a, size_t n) {
 float sum(const float* a, size_t n) { return reduce<AddStep>(a, n); }
 float sum_squares(const float* a, size_t n) { return reduce<SquareStep>(a, n); }
 
-// Running maximum that treats -0 and +0 as equal and keeps NaN apart.
-struct MaxState {
-  VF best;
-  VF nan;  // a NaN in each lane that has seen one, else 0
-
-  HWY_INLINE MaxState() : best(f32(-HUGE_VALF)), nan(hn::Zero(F32())) {}
-  HWY_INLINE void take(VF x) {
-    best = hn::IfThenElse(hn::Gt(x, best), x, best);
-    nan = hn::IfThenElse(hn::IsNaN(x), x, nan);
-  }
-};
+// The larger of two; -0 and +0 count as equal, a NaN in |x| is passed over.
+HWY_INLINE VF larger(VF x, VF best) {
+#if HWY_ARCH_X86
+  return hn::Max(x, best);  // x > best ? x : best
+#else
+  return hn::IfThenElse(hn::Gt(x, best), x, best);
+#endif
+}
 
 bool has_positive_zero(const float* a, size_t n) {
   for (size_t i = 0; i < n; ++i) {
@@ -83,26 +81,29 @@ bool has_positive_zero(const float* a, size_t n) {
 // Largest number of the row, NaNs passed over; |any_nan| says whether there was one.
 HWY_INLINE float max_number(const float* a, size_t n, bool& any_nan) {
   const F32 d;
-  MaxState s[4];
+  const VF low = f32(-HUGE_VALF);
+  VF best[4] = {low, low, low, low};
+  auto nan = hn::IsNaN(low);
   size_t i = 0;
   for (; i + 4 * kN <= n; i += 4 * kN) {
-    for (size_t v = 0; v < 4; ++v) s[v].take(hn::LoadU(d, a + i + v * kN));
+    for (size_t v = 0; v < 4; ++v) {
+      const VF x = hn::LoadU(d, a + i + v * kN);
+      best[v] = larger(x, best[v]);
+      nan = hn::Or(nan, hn::IsNaN(x));
+    }
   }
-  for (; i + kN <= n; i += kN) s[0].take(hn::LoadU(d, a + i));
+  for (; i + kN <= n; i += kN) {
+    const VF x = hn::LoadU(d, a + i);
+    best[0] = larger(x, best[0]);
+    nan = hn::Or(nan, hn::IsNaN(x));
+  }
   if (i != n) {
-    const VF x = load_part(d, a + i, n - i);
-    s[0].take(hn::IfThenElse(hn::FirstN(d, n - i), x, f32(-HUGE_VALF)));
+    const VF x = hn::IfThenElse(hn::FirstN(d, n - i), load_part(d, a + i, n - i), low);
+    best[0] = larger(x, best[0]);
+    nan = hn::Or(nan, hn::IsNaN(x));
   }
-  for (size_t v = 1; v < 4; ++v) {
-    s[0].take(s[v].best);
-    s[0].nan = hn::IfThenElse(hn::IsNaN(s[v].nan), s[v].nan, s[0].nan);
-  }
-  any_nan = !hn::AllFalse(d, hn::IsNaN(s[0].nan));
-  HWY_ALIGN float lanes[kN];
-  hn::Store(s[0].best, d, lanes);
-  float best = lanes[0];
-  for (size_t v = 1; v < kN; ++v) best = lanes[v] > best ? lanes[v] : best;
-  return best;
+  any_nan = !hn::AllFalse(d, nan);
+  return hn::GetLane(hn::MaxOfLanes(d, larger(larger(best[0], best[1]), larger(best[2], best[3]))));
 }
 
 float max(const float* a, size_t n) {
@@ -142,7 +143,7 @@ struct ExpSub {
   VF m;
   HWY_INLINE VF operator()(VF s) const {
     const VF x = hn::Sub(s, m);
-    const VF p = canonical(hn::IfThenElse(hn::IsNaN(x), x, vec_exp_number(x)));
+    const VF p = vec_exp(x);
     return hn::IfThenElse(hn::Eq(s, f32(-HUGE_VALF)), hn::Zero(F32()), p);
   }
 };

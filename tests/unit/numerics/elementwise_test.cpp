@@ -75,61 +75,65 @@ struct Point {
   uint32_t y;
 };
 
+constexpr uint32_t kPlusInf = 0x7f800000u;
+constexpr uint32_t kMinusInf = 0xff800000u;
+constexpr uint32_t kOne = 0x3f800000u;
+constexpr uint32_t kMinusOne = 0xbf800000u;
+constexpr uint32_t kMinusZero = 0x80000000u;
+constexpr float kInf = HUGE_VALF;
+constexpr Point kPoints[] = {
+    {UnaryOp::kNeg, 0.0f, kMinusZero},
+    {UnaryOp::kAbs, -0.0f, 0},
+    {UnaryOp::kRelu, -0.0f, 0},
+    {UnaryOp::kRelu, -kInf, 0},
+    {UnaryOp::kExp, 0.0f, kOne},
+    {UnaryOp::kExp, -0.0f, kOne},
+    {UnaryOp::kExp, -kInf, 0},
+    {UnaryOp::kExp, kInf, kPlusInf},
+    {UnaryOp::kExp, -104.0f, 0},
+    {UnaryOp::kExp, -103.97f, 1},
+    {UnaryOp::kExp, 88.75f, kPlusInf},
+    {UnaryOp::kLog, 1.0f, 0},
+    {UnaryOp::kLog, 0.0f, kMinusInf},
+    {UnaryOp::kLog, -0.0f, kMinusInf},
+    {UnaryOp::kLog, kInf, kPlusInf},
+    {UnaryOp::kLog, -1.0f, kNan},
+    {UnaryOp::kSqrt, -0.0f, kMinusZero},
+    {UnaryOp::kSqrt, -1.0f, kNan},
+    {UnaryOp::kRsqrt, 0.0f, kPlusInf},
+    {UnaryOp::kRsqrt, -0.0f, kMinusInf},
+    {UnaryOp::kRsqrt, kInf, 0},
+    {UnaryOp::kRcp, -0.0f, kMinusInf},
+    {UnaryOp::kRcp, -kInf, kMinusZero},
+    {UnaryOp::kTanh, kInf, kOne},
+    {UnaryOp::kTanh, -kInf, kMinusOne},
+    {UnaryOp::kTanh, -0.0f, kMinusZero},
+    {UnaryOp::kTanh, 1e-40f, bits_of(1e-40f)},
+    {UnaryOp::kSigmoid, kInf, kOne},
+    {UnaryOp::kSigmoid, -kInf, 0},
+    {UnaryOp::kSigmoid, 0.0f, 0x3f000000u},
+    {UnaryOp::kErf, kInf, kOne},
+    {UnaryOp::kErf, -kInf, kMinusOne},
+    {UnaryOp::kErf, -0.0f, kMinusZero},
+    {UnaryOp::kGelu, kInf, kPlusInf},
+    {UnaryOp::kGelu, -kInf, kMinusZero},
+    {UnaryOp::kGelu, -0.0f, kMinusZero},
+    {UnaryOp::kGelu, 1e30f, bits_of(1e30f)},
+    {UnaryOp::kGeluErf, kInf, kPlusInf},
+    {UnaryOp::kGeluErf, -kInf, kMinusZero},
+    {UnaryOp::kGeluErf, -0.0f, kMinusZero},
+    {UnaryOp::kSilu, kInf, kPlusInf},
+    {UnaryOp::kSilu, -kInf, kMinusZero},
+    {UnaryOp::kSilu, -0.0f, kMinusZero},
+    {UnaryOp::kSin, -0.0f, kMinusZero},
+    {UnaryOp::kSin, kInf, kNan},
+    {UnaryOp::kCos, -kInf, kNan},
+    {UnaryOp::kCos, 0.0f, kOne},
+};
+
 TEST(Elementwise, UnaryResultsAtSpecialPointsAreExact) {
-  constexpr uint32_t kPlusInf = 0x7f800000u, kMinusInf = 0xff800000u, kOne = 0x3f800000u,
-                     kMinusOne = 0xbf800000u, kMinusZero = 0x80000000u;
-  const float inf = HUGE_VALF;
-  const Point points[] = {
-      {UnaryOp::kNeg, 0.0f, kMinusZero},
-      {UnaryOp::kAbs, -0.0f, 0},
-      {UnaryOp::kRelu, -0.0f, 0},
-      {UnaryOp::kRelu, -inf, 0},
-      {UnaryOp::kExp, 0.0f, kOne},
-      {UnaryOp::kExp, -0.0f, kOne},
-      {UnaryOp::kExp, -inf, 0},
-      {UnaryOp::kExp, inf, kPlusInf},
-      {UnaryOp::kExp, -104.0f, 0},
-      {UnaryOp::kExp, -103.97f, 1},
-      {UnaryOp::kExp, 88.75f, kPlusInf},
-      {UnaryOp::kLog, 1.0f, 0},
-      {UnaryOp::kLog, 0.0f, kMinusInf},
-      {UnaryOp::kLog, -0.0f, kMinusInf},
-      {UnaryOp::kLog, inf, kPlusInf},
-      {UnaryOp::kLog, -1.0f, kNan},
-      {UnaryOp::kSqrt, -0.0f, kMinusZero},
-      {UnaryOp::kSqrt, -1.0f, kNan},
-      {UnaryOp::kRsqrt, 0.0f, kPlusInf},
-      {UnaryOp::kRsqrt, -0.0f, kMinusInf},
-      {UnaryOp::kRsqrt, inf, 0},
-      {UnaryOp::kRcp, -0.0f, kMinusInf},
-      {UnaryOp::kRcp, -inf, kMinusZero},
-      {UnaryOp::kTanh, inf, kOne},
-      {UnaryOp::kTanh, -inf, kMinusOne},
-      {UnaryOp::kTanh, -0.0f, kMinusZero},
-      {UnaryOp::kTanh, 1e-40f, bits_of(1e-40f)},
-      {UnaryOp::kSigmoid, inf, kOne},
-      {UnaryOp::kSigmoid, -inf, 0},
-      {UnaryOp::kSigmoid, 0.0f, 0x3f000000u},
-      {UnaryOp::kErf, inf, kOne},
-      {UnaryOp::kErf, -inf, kMinusOne},
-      {UnaryOp::kErf, -0.0f, kMinusZero},
-      {UnaryOp::kGelu, inf, kPlusInf},
-      {UnaryOp::kGelu, -inf, kMinusZero},
-      {UnaryOp::kGelu, -0.0f, kMinusZero},
-      {UnaryOp::kGelu, 1e30f, bits_of(1e30f)},
-      {UnaryOp::kGeluErf, inf, kPlusInf},
-      {UnaryOp::kGeluErf, -inf, kMinusZero},
-      {UnaryOp::kGeluErf, -0.0f, kMinusZero},
-      {UnaryOp::kSilu, inf, kPlusInf},
-      {UnaryOp::kSilu, -inf, kMinusZero},
-      {UnaryOp::kSilu, -0.0f, kMinusZero},
-      {UnaryOp::kSin, -0.0f, kMinusZero},
-      {UnaryOp::kSin, inf, kNan},
-      {UnaryOp::kCos, -inf, kNan},
-      {UnaryOp::kCos, 0.0f, kOne},
-  };
   for (const Numerics& t : all_tables()) {
-    for (const Point& p : points) {
+    for (const Point& p : kPoints) {
       float y;
       t.unary(p.op, &y, &p.x, 1);
       EXPECT_EQ(bits_of(y), p.y) << t.name << " op " << static_cast<int>(p.op) << " of " << p.x

@@ -19,10 +19,13 @@
 #include <string>
 #include <vector>
 
+// Highway takes the same targets as the library only when this comes before it.
+#include "firmware-model/tile/numerics/simd_targets.h"
+
+#include <hwy/highway.h>
+
 #include "firmware-model/tile/numerics/numerics.h"
 #include "firmware-model/tile/numerics/simd_parts.h"
-#include "firmware-model/tile/numerics/simd_targets.h"
-#include "hwy/highway.h"
 
 namespace npu::model {
 
