@@ -29,8 +29,8 @@
 
 namespace npu::model {
 
-inline uint32_t bits_of(float x) { return std::bit_cast<uint32_t>(x); }
-inline float float_of(uint32_t u) { return std::bit_cast<float>(u); }
+constexpr uint32_t bits_of(float x) { return std::bit_cast<uint32_t>(x); }
+constexpr float float_of(uint32_t u) { return std::bit_cast<float>(u); }
 
 // The tables that must agree with scalar_numerics(): one for each SIMD target that was compiled and runs here.
 inline const std::vector<Numerics>& simd_tables() {
