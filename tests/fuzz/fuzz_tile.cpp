@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fuzzes the tile interpreter: the input becomes a program of which only the static rules hold. Whatever it does, it must end, stay inside its memory (sanitizers tell), and
-// come out the same with scalar and with SIMD arithmetic.
+// Fuzzes the tile interpreter: the input becomes a program of which only the static rules hold.
+// Whatever it does, it must end, stay inside its memory (sanitizers tell), and come out the same
+// with scalar and with SIMD arithmetic.
 //
 // Input: byte 0 = tiles of the work-group - 1 (2 bits), then instructions of 32 bytes.
 #define NPU_ISA_WANT_TABLE
@@ -90,7 +91,8 @@ void fit_immediate(npu_insn* insn, char kind) {
   }
 }
 
-// Makes the static rules hold that a verifier checks for one instruction. Pairs of LOOP and END are left as they are: the interpreter does not rely on them.
+// Makes the static rules hold that a verifier checks for one instruction. Pairs of LOOP and END are
+// left as they are: the interpreter does not rely on them.
 npu_insn fitted(npu_insn insn) {
   const npu_insn_info& info = table()[insn.op];
   if (info.mnemonic == nullptr) insn.op = NPU_OP_NOP;

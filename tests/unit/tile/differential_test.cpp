@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random programs on random memory: scalar and SIMD arithmetic leave the same bytes, the same times and the same faults.
+// Random programs on random memory: scalar and SIMD arithmetic leave the same bytes, the same times
+// and the same faults.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LD, ST, GATHER, SCATTER: which element ends where, over types, layouts, strides and borders of memory runs.
+// LD, ST, GATHER, SCATTER: which element ends where, over types, layouts, strides and borders of
+// memory runs.
 #include <gtest/gtest.h>
 
 #include <numeric>

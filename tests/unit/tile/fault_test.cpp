@@ -80,12 +80,12 @@ TEST(Fault, ScalarLoadsFaultOnAddressAndAlignment) {
 }
 
 TEST(Fault, LeavingAScratchpadNamesTheOffset) {
-  constexpr uint64_t kL1 = 256 << 10;
+  constexpr uint64_t kEnd = 256 << 10;
   expect(fault_of([](Kernel& k) {
-           k.l1(0, kL1 - 4, 1, 2);
+           k.l1(0, kEnd - 4, 1, 2);
            k.op(NPU_OP_NEG, 0, 0);
          }),
-         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_VE, kL1);
+         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_VE, kEnd);
   expect(fault_of([](Kernel& k) {
            k.acc(0, 1 << 20, 1, 1);
            k.l1(1, 0, 1, 1);
@@ -93,17 +93,17 @@ TEST(Fault, LeavingAScratchpadNamesTheOffset) {
          }),
          NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_MM, 1 << 20);
   expect(fault_of([](Kernel& k) {
-           k.set(0, {NPU_SPACE_L2}, kL1, 1, 1);
+           k.set(0, {NPU_SPACE_L2}, kEnd, 1, 1);
            k.l1(1, 0, 1, 1);
            k.op(NPU_OP_LD, 1, 0);
          }),
-         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_LD, kL1);
+         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_LD, kEnd);
   // Sizes whose product leaves 64 bits.
   expect(fault_of([](Kernel& k) {
            k.l1(0, 0, 0x7fffffff, 0x7fffffff, NPU_DTYPE_F32, 0x7fffffff);
            k.op(NPU_OP_NEG, 0, 0);
          }),
-         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_VE, kL1);
+         NPU_ST_KERNEL_BOUNDS, NPU_ENGINE_VE, kEnd);
   expect(fault_of([](Kernel& k) {
            k.l1(0, UINT64_MAX - 3, 1, 1);
            k.op(NPU_OP_NEG, 0, 0);
@@ -170,192 +170,84 @@ TEST(Fault, IndicesOutsideTheTableAreBounds) {
   }
 }
 
-struct Bad {
-  const char* what;
-  Body body;
+struct BadTile {
+  uint8_t space;
+  uint64_t rows;
+  uint64_t cols;
+  uint8_t dtype = NPU_DTYPE_F32;
+  uint8_t layout = NPU_LAYOUT_ROW;
+  uint64_t stride = 0;
+  uint64_t offset = 0;
 };
 
-TEST(Fault, OperandsThatDoNotFitAreRefused) {
-  const uint8_t bf16 = NPU_DTYPE_BF16, i32 = NPU_DTYPE_I32;
-  const TileSpec panel{NPU_SPACE_L1, NPU_DTYPE_F32, NPU_LAYOUT_PANEL};
-  const Bad cases[] = {
-      {"LD into HBM",
-       [](Kernel& k) {
-         k.hbm(0, kIn, 1, 1);
-         k.op(NPU_OP_LD, 0, 0);
-       }},
-      {"LD of another type",
-       [=](Kernel& k) {
-         k.hbm(0, kIn, 1, 1, bf16);
-         k.l1(1, 0, 1, 1);
-         k.op(NPU_OP_LD, 1, 0);
-       }},
-      {"LD of another shape",
-       [](Kernel& k) {
-         k.hbm(0, kIn, 2, 3);
-         k.l1(1, 0, 3, 2);
-         k.op(NPU_OP_LD, 1, 0);
-       }},
-      {"LD TRANS of the same shape",
-       [](Kernel& k) {
-         k.hbm(0, kIn, 2, 3);
-         k.l1(1, 0, 2, 3);
-         k.op(NPU_OP_LD, 1, 0).flags = NPU_F_TRANS;
-       }},
-      {"LD from PANEL to ROW",
-       [](Kernel& k) {
-         k.set(0, {NPU_SPACE_HBM, 0, NPU_LAYOUT_PANEL}, kIn, 2, 3);
-         k.l1(1, 0, 2, 3);
-         k.op(NPU_OP_LD, 1, 0);
-       }},
-      {"ST from ROW to PANEL",
-       [](Kernel& k) {
-         k.set(0, {NPU_SPACE_HBM, 0, NPU_LAYOUT_PANEL}, kIn, 2, 3);
-         k.l1(1, 0, 2, 3);
-         k.op(NPU_OP_ST, 0, 1);
-       }},
-      {"stride below columns",
-       [](Kernel& k) {
-         k.l1(0, 0, 2, 3, 0, 2);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"stride below rows of a panel",
-       [=](Kernel& k) {
-         k.hbm(0, kIn, 4, 4);
-         k.set(1, panel, 0, 4, 4, 3);
-         k.op(NPU_OP_LD, 1, 0);
-       }},
-      {"misaligned offset",
-       [](Kernel& k) {
-         k.l1(0, 2, 1, 1);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"NEG of integers",
-       [=](Kernel& k) {
-         k.l1(0, 0, 1, 1, i32);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"NEG of a PANEL",
-       [=](Kernel& k) {
-         k.set(0, panel, 0, 1, 1);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"NEG in HBM",
-       [](Kernel& k) {
-         k.hbm(0, kIn, 1, 1);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"bf16 in ACC",
-       [=](Kernel& k) {
-         k.set(0, {NPU_SPACE_ACC, bf16}, 0, 1, 1);
-         k.op(NPU_OP_NEG, 0, 0);
-       }},
-      {"VADD with a row too long",
-       [](Kernel& k) {
-         k.l1(0, 0, 2, 2);
-         k.l1(1, 0, 1, 3);
-         k.op(NPU_OP_VADD, 0, 0, 1).flags = NPU_BCAST_ROW << NPU_F_BCAST_B_SHIFT;
-       }},
-      {"VFMA with a wrong c",
-       [](Kernel& k) {
-         k.l1(0, 0, 2, 2);
-         k.l1(1, 0, 2, 3);
-         k.op(NPU_OP_VFMA, 0, 0, 0, 1);
-       }},
-      {"MM with another depth",
-       [](Kernel& k) {
-         k.acc(0, 0, 2, 2);
-         k.l1(1, 0, 2, 3);
-         k.l1(2, 64, 2, 2);
-         k.op(NPU_OP_MM, 0, 1, 2);
-       }},
-      {"MM with mixed types",
-       [=](Kernel& k) {
-         k.acc(0, 0, 2, 2);
-         k.l1(1, 0, 2, 2);
-         k.l1(2, 64, 2, 2, bf16);
-         k.op(NPU_OP_MM, 0, 1, 2);
-       }},
-      {"MM over its own operand",
-       [](Kernel& k) {
-         k.l1(0, 0, 2, 2);
-         k.l1(1, 8, 2, 2);
-         k.l1(2, 64, 2, 2);
-         k.op(NPU_OP_MM, 0, 1, 2);
-       }},
-      {"MM TB with a PANEL",
-       [=](Kernel& k) {
-         k.acc(0, 0, 2, 2);
-         k.l1(1, 0, 2, 2);
-         k.set(2, panel, 64, 2, 2);
-         k.op(NPU_OP_MM, 0, 1, 2).flags = NPU_F_TB;
-       }},
-      {"MM of integers",
-       [=](Kernel& k) {
-         k.acc(0, 0, 2, 2);
-         k.l1(1, 0, 2, 2, i32);
-         k.op(NPU_OP_MM, 0, 1, 1);
-       }},
-      {"ACCLD into L1",
-       [](Kernel& k) {
-         k.l1(0, 0, 1, 1);
-         k.op(NPU_OP_ACCLD, 0, 0);
-       }},
-      {"ACCST with a bias of another width",
-       [](Kernel& k) {
-         k.l1(0, 0, 2, 2);
-         k.acc(1, 0, 2, 2);
-         k.l1(2, 64, 1, 3);
-         k.op(NPU_OP_ACCST, 0, 1, 2).flags = NPU_F_BIAS;
-       }},
-      {"RSUM into a row",
-       [](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.l1(1, 64, 1, 3);
-         k.op(NPU_OP_RSUM, 1, 0);
-       }},
-      {"RARGMAX into floats",
-       [](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.l1(1, 64, 3, 1);
-         k.op(NPU_OP_RARGMAX, 1, 0);
-       }},
-      {"IOTA into bf16",
-       [=](Kernel& k) {
-         k.l1(0, 0, 3, 3, bf16);
-         k.scalar(NPU_OP_IOTA, 1).dst = 0;
-       }},
-      {"SMSTEP with a narrow state",
-       [](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.l1(1, 64, 3, 1);
-         k.op(NPU_OP_SMSTEP, 0, 0, 1, 1);
-       }},
-      {"ROPE with odd columns",
-       [](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.l1(1, 64, 3, 1);
-         k.op(NPU_OP_ROPE, 0, 0, 1, 1);
-       }},
-      {"GATHER with too few indices",
-       [=](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.hbm(1, kIn, 3, 3);
-         k.l1(2, 64, 1, 2, i32);
-         k.op(NPU_OP_GATHER, 0, 1, 2);
-       }},
-      {"GATHER with float indices",
-       [](Kernel& k) {
-         k.l1(0, 0, 3, 3);
-         k.hbm(1, kIn, 3, 3);
-         k.l1(2, 64, 1, 3);
-         k.op(NPU_OP_GATHER, 0, 1, 2);
-       }},
-  };
-  for (const Bad& bad : cases) {
-    SCOPED_TRACE(bad.what);
-    EXPECT_EQ(fault_of(bad.body).status, NPU_ST_KERNEL_OPERANDS);
-  }
+// The operation on tiles for dst, a, b, c, 4 KiB apart, must be refused.
+void expect_refused(const char* what, npu_op op, std::vector<BadTile> tiles, uint16_t flags = 0) {
+  SCOPED_TRACE(what);
+  Fault fault = fault_of([&](Kernel& k) {
+    for (size_t i = 0; i < tiles.size(); ++i) {
+      const BadTile& t = tiles[i];
+      uint64_t base = (t.space == NPU_SPACE_HBM ? kIn : 0) + 4096 * i + t.offset;
+      k.set(static_cast<uint8_t>(i), {t.space, t.dtype, t.layout}, base, t.rows, t.cols, t.stride);
+    }
+    k.op(op, 0, 1, 2, 3).flags = flags;
+  });
+  EXPECT_EQ(fault.status, NPU_ST_KERNEL_OPERANDS);
+}
+
+constexpr uint8_t kHbm = NPU_SPACE_HBM, kL1 = NPU_SPACE_L1, kAcc = NPU_SPACE_ACC;
+constexpr uint8_t kFp32 = NPU_DTYPE_F32, kBf16 = NPU_DTYPE_BF16, kInt = NPU_DTYPE_I32;
+constexpr uint8_t kPanels = NPU_LAYOUT_PANEL;
+
+TEST(Fault, DmaRefusesOtherTypesShapesSpacesAndLayouts) {
+  expect_refused("into HBM", NPU_OP_LD, {{kHbm, 1, 1}, {kHbm, 1, 1}});
+  expect_refused("from L1", NPU_OP_LD, {{kL1, 1, 1}, {kL1, 1, 1}});
+  expect_refused("type", NPU_OP_LD, {{kL1, 1, 1}, {kHbm, 1, 1, kBf16}});
+  expect_refused("shape", NPU_OP_LD, {{kL1, 3, 2}, {kHbm, 2, 3}});
+  expect_refused("transposed shape", NPU_OP_LD, {{kL1, 2, 3}, {kHbm, 2, 3}}, NPU_F_TRANS);
+  expect_refused("unpacking", NPU_OP_LD, {{kL1, 2, 3}, {kHbm, 2, 3, kFp32, kPanels}});
+  expect_refused("packing", NPU_OP_ST, {{kHbm, 2, 3, kFp32, kPanels}, {kL1, 2, 3}});
+  expect_refused("two panels", NPU_OP_LD,
+                 {{kL1, 2, 2, kFp32, kPanels}, {kHbm, 2, 2, kFp32, kPanels}}, NPU_F_TRANS);
+  expect_refused("panel stride", NPU_OP_LD, {{kL1, 4, 4, kFp32, kPanels, 3}, {kHbm, 4, 4}});
+  expect_refused("few indices", NPU_OP_GATHER, {{kL1, 3, 3}, {kHbm, 3, 3}, {kL1, 1, 2, kInt}});
+  expect_refused("float indices", NPU_OP_GATHER, {{kL1, 3, 3}, {kHbm, 3, 3}, {kL1, 1, 3}});
+  expect_refused("table in L2", NPU_OP_GATHER,
+                 {{kL1, 3, 3}, {NPU_SPACE_L2, 3, 3}, {kL1, 1, 3, kInt}});
+}
+
+TEST(Fault, TheTensorUnitRefusesWhatDoesNotMultiply) {
+  expect_refused("depth", NPU_OP_MM, {{kAcc, 2, 2}, {kL1, 2, 3}, {kL1, 2, 2}});
+  expect_refused("types", NPU_OP_MM, {{kAcc, 2, 2}, {kL1, 2, 2}, {kL1, 2, 2, kBf16}});
+  expect_refused("integers", NPU_OP_MM, {{kAcc, 2, 2}, {kL1, 2, 2, kInt}, {kL1, 2, 2, kInt}});
+  expect_refused("a panel as a", NPU_OP_MM,
+                 {{kAcc, 2, 2}, {kL1, 2, 2, kFp32, kPanels}, {kL1, 2, 2}});
+  expect_refused("a panel transposed", NPU_OP_MM,
+                 {{kAcc, 2, 2}, {kL1, 2, 2}, {kL1, 2, 2, kFp32, kPanels}}, NPU_F_TB);
+  expect_refused("its own operand", NPU_OP_MM,
+                 {{kL1, 2, 2, kFp32, 0, 0, 4104}, {kL1, 2, 2}, {kL1, 2, 2}});
+  expect_refused("bf16 result", NPU_OP_MM, {{kL1, 2, 2, kBf16}, {kL1, 2, 2}, {kL1, 2, 2}});
+  expect_refused("rows of b", NPU_OP_MMD, {{kAcc, 2, 2}, {kL1, 2, 3}, {kL1, 3, 3}});
+  expect_refused("ACCLD into L1", NPU_OP_ACCLD, {{kL1, 1, 1}, {kL1, 1, 1}});
+  expect_refused("bias", NPU_OP_ACCST, {{kL1, 2, 2}, {kAcc, 2, 2}, {kL1, 1, 3}}, NPU_F_BIAS);
+}
+
+TEST(Fault, TheVectorUnitRefusesWhatItCannotPair) {
+  constexpr uint16_t kRowB = NPU_BCAST_ROW << NPU_F_BCAST_B_SHIFT;
+  expect_refused("stride", NPU_OP_NEG, {{kL1, 2, 3, kFp32, 0, 2}, {kL1, 2, 3}});
+  expect_refused("offset", NPU_OP_NEG, {{kL1, 1, 1, kFp32, 0, 0, 2}, {kL1, 1, 1}});
+  expect_refused("integers", NPU_OP_NEG, {{kL1, 1, 1, kInt}, {kL1, 1, 1, kInt}});
+  expect_refused("panel", NPU_OP_NEG, {{kL1, 1, 1}, {kL1, 1, 1, kFp32, kPanels}});
+  expect_refused("HBM", NPU_OP_NEG, {{kHbm, 1, 1}, {kL1, 1, 1}});
+  expect_refused("bf16 in ACC", NPU_OP_NEG, {{kAcc, 1, 1, kBf16}, {kL1, 1, 1}});
+  expect_refused("shape", NPU_OP_NEG, {{kL1, 1, 2}, {kL1, 2, 1}});
+  expect_refused("long row", NPU_OP_VADD, {{kL1, 2, 2}, {kL1, 2, 2}, {kL1, 1, 3}}, kRowB);
+  expect_refused("c", NPU_OP_VFMA, {{kL1, 2, 2}, {kL1, 2, 2}, {kL1, 2, 2}, {kL1, 2, 3}});
+  expect_refused("RSUM", NPU_OP_RSUM, {{kL1, 1, 3}, {kL1, 3, 3}});
+  expect_refused("RARGMAX", NPU_OP_RARGMAX, {{kL1, 3, 1}, {kL1, 3, 3}});
+  expect_refused("IOTA", NPU_OP_IOTA, {{kL1, 3, 3, kBf16}});
+  expect_refused("softmax state", NPU_OP_SMSTEP,
+                 {{kL1, 3, 3}, {kL1, 3, 3}, {kL1, 3, 1}, {kL1, 3, 1}});
+  expect_refused("odd columns", NPU_OP_ROPE, {{kL1, 3, 3}, {kL1, 3, 3}, {kL1, 3, 1}, {kL1, 3, 1}});
 }
 
 TEST(Fault, SemaphoresAndPeersThatDoNotExist) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tile to test: device memory in pieces, a kernel written instruction by instruction, one work-group run.
+// A tile to test: device memory in pieces, a kernel written instruction by instruction, one
+// work-group run.
 #ifndef NPU_TESTS_UNIT_TILE_MACHINE_H_
 #define NPU_TESTS_UNIT_TILE_MACHINE_H_
 
@@ -13,7 +14,8 @@
 
 namespace npu::model {
 
-// Device memory whose runs are separate host allocations, so that an access may not run from one into the next.
+// Device memory whose runs are separate host allocations, so that an access may not run from one
+// into the next.
 class TestMemory : public AddressSpace {
  public:
   void map(uint64_t dva, uint64_t bytes, bool writable = true);
@@ -50,7 +52,8 @@ struct TileSpec {
   uint8_t layout = NPU_LAYOUT_ROW;
 };
 
-// Writes a Program one instruction after the other; the line id of each is its index + 1. Registers 24..31 are used by set() and shape helpers.
+// Writes a Program one instruction after the other; the line id of each is its index + 1. Registers
+// 24..31 are used by set() and shape helpers.
 class Kernel {
  public:
   explicit Kernel(uint32_t group_tiles = 1);
@@ -67,7 +70,8 @@ class Kernel {
   void l1(uint8_t d, uint64_t base, uint64_t rows, uint64_t cols, uint8_t dtype = NPU_DTYPE_F32,
           uint64_t stride = 0);
   void acc(uint8_t d, uint64_t base, uint64_t rows, uint64_t cols);
-  // Stores the 64 bits of |reg| at |dva|; uses the last 16 bytes of L1, descriptors 62, 63 and registers 22, 23.
+  // Stores the 64 bits of |reg| at |dva|; uses the last 16 bytes of L1, descriptors 62, 63 and
+  // registers 22, 23.
   void emit(uint8_t reg, uint64_t dva);
   // Starts code that only tile |tile| of the group runs; end_only() ends it.
   void only(uint32_t tile);

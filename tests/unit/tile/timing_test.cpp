@@ -153,7 +153,8 @@ TEST(Timing, DependsOnNeitherTheArithmeticNorWhatRanBefore) {
 }
 
 TEST(Timing, AShortQueueHoldsControlBack) {
-  // Five LDs of equal length without waits: with a queue of one, the last is issued when the fourth starts.
+  // Five LDs of equal length without waits: with a queue of one, the last is issued when the fourth
+  // starts.
   auto control_end = [](uint32_t fifo) {
     TileParams params = test_params();
     params.engine_fifo = fifo;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector unit: each operation against double or exact expectations, over types, strides, broadcasts and overlaps.
+// The vector unit: each operation against double or exact expectations, over types, strides,
+// broadcasts and overlaps.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -14,7 +15,8 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-// Runs one operation on tiles that |body| describes: descriptor 1 = a [rows, cols] loaded from kIn, 2 = d; d is stored to kOut.
+// Runs one operation on tiles that |body| describes: descriptor 1 = a [rows, cols] loaded from kIn,
+// 2 = d; d is stored to kOut.
 struct OneOp {
   uint64_t rows = 0;
   uint64_t cols = 0;
@@ -146,7 +148,8 @@ TEST(Vector, CvtRoundsToNearestEvenBetweenAllTypes) {
 }
 
 TEST(Vector, CvtFromIntegersRoundsOnce) {
-  // 2^30 + 2^22 + 1 lies just above the middle of two bf16 numbers; rounding to fp32 first would hide that.
+  // 2^30 + 2^22 + 1 lies just above the middle of two bf16 numbers; rounding to fp32 first would
+  // hide that.
   Machine m;
   std::vector<int32_t> in = {(1 << 30) + (1 << 22) + 1,
                              (1 << 30) + (1 << 22),
