@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// One device of the server: the "driver" of an npu_device. It owns the device memory, bus addresses, numbers of
+// contexts, queues and doorbell pages, and what waits for QUIESCE.
+//
+// Thread safety: the I/O thread owns it; device threads enter through the ports only (IovaMap, EventHub).
+#ifndef NPU_MODEL_SERVER_DEVICE_H_
+#define NPU_MODEL_SERVER_DEVICE_H_
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "firmware-model/device/npu_device.h"
+#include "firmware-model/server/account.h"
+#include "firmware-model/server/event_hub.h"
+#include "firmware-model/server/hbm.h"
+#include "firmware-model/server/iova.h"
+#include "firmware-model/server/metrics.h"
+#include "firmware-model/server/number_pool.h"
+#include "firmware-model/server/retire.h"
+#include "firmware-model/server/table_pool.h"
+#include "uapi/npu_accel.h"
+
+namespace npu::model::server {
+
+struct DeviceOptions {
+  npu_profile profile{};
+  uint32_t index = 0;
+  uint32_t worker_threads = 0;
+  bool scalar_numerics = false;
+  bool production = false;
+  std::vector<std::array<uint8_t, 32>> keys;
+  int io_event_fd = -1;  // written when the I/O thread should look at events()
+};
+
+// Owner of queues.
+class QueueListener {
+ public:
+  virtual ~QueueListener() = default;
+  // The queue stopped at an error of its work.
+  virtual void on_queue_fault(uint32_t queue, const npu_event_record& record) = 0;
+  // A queue that is watched (EventHub::watch) has completed something.
+  virtual void on_queue_progress(uint32_t queue) = 0;
+};
+
+class Device {
+ public:
+  // Null: |error| says why.
+  static std::unique_ptr<Device> create(const DeviceOptions& options, std::string* error);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  npu_device* raw() const { return device_; }
+  Hbm& hbm() { return *hbm_; }
+  IovaMap& iova() { return iova_; }
+  TablePool& tables() { return *tables_; }
+  EventHub& events() { return events_; }
+  Metrics& metrics() { return *metrics_; }
+  RetireList& retire() { return retire_; }
+  NumberPool& contexts() { return contexts_; }
+  NumberPool& queues() { return queues_; }
+  NumberPool& doorbell_pages() { return doorbell_pages_; }
+
+  const npu_profile& profile() const { return profile_; }
+  const npu_limits& limits() const { return limits_; }
+  npu_dev_info info() const;
+  uint64_t reg(npu_reg reg) const;
+  uint32_t epoch() const { return static_cast<uint32_t>(reg(NPU_REG_EPOCH)); }
+
+  // Runs a mailbox command; enum npu_status.
+  int mailbox(npu_mbox command, std::initializer_list<uint64_t> args, uint64_t* result = nullptr);
+
+  // The account of a user on this device; connections charge to it.
+  std::shared_ptr<Account> user_account(uint32_t uid);
+  // What one connection may have.
+  Limits connection_limits() const;
+
+  // Gives back what the device has let go of, and asks about what was added since.
+  void collect();
+
+  // Who hears of a queue: set while the queue exists.
+  void set_listener(uint32_t queue, QueueListener* listener) { listeners_[queue] = listener; }
+  // Hands out what the device threads have left: faults, progress. Called when io_event_fd fires.
+  void dispatch_events();
+
+  // HBM that objects of clients hold; kept by Bo.
+  uint64_t object_bytes = 0;
+
+ private:
+  Device() = default;
+  void make_limits();
+
+  static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
+  static void interrupt(void* ctx, uint32_t vector);
+
+  npu_profile profile_{};
+  uint32_t index_ = 0;
+  npu_limits limits_{};
+  IovaMap iova_;
+  EventHub events_;
+  npu_device_ports ports_{};
+  npu_device* device_ = nullptr;
+  std::unique_ptr<Hbm> hbm_;
+  std::unique_ptr<TablePool> tables_;
+  std::unique_ptr<Metrics> metrics_;
+  RetireList retire_;
+  NumberPool contexts_;
+  NumberPool queues_;
+  NumberPool doorbell_pages_;
+  std::vector<QueueListener*> listeners_;  // by number of the queue
+  std::map<uint32_t, std::weak_ptr<Account>> users_;
+};
+
+}  // namespace npu::model::server
+
+#endif  // NPU_MODEL_SERVER_DEVICE_H_

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// npu-modeld: serves devices on a Unix socket until nobody needs them (uapi/npu_model.h).
+//
+// Exit status: 0 ended (idle or by a signal), 1 could not start, 2 wrong use, 3 another server holds the socket.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+
+#include "firmware-model/server/places.h"
+#include "firmware-model/server/sandbox.h"
+#include "firmware-model/server/server.h"
+#include "firmware-model/server/start.h"
+#include "uapi/npu_model.h"
+
+namespace npu::model::server {
+namespace {
+
+constexpr int kStatusFailed = 1;
+constexpr int kStatusUsage = 2;
+constexpr int kStatusLocked = 3;
+
+struct Arguments {
+  std::string spec = NPU_MODEL_DEFAULT_SPEC;
+  std::string socket;
+  uint32_t idle_exit = 0;
+  std::string threads;
+  std::string numerics;
+  std::string keys;
+  std::string profiles;
+  std::string sandbox;
+  bool production = false;
+};
+
+int fail(int status, const std::string& text) {
+  fprintf(stderr, "npu-modeld: %s\n", text.c_str());
+  return status;
+}
+
+// Where clients look for a server of this spec.
+std::string default_socket(const std::string& spec) {
+  std::string name = spec;
+  for (char& c : name) {
+    if (c == '*') c = 'x';
+  }
+  return runtime_directory() + "/" + name + ".sock";
+}
+
+// Status 0, or the one to end with.
+int take_lock(const std::string& socket, UniqueFd* out, std::string* error) {
+  const std::string path = socket + ".lock";
+  *out = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!out->valid()) {
+    *error = path + " cannot be opened: " + std::strerror(errno);
+    return kStatusFailed;
+  }
+  if (flock(out->get(), LOCK_EX | LOCK_NB) == 0) return 0;
+  *error = "another server holds " + path;
+  return kStatusLocked;
+}
+
+int listen_at(const std::string& path, UniqueFd* out, std::string* error) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    *error = path + " is too long for a socket; at most " +
+             std::to_string(sizeof(address.sun_path) - 1) + " characters";
+    return kStatusFailed;
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  *out = UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // The lock is ours, so a socket that lies there belongs to nobody.
+  unlink(path.c_str());
+  const mode_t before = umask(0177);
+  const bool bound =
+      out->valid() && bind(out->get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  umask(before);
+  if (bound && listen(out->get(), SOMAXCONN) == 0) return 0;
+  *error = path + " cannot be listened at: " + std::strerror(errno);
+  return kStatusFailed;
+}
+
+// SIGTERM and SIGINT end the I/O loop; a reader that has gone is an error code, not a signal.
+UniqueFd catch_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+// Every object that can be mapped holds a descriptor.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+bool make_options(const Arguments& arguments, ServerOptions* options, std::string* error) {
+  if (!arguments.profiles.empty()) setenv("NPU_PROFILE_DIR", arguments.profiles.c_str(), 1);
+  if (!options_from_spec(arguments.spec, options, error)) return false;
+  if (!arguments.threads.empty() && !parse_threads(arguments.threads, &options->worker_threads)) {
+    *error = "--threads is '" + arguments.threads + "'; allowed: 0 (one a CPU) to 1024";
+    return false;
+  }
+  if (!arguments.numerics.empty()) parse_numerics(arguments.numerics, &options->scalar_numerics);
+  options->production = arguments.production;
+  return arguments.keys.empty() ? default_keys(&options->keys, error)
+                                : read_keys(arguments.keys, &options->keys, error);
+}
+
+int serve(const Arguments& arguments) {
+  std::string error;
+  std::string socket = arguments.socket;
+  if (socket.empty()) {
+    if (!ensure_runtime_directory(runtime_directory(), &error)) return fail(kStatusFailed, error);
+    socket = default_socket(arguments.spec);
+  }
+  UniqueFd lock;
+  int status = take_lock(socket, &lock, &error);
+  if (status != 0) return fail(status, error);
+  raise_descriptor_limit();
+  UniqueFd signals = catch_signals();
+  ServerOptions options;
+  if (!make_options(arguments, &options, &error)) return fail(kStatusFailed, error);
+  UniqueFd listener;
+  status = listen_at(socket, &listener, &error);
+  if (status != 0) return fail(status, error);
+  const bool sandboxed = arguments.sandbox == "basic";
+  if (sandboxed && !enter_sandbox(&error)) return fail(kStatusFailed, error);
+  const std::unique_ptr<Server> server = Server::create(options, &error);
+  if (server == nullptr) return fail(kStatusFailed, error);
+  server->set_idle_exit(arguments.idle_exit);
+  if (server->listen_on(std::move(listener)) != 0 || server->stop_on(std::move(signals)) != 0) {
+    return fail(kStatusFailed, "no file descriptor left");
+  }
+  printf("ready %s\n", socket.c_str());
+  fflush(stdout);
+  server->run();
+  unlink(socket.c_str());
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  arguments.sandbox = sandbox_available() ? "basic" : "off";
+  CLI::App app{"Serves NPU device models on a Unix socket."};
+  app.add_option("--spec", arguments.spec, "PROFILE or PROFILE*COUNT")->capture_default_str();
+  app.add_option("--socket", arguments.socket,
+                 "Path of the socket; default: <runtime directory>/<spec>.sock");
+  app.add_option("--idle-exit", arguments.idle_exit,
+                 "End after so many seconds without a client; 0: never")
+      ->check(CLI::Range(0, 86400 * 365));
+  app.add_option("--threads", arguments.threads, "Threads that run tiles; 0: one a CPU");
+  app.add_option("--numerics", arguments.numerics, "scalar or simd; both give the same bits")
+      ->check(CLI::IsMember({"scalar", "simd"}));
+  app.add_option("--keys", arguments.keys,
+                 "Folder of the accepted public keys (*.pub), instead of the default ones");
+  app.add_flag("--production", arguments.production,
+               "Accept only the first key and no older security counter");
+  app.add_option("--profile-dir", arguments.profiles, "Folder of the profiles");
+  app.add_option("--sandbox", arguments.sandbox, "off or basic (system calls are limited)")
+      ->check(CLI::IsMember({"off", "basic"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem) == 0 ? 0 : kStatusUsage;
+  }
+  return serve(arguments);
+}
+
+}  // namespace
+}  // namespace npu::model::server
+
+int main(int argc, char** argv) {
+  try {
+    return npu::model::server::run(argc, argv);
+  } catch (const std::exception& failure) {
+    return npu::model::server::fail(1, failure.what());
+  }
+}

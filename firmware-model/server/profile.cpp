@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Strict reading of profiles.
+#include "firmware-model/server/profile.h"
+
+#include <stdlib.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <vector>
+
+#include "firmware-model/server/places.h"
+
+namespace npu::model::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Field {
+  const char* key;
+  uint64_t least;
+  uint64_t most;
+  uint64_t multiple;
+};
+
+constexpr Field kFields[] = {
+#define FIELD(key, least, most, multiple) {#key, least, most, multiple},
+    NPU_PROFILE_FIELDS(FIELD)
+#undef FIELD
+};
+
+const Field* find_field(std::string_view key) {
+  const auto found = std::find_if(std::begin(kFields), std::end(kFields),
+                                  [key](const Field& field) { return key == field.key; });
+  return found == std::end(kFields) ? nullptr : found;
+}
+
+std::string allowed(const Field& field) {
+  std::string text = std::to_string(field.least) + " to " + std::to_string(field.most);
+  if (field.multiple > 1) text += ", a multiple of " + std::to_string(field.multiple);
+  return text;
+}
+
+bool read_number(const toml::table& table, const Field& field, uint64_t* out,
+                 std::string* problem) {
+  const toml::node* node = table.get(field.key);
+  const std::string key = std::string("key '") + field.key + "' ";
+  if (node == nullptr) {
+    *problem = key + "is missing; allowed: " + allowed(field);
+    return false;
+  }
+  const toml::value<int64_t>* number = node->as_integer();
+  if (number == nullptr) {
+    *problem = key + "must be an integer; allowed: " + allowed(field);
+    return false;
+  }
+  const int64_t value = number->get();
+  if (value < 0 || static_cast<uint64_t>(value) < field.least ||
+      static_cast<uint64_t>(value) > field.most ||
+      static_cast<uint64_t>(value) % field.multiple != 0) {
+    *problem = key + "is " + std::to_string(value) + "; allowed: " + allowed(field);
+    return false;
+  }
+  *out = static_cast<uint64_t>(value);
+  return true;
+}
+
+bool check_sources(const toml::table& root, std::string* problem) {
+  const toml::node* node = root.get("source");
+  const toml::table* sources = node == nullptr ? nullptr : node->as_table();
+  if (sources == nullptr) {
+    *problem = "table [source] is missing; it names for each key where its number comes from";
+    return false;
+  }
+  for (const auto& [key, value] : *sources) {
+    const std::string name(key.str());
+    const toml::value<std::string>* text = value.as_string();
+    if (find_field(name) == nullptr) {
+      *problem = "key 'source." + name + "' is unknown";
+      return false;
+    }
+    if (text == nullptr || text->get().empty()) {
+      *problem = "key 'source." + name + "' must be a string that is not empty";
+      return false;
+    }
+  }
+  for (const Field& field : kFields) {
+    if (sources->get(field.key) != nullptr) continue;
+    *problem = std::string("key 'source.") + field.key +
+               "' is missing; write 'inferred: ...' where nothing is published";
+    return false;
+  }
+  return true;
+}
+
+bool read_name(const toml::table& root, char* out, size_t bytes, std::string* problem) {
+  const toml::node* node = root.get("name");
+  const toml::value<std::string>* text = node == nullptr ? nullptr : node->as_string();
+  if (text == nullptr || text->get().empty() || text->get().size() >= bytes) {
+    *problem =
+        "key 'name' must be a string; allowed: 1 to " + std::to_string(bytes - 1) + " characters";
+    return false;
+  }
+  const bool plain = std::all_of(text->get().begin(), text->get().end(),
+                                 [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!plain) {
+    *problem = "key 'name' must consist of visible ASCII characters";
+    return false;
+  }
+  std::memcpy(out, text->get().data(), text->get().size());
+  return true;
+}
+
+bool fill(const toml::table& root, npu_profile* out, std::string* problem) {
+  for (const auto& [key, value] : root) {
+    if (key.str() == "name" || key.str() == "source" || find_field(key.str()) != nullptr) continue;
+    *problem = "key '" + std::string(key.str()) + "' is unknown";
+    return false;
+  }
+  if (!read_name(root, out->name, sizeof(out->name), problem)) return false;
+  uint64_t value = 0;
+  size_t row = 0;
+#define FIELD(key, least, most, multiple)                                \
+  if (!read_number(root, kFields[row++], &value, problem)) return false; \
+  out->key = static_cast<decltype(out->key)>(value);
+  NPU_PROFILE_FIELDS(FIELD)
+#undef FIELD
+  if (out->power_idle_mw > out->power_limit_mw) {
+    *problem = "key 'power_idle_mw' is larger than power_limit_mw; allowed: 0 to " +
+               std::to_string(out->power_limit_mw);
+    return false;
+  }
+  return check_sources(root, problem);
+}
+
+}  // namespace
+
+bool parse_profile(std::string_view text, const std::string& file, npu_profile* out,
+                   std::string* error) {
+  npu_profile profile{};
+  std::string problem;
+  try {
+    const toml::table root = toml::parse(text);
+    if (fill(root, &profile, &problem)) {
+      *out = profile;
+      return true;
+    }
+  } catch (const toml::parse_error& parse) {
+    std::ostringstream where;
+    where << "line " << parse.source().begin.line << ": " << parse.description();
+    problem = where.str();
+  }
+  *error = "profile " + file + ": " + problem;
+  return false;
+}
+
+bool load_profile(const std::string& file, npu_profile* out, std::string* error) {
+  std::ifstream stream(file, std::ios::binary);
+  constexpr std::streamsize kMaxBytes = 64 << 10;
+  std::string text(static_cast<size_t>(kMaxBytes) + 1, '\0');
+  if (!stream.read(text.data(), kMaxBytes + 1) && !stream.eof()) {
+    const std::string directory = fs::path(file).parent_path().string();
+    *error = "profile " + file + " cannot be read; there are: " + list_profiles(directory);
+    return false;
+  }
+  text.resize(static_cast<size_t>(stream.gcount()));
+  if (text.size() > static_cast<size_t>(kMaxBytes)) {
+    *error = "profile " + file + " is longer than 64 KiB";
+    return false;
+  }
+  return parse_profile(text, file, out, error);
+}
+
+std::string profile_directory() {
+  const char* chosen = getenv("NPU_PROFILE_DIR");
+  if (chosen != nullptr && *chosen != '\0') return chosen;
+  std::error_code ignored;
+  const std::string installed = shared_directory() + "/profiles";
+  if (fs::is_directory(installed, ignored)) return installed;
+#ifdef NPU_BUILD_PROFILE_DIR
+  if (fs::is_directory(NPU_BUILD_PROFILE_DIR, ignored)) return NPU_BUILD_PROFILE_DIR;
+#endif
+  return installed;
+}
+
+std::string list_profiles(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace npu::model::server
