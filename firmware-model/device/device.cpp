@@ -221,7 +221,7 @@ bool Device::write_doorbell(uint64_t offset, uint32_t size_bytes, uint64_t value
   const bool wake =
       scheduler_.doorbells().ring(static_cast<uint32_t>(slot / NPU_DOORBELL_SLOTS),
                                   static_cast<uint32_t>(slot % NPU_DOORBELL_SLOTS), value);
-  if (wake) scheduler_.wake_if_asleep(lock);
+  if (wake) scheduler_.kick(lock);
   return true;
 }
 
@@ -234,7 +234,7 @@ bool Device::set_doorbells(uint32_t page, void* slots, void* aux) {
   scheduler_.doorbells().set_memory(page, slots, aux, registers_.get(NPU_REG_EPOCH),
                                     scheduler_.asleep());
   // Somebody may have rung before the page was known.
-  scheduler_.wake_if_asleep(lock);
+  scheduler_.kick(lock);
   return true;
 }
 

@@ -104,7 +104,7 @@ Device::Answer Device::begin_command(Lock& lock, uint32_t command, Args args) {
       if (Context* context = context_of(args[0]); context != nullptr) {
         context->space.flush();
         // A parked queue looks at its word through the new tables.
-        scheduler_.wake_if_asleep(lock);
+        scheduler_.kick(lock);
       } else {
         answer.status = NPU_ST_NOT_FOUND;
       }

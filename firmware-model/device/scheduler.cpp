@@ -47,7 +47,8 @@ void Scheduler::stop() {
   thread_.join();
 }
 
-void Scheduler::wake_if_asleep(Lock&) {
+void Scheduler::kick(Lock&) {
+  kicked_ = true;
   if (asleep_) waker_.wake();
 }
 
@@ -57,7 +58,7 @@ bool Scheduler::add(Lock& lock, Queue& queue) {
   }
   if (!thread_.joinable()) thread_ = start_device_thread("npu-command", [this] { loop(); });
   // A page that has become active while the thread sleeps is not marked as sleeping yet.
-  wake_if_asleep(lock);
+  kick(lock);
   return true;
 }
 
@@ -79,7 +80,7 @@ void Scheduler::resume(Lock& lock, Queue& queue) {
   queue.schedule.state = NPU_QUEUE_STATE_READY;
   if (runs(queue)) return;
   if (has_work(queue)) make_ready(queue);
-  wake_if_asleep(lock);
+  kick(lock);
 }
 
 void Scheduler::set_priority(Lock&, Queue& queue, uint32_t priority) {
@@ -147,8 +148,10 @@ Queue* Scheduler::pick() {
   return nullptr;
 }
 
-bool Scheduler::any_ready() const {
-  return std::any_of(ready_.begin(), ready_.end(), [](const auto& list) { return !list.empty(); });
+bool Scheduler::has_news() const {
+  const bool ready =
+      std::any_of(ready_.begin(), ready_.end(), [](const auto& list) { return !list.empty(); });
+  return ready || kicked_ || stop_ || doorbells_.any_pending();
 }
 
 void Scheduler::ring(Queue& queue, uint64_t value) {
@@ -220,6 +223,7 @@ void Scheduler::loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     let_others_in(lock);
+    kicked_ = false;
     take_doorbells();
     look_at_parked();
     Queue* queue = pick();
@@ -243,7 +247,7 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   const auto end = Clock::now() + spin_budget_;
   do {
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
-      if (stop_ || doorbells_.any_pending() || any_ready()) {
+      if (has_news()) {
         spin_budget_ = kSpin;
         return true;
       }
@@ -260,7 +264,7 @@ void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   doorbells_.set_sleeping(true);
   // pairs with libnpu/src/core/doorbell.cpp : its fence between pending and device_sleeping
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!stop_ && !doorbells_.any_pending() && !any_ready()) {
+  if (!has_news()) {
     lock.unlock();
     const auto begin = Clock::now();
     waker_.wait();

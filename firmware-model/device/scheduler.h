@@ -76,7 +76,8 @@ class Scheduler {
   uint64_t take_ticket(Lock& lock);
   // No access to memory is under way: tickets given out before are reached.
   void quiet() { registers_.raise_to(NPU_REG_QUIESCED, ticket_.load()); }
-  void wake_if_asleep(Lock& lock);
+  // Something has changed that the thread must look at, doorbells or not.
+  void kick(Lock& lock);
   uint64_t busy_wall_ns() const;
 
  private:
@@ -90,7 +91,7 @@ class Scheduler {
   void unlist(Queue& queue);
   bool has_work(const Queue& queue) const;
   Queue* pick();
-  bool any_ready() const;
+  bool has_news() const;
   void idle_wait(std::unique_lock<std::mutex>& lock);
   bool spin(std::unique_lock<std::mutex>& lock);
   void sleep(std::unique_lock<std::mutex>& lock);
@@ -109,6 +110,7 @@ class Scheduler {
   uint32_t waiters_ = 0;
   bool stop_ = false;
   bool asleep_ = false;
+  bool kicked_ = false;
   Doorbells doorbells_;
   std::array<std::deque<Queue*>, NPU_PRIORITY_COUNT> ready_;
   std::vector<Queue*> parked_;
