@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# npu_install_library(TARGET): installs a shared library of the SDK, with its place in the CMake package `npu` and a pkg-config file TARGET.pc.
+# The headers of libnpu/include are installed once, with the first library.
+include(CMakePackageConfigHelpers)
+
+function(npu_install_library target)
+  cmake_parse_arguments(I "" "REQUIRES;DESCRIPTION" "" ${ARGN})
+  if(NOT I_DESCRIPTION)
+    set(I_DESCRIPTION "C API of the NPU stack")
+  endif()
+  install(TARGETS ${target} EXPORT npuTargets
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT sdk)
+  set(NPU_PC_NAME "${target}")
+  set(NPU_PC_DESCRIPTION "${I_DESCRIPTION}")
+  set(NPU_PC_REQUIRES "${I_REQUIRES}")
+  # A relative prefix, so that the tree may be moved.
+  file(RELATIVE_PATH NPU_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/npu.pc.in" "${CMAKE_CURRENT_BINARY_DIR}/${target}.pc" @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${target}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT sdk)
+
+  get_property(done GLOBAL PROPERTY NPU_PACKAGE_INSTALLED)
+  if(done)
+    return()
+  endif()
+  set_property(GLOBAL PROPERTY NPU_PACKAGE_INSTALLED TRUE)
+  set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/npu")
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/libnpu/include/npu" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT sdk
+    FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+  install(EXPORT npuTargets NAMESPACE npu:: DESTINATION "${package_dir}" COMPONENT sdk)
+  configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/npuConfig.cmake.in" "${PROJECT_BINARY_DIR}/npuConfig.cmake"
+    INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
+  write_basic_package_version_file("${PROJECT_BINARY_DIR}/npuConfigVersion.cmake" VERSION "${PROJECT_VERSION}"
+    COMPATIBILITY SameMinorVersion)
+  install(FILES "${PROJECT_BINARY_DIR}/npuConfig.cmake" "${PROJECT_BINARY_DIR}/npuConfigVersion.cmake"
+    DESTINATION "${package_dir}" COMPONENT sdk)
+endfunction()

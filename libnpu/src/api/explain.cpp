@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sentences about faults.
+#include "libnpu/src/api/explain.h"
+
+#include <cstdio>
+#include <string>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
+
+namespace npu::api {
+namespace {
+
+using Ull = unsigned long long;
+
+const char* access_name(uint8_t access) {
+  switch (access) {
+    case NPU_ACCESS_READ:
+      return "read";
+    case NPU_ACCESS_WRITE:
+      return "write";
+    case NPU_ACCESS_EXEC:
+      return "fetch";
+    default:
+      return "access";
+  }
+}
+
+bool is_work_fault(npuResult code) {
+  return code <= -300 && code > -400 && code != NPU_ERROR_CANCELED;
+}
+
+}  // namespace
+
+Status explain(Queue& queue, Status status) {
+  if (!is_work_fault(status.code())) return status;
+  const auto fault = queue.fault();
+  if (!fault.has_value() || fault->code != status.code()) return status;
+  const FaultPlace place = queue.context().place_of(*fault);
+  const StatusText* text = find_status_text(status.code());
+  const char* cause = text != nullptr ? text->cause : "the work failed";
+  std::string where;
+  if (fault->code == NPU_ERROR_VM_FAULT) {
+    char address[64];
+    std::snprintf(address, sizeof address, ": %s of 0x%llx", access_name(fault->record.access),
+                  Ull{fault->record.result});
+    where = address;
+  }
+  if (place.kernel.empty()) {
+    return fail(status.code(), "%s%s (command %llu of the queue)", cause, where.c_str(),
+                Ull{fault->value});
+  }
+  std::string source;
+  if (place.line != 0) source = ", " + place.file + ":" + std::to_string(place.line);
+  return fail(status.code(),
+              "%s%s, in kernel '%s' on tile %u at instruction %u%s (command %llu of the queue)",
+              cause, where.c_str(), place.kernel.c_str(), fault->record.tile, fault->record.pc,
+              source.c_str(), Ull{fault->value});
+}
+
+}  // namespace npu::api

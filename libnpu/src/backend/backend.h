@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backend: one opened device, behind whichever road. The narrow place through which the library leaves the process; only this folder makes system calls.
+//
+// Thread safety: all functions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "libnpu/src/backend/mapping.h"
+#include "libnpu/src/core/environment.h"
+#include "libnpu/src/core/status.h"
+
+namespace npu {
+
+enum class SleepEnd { kWoken, kTimeout, kLost };
+
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  // Call |nr| of calls.def with its struct, arrays by host address as on the ioctl road. 0 or an errno. calls.h has one typed function for each.
+  virtual int call(uint32_t nr, void* args) = 0;
+  // Gives up a buffer object. Mappings in address spaces keep it alive.
+  virtual int close_object(uint32_t handle) = 0;
+  // Maps what a token of BO_CREATE or BO_INFO stands for. 0 or an errno.
+  virtual int map(uint64_t token, uint64_t size_bytes, Mapping* out) = 0;
+
+  // Rings the doorbell of a queue: |value| commands were submitted so far. The caller's commands are visible to whoever sees the doorbell.
+  virtual void ring(uint32_t slot, uint64_t value) = 0;
+
+  // Sleeps while *word == seen, woken when the queue that owns the word signals. Spurious wake-ups happen: look again.
+  virtual SleepEnd sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) = 0;
+  // Wakes those who sleep on |word| in this process.
+  virtual void wake(const uint32_t* word) = 0;
+
+  // True once the device or its server went away; it never comes back.
+  virtual bool is_lost() = 0;
+};
+
+// Opens device |index|. The wait for a daemon that has to start is bounded (10 s).
+Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, uint32_t index);
+
+// How many devices the environment names, without starting anything.
+Result<uint32_t> count_devices(const Environment& environment);
+
+}  // namespace npu

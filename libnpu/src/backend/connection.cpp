@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames over a Unix stream socket, with descriptors by SCM_RIGHTS.
+#include "libnpu/src/backend/connection.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "libnpu/src/backend/process.h"
+
+namespace npu {
+namespace {
+
+// No call of the server takes so long unless it hangs.
+constexpr time_t kAnswerTimeoutS = 30;
+
+int store_fds(const msghdr& message, std::vector<int>* out) {
+  int error = (message.msg_flags & MSG_CTRUNC) != 0 ? EPROTO : 0;
+  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(const_cast<msghdr*>(&message), const_cast<cmsghdr*>(header))) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+      if (out->size() < NPU_FRAME_MAX_FDS) {
+        out->push_back(fd);
+      } else {
+        UniqueFd(fd).reset();
+        error = EPROTO;
+      }
+    }
+  }
+  return error;
+}
+
+}  // namespace
+
+Connection::Connection(UniqueFd socket) : socket_(std::move(socket)) {
+  const timeval timeout{.tv_sec = kAnswerTimeoutS, .tv_usec = 0};
+  setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+  setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+  keep_from_children(socket_.get());
+}
+
+Connection::~Connection() {
+  drop_input();
+  forget_descriptor(socket_.get());
+}
+
+void Connection::drop_input() {
+  for (const int fd : input_fds_) UniqueFd(fd).reset();
+  input_fds_.clear();
+  input_bytes_ = 0;
+}
+
+int Connection::send_request(const Request& request) {
+  size_t sent = 0;
+  while (sent < request.bytes.size()) {
+    iovec piece{const_cast<std::byte*>(request.bytes.data()) + sent, request.bytes.size() - sent};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    if (sent == 0 && request.fd >= 0) {
+      message.msg_control = control;
+      message.msg_controllen = sizeof control;
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int));
+      std::memcpy(CMSG_DATA(header), &request.fd, sizeof(int));
+    }
+    const ssize_t count = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ENODEV;
+    sent += static_cast<size_t>(count);
+  }
+  return 0;
+}
+
+int Connection::receive_more() {
+  if (input_.size() < input_bytes_ + 4096) input_.resize(input_bytes_ + 16384);
+  iovec piece{input_.data() + input_bytes_, input_.size() - input_bytes_};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * NPU_FRAME_MAX_FDS)];
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t count = 0;
+  do {
+    count = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+  } while (count < 0 && errno == EINTR);
+  if (count <= 0) return ENODEV;
+  input_bytes_ += static_cast<size_t>(count);
+  return store_fds(message, &input_fds_);
+}
+
+// Leaves the reply |sequence| at the start of input_. Events that stand before it are passed over: this library asks for none.
+int Connection::receive_frame(uint32_t sequence) {
+  for (;;) {
+    const int64_t length = frame_length({input_.data(), input_bytes_});
+    if (length < 0) return EPROTO;
+    if (length == 0 || static_cast<uint64_t>(length) > input_bytes_) {
+      if (const int error = receive_more(); error != 0) return error;
+      continue;
+    }
+    npu_frame header;
+    std::memcpy(&header, input_.data(), sizeof header);
+    frame_bytes_ = static_cast<size_t>(length);
+    if (header.flags != NPU_FRAME_EVENT) return header.sequence == sequence ? 0 : EPROTO;
+    std::memmove(input_.data(), input_.data() + frame_bytes_, input_bytes_ - frame_bytes_);
+    input_bytes_ -= frame_bytes_;
+  }
+}
+
+int Connection::ask(uint32_t nr, void* args) {
+  npu_call_desc desc;
+  if (!describe_message(nr, &desc)) return EINVAL;
+  std::lock_guard lock(mutex_);
+  if (lost_.load(std::memory_order_relaxed)) return ENODEV;
+  const uint32_t sequence = ++sequence_;
+  if (const int error = build_request(desc, args, sequence, &request_); error != 0) return error;
+  int error = send_request(request_);
+  if (error == 0) error = receive_frame(sequence);
+  if (error != 0) {
+    lost_.store(true, std::memory_order_relaxed);
+    drop_input();
+    return error;
+  }
+  int used_fd = -1;
+  bool broken = false;
+  error = read_reply(desc, {input_.data(), frame_bytes_}, sequence, input_fds_, args, &used_fd,
+                     &broken);
+  if (used_fd >= 0) input_fds_.erase(input_fds_.begin() + used_fd);
+  // One question is open at a time, so whatever else arrived belongs to nothing.
+  if (broken || !input_fds_.empty()) lost_.store(true, std::memory_order_relaxed);
+  for (const int fd : input_fds_) UniqueFd(fd).reset();
+  input_fds_.clear();
+  std::memmove(input_.data(), input_.data() + frame_bytes_, input_bytes_ - frame_bytes_);
+  input_bytes_ -= frame_bytes_;
+  return error;
+}
+
+bool Connection::is_lost() {
+  if (lost_.load(std::memory_order_relaxed)) return true;
+  pollfd state{socket_.get(), POLLRDHUP, 0};
+  if (poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+    lost_.store(true, std::memory_order_relaxed);
+  }
+  return lost_.load(std::memory_order_relaxed);
+}
+
+int connect_unix(const char* path, UniqueFd* out) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (std::strlen(path) >= sizeof address.sun_path) return ENAMETOOLONG;
+  std::strcpy(address.sun_path, path);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return errno;
+  int result = 0;
+  do {
+    result = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) return errno;
+  *out = std::move(fd);
+  return 0;
+}
+
+}  // namespace npu

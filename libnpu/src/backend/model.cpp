@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backend of the device model: calls over the socket, doorbells and completions in shared memory.
+//
+// Memory ordering: ring() publishes with a release store of the doorbell; the fence pair with the server is described at struct npu_doorbell_aux.
+#include "libnpu/src/backend/model.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <mutex>
+
+#include "libnpu/src/backend/connection.h"
+#include "libnpu/src/backend/process.h"
+#include "libnpu/src/core/error.h"
+
+namespace npu {
+namespace {
+
+// A sleeper looks so often whether its server still lives: nothing else would wake it after the server was killed.
+constexpr int64_t kSleepSliceNs = 100'000'000;
+
+class ModelBackend final : public Backend {
+ public:
+  explicit ModelBackend(UniqueFd socket) : connection_(std::move(socket)) {}
+  ~ModelBackend() override {
+    if (wake_.valid()) forget_descriptor(wake_.get());
+  }
+
+  int hello(npu_wire_hello* hello);
+  int call(uint32_t nr, void* args) override;
+  int close_object(uint32_t handle) override;
+  int map(uint64_t token, uint64_t size_bytes, Mapping* out) override;
+  void ring(uint32_t slot, uint64_t value) override;
+  SleepEnd sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) override;
+  void wake(const uint32_t* word) override;
+  bool is_lost() override { return connection_.is_lost(); }
+
+ private:
+  int map_doorbells();
+
+  Connection connection_;
+  UniqueFd wake_;
+  uint64_t doorbell_token_ = 0;
+  std::mutex doorbell_mutex_;
+  Mapping doorbells_;
+};
+
+int ModelBackend::hello(npu_wire_hello* hello) {
+  const int error = connection_.ask(NPU_WIRE_HELLO, hello);
+  if (error != 0) return error;
+  if (hello->fd >= 0) {
+    wake_.reset(hello->fd);
+    keep_from_children(wake_.get());
+  }
+  doorbell_token_ = hello->doorbell_token;
+  return 0;
+}
+
+int ModelBackend::call(uint32_t nr, void* args) {
+  // The doorbells are mapped before the first queue exists, so that a queue which exists can always be rung.
+  if (nr == NPU_CALL_QUEUE_CREATE) {
+    if (const int error = map_doorbells(); error != 0) return error;
+  }
+  return connection_.ask(nr, args);
+}
+
+int ModelBackend::map_doorbells() {
+  std::lock_guard lock(doorbell_mutex_);
+  if (doorbells_.valid()) return 0;
+  if (!wake_.valid()) return EPROTO;
+  return map(doorbell_token_, NPU_DOORBELL_PAGE_BYTES + sizeof(npu_doorbell_aux), &doorbells_);
+}
+
+int ModelBackend::close_object(uint32_t handle) {
+  npu_wire_bo_close args{.handle = handle, .pad = 0};
+  return connection_.ask(NPU_WIRE_BO_CLOSE, &args);
+}
+
+int ModelBackend::map(uint64_t token, uint64_t size_bytes, Mapping* out) {
+  npu_wire_map args{};
+  args.token = token;
+  args.fd = -1;
+  if (const int error = connection_.ask(NPU_WIRE_MAP, &args); error != 0) return error;
+  const UniqueFd file(args.fd);
+  if (!file.valid() || args.size_bytes < size_bytes) return EPROTO;
+  return out->map(file.get(), args.offset, size_bytes);
+}
+
+void ModelBackend::ring(uint32_t slot, uint64_t value) {
+  if (slot >= NPU_DOORBELL_SLOTS) return;
+  auto* slots = reinterpret_cast<uint64_t*>(doorbells_.data());
+  auto* aux = reinterpret_cast<npu_doorbell_aux*>(doorbells_.data() + NPU_DOORBELL_PAGE_BYTES);
+  // pairs with firmware-model/device/doorbell.cpp : the device's load of the slot
+  std::atomic_ref<uint64_t>(slots[slot]).store(value, std::memory_order_release);
+  std::atomic_ref<__u64>(aux->pending[slot / 64])
+      .fetch_or(1ull << (slot % 64), std::memory_order_release);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (std::atomic_ref<__u32>(aux->device_sleeping).load(std::memory_order_relaxed) != 0) {
+    const uint64_t one = 1;
+    // The counter of an eventfd cannot overflow by this, and a full one wakes as well.
+    [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
+  }
+}
+
+SleepEnd ModelBackend::sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) {
+  int64_t left_ns = timeout_ns;
+  const int64_t slice_ns = std::min(left_ns, kSleepSliceNs);
+  const timespec relative{.tv_sec = static_cast<time_t>(slice_ns / 1'000'000'000),
+                          .tv_nsec = static_cast<long>(slice_ns % 1'000'000'000)};
+  if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &relative, nullptr, 0) == 0)
+    return SleepEnd::kWoken;
+  if (errno != ETIMEDOUT) return SleepEnd::kWoken;
+  if (is_lost()) return SleepEnd::kLost;
+  left_ns -= slice_ns;
+  return left_ns > 0 ? SleepEnd::kWoken : SleepEnd::kTimeout;
+}
+
+void ModelBackend::wake(const uint32_t* word) {
+  syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+npu_wire_hello make_hello(uint32_t index) {
+  npu_wire_hello hello{};
+  hello.wire_version = NPU_WIRE_VERSION;
+  hello.uapi_major = NPU_UAPI_MAJOR;
+  hello.uapi_minor = NPU_UAPI_MINOR;
+  hello.device_index = index;
+  hello.fd = -1;
+  return hello;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> open_model(UniqueFd socket, uint32_t index) {
+  auto backend = std::make_unique<ModelBackend>(std::move(socket));
+  npu_wire_hello hello = make_hello(index);
+  const int error = backend->hello(&hello);
+  const bool skewed = hello.wire_version != NPU_WIRE_VERSION || hello.uapi_major != NPU_UAPI_MAJOR;
+  if (error == EPROTO && skewed) {
+    return fail(NPU_ERROR_VERSION_SKEW,
+                "the library speaks wire version %d and uapi %d.%d, the device server wire version "
+                "%u and uapi %u.%u",
+                NPU_WIRE_VERSION, NPU_UAPI_MAJOR, NPU_UAPI_MINOR, hello.wire_version,
+                hello.uapi_major, hello.uapi_minor);
+  }
+  if (error == ENODEV && !backend->is_lost()) {
+    return fail(NPU_ERROR_NO_DEVICE, "the device server has no device %u", index);
+  }
+  if (error != 0) return fail_call(error, "greeting the device server");
+  return std::unique_ptr<Backend>(std::move(backend));
+}
+
+int ask_device_count(UniqueFd socket, uint32_t* out) {
+  Connection connection(std::move(socket));
+  npu_wire_hello hello = make_hello(~0u);
+  const int error = connection.ask(NPU_WIRE_HELLO, &hello);
+  if (hello.fd >= 0) UniqueFd(hello.fd).reset();
+  if (error == 0) *out = hello.device_count;
+  return error;
+}
+
+}  // namespace npu

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which road leads to the devices: NPU_DEVICE decides.
+#include <dlfcn.h>
+
+#include <string>
+#include <vector>
+
+#include "libnpu/src/backend/backend.h"
+#include "libnpu/src/backend/connection.h"
+#include "libnpu/src/backend/daemon.h"
+#include "libnpu/src/backend/model.h"
+#include "libnpu/src/backend/process.h"
+#include "libnpu/src/core/error.h"
+#include "uapi/npu_model.h"
+
+namespace npu {
+namespace {
+
+// NPU_MODEL_LIBRARY, else beside this library (installed or in a build tree), else where the loader looks.
+void* load_model_library(const Environment& environment, std::string* tried) {
+  std::vector<std::string> names;
+  if (!environment.model_library.empty()) {
+    names.push_back(environment.model_library);
+  } else {
+    if (const std::string own = library_folder(); !own.empty()) {
+      names.push_back(own + "/" NPU_MODEL_LIBRARY);
+      names.push_back(own + "/../firmware-model/server/" NPU_MODEL_LIBRARY);
+    }
+    names.push_back(NPU_MODEL_LIBRARY);
+  }
+  for (const std::string& name : names) {
+    // Never closed: the server's threads run in it, and they may end later than the device handle.
+    if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) return library;
+    const char* reason = dlerror();
+    *tried = reason != nullptr ? reason : name;
+  }
+  return nullptr;
+}
+
+Result<UniqueFd> connect_in_process(const Environment& environment) {
+  std::string tried;
+  void* library = load_model_library(environment, &tried);
+  if (library == nullptr) {
+    const Status status =
+        fail(NPU_ERROR_START_MODEL, "%s cannot be loaded: %s", NPU_MODEL_LIBRARY, tried.c_str());
+    set_remedy("Install %s, or set NPU_MODEL_LIBRARY to its path.", NPU_MODEL_LIBRARY);
+    return status;
+  }
+  const auto function = reinterpret_cast<npu_model_connect_fn>(dlsym(library, NPU_MODEL_CONNECT));
+  if (function == nullptr) {
+    return fail(NPU_ERROR_VERSION_SKEW, "the library that was loaded as %s has no %s",
+                NPU_MODEL_LIBRARY, NPU_MODEL_CONNECT);
+  }
+  char error[384] = {};
+  const int fd = function(environment.device.spec.c_str(), error, sizeof error);
+  if (fd < 0) return fail_errno(NPU_ERROR_START_MODEL, -fd, "%s", error);
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> connect_path(const std::string& path) {
+  UniqueFd socket;
+  const int error = connect_unix(path.c_str(), &socket);
+  if (error == 0) return socket;
+  const npuResult code =
+      error == EACCES || error == EPERM ? NPU_ERROR_PERMISSION : NPU_ERROR_NO_DEVICE;
+  const Status status = fail_errno(code, error, "connecting to %s failed", path.c_str());
+  set_remedy("Start a device server there, or correct NPU_DEVICE.");
+  return status;
+}
+
+Result<UniqueFd> connect_road(const Environment& environment) {
+  switch (environment.device.road) {
+    case Road::kModel:
+      return connect_daemon(environment);
+    case Road::kInProcess:
+      return connect_in_process(environment);
+    case Road::kSocket:
+      return connect_path(environment.device.path);
+    case Road::kKernel:
+      break;
+  }
+  const Status status = fail(NPU_ERROR_NOT_SUPPORTED,
+                             "this build has no road through the kernel driver (NPU_DEVICE=accel)");
+  set_remedy("Unset NPU_DEVICE to use the device model.");
+  return status;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, uint32_t index) {
+  const DeviceRoad& road = environment.device;
+  const bool counted = road.road == Road::kModel || road.road == Road::kInProcess;
+  if (counted && index >= road.count) {
+    return fail(NPU_ERROR_NO_DEVICE, "there is no device %u: NPU_DEVICE names %u", index,
+                road.count);
+  }
+  NPU_TRY_ASSIGN(UniqueFd socket, connect_road(environment));
+  return open_model(std::move(socket), index);
+}
+
+Result<uint32_t> count_devices(const Environment& environment) {
+  switch (environment.device.road) {
+    case Road::kModel:
+    case Road::kInProcess:
+      return environment.device.count;
+    case Road::kKernel:
+      return uint32_t{0};
+    case Road::kSocket:
+      break;
+  }
+  UniqueFd socket;
+  uint32_t count = 0;
+  if (connect_unix(environment.device.path.c_str(), &socket) != 0) return uint32_t{0};
+  // A server that does not answer has no device to offer.
+  if (ask_device_count(std::move(socket), &count) != 0) return uint32_t{0};
+  return count;
+}
+
+}  // namespace npu

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Contexts, and the retirement of what their queues may still use.
+#include "libnpu/src/core/context.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "libnpu/src/core/device.h"
+#include "libnpu/src/core/error.h"
+#include "libnpu/src/core/handle.h"
+#include "uapi/npu_accel.h"
+
+namespace npu {
+namespace {
+// Batches that one call looks at: a queue that never ends holds up its own, not the cost of every call.
+constexpr size_t kCollectMost = 16;
+}  // namespace
+
+Context::Context(Ref<Device> device, std::unique_ptr<Vm> vm)
+    : Object(kKind), device_(std::move(device)), vm_(std::move(vm)), memory_(*vm_) {}
+
+Result<Ref<Context>> Context::create(Ref<Device> device) {
+  NPU_TRY_ASSIGN(std::unique_ptr<Vm> vm, Vm::create(device->backend()));
+  return Ref<Context>::adopt(new Context(std::move(device), std::move(vm)));
+}
+
+Result<Ref<Queue>> Context::create_queue(const RingOptions& options) {
+  const npu_limits& limits = device_->limits();
+  if (options.timeout_ms > limits.timeout_ms_max) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "timeout_ms is %u, the device allows %u",
+                options.timeout_ms, limits.timeout_ms_max);
+  }
+  if (options.entries_log2 < limits.ring_log2_min || options.entries_log2 > limits.ring_log2_max) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "ring_entries is %u, the device allows %u to %u",
+                1u << options.entries_log2, 1u << limits.ring_log2_min, 1u << limits.ring_log2_max);
+  }
+  NPU_TRY_ASSIGN(Ref<Queue> queue,
+                 Queue::create(Ref<Context>::share(this), options, device_->spin_ns()));
+  std::lock_guard lock(queues_mutex_);
+  queues_.push_back(queue.get());
+  return queue;
+}
+
+void Context::forget_queue(Queue* queue) {
+  std::lock_guard lock(queues_mutex_);
+  const auto found = std::find(queues_.begin(), queues_.end(), queue);
+  if (found == queues_.end()) return;
+  *found = queues_.back();
+  queues_.pop_back();
+}
+
+std::vector<Context::QueuePoint> Context::busy_points() {
+  std::vector<QueuePoint> points;
+  std::lock_guard lock(queues_mutex_);
+  for (Queue* queue : queues_) {
+    if (const uint64_t value = queue->busy_until(); value != 0) {
+      points.push_back({Ref<Queue>::share(queue), value});
+    }
+  }
+  return points;
+}
+
+void Context::retire(Retired item) {
+  std::vector<Retired> free;
+  {
+    std::lock_guard lock(retire_mutex_);
+    std::vector<QueuePoint> points;
+    if (!ended_) points = busy_points();
+    const auto same = [](const QueuePoint& a, const QueuePoint& b) {
+      return a.queue.get() == b.queue.get() && a.value == b.value;
+    };
+    if (points.empty()) {
+      free.push_back(std::move(item));
+    } else if (!batches_.empty() &&
+               std::equal(points.begin(), points.end(), batches_.back().points.begin(),
+                          batches_.back().points.end(), same)) {
+      batches_.back().items.push_back(std::move(item));
+    } else {
+      Batch batch;
+      batch.points = std::move(points);
+      batch.items.push_back(std::move(item));
+      batches_.push_back(std::move(batch));
+    }
+    collect_locked(&free);
+  }
+  give_back(std::move(free));
+}
+
+void Context::collect() {
+  std::vector<Retired> free;
+  {
+    std::lock_guard lock(retire_mutex_);
+    if (batches_.empty()) return;
+    collect_locked(&free);
+  }
+  give_back(std::move(free));
+}
+
+void Context::collect_locked(std::vector<Retired>* out) {
+  size_t looked = 0;
+  for (auto batch = batches_.begin(); batch != batches_.end() && looked < kCollectMost; looked++) {
+    const bool passed =
+        std::all_of(batch->points.begin(), batch->points.end(),
+                    [](const QueuePoint& p) { return p.queue->has_passed(p.value); });
+    if (!passed) {
+      ++batch;
+      continue;
+    }
+    std::move(batch->items.begin(), batch->items.end(), std::back_inserter(*out));
+    batch = batches_.erase(batch);
+  }
+}
+
+void Context::give_back(std::vector<Retired> items) {
+  for (Retired& item : items) {
+    if (auto* memory = std::get_if<Memory::Detached>(&item)) {
+      memory_.reclaim(std::move(*memory));
+    } else if (const auto* module = std::get_if<RetiredModule>(&item)) {
+      const bool keep_names = is_blamed(module->number);
+      if (!keep_names) {
+        std::lock_guard lock(images_mutex_);
+        images_.erase(module->number);
+      }
+      loader_.unload(module->number);
+    }
+    // A ring gives its memory back by going out of scope.
+  }
+}
+
+// Whether a stopped queue's fault still needs the names of this module.
+bool Context::is_blamed(uint32_t module) {
+  std::vector<Ref<Queue>> queues;
+  {
+    std::lock_guard lock(queues_mutex_);
+    for (Queue* queue : queues_) queues.push_back(Ref<Queue>::share(queue));
+  }
+  return std::any_of(queues.begin(), queues.end(), [&](const Ref<Queue>& queue) {
+    const auto fault = queue->fault();
+    return fault.has_value() && fault->record.module == module;
+  });
+}
+
+void Context::remember_image(uint32_t module, std::shared_ptr<const Image> image) {
+  std::lock_guard lock(images_mutex_);
+  images_[module] = std::move(image);
+}
+
+FaultPlace Context::place_of(const Fault& fault) {
+  FaultPlace place;
+  std::lock_guard lock(images_mutex_);
+  const auto found = fault.record.module == 0 ? images_.end() : images_.find(fault.record.module);
+  if (found == images_.end()) return place;
+  const Image& image = *found->second;
+  if (fault.record.kernel < image.kernels.size()) {
+    place.kernel = image.kernels[fault.record.kernel].note.name;
+  }
+  image.place_of(fault.record.line, &place.file, &place.line);
+  return place;
+}
+
+void Context::end(HandleTable& handles) {
+  for (const Ref<Object>& child : children_.close()) {
+    handles.remove(child->handle(), child->kind());
+    child->end(handles);
+  }
+  {
+    std::lock_guard lock(retire_mutex_);
+    if (ended_) return;
+    ended_ = true;
+  }
+  loader_.close();
+  std::deque<Batch> rest;
+  {
+    std::lock_guard lock(retire_mutex_);
+    rest.swap(batches_);
+  }
+  // Every queue has stopped; what they might have used is free now, and goes with its holders.
+  for (Batch& batch : rest) give_back(std::move(batch.items));
+  memory_.clear();
+  device_->children().remove(this);
+}
+
+}  // namespace npu

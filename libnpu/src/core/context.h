@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Context: an address space with the memory, queues, modules and events in it.
+//
+// What work of queues may still use is not given back at once but retired: with a note of how far each busy queue has to come first.
+//
+// Thread safety: all functions. Lock order: retire_mutex_, then queues_mutex_, then the mutex of a queue.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "libnpu/src/core/blob.h"
+#include "libnpu/src/core/children.h"
+#include "libnpu/src/core/loader.h"
+#include "libnpu/src/core/memory.h"
+#include "libnpu/src/core/object.h"
+#include "libnpu/src/core/queue.h"
+#include "libnpu/src/core/vm.h"
+
+namespace npu {
+
+class Device;
+
+struct RetiredModule {
+  uint32_t number = 0;
+};
+using Retired = std::variant<Memory::Detached, std::shared_ptr<Ring>, RetiredModule>;
+
+// Where a fault happened, in words of the blob.
+struct FaultPlace {
+  std::string kernel;
+  std::string file;
+  uint32_t line = 0;
+};
+
+class Context final : public Object {
+ public:
+  static constexpr Kind kKind = Kind::kContext;
+
+  static Result<Ref<Context>> create(Ref<Device> device);
+
+  Device& device() const { return *device_; }
+  Vm& vm() const { return *vm_; }
+  Memory& memory() { return memory_; }
+  Loader& loader() { return loader_; }
+  Children& children() { return children_; }
+
+  Result<Ref<Queue>> create_queue(const RingOptions& options);
+  void forget_queue(Queue* queue);
+
+  // Gives |item| back once all work submitted before has ended.
+  void retire(Retired item);
+  // Gives back what has become free.
+  void collect();
+
+  void remember_image(uint32_t module, std::shared_ptr<const Image> image);
+  FaultPlace place_of(const Fault& fault);
+
+  void end(HandleTable& handles) override;
+
+ private:
+  struct QueuePoint {
+    Ref<Queue> queue;
+    uint64_t value = 0;
+  };
+  struct Batch {
+    std::vector<QueuePoint> points;
+    std::vector<Retired> items;
+  };
+
+  Context(Ref<Device> device, std::unique_ptr<Vm> vm);
+  ~Context() override = default;
+  std::vector<QueuePoint> busy_points();
+  void collect_locked(std::vector<Retired>* out);
+  void give_back(std::vector<Retired> items);
+  bool is_blamed(uint32_t module);
+
+  const Ref<Device> device_;
+  const std::unique_ptr<Vm> vm_;
+  Memory memory_;
+  Loader loader_;
+  Children children_;
+
+  std::mutex retire_mutex_;  // of what follows
+  bool ended_ = false;
+  std::deque<Batch> batches_;
+
+  std::mutex queues_mutex_;
+  std::vector<Queue*> queues_;  // each takes itself off in its close()
+
+  std::mutex images_mutex_;
+  std::map<uint32_t, std::shared_ptr<const Image>> images_;  // by the module's number in the VM
+};
+
+}  // namespace npu

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening devices and asking them what they are.
+#include "libnpu/src/core/device.h"
+
+#include <cstdio>
+#include <cstring>
+
+#include "libnpu/src/backend/calls.h"
+#include "libnpu/src/core/error.h"
+#include "libnpu/src/core/handle.h"
+
+namespace npu {
+namespace {
+
+// One element of a query of DEV_QUERY. 0 or an errno.
+template <typename T>
+int query_one(Backend& backend, uint32_t type, T* out) {
+  npu_dev_query args{};
+  args.type = type;
+  args.out = make_array(out, 1);
+  const int error = call_dev_query(backend, args);
+  return error == 0 && args.out.count < 1 ? EPROTO : error;
+}
+
+Status not_found(const char* selector) {
+  return fail(NPU_ERROR_NO_DEVICE, "no device is called '%.64s'", selector);
+}
+
+// True for a decimal number that fits.
+bool parse_index(const char* text, uint32_t* out) {
+  uint64_t value = 0;
+  for (const char* c = text; *c != '\0'; c++) {
+    if (*c < '0' || *c > '9') return false;
+    value = value * 10 + static_cast<uint64_t>(*c - '0');
+    if (value > 0xffff) return false;
+  }
+  *out = static_cast<uint32_t>(value);
+  return *text != '\0';
+}
+
+}  // namespace
+
+void format_uuid(const uint8_t uuid[16], char* out) {
+  char* at = out + std::sprintf(out, "NPU-");
+  for (int i = 0; i < 16; i++) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+    at += std::sprintf(at, "%02x", uuid[i]);
+  }
+}
+
+Device::Device(std::unique_ptr<Backend> backend, int64_t spin_ns)
+    : Object(kKind),
+      backend_(std::move(backend)),
+      spin_ns_(spin_ns),
+      info_(std::make_unique<npu_dev_info>()),
+      limits_(std::make_unique<npu_limits>()) {}
+
+Device::~Device() = default;
+
+Result<Ref<Device>> Device::adopt(std::unique_ptr<Backend> backend, int64_t spin_ns) {
+  Ref<Device> device = Ref<Device>::adopt(new Device(std::move(backend), spin_ns));
+  NPU_TRY(device->refresh(device->info_.get()));
+  const int error = query_one(device->backend(), NPU_QUERY_LIMITS, device->limits_.get());
+  if (error != 0) return fail_call(error, "asking the device for its limits");
+  const npu_dev_info& info = device->info();
+  if (info.uapi_major != NPU_UAPI_MAJOR) {
+    return fail(NPU_ERROR_VERSION_SKEW, "the library speaks uapi %d.%d, the device %u.%u",
+                NPU_UAPI_MAJOR, NPU_UAPI_MINOR, info.uapi_major, info.uapi_minor);
+  }
+  return device;
+}
+
+Result<Ref<Device>> Device::open(const Environment& environment, const char* selector,
+                                 int64_t spin_ns) {
+  uint32_t index = 0;
+  if (selector == nullptr || parse_index(selector, &index)) {
+    NPU_TRY_ASSIGN(std::unique_ptr<Backend> backend, open_backend(environment, index));
+    return adopt(std::move(backend), spin_ns);
+  }
+  if (std::strncmp(selector, "NPU-", 4) != 0) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "selector '%.64s' is neither an index nor a UUID (NPU-...)", selector);
+  }
+  NPU_TRY_ASSIGN(const uint32_t count, count_devices(environment));
+  for (index = 0; index < count; index++) {
+    NPU_TRY_ASSIGN(std::unique_ptr<Backend> backend, open_backend(environment, index));
+    NPU_TRY_ASSIGN(Ref<Device> device, adopt(std::move(backend), spin_ns));
+    char uuid[48];
+    format_uuid(device->info().uuid, uuid);
+    if (std::strcmp(uuid, selector) == 0) return device;
+  }
+  return not_found(selector);
+}
+
+Status Device::refresh(npu_dev_info* out) {
+  const int error = query_one(*backend_, NPU_QUERY_DEVICE, out);
+  return error == 0 ? Status::ok() : fail_call(error, "asking the device what it is");
+}
+
+Status Device::memory_info(uint64_t* out_free_bytes, uint64_t* out_total_bytes) {
+  npu_region_info regions[8] = {};
+  npu_dev_query args{};
+  args.type = NPU_QUERY_REGIONS;
+  args.out = make_array(regions, 8);
+  if (const int error = call_dev_query(*backend_, args); error != 0) {
+    return fail_call(error, "asking the device for its memory");
+  }
+  for (uint32_t i = 0; i < args.out.count && i < 8; i++) {
+    if (regions[i].region != NPU_REGION_HBM) continue;
+    *out_free_bytes += regions[i].free_bytes;
+    *out_total_bytes += regions[i].size_bytes;
+  }
+  return Status::ok();
+}
+
+void Device::end(HandleTable& handles) {
+  for (const Ref<Object>& child : children_.close()) {
+    handles.remove(child->handle(), child->kind());
+    child->end(handles);
+  }
+}
+
+}  // namespace npu

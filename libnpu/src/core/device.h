@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Device: an opened device and what is known of it.
+// Thread safety: all functions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "libnpu/src/backend/backend.h"
+#include "libnpu/src/core/children.h"
+#include "libnpu/src/core/environment.h"
+#include "libnpu/src/core/object.h"
+#include "libnpu/src/core/status.h"
+
+struct npu_dev_info;
+struct npu_limits;
+
+namespace npu {
+
+class Device final : public Object {
+ public:
+  static constexpr Kind kKind = Kind::kDevice;
+
+  // selector: nullptr, an index, or a UUID.
+  static Result<Ref<Device>> open(const Environment& environment, const char* selector,
+                                  int64_t spin_ns);
+  // For tests: a device behind a backend of the caller.
+  static Result<Ref<Device>> adopt(std::unique_ptr<Backend> backend, int64_t spin_ns);
+
+  Backend& backend() const { return *backend_; }
+  const npu_dev_info& info() const { return *info_; }
+  const npu_limits& limits() const { return *limits_; }
+  int64_t spin_ns() const { return spin_ns_; }
+  Children& children() { return children_; }
+
+  // Asks the device anew: epoch and health change.
+  Status refresh(npu_dev_info* out);
+  Status memory_info(uint64_t* out_free_bytes, uint64_t* out_total_bytes);
+
+  void end(HandleTable& handles) override;
+
+ private:
+  Device(std::unique_ptr<Backend> backend, int64_t spin_ns);
+  ~Device() override;
+
+  const std::unique_ptr<Backend> backend_;
+  const int64_t spin_ns_;
+  std::unique_ptr<npu_dev_info> info_;
+  std::unique_ptr<npu_limits> limits_;
+  Children children_;
+};
+
+// "NPU-" and 32 hexadecimal digits in groups of 8-4-4-4-12; |out| holds 48 bytes.
+void format_uuid(const uint8_t uuid[16], char* out);
+
+}  // namespace npu

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The environment variables of the library, read once by npuInit. The table in environment.cpp is the only place that names them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "libnpu/src/core/status.h"
+
+namespace npu {
+
+// The way to the devices, from NPU_DEVICE.
+enum class Road { kModel, kInProcess, kSocket, kKernel };
+
+struct DeviceRoad {
+  Road road = Road::kModel;
+  std::string spec;    // kModel, kInProcess: PROFILE or PROFILE*COUNT
+  uint32_t count = 1;  // kModel, kInProcess: devices that the spec names
+  std::string path;    // kSocket: of the socket
+};
+
+enum class LogLevel : uint32_t { kOff, kError, kWarn, kInfo, kDebug };
+
+inline constexpr int64_t kSpinDefault = -1;  // the library chooses
+
+struct Environment {
+  DeviceRoad device;
+  std::string modeld;         // NPU_MODELD: path of npu-modeld; empty: search
+  std::string model_library;  // NPU_MODEL_LIBRARY: path of libnpu_model.so; empty: search
+  std::string runtime_dir;    // XDG_RUNTIME_DIR; empty: not set
+  std::string path;           // PATH, where npu-modeld is looked for last
+  uint32_t model_idle_s =
+      60;  // NPU_MODEL_IDLE_S: a daemon that we start ends so long after its last client
+  int64_t wait_spin_us = kSpinDefault;   // NPU_WAIT_SPIN_US
+  LogLevel log_level = LogLevel::kWarn;  // NPU_LOG_LEVEL
+};
+
+// NPU_ERROR_BAD_ENVIRONMENT names the variable and what it may hold.
+Result<Environment> read_environment();
+
+// Exposed for tests: the value of NPU_DEVICE.
+Result<DeviceRoad> parse_device_road(const char* text);
+
+}  // namespace npu

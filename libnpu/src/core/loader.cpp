@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// MODULE_LOAD and MODULE_UNLOAD commands.
+#include "libnpu/src/core/loader.h"
+
+#include <bit>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
+
+namespace npu {
+namespace {
+
+constexpr uint32_t kLoaderEntriesLog2 = NPU_RING_LOG2_MIN;
+
+npu_cmd make_command(npu_cmd_op op, uint64_t dva, uint64_t size_bytes, uint32_t number) {
+  npu_cmd_module command{};
+  command.op = static_cast<__u8>(op);
+  command.blob_dva = dva;
+  command.blob_bytes = size_bytes;
+  command.module = number;
+  return std::bit_cast<npu_cmd>(command);
+}
+
+}  // namespace
+
+Status Loader::prepare(Context& context) {
+  if (queue_) return Status::ok();
+  RingOptions options;
+  options.entries_log2 = kLoaderEntriesLog2;
+  NPU_TRY_ASSIGN(queue_, context.create_queue(options));
+  return Status::ok();
+}
+
+Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes,
+                              npu_completion* out_record) {
+  std::lock_guard lock(mutex_);
+  NPU_TRY(prepare(context));
+  uint64_t value = 0;
+  NPU_TRY(
+      queue_->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), nullptr, 0, &value));
+  const Status loaded = queue_->wait(value, Deadline::never());
+  if (loaded.is_ok()) {
+    NPU_TRY(queue_->record(value, out_record));
+    return static_cast<uint32_t>(out_record->result);
+  }
+  if (const auto fault = queue_->fault(); fault.has_value()) *out_record = fault->record;
+  // A queue stops at its first error; the next load needs one that runs.
+  if (!queue_->reset().is_ok()) {
+    queue_->close();
+    queue_ = {};
+  }
+  return loaded;
+}
+
+void Loader::unload(uint32_t number) {
+  std::lock_guard lock(mutex_);
+  if (!queue_) return;
+  uint64_t value = 0;
+  [[maybe_unused]] const Status status =
+      queue_->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), nullptr, 0, &value);
+}
+
+void Loader::close() {
+  std::lock_guard lock(mutex_);
+  if (!queue_) return;
+  queue_->close();
+  queue_ = {};
+}
+
+}  // namespace npu

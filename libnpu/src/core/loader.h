@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loader: the context's own queue on which modules are loaded and unloaded. Made when the first module comes.
+// Thread safety: all functions.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "libnpu/src/core/object.h"
+#include "libnpu/src/core/queue.h"
+#include "libnpu/src/core/status.h"
+
+namespace npu {
+
+class Context;
+
+class Loader {
+ public:
+  // Loads the blob at |dva|; the module's number in the VM, or the device's reason to refuse it. |*out_record| tells where.
+  Result<uint32_t> load(Context& context, uint64_t dva, uint64_t size_bytes,
+                        npu_completion* out_record);
+  // Nothing launched uses the module any more. Errors do not matter: the VM's end unloads it as well.
+  void unload(uint32_t number);
+  void close();
+
+ private:
+  Status prepare(Context& context);
+
+  std::mutex mutex_;
+  Ref<Queue> queue_;
+};
+
+}  // namespace npu

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// Submission, state, times and reset of queues. Waiting is in queue_wait.cpp.
+#include "libnpu/src/core/queue.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
+
+namespace npu {
+
+Queue::Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns)
+    : Object(kKind), context_(std::move(context)), options_(options), spin_ns_(spin_ns) {}
+
+Queue::~Queue() = default;
+
+Result<Ref<Queue>> Queue::create(Ref<Context> context, const RingOptions& options,
+                                 int64_t spin_ns) {
+  Vm& vm = context->vm();
+  Ref<Queue> queue = Ref<Queue>::adopt(new Queue(std::move(context), options, spin_ns));
+  NPU_TRY_ASSIGN(queue->ring_, Ring::create(vm, options));
+  return queue;
+}
+
+uint64_t Queue::first_failure_locked(npuResult* out_code) {
+  *out_code = failure_.code;
+  const uint64_t by_library = failure_.code != NPU_OK ? failure_.value : UINT64_MAX;
+  const Ring::Failure failure = ring_->failure();
+  if (failure.status == 0) return by_library;
+  const uint64_t by_device = base_ + failure.seq + 1;
+  if (by_device >= by_library) return by_library;
+  *out_code = failure.status < 0 ? failure.status : static_cast<npuResult>(NPU_ERROR_INTERNAL);
+  return by_device;
+}
+
+// The device's count, kept inside what was submitted: nothing the device says may lead out of our own books.
+uint64_t Queue::ended_locked() { return base_ + std::min(ring_->completed(), ring_->submitted()); }
+
+Status Queue::look_locked(uint64_t value) {
+  if (value <= base_) {
+    for (const Range& range : cancelled_) {
+      if (value >= range.first && value <= range.last) {
+        return fail(NPU_ERROR_CANCELED, "value %llu was cancelled by a reset of the queue",
+                    static_cast<unsigned long long>(value));
+      }
+    }
+    return Status::ok();
+  }
+  const uint64_t ended =
+      ended_locked();  // before the failure: what it counted is then known to have failed or not
+  npuResult code = NPU_OK;
+  const uint64_t failed = first_failure_locked(&code);
+  if (value >= failed) {
+    return fail(code, "command %llu of the queue failed", static_cast<unsigned long long>(failed));
+  }
+  if (value <= ended) return Status::ok();
+  if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
+  return Status(NPU_NOT_READY);
+}
+
+Status Queue::usable_locked() {
+  if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
+  npuResult code = NPU_OK;
+  const uint64_t failed = first_failure_locked(&code);
+  if (failed == UINT64_MAX) return Status::ok();
+  if (code == NPU_ERROR_DEVICE_LOST) return fail(code, "the device or its server went away");
+  const StatusText* text = find_status_text(code);
+  return fail(NPU_ERROR_QUEUE_DEAD, "command %llu of the queue has failed with %s",
+              static_cast<unsigned long long>(failed),
+              text != nullptr ? text->name : "an unknown error");
+}
+
+// The slot of command |seq| is about to be used again: a point there needs its time now.
+void Queue::keep_time_locked(uint64_t seq) {
+  const uint64_t value = base_ + seq + 1;
+  while (!points_.empty() && points_.front()->value <= value) {
+    Point& point = *points_.front();
+    npu_completion record;
+    if (!point.has_time && point.value > base_ &&
+        ring_->record_of(point.value - base_ - 1, &record)) {
+      point.has_time = true;
+      point.end_ps = record.end_ps;
+    }
+    points_.pop_front();
+  }
+}
+
+uint64_t Queue::push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes) {
+  const uint64_t seq = ring_->submitted();
+  if (seq >= ring_->entries() && !points_.empty()) keep_time_locked(seq - ring_->entries());
+  ring_->push(command, args, args_bytes);
+  return base_ + seq + 1;
+}
+
+Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes) {
+  for (;;) {
+    NPU_TRY(usable_locked());
+    uint64_t needed = 0;
+    if (ring_->has_room(args_bytes, &needed)) return Status::ok();
+    const uint64_t value = base_ + needed;
+    lock.unlock();
+    const Status status = wait(value, Deadline::never());
+    lock.lock();
+    // A failure makes the queue unusable, which the next look reports; a reset only moves the base.
+    if (status.code() == NPU_ERROR_DEVICE_LOST || status.code() == NPU_ERROR_INVALID_HANDLE)
+      return status;
+  }
+}
+
+Status Queue::submit(const npu_cmd& command, const void* args, uint32_t args_bytes,
+                     uint64_t* out_value) {
+  std::unique_lock lock(mutex_);
+  NPU_TRY(wait_for_room(lock, args_bytes));
+  *out_value = push_locked(command, args, args_bytes);
+  return Status::ok();
+}
+
+Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value) {
+  npu_cmd nop{};
+  nop.op = NPU_CMD_NOP;
+  const Status now = other->poll(value);
+  if (now.code() == NPU_ERROR_INVALID_ARGUMENT) return now;
+  // On the same queue the order is given; and a point that was passed well needs no watching.
+  if (other.get() == this || now.is_ok()) return submit(nop, nullptr, 0, out_value);
+  npu_cmd_sem wait{};
+  wait.op = NPU_CMD_SEM_WAIT;
+  wait.sem_op = NPU_SEM_WAIT_GE;
+  {
+    std::lock_guard lock(other->mutex_);
+    if (value > other->base_) {
+      wait.sem_dva = other->ring_->completed_dva();
+      wait.value = value - other->base_;
+    }
+  }
+  // A value from before a reset of |other| has no word any more: the dependency alone tells.
+  const npu_cmd command = wait.sem_dva != 0 ? std::bit_cast<npu_cmd>(wait) : nop;
+  std::unique_lock lock(mutex_);
+  NPU_TRY(wait_for_room(lock, 0));
+  dependencies_.push_back({base_ + ring_->submitted() + 1, std::move(other), value});
+  dependency_count_.fetch_add(1, std::memory_order_relaxed);
+  *out_value = push_locked(command, nullptr, 0);
+  return Status::ok();
+}
+
+uint64_t Queue::submitted() {
+  std::lock_guard lock(mutex_);
+  return base_ + ring_->submitted();
+}
+
+Status Queue::completed(uint64_t* out_value) {
+  const uint64_t last = submitted();
+  if (dependency_count_.load(std::memory_order_relaxed) != 0) {
+    // Errors are told by waits; here they only end the count.
+    [[maybe_unused]] const Status settled = settle(last, Deadline::in(0));
+  }
+  std::lock_guard lock(mutex_);
+  npuResult code = NPU_OK;
+  const uint64_t ended = ended_locked();
+  *out_value = std::min(ended, first_failure_locked(&code));
+  return Status::ok();
+}
+
+Status Queue::record(uint64_t value, npu_completion* out) {
+  std::lock_guard lock(mutex_);
+  if (value > base_ + ring_->submitted() || value == 0) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "value %llu was never submitted to the queue",
+                static_cast<unsigned long long>(value));
+  }
+  if (value > ended_locked()) {
+    const Status status = look_locked(value);
+    return status.is_ok() ? Status(NPU_NOT_READY) : status;
+  }
+  if (value <= base_ || !ring_->record_of(value - base_ - 1, out)) {
+    return fail(NPU_ERROR_NOT_FOUND,
+                "the times of value %llu are no longer kept (the ring has %u entries)",
+                static_cast<unsigned long long>(value), ring_->entries());
+  }
+  return Status::ok();
+}
+
+Status Queue::timing(uint64_t value, uint64_t* out_start_ps, uint64_t* out_end_ps) {
+  npu_completion completion;
+  NPU_TRY(record(value, &completion));
+  *out_start_ps = completion.start_ps;
+  *out_end_ps = completion.end_ps;
+  return Status::ok();
+}
+
+std::optional<Fault> Queue::fault() {
+  if (dependency_count_.load(std::memory_order_relaxed) != 0) {
+    [[maybe_unused]] const Status settled = settle(submitted(), Deadline::in(0));
+  }
+  std::lock_guard lock(mutex_);
+  Fault fault;
+  [[maybe_unused]] const uint64_t ended = ended_locked();
+  fault.value = first_failure_locked(&fault.code);
+  if (fault.value == UINT64_MAX) return std::nullopt;
+  const bool by_device = failure_.code == NPU_OK || fault.value < failure_.value;
+  npu_completion record;
+  if (by_device && fault.value > base_ && fault.value <= ended &&
+      ring_->record_of(fault.value - base_ - 1, &record)) {
+    fault.record = record;
+  }
+  return fault;
+}
+
+Status Queue::reset() {
+  std::unique_ptr<Buffer> old_memory;
+  std::shared_ptr<Ring> old;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
+    npuResult code = NPU_OK;
+    ring_->stop();
+    const uint64_t failed = first_failure_locked(&code);
+    const uint64_t good = std::min(ended_locked(), failed == UINT64_MAX ? failed : failed - 1);
+    const uint64_t last = base_ + ring_->submitted();
+    // On failure the queue stays stopped: its old ring is dead, failure_ says so.
+    auto fresh = Ring::create(context_->vm(), options_);
+    if (!fresh.is_ok()) {
+      if (failed == UINT64_MAX) failure_ = {NPU_ERROR_CANCELED, good + 1};
+      return fresh.status();
+    }
+    keep_time_locked(ring_->submitted());
+    if (good < last) cancelled_.push_back({good + 1, last});
+    old = std::exchange(ring_, std::shared_ptr<Ring>(fresh.take()));
+    base_ = last;
+    incarnation_++;
+    failure_ = {};
+    dependencies_.clear();
+    dependency_count_.store(0, std::memory_order_relaxed);
+  }
+  old->wake_all();
+  context_->retire(std::move(old));
+  return Status::ok();
+}
+
+void Queue::close() {
+  std::shared_ptr<Ring> ring;
+  std::deque<Dependency> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    ring_->stop();
+    ring = ring_;
+    dropped.swap(dependencies_);
+    dependency_count_.store(0, std::memory_order_relaxed);
+  }
+  ring->wake_all();
+  context_->forget_queue(this);
+  context_->retire(std::move(ring));
+}
+
+Result<std::shared_ptr<Point>> Queue::mark() {
+  std::lock_guard lock(mutex_);
+  NPU_TRY(usable_locked());
+  const uint64_t value = base_ + ring_->submitted();
+  if (!points_.empty() && points_.back()->value == value) return points_.back();
+  auto point = std::make_shared<Point>();
+  point->value = value;
+  point->incarnation = incarnation_;
+  if (value == base_) {
+    point->has_time = true;  // nothing was submitted yet: device time begins at 0
+  } else {
+    points_.push_back(point);
+  }
+  return point;
+}
+
+Status Queue::time_of(Point& point, uint64_t* out_ps) {
+  std::lock_guard lock(mutex_);
+  if (!point.has_time) {
+    NPU_TRY(look_locked(point.value));
+    npu_completion record;
+    if (point.value <= base_ || !ring_->record_of(point.value - base_ - 1, &record)) {
+      return fail(NPU_ERROR_NOT_FOUND,
+                  "the device time of the event was lost in a reset of its queue");
+    }
+    point.has_time = true;
+    point.end_ps = record.end_ps;
+  }
+  *out_ps = point.end_ps;
+  return Status::ok();
+}
+
+uint64_t Queue::busy_until() {
+  std::lock_guard lock(mutex_);
+  const uint64_t last = base_ + ring_->submitted();
+  return is_stopped_locked() || ended_locked() == last ? 0 : last;
+}
+
+bool Queue::has_passed(uint64_t value) {
+  std::lock_guard lock(mutex_);
+  return is_stopped_locked() || value <= ended_locked();
+}
+
+}  // namespace npu

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queue: the timeline of values 1, 2, 3, ... over a Ring, and over the rings that resets put in its place.
+//
+// A value is: of an earlier ring (<= base_), else command value - base_ - 1 of the present one. A queue stops for ever (until reset) at the first failure: one that the device found
+// (Ring::failure), or one that only the library sees (failure_): a queue that was waited for has failed, or was destroyed.
+//
+// Waiting for another queue is a SEM_WAIT on the other's count of completed commands. That count also passes over a command that failed, and never moves again when its queue is dead, so
+// each such wait is also kept as a Dependency. settle() decides the dependencies before a value of this queue is waited for, oldest first, and without
+// recursion; one that failed stops this queue with NPU_ERROR_DEPENDENCY_FAILED.
+//
+// Thread safety: all functions. Two queues' mutexes are never held together.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libnpu/src/core/object.h"
+#include "libnpu/src/core/point.h"
+#include "libnpu/src/core/ring.h"
+#include "libnpu/src/core/status.h"
+#include "libnpu/src/core/time.h"
+
+namespace npu {
+
+class Context;
+
+// One failed command; the texts are filled in by Context::explain().
+struct Fault {
+  npuResult code = NPU_OK;
+  uint64_t value = 0;
+  npu_completion record{};  // all 0 when the library, not the device, stopped the queue
+};
+
+class Queue final : public Object {
+ public:
+  static constexpr Kind kKind = Kind::kQueue;
+
+  static Result<Ref<Queue>> create(Ref<Context> context, const RingOptions& options,
+                                   int64_t spin_ns);
+
+  Context& context() const { return *context_; }
+
+  // Submits one command; |args| go beside the ring. Blocks while the ring is full.
+  Status submit(const npu_cmd& command, const void* args, uint32_t args_bytes, uint64_t* out_value);
+  // Later commands start after |other| has completed |value|. |other| may be this queue.
+  Status submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value);
+
+  uint64_t submitted();
+  // The largest value that has ended.
+  Status completed(uint64_t* out_value);
+  // NPU_OK, NPU_TIMEOUT, or the error that reached |value| or one before it.
+  Status wait(uint64_t value, const Deadline& deadline);
+  Status wait_all(const Deadline& deadline);
+  // NPU_OK, NPU_NOT_READY or the error.
+  Status poll(uint64_t value);
+
+  Status timing(uint64_t value, uint64_t* out_start_ps, uint64_t* out_end_ps);
+  // The record of a completed value.
+  Status record(uint64_t value, npu_completion* out);
+  // The first failed command, if there is one.
+  std::optional<Fault> fault();
+  Status reset();
+  // Ends the device queue. Waiters return. Idempotent.
+  void close();
+  void end(HandleTable&) override { close(); }
+
+  // Marks everything submitted so far.
+  Result<std::shared_ptr<Point>> mark();
+  // NPU_NOT_READY until the point has a device time.
+  Status time_of(Point& point, uint64_t* out_ps);
+
+  // For memory that work of this queue may still use: the last submitted value if that work has not ended, else 0.
+  uint64_t busy_until();
+  bool has_passed(uint64_t value);
+
+ private:
+  struct Dependency {
+    uint64_t own_value = 0;
+    Ref<Queue> other;
+    uint64_t value = 0;
+  };
+  struct Range {
+    uint64_t first = 0;
+    uint64_t last = 0;
+  };
+  struct LibraryFailure {
+    npuResult code = NPU_OK;
+    uint64_t value = 0;
+  };
+
+  Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns);
+  ~Queue() override;
+
+  // What is known of |value| now: NPU_OK, NPU_NOT_READY, or an error. Dependencies are not looked at.
+  Status look_locked(uint64_t value);
+  // First value that failed, as far as known; UINT64_MAX: none. *out_code its error.
+  uint64_t first_failure_locked(npuResult* out_code);
+  uint64_t ended_locked();
+  Status usable_locked();
+  void keep_time_locked(uint64_t seq_of_slot);
+  uint64_t push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes);
+  Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes);
+
+  Status wait_here(uint64_t value, const Deadline& deadline);
+  Status settle(uint64_t value, const Deadline& deadline);
+  bool first_dependency(uint64_t value, Dependency* out);
+  // |result|: what became of the oldest dependency.
+  Status end_dependency(const Dependency& dependency, Status result, const Deadline& deadline);
+  void notice_loss();
+  // The device will never touch memory for this queue again.
+  bool is_stopped_locked() const {
+    return closed_ || failure_.code != NPU_OK || ring_->failure().status != 0;
+  }
+
+  const Ref<Context> context_;
+  const RingOptions options_;
+  const int64_t spin_ns_;
+  std::atomic<uint32_t> dependency_count_{0};
+
+  std::mutex mutex_;  // of all below
+  std::shared_ptr<Ring> ring_;
+  uint64_t base_ = 0;  // values before the present ring
+  uint64_t incarnation_ = 0;
+  bool closed_ = false;
+  LibraryFailure failure_;
+  std::vector<Range> cancelled_;  // by resets
+  std::deque<Dependency> dependencies_;
+  std::deque<std::shared_ptr<Point>> points_;  // ascending values
+};
+
+}  // namespace npu

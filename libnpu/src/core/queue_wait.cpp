@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for values of a queue: spin a little, then sleep; and the decisions about queues that were waited for on the device.
+#include <algorithm>
+#include <vector>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
+#include "libnpu/src/core/queue.h"
+
+namespace npu {
+namespace {
+
+void pause_cpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Looks for |spin_ns| at the ring; most short commands end in that time and cost no system call.
+void spin(const Ring& ring, uint64_t count, int64_t spin_ns) {
+  if (spin_ns <= 0) return;
+  const int64_t end_ns = Deadline::now_ns() + spin_ns;
+  for (uint32_t i = 1;; i++) {
+    if (ring.completed() >= count || ring.failure().status != 0) return;
+    pause_cpu();
+    if (i % 32 == 0 && Deadline::now_ns() >= end_ns) return;
+  }
+}
+
+}  // namespace
+
+Status Queue::wait(uint64_t value, const Deadline& deadline) {
+  {
+    std::lock_guard lock(mutex_);
+    if (value > base_ + ring_->submitted()) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT,
+                  "value %llu was never submitted to the queue, whose last is %llu",
+                  static_cast<unsigned long long>(value),
+                  static_cast<unsigned long long>(base_ + ring_->submitted()));
+    }
+    if (dependencies_.empty()) {
+      const Status status = look_locked(value);
+      if (status.code() != NPU_NOT_READY) return status;
+    }
+  }
+  if (dependency_count_.load(std::memory_order_relaxed) != 0) NPU_TRY(settle(value, deadline));
+  return wait_here(value, deadline);
+}
+
+Status Queue::wait_all(const Deadline& deadline) { return wait(submitted(), deadline); }
+
+Status Queue::poll(uint64_t value) {
+  const Status status = wait(value, Deadline::in(0));
+  return status.code() == NPU_TIMEOUT ? Status(NPU_NOT_READY) : status;
+}
+
+Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
+  bool spun = false;
+  for (;;) {
+    std::shared_ptr<Ring> ring;
+    uint64_t count = 0;
+    {
+      std::lock_guard lock(mutex_);
+      const Status status = look_locked(value);
+      if (status.code() != NPU_NOT_READY) return status;
+      ring = ring_;
+      count = value - base_;
+    }
+    int64_t left_ns = deadline.left_ns();
+    if (!spun && left_ns > 0) {
+      spun = true;
+      spin(*ring, count, std::min(spin_ns_, left_ns));
+      if (spin_ns_ > 0) continue;
+    }
+    SleepEnd end = SleepEnd::kTimeout;
+    if (left_ns > 0) {
+      end = ring->sleep_until(count, left_ns);
+    } else if (context_->vm().backend().is_lost()) {
+      end = SleepEnd::kLost;
+    } else {
+      return Status(NPU_TIMEOUT);
+    }
+    if (end == SleepEnd::kLost) notice_loss();
+  }
+}
+
+void Queue::notice_loss() {
+  std::lock_guard lock(mutex_);
+  if (failure_.code == NPU_OK) failure_ = {NPU_ERROR_DEVICE_LOST, ended_locked() + 1};
+}
+
+bool Queue::first_dependency(uint64_t value, Dependency* out) {
+  std::lock_guard lock(mutex_);
+  if (dependencies_.empty() || dependencies_.front().own_value > value) return false;
+  *out = dependencies_.front();
+  return true;
+}
+
+// Depth first with a stack of its own, since chains between queues can be as long as their rings. A dependency names a value that was submitted before it,
+// so the walk ends.
+Status Queue::settle(uint64_t value, const Deadline& deadline) {
+  std::vector<Dependency> path;
+  for (;;) {
+    Queue* queue = path.empty() ? this : path.back().other.get();
+    const uint64_t wanted = path.empty() ? value : path.back().value;
+    Dependency dependency;
+    if (queue->first_dependency(wanted, &dependency)) {
+      path.push_back(std::move(dependency));
+      continue;
+    }
+    if (path.empty()) return Status::ok();
+    const Status result = queue->wait_here(wanted, deadline);
+    if (result.code() == NPU_TIMEOUT) return result;
+    dependency = std::move(path.back());
+    path.pop_back();
+    Queue* owner = path.empty() ? this : path.back().other.get();
+    NPU_TRY(owner->end_dependency(dependency, result, deadline));
+  }
+}
+
+Status Queue::end_dependency(const Dependency& dependency, Status result,
+                             const Deadline& deadline) {
+  if (!result.is_ok()) {
+    // What this queue did before it came to the wait is done properly first.
+    const Status before = wait_here(dependency.own_value - 1, deadline);
+    if (before.code() == NPU_TIMEOUT) return before;
+  }
+  std::deque<Dependency>
+      dropped;  // ends after the lock: it may hold the last reference to another queue
+  std::shared_ptr<Ring> stopped;
+  {
+    std::lock_guard lock(mutex_);
+    const bool known = !dependencies_.empty() &&
+                       dependencies_.front().own_value == dependency.own_value &&
+                       dependencies_.front().other.get() == dependency.other.get();
+    if (!known) return Status::ok();  // another thread was faster
+    if (result.is_ok()) {
+      dropped.push_back(std::move(dependencies_.front()));
+      dependencies_.pop_front();
+    } else {
+      dropped.swap(dependencies_);
+      ring_->stop();
+      stopped = ring_;
+      if (failure_.code == NPU_OK) failure_ = {NPU_ERROR_DEPENDENCY_FAILED, dependency.own_value};
+    }
+    dependency_count_.store(static_cast<uint32_t>(dependencies_.size()), std::memory_order_relaxed);
+  }
+  if (stopped != nullptr) stopped->wake_all();
+  return Status::ok();
+}
+
+}  // namespace npu

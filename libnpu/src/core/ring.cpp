@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// The library's end of a user-mode queue.
+#include "libnpu/src/core/ring.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "libnpu/src/backend/calls.h"
+#include "libnpu/src/core/error.h"
+
+namespace npu {
+namespace {
+
+constexpr uint64_t kArgsAlignBytes = 64;
+constexpr uint64_t kArgsMinBytes = 64 << 10;
+constexpr uint64_t kArgsPerEntryBytes = 128;
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "sleepers watch the lower half of a word");
+
+template <typename T>
+T load(const T& word, std::memory_order order) {
+  return std::atomic_ref<T>(const_cast<T&>(word)).load(order);
+}
+
+}  // namespace
+
+uint64_t Ring::ring_offset() const {
+  const uint64_t records = uint64_t{NPU_COMPLETION_BYTES} << options_.entries_log2;
+  return records_offset() + ((records + NPU_PAGE_4K - 1) & ~(NPU_PAGE_4K - 1));
+}
+
+uint64_t Ring::args_offset() const {
+  const uint64_t ring = uint64_t{NPU_CMD_BYTES} << options_.entries_log2;
+  return ring_offset() + ((ring + NPU_PAGE_4K - 1) & ~(NPU_PAGE_4K - 1));
+}
+
+uint64_t Ring::completed_dva() const { return dva_ + offsetof(npu_queue_ctrl, completed); }
+
+Result<std::unique_ptr<Ring>> Ring::create(Vm& vm, const RingOptions& options) {
+  std::unique_ptr<Ring> ring(new Ring(vm, options));
+  NPU_TRY(ring->create_memory());
+  NPU_TRY(ring->create_queue());
+  return ring;
+}
+
+Status Ring::create_memory() {
+  args_bytes_ = std::max(kArgsMinBytes, kArgsPerEntryBytes << options_.entries_log2);
+  args_end_.assign(entries(), 0);
+  NPU_TRY_ASSIGN(memory_, Buffer::create(vm_, Region::kSystem, args_offset() + args_bytes_, true));
+  NPU_TRY_ASSIGN(base_, memory_->host());
+  dva_ = memory_->dva();
+  return Status::ok();
+}
+
+Status Ring::create_queue() {
+  npu_queue_create args{};
+  args.vm_id = vm_.id();
+  args.queue_class = NPU_QUEUE_COMPUTE;
+  args.priority = options_.priority;
+  args.ring_dva = dva_ + ring_offset();
+  args.ctrl_dva = dva_;
+  args.ctrl_handle = memory_->handle();
+  args.ring_log2 = options_.entries_log2;
+  args.timeout_ms = options_.timeout_ms;
+  const int error = call_queue_create(vm_.backend(), args);
+  if (error == ENOSPC) {
+    return fail_errno(NPU_ERROR_OUT_OF_QUEUES, error, "creating a queue failed");
+  }
+  if (error != 0) return fail_call(error, "creating a queue");
+  queue_id_ = args.queue_id;
+  doorbell_slot_ = args.doorbell_slot;
+  return Status::ok();
+}
+
+Ring::~Ring() { stop(); }
+
+void Ring::stop() {
+  if (queue_id_ == 0) return;
+  npu_queue_destroy args{.queue_id = queue_id_, .pad = 0};
+  call_queue_destroy(vm_.backend(), args);
+  queue_id_ = 0;
+}
+
+bool Ring::args_fit(uint32_t args_bytes, uint64_t* out_needed) {
+  if (args_bytes == 0) return true;
+  // A block never wraps: what is left at the end of the area is skipped.
+  const uint64_t at = args_head_ % args_bytes_;
+  const uint64_t skip = at + args_bytes > args_bytes_ ? args_bytes_ - at : 0;
+  const uint64_t end = args_head_ + skip + args_bytes;
+  // Walk to the oldest command whose end frees enough; usually the first look decides.
+  uint64_t done = seen_completed_;
+  uint64_t tail = done == 0 ? 0 : args_end_[(done - 1) & (entries() - 1)];
+  while (end - tail > args_bytes_ && done < submitted_) {
+    done++;
+    tail = args_end_[(done - 1) & (entries() - 1)];
+  }
+  *out_needed = done;
+  return done == seen_completed_;
+}
+
+bool Ring::has_room(uint32_t args_bytes, uint64_t* out_needed) {
+  for (int attempt = 0; attempt < 2; attempt++) {
+    if (submitted_ - seen_completed_ < entries()) {
+      if (args_fit(args_bytes, out_needed)) return true;
+    } else {
+      *out_needed = submitted_ - entries() + 1;
+    }
+    // Never below what was seen: the word is the device's, and a wild value must not move us backwards or beyond.
+    seen_completed_ = std::clamp(completed(), seen_completed_, submitted_);
+  }
+  return false;
+}
+
+void Ring::push(npu_cmd command, const void* args, uint32_t args_bytes) {
+  const uint32_t slot = static_cast<uint32_t>(submitted_) & (entries() - 1);
+  if (args_bytes != 0) {
+    uint64_t at = args_head_ % args_bytes_;
+    if (at + args_bytes > args_bytes_) {
+      args_head_ += args_bytes_ - at;
+      at = 0;
+    }
+    std::memcpy(base_ + args_offset() + at, args, args_bytes);
+    args_head_ += (args_bytes + kArgsAlignBytes - 1) & ~(kArgsAlignBytes - 1);
+    auto& launch = reinterpret_cast<npu_cmd_launch&>(command);
+    launch.args_dva = dva_ + args_offset() + at;
+  }
+  args_end_[slot] = args_head_;
+  std::memcpy(base_ + ring_offset() + uint64_t{slot} * NPU_CMD_BYTES, &command, sizeof command);
+  submitted_++;
+  vm_.backend().ring(doorbell_slot_, submitted_);
+}
+
+uint64_t Ring::completed() const {
+  // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::publish
+  return load(ctrl()->completed, std::memory_order_acquire);
+}
+
+Ring::Failure Ring::failure() const {
+  Failure failure;
+  failure.status = load(ctrl()->error_status, std::memory_order_acquire);
+  if (failure.status != 0) {
+    failure.seq = load(ctrl()->error_seq, std::memory_order_relaxed);
+    return failure;
+  }
+  // A queue that was ended from outside has no command to blame.
+  const uint32_t state = load(ctrl()->state, std::memory_order_acquire);
+  if (NPU_QUEUE_STATE_IS_DEAD(state)) {
+    failure.status = state == NPU_QUEUE_STATE_LOST ? NPU_ERROR_CONTEXT_LOST : NPU_ERROR_CANCELED;
+    failure.seq = load(ctrl()->completed, std::memory_order_acquire);
+  }
+  return failure;
+}
+
+bool Ring::record_of(uint64_t seq, npu_completion* out) const {
+  if (seq >= submitted_ || submitted_ - seq > entries()) return false;
+  const uint64_t slot = seq & (entries() - 1);
+  std::memcpy(out, base_ + records_offset() + slot * NPU_COMPLETION_BYTES, sizeof *out);
+  return out->seq == seq;
+}
+
+SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
+  npu_queue_ctrl* control = ctrl();
+  std::atomic_ref<__u64> interrupt_at(control->interrupt_at);
+  {
+    std::lock_guard lock(sleepers_mutex_);
+    sleepers_.insert(count);
+    interrupt_at.store(*sleepers_.begin(), std::memory_order_relaxed);
+  }
+  // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  SleepEnd end = SleepEnd::kWoken;
+  const uint64_t done = completed();
+  if (done < count && failure().status == 0) {
+    const auto* word = reinterpret_cast<const uint32_t*>(&control->completed);
+    end = vm_.backend().sleep(word, static_cast<uint32_t>(done), timeout_ns);
+  }
+  std::lock_guard lock(sleepers_mutex_);
+  sleepers_.erase(sleepers_.find(count));
+  interrupt_at.store(sleepers_.empty() ? 0 : *sleepers_.begin(), std::memory_order_relaxed);
+  return end;
+}
+
+void Ring::wake_all() { vm_.backend().wake(reinterpret_cast<const uint32_t*>(&ctrl()->completed)); }
+
+}  // namespace npu

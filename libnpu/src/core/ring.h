@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ring: one device queue and the memory that it shares with the device (uapi/npu_queue.h): control page, completion records, commands, argument blocks.
+// It counts as the device does, from 0; Queue adds what went before a reset.
+//
+// Thread safety: push(), room and record_of() belong to the holder of the queue's mutex; the rest may be called by anybody.
+// Memory ordering: push() publishes through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "libnpu/src/core/buffer.h"
+#include "libnpu/src/core/status.h"
+#include "uapi/npu_queue.h"
+
+namespace npu {
+
+struct RingOptions {
+  uint32_t entries_log2 = 10;
+  uint32_t priority = 1;    // enum npu_priority
+  uint32_t timeout_ms = 0;  // 0: the device's default
+};
+
+class Ring {
+ public:
+  // The first failed command, or status 0.
+  struct Failure {
+    int32_t status = 0;
+    uint64_t seq = 0;
+  };
+
+  static Result<std::unique_ptr<Ring>> create(Vm& vm, const RingOptions& options);
+  ~Ring();
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  uint32_t entries() const { return 1u << options_.entries_log2; }
+  uint64_t submitted() const { return submitted_; }
+  // Address of the word that counts completed commands, for SEM_WAIT of other queues.
+  uint64_t completed_dva() const;
+
+  // Whether a command with |args_bytes| of arguments fits now; if not, *out_needed commands must have completed first.
+  bool has_room(uint32_t args_bytes, uint64_t* out_needed);
+  // Writes the command and rings. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
+  void push(npu_cmd command, const void* args, uint32_t args_bytes);
+
+  // Commands that have ended. Acquire.
+  uint64_t completed() const;
+  // Call completed() first: a failure of a command below it is then seen.
+  Failure failure() const;
+  // The record of a completed command; false when its slot was given to a later one.
+  bool record_of(uint64_t seq, npu_completion* out) const;
+
+  // Sleeps until about |count| commands have completed, the state changed, or the time is over; look again afterwards.
+  SleepEnd sleep_until(uint64_t count, int64_t timeout_ns);
+  void wake_all();
+
+  // Ends the device queue: nothing of it runs afterwards. Idempotent.
+  void stop();
+
+ private:
+  Ring(Vm& vm, const RingOptions& options) : vm_(vm), options_(options) {}
+  Status create_memory();
+  Status create_queue();
+  npu_queue_ctrl* ctrl() const { return reinterpret_cast<npu_queue_ctrl*>(base_); }
+  uint64_t records_offset() const { return NPU_CTRL_BYTES; }
+  uint64_t ring_offset() const;
+  uint64_t args_offset() const;
+  bool args_fit(uint32_t args_bytes, uint64_t* out_needed);
+
+  Vm& vm_;
+  const RingOptions options_;
+  std::unique_ptr<Buffer> memory_;
+  std::byte* base_ = nullptr;
+  uint64_t dva_ = 0;
+  uint32_t queue_id_ = 0;
+  uint32_t doorbell_slot_ = 0;
+
+  // By the holder of the queue's mutex.
+  uint64_t submitted_ = 0;
+  uint64_t seen_completed_ = 0;  // cached: the device's line is read only when the ring looks full
+  uint64_t args_bytes_ = 0;      // size of the argument area
+  uint64_t args_head_ = 0;       // bytes ever used of it
+  std::vector<uint64_t> args_end_;  // by slot: args_head_ after that command
+
+  std::mutex sleepers_mutex_;
+  std::multiset<uint64_t> sleepers_;  // counts that sleepers want
+};
+
+}  // namespace npu
