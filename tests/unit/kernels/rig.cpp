@@ -163,9 +163,8 @@ bool Rig::translate(uint64_t dva, npu_fault_access, model::Translation* out) con
 }
 
 npu_status Rig::run_with(const model::Numerics& numerics, const std::string& kernel,
-                         const Args& args, const Grid& grid) {
+                         std::span<const std::byte> args, const Grid& grid) {
   const model::Program& p = program(kernel);
-  const std::vector<std::byte> block = make_args(kernel, args);
   const model::TileParams params = tiny_params();
   model::Worker worker(params);
   model::Launch launch;
@@ -173,7 +172,7 @@ npu_status Rig::run_with(const model::Numerics& numerics, const std::string& ker
   launch.space = this;
   launch.numerics = &numerics;
   launch.params = &params;
-  launch.args = block;
+  launch.args = args;
   launch.grid = {grid.x, grid.y, grid.z};
   launch.hbm_share_bytes_per_us = 64000;
   launch.op_budget = 100000000;
@@ -189,20 +188,24 @@ npu_status Rig::run_with(const model::Numerics& numerics, const std::string& ker
 }
 
 void Rig::run(const std::string& kernel, const Args& args, const Grid& grid, npu_status expect) {
+  const std::vector<std::byte> block = make_args(kernel, args);
+  run_plan(kernel, {reinterpret_cast<const unsigned char*>(block.data()), block.size()}, grid,
+           expect);
+}
+
+void Rig::run_plan(const std::string& kernel, std::span<const unsigned char> args,
+                   const Grid& grid, npu_status expect) {
+  const std::span<const std::byte> block = std::as_bytes(args);
   const std::vector<std::byte> before = memory_;
-  EXPECT_EQ(run_with(model::scalar_numerics(), kernel, args, grid), expect) << kernel;
+  EXPECT_EQ(run_with(model::scalar_numerics(), kernel, block, grid), expect) << kernel;
   const std::vector<std::byte> scalar = std::exchange(memory_, before);
-  EXPECT_EQ(run_with(model::simd_numerics(), kernel, args, grid), expect) << kernel;
+  EXPECT_EQ(run_with(model::simd_numerics(), kernel, block, grid), expect) << kernel;
   EXPECT_TRUE(scalar == memory_) << kernel << ": scalar and SIMD arithmetic differ";
   for (uint64_t guard : guards_) {
     for (uint64_t i = 0; i < kGuardBytes; ++i) {
       ASSERT_EQ(memory_[guard + i], kGuard) << kernel << " wrote outside of its operands";
     }
   }
-}
-
-void Rig::run_fast(const std::string& kernel, const Args& args, const Grid& grid) {
-  EXPECT_EQ(run_with(model::simd_numerics(), kernel, args, grid), NPU_ST_OK) << kernel;
 }
 
 }  // namespace npu::kernels

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,8 +55,9 @@ class Rig : public model::AddressSpace {
   // Fails the test where a work-group faults, unless |expect| says so.
   void run(const std::string& kernel, const Args& args, const Grid& grid,
            npu_status expect = NPU_ST_OK);
-  // SIMD only, for large shapes.
-  void run_fast(const std::string& kernel, const Args& args, const Grid& grid);
+  // The same with a ready argument block.
+  void run_plan(const std::string& kernel, std::span<const unsigned char> args, const Grid& grid,
+                npu_status expect = NPU_ST_OK);
 
   bool translate(uint64_t dva, npu_fault_access access, model::Translation* out) const override;
   uint64_t generation() const override { return 1; }
@@ -63,8 +65,8 @@ class Rig : public model::AddressSpace {
   const model::GroupStats& stats() const { return stats_; }
 
  private:
-  npu_status run_with(const model::Numerics& numerics, const std::string& kernel, const Args& args,
-                      const Grid& grid);
+  npu_status run_with(const model::Numerics& numerics, const std::string& kernel,
+                      std::span<const std::byte> args, const Grid& grid);
 
   std::vector<std::byte> memory_;
   uint64_t used_ = 0;

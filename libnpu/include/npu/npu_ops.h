@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libnpuops: operators on matrices and tensors, each one launch of a program from the blob npu_ops.nfw. The rules of npu_types.h hold here too.
+ *
+ * Operands   Device addresses of the context (npuMemAlloc), given to the device as they are: the library reads no tensor and keeps none. Memory must stay allocated until the
+ *            operator has completed. An address that is not mapped stops the queue with NPU_ERROR_VM_FAULT when the operator runs, not when it is submitted.
+ * Shapes     Counts and distances are in elements. Rows lie one after the other at a distance ("ld", "stride") of at least their length; ld = 0 means dense. Each count and
+ *            distance is below 2^31. A result without elements is no error: a command that does nothing is submitted.
+ * Types      NPU_FLOAT32 and NPU_BFLOAT16. Arithmetic is fp32 (bf16 operands are widened exactly), results are rounded once, to nearest even. Results are a function of the operands
+ *            alone: they do not depend on block sizes, number of tiles or host threads. NaN comes out as the canonical quiet NaN.
+ * In place   Where an operator says so, the result may be exactly an operand (same address and distances). Any other overlap gives undefined elements.
+ * Common to all functions that submit:
+ *   ops        from npuOpsCreate          queue   of the context that ops was made in
+ *   out_value  the command's value on the queue's timeline; may be NULL
+ *   Threads:   any.   Blocks: only while the ring of the queue is full.
+ *   Errors:    NPU_ERROR_INVALID_HANDLE (ops or queue), NPU_ERROR_STRUCT_SIZE, NPU_ERROR_RESERVED_NOT_ZERO
+ *              NPU_ERROR_INVALID_ARGUMENT  info is NULL, a distance smaller than the rows, a count that does not fit another, an unknown enum value
+ *              NPU_ERROR_INVALID_ADDRESS   an operand that has elements is 0
+ *              NPU_ERROR_UNALIGNED         an address is no multiple of its element size
+ *              NPU_ERROR_OVERFLOW          an operand would end beyond 2^64, or a count or distance is 2^31 or more
+ *              NPU_ERROR_NOT_SUPPORTED     a type, or a size that the programs do not cover; the limits are stated below
+ *              and the errors of npuQueueLaunch. npuOpsGetErrorText tells more.
+ */
+#ifndef NPU_NPU_OPS_H
+#define NPU_NPU_OPS_H
+
+#include <npu/npu_types.h>
+
+NPU_EXTERN_C_BEGIN
+
+/* The operator programs, loaded into one context. */
+typedef struct npuOpsObject *npuOps;
+
+/* Loads the operators into a context.
+ *
+ * blob_path  the blob, or NULL: the file that the variable NPU_OPS_BLOB names, else ../share/npu/blobs/npu_ops.nfw or blobs/npu_ops.nfw seen from a folder
+ *            above the library (installed tree, build tree)
+ * out_ops    the operators, or NULL. End them with npuOpsDestroy, before or after the context.
+ *
+ * Threads:   any.   Blocks: until the device has checked the blob.
+ * Errors:    NPU_ERROR_FILE (no blob was found), the errors of npuModuleLoad
+ * Since:     0.1
+ */
+NPU_API npuResult npuOpsCreate(npuContext context, const char *blob_path, npuOps *out_ops);
+
+/* Ends the operators; submitted work still runs. NULL does nothing. Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE. Since: 0.1 */
+NPU_API npuResult npuOpsDestroy(npuOps ops);
+
+/* One sentence on the last call of this thread into libnpuops that failed in its own checks, with names and numbers; empty when there was none. Valid until the next failing call of
+ * this thread. Never NULL. Threads: any. Blocks: no. Since: 0.1 */
+NPU_API const char *npuOpsGetErrorText(void);
+
+/* What an operator's info struct belongs to, for npuOpsCheck. */
+typedef int32_t npuOpsKind;
+enum {
+  NPU_OPS_GEMM = 0,
+  NPU_OPS_GEMM_PACK_B = 1,
+  NPU_OPS_ATTENTION = 2,
+  NPU_OPS_SOFTMAX = 3,
+  NPU_OPS_RMS_NORM = 4,
+  NPU_OPS_LAYER_NORM = 5,
+  NPU_OPS_ROPE = 6,
+  NPU_OPS_UNARY = 7,
+  NPU_OPS_BINARY = 8,
+  NPU_OPS_SILU_MUL = 9,
+  NPU_OPS_CONVERT = 10,
+  NPU_OPS_GATHER = 11,
+  NPU_OPS_SCATTER_ROWS = 12,
+  NPU_OPS_ARGMAX = 13
+};
+
+/* Whether an operator would be accepted: the same checks as on submission, on the host alone, without a device. |info| is the operator's info struct. Set addresses to any
+ * aligned number but 0 when they are not known yet.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    those of the submission; NPU_ERROR_INVALID_ARGUMENT for an unknown kind
+ * Since:     0.1
+ */
+NPU_API npuResult npuOpsCheck(npuOpsKind kind, const void *info);
+
+/* Activations of npuOpsGemm. */
+typedef int32_t npuOpsActivation;
+enum {
+  NPU_OPS_ACT_NONE = 0,
+  NPU_OPS_ACT_RELU = 1,
+  NPU_OPS_ACT_GELU = 2, /* tanh form */
+  NPU_OPS_ACT_SILU = 3,
+  NPU_OPS_ACT_GELU_ERF = 4,
+  NPU_OPS_ACT_SIGMOID = 5,
+  NPU_OPS_ACT_TANH = 6
+};
+
+/* How a matrix lies in memory. */
+typedef int32_t npuOpsForm;
+enum {
+  NPU_OPS_PLAIN = 0,      /* as the formula has it, by rows */
+  NPU_OPS_TRANSPOSED = 1, /* its transpose, by rows: a weight [n, k] as b */
+  NPU_OPS_PACKED = 2      /* b only: made by npuOpsGemmPackB */
+};
+
+/* D = act(alpha A B + beta C + bias), for |batch| matrices. A is [m, k], B [k, n], C and D [m, n]; bias [n] is added to each row. Each element of A B is one chain of fused
+ * multiply-adds over ascending k in fp32, from 0. C is read only when beta is not 0, A and B only when alpha is not 0 and k is not 0. D may be C. */
+typedef struct npuOpsGemmInfo {
+  uint32_t struct_size;
+  npuDataType type;     /* of A and B */
+  npuDataType out_type; /* of C and D */
+  npuOpsForm a_form;
+  npuOpsForm b_form;
+  npuOpsActivation activation;
+  uint32_t m, n, k;
+  uint32_t batch;       /* 0 counts as 1 */
+  npuDevPtr a, b, c, d;
+  npuDevPtr bias;       /* fp32; 0: none */
+  uint64_t lda, ldb, ldc, ldd; /* ldb of a packed B must be 0 */
+  uint64_t batch_stride_a, batch_stride_b; /* from matrix to matrix; 0: one matrix for all */
+  uint64_t batch_stride_c, batch_stride_d;
+  float alpha, beta;
+} npuOpsGemmInfo;
+
+/* Submits a GEMM. Since: 0.1 */
+NPU_API npuResult npuOpsGemm(npuOps ops, npuQueue queue, const npuOpsGemmInfo *info, uint64_t *out_value);
+
+/* Re-tiles B so that GEMMs read it as one stream: worth it for weights, above all when m is small. The packed form keeps type and values. */
+typedef struct npuOpsGemmPackInfo {
+  uint32_t struct_size;
+  npuDataType type;
+  npuOpsForm form; /* of |b|: NPU_OPS_PLAIN or NPU_OPS_TRANSPOSED */
+  uint32_t n, k;
+  uint32_t batch;  /* 0 counts as 1 */
+  npuDevPtr b;
+  npuDevPtr packed; /* as many bytes as npuOpsGemmGetPackedBytes tells */
+  uint64_t ldb;
+  uint64_t batch_stride_b;      /* elements */
+  uint64_t batch_stride_packed; /* elements; 0: one behind the other */
+} npuOpsGemmPackInfo;
+
+/* Bytes of the packed form of info->batch matrices, k (n rounded up to 16) elements each. Addresses in |info| are not looked at.
+ *
+ * Threads: any. Blocks: no. Errors: as npuOpsCheck. Since: 0.1 */
+NPU_API npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo *info, uint64_t *out_bytes);
+
+/* Submits the re-tiling. Since: 0.1 */
+NPU_API npuResult npuOpsGemmPackB(npuOps ops, npuQueue queue, const npuOpsGemmPackInfo *info, uint64_t *out_value);
+
+/* Where the vectors of a tensor [batch, head, token] lie; a vector itself is dense. */
+typedef struct npuOpsStrides {
+  uint64_t batch, head, token; /* elements */
+} npuOpsStrides;
+
+/* O = softmax(scale Q K^T + mask) V for each head. Q and O have q_len tokens, K and V kv_len; query i stands at position kv_len - q_len + i, so that a KV cache needs no further
+ * argument. heads is a multiple of kv_heads: heads h of one group share K and V. A query that sees no key gives zeros. O may be Q.
+ * Limits: head_dim up to 256. */
+typedef struct npuOpsAttentionInfo {
+  uint32_t struct_size;
+  npuDataType type; /* of all four */
+  uint32_t batch, heads, kv_heads, q_len, kv_len, head_dim;
+  uint32_t causal;  /* 1: a query sees keys up to its own position; 0: all */
+  float scale;      /* mostly 1 / sqrt(head_dim) */
+  npuDevPtr q, k, v, o;
+  npuOpsStrides q_strides, k_strides, v_strides, o_strides; /* each must be set */
+} npuOpsAttentionInfo;
+
+/* Submits an attention. Since: 0.1 */
+NPU_API npuResult npuOpsAttention(npuOps ops, npuQueue queue, const npuOpsAttentionInfo *info, uint64_t *out_value);
+
+/* Y = softmax(scale X) along each row. A row of nothing but -inf gives NaN. In place. Limit: 131072 columns. */
+typedef struct npuOpsSoftmaxInfo {
+  uint32_t struct_size;
+  npuDataType type;
+  uint32_t rows, cols;
+  npuDevPtr x, y;
+  uint64_t ldx, ldy;
+  float scale;
+  uint32_t reserved; /* 0 */
+} npuOpsSoftmaxInfo;
+
+/* Submits a softmax. Since: 0.1 */
+NPU_API npuResult npuOpsSoftmax(npuOps ops, npuQueue queue, const npuOpsSoftmaxInfo *info, uint64_t *out_value);
+
+/* One struct for both normalisations of rows. RMS: y = x / sqrt(mean(x^2) + eps) * weight. Layer: y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias, with the variance of the
+ * population. In place. Limit: 32768 columns. */
+typedef struct npuOpsNormInfo {
+  uint32_t struct_size;
+  npuDataType type; /* of everything */
+  uint32_t rows, cols;
+  npuDevPtr x, y;
+  npuDevPtr weight; /* [cols]; 0: ones */
+  npuDevPtr bias;   /* [cols]; 0: zeros; must be 0 for RMS */
+  uint64_t ldx, ldy;
+  float eps;
+  uint32_t reserved; /* 0 */
+} npuOpsNormInfo;
+
+/* Submit a normalisation. Since: 0.1 */
+NPU_API npuResult npuOpsRmsNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsLayerNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info, uint64_t *out_value);
+
+/* Rotary position embedding: the first |width| columns of each head of X [token, head, head_dim] are rotated in pairs, the rest is copied. Angles come as tables of their cosines
+ * and sines, fp32 [table_rows, width / 2]; token t takes row positions[t], or start + t without a list. In place. A position outside the table stops the queue with
+ * NPU_ERROR_KERNEL_BOUNDS. Limits: head_dim up to 1024, heads up to 1024. */
+typedef struct npuOpsRopeInfo {
+  uint32_t struct_size;
+  npuDataType type; /* of X and Y */
+  uint32_t tokens, heads, head_dim;
+  uint32_t width;   /* even; 0: head_dim */
+  uint32_t half;    /* 1: pairs (i, i + width / 2), as most published checkpoints have them; 0: pairs (2i, 2i + 1) */
+  uint32_t start;
+  npuDevPtr x, y;
+  uint64_t x_token_stride, x_head_stride, y_token_stride, y_head_stride;
+  npuDevPtr cos_table, sin_table;
+  npuDevPtr positions; /* int32 [tokens]; 0: none */
+  uint32_t table_rows;
+  uint32_t reserved;   /* 0 */
+} npuOpsRopeInfo;
+
+/* Submits a rotation. Since: 0.1 */
+NPU_API npuResult npuOpsRope(npuOps ops, npuQueue queue, const npuOpsRopeInfo *info, uint64_t *out_value);
+
+/* Writes the tables on the host: angle = position * base^(-2 i / width), computed in double, for rows 0 .. rows - 1. cos_table and sin_table have rows * width / 2 elements.
+ *
+ * Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_ARGUMENT. Since: 0.1 */
+NPU_API npuResult npuOpsRopeTable(double base, uint32_t width, uint32_t rows, float *cos_table, float *sin_table);
+
+/* Functions of npuOpsUnary. */
+typedef int32_t npuOpsUnaryFunction;
+enum {
+  NPU_OPS_NEG = 0,
+  NPU_OPS_ABS = 1,
+  NPU_OPS_RELU = 2,
+  NPU_OPS_EXP = 3,
+  NPU_OPS_LOG = 4,
+  NPU_OPS_SQRT = 5,
+  NPU_OPS_RSQRT = 6,
+  NPU_OPS_RECIPROCAL = 7,
+  NPU_OPS_TANH = 8,
+  NPU_OPS_SIGMOID = 9,
+  NPU_OPS_ERF = 10,
+  NPU_OPS_GELU = 11, /* tanh form */
+  NPU_OPS_GELU_ERF = 12,
+  NPU_OPS_SILU = 13,
+  NPU_OPS_SIN = 14,
+  NPU_OPS_COS = 15
+};
+
+/* Functions of npuOpsBinary. */
+typedef int32_t npuOpsBinaryFunction;
+enum { NPU_OPS_ADD = 0, NPU_OPS_SUB = 1, NPU_OPS_MUL = 2, NPU_OPS_DIV = 3, NPU_OPS_MAX = 4, NPU_OPS_MIN = 5 };
+
+/* How the second operand of npuOpsBinary is spread over [rows, cols]. */
+typedef int32_t npuOpsSpread;
+enum {
+  NPU_OPS_FULL = 0,  /* [rows, cols] */
+  NPU_OPS_ROW = 1,   /* [cols], the same for each row */
+  NPU_OPS_COL = 2,   /* [rows], the same for each column; ldb is the distance of its elements */
+  NPU_OPS_SCALAR = 3 /* |value|; b must be 0 */
+};
+
+/* Y = f(X), or Y = f(X, B), or Y = silu(X) * B, or Y = X in another type; element by element. In place, on X or on a full B (not for a conversion). */
+typedef struct npuOpsElementwiseInfo {
+  uint32_t struct_size;
+  npuDataType type;     /* of X and B */
+  npuDataType out_type; /* of Y: must be |type|, except for npuOpsConvert */
+  int32_t function;     /* npuOpsUnaryFunction or npuOpsBinaryFunction; 0 for the others */
+  npuOpsSpread spread;  /* npuOpsBinary; 0 for the others */
+  uint32_t rows, cols;
+  float value;          /* of NPU_OPS_SCALAR */
+  npuDevPtr x, b, y;    /* b must be 0 where there is no second operand */
+  uint64_t ldx, ldb, ldy;
+} npuOpsElementwiseInfo;
+
+/* Submit a function of elements. Since: 0.1 */
+NPU_API npuResult npuOpsUnary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsBinary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsSiluMul(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsConvert(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
+
+/* Gather: Y[i] = X[indices[i]] (embedding look-up), X is the table. Scatter: Y[indices[i]] = X[i] (append to a KV cache), Y is the table; with equal indices the row of one of them
+ * stays. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
+typedef struct npuOpsRowsInfo {
+  uint32_t struct_size;
+  npuDataType type;     /* of X */
+  npuDataType out_type; /* of Y: converted when it differs */
+  uint32_t count;       /* of indices */
+  uint32_t cols;
+  uint32_t table_rows;
+  npuDevPtr x, y;
+  npuDevPtr indices;    /* int32 [count] */
+  uint64_t ldx, ldy;
+} npuOpsRowsInfo;
+
+/* Submit a movement of rows. Since: 0.1 */
+NPU_API npuResult npuOpsGather(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsScatterRows(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info, uint64_t *out_value);
+
+/* Y[i] = the column of the largest element of row i of X, the first one of equals; NaNs are passed over. Limit: 229376 columns. */
+typedef struct npuOpsArgmaxInfo {
+  uint32_t struct_size;
+  npuDataType type; /* of X */
+  uint32_t rows, cols;
+  npuDevPtr x;
+  npuDevPtr y;      /* int32 [rows] */
+  uint64_t ldx;
+} npuOpsArgmaxInfo;
+
+/* Submits an argmax. Since: 0.1 */
+NPU_API npuResult npuOpsArgmax(npuOps ops, npuQueue queue, const npuOpsArgmaxInfo *info, uint64_t *out_value);
+
+NPU_EXTERN_C_END
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public functions: check, plan, launch. No exception leaves them.
+#include <new>
+
+#include "libnpu/ops/check.h"
+#include "libnpu/ops/library.h"
+
+namespace npu::ops {
+namespace {
+
+using PlanFunction = npuResult (*)(const void*, Plan*);
+
+template <typename Body>
+npuResult guarded(const Body& body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return fail(NPU_ERROR_OUT_OF_HOST_MEMORY, "the host has no memory left");
+  } catch (...) {
+    return fail(NPU_ERROR_INTERNAL, "an unexpected exception");
+  }
+}
+
+npuResult submit(npuOps handle, npuQueue queue, PlanFunction plan_function, const void* info, uint64_t* out_value) {
+  if (out_value != nullptr) *out_value = 0;
+  return guarded([&] {
+    const std::shared_ptr<Library> library = find_handle(handle);
+    if (library == nullptr) return fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
+    Plan plan;
+    NPU_OPS_TRY(plan_function(info, &plan));
+    return library->launch(queue, plan, out_value);
+  });
+}
+
+}  // namespace
+}  // namespace npu::ops
+
+using namespace npu::ops;
+
+extern "C" {
+
+npuResult npuOpsCreate(npuContext context, const char* blob_path, npuOps* out_ops) {
+  if (out_ops == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "out_ops is NULL");
+  *out_ops = nullptr;
+  return guarded([&] {
+    std::shared_ptr<Library> library;
+    NPU_OPS_TRY(Library::create(context, blob_path, &library));
+    *out_ops = add_handle(std::move(library));
+    return *out_ops != nullptr ? NPU_OK : fail(NPU_ERROR_QUOTA, "too many operator handles");
+  });
+}
+
+npuResult npuOpsDestroy(npuOps ops) {
+  if (ops == nullptr) return NPU_OK;
+  return guarded([&] {
+    return remove_handle(ops) ? NPU_OK : fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
+  });
+}
+
+const char* npuOpsGetErrorText(void) { return error_text(); }
+
+npuResult npuOpsCheck(npuOpsKind kind, const void* info) {
+  return guarded([&] {
+    Plan plan;
+    return plan_of(kind, info, &plan);
+  });
+}
+
+npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out_bytes) {
+  if (out_bytes == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "out_bytes is NULL");
+  *out_bytes = 0;
+  npuOpsGemmPackInfo g;
+  NPU_OPS_TRY(read_info(info, &g));
+  NPU_OPS_TRY(check_type("type", g.type));
+  for (uint32_t count : {g.n, g.k, g.batch}) NPU_OPS_TRY(check_count("a count", count));
+  uint64_t bytes;
+  const uint64_t batch = g.batch != 0 ? g.batch : 1;
+  if (__builtin_mul_overflow(packed_elements(g.n, g.k), batch * type_bytes(g.type), &bytes)) {
+    return fail(NPU_ERROR_OVERFLOW, "the packed form would be larger than the address space");
+  }
+  *out_bytes = bytes;
+  return NPU_OK;
+}
+
+#define NPU_OPS_FUNCTION(Name, Info, plan)                                                            \
+  npuResult Name(npuOps ops, npuQueue queue, const Info* info, uint64_t* out_value) {                 \
+    return submit(ops, queue, plan, info, out_value);                                                 \
+  }
+NPU_OPS_FUNCTION(npuOpsGemm, npuOpsGemmInfo, plan_gemm)
+NPU_OPS_FUNCTION(npuOpsGemmPackB, npuOpsGemmPackInfo, plan_gemm_pack)
+NPU_OPS_FUNCTION(npuOpsAttention, npuOpsAttentionInfo, plan_attention)
+NPU_OPS_FUNCTION(npuOpsSoftmax, npuOpsSoftmaxInfo, plan_softmax)
+NPU_OPS_FUNCTION(npuOpsRmsNorm, npuOpsNormInfo, plan_rms_norm)
+NPU_OPS_FUNCTION(npuOpsLayerNorm, npuOpsNormInfo, plan_layer_norm)
+NPU_OPS_FUNCTION(npuOpsRope, npuOpsRopeInfo, plan_rope)
+NPU_OPS_FUNCTION(npuOpsUnary, npuOpsElementwiseInfo, plan_unary)
+NPU_OPS_FUNCTION(npuOpsBinary, npuOpsElementwiseInfo, plan_binary)
+NPU_OPS_FUNCTION(npuOpsSiluMul, npuOpsElementwiseInfo, plan_silu_mul)
+NPU_OPS_FUNCTION(npuOpsConvert, npuOpsElementwiseInfo, plan_convert)
+NPU_OPS_FUNCTION(npuOpsGather, npuOpsRowsInfo, plan_gather)
+NPU_OPS_FUNCTION(npuOpsScatterRows, npuOpsRowsInfo, plan_scatter_rows)
+NPU_OPS_FUNCTION(npuOpsArgmax, npuOpsArgmaxInfo, plan_argmax)
+#undef NPU_OPS_FUNCTION
+
+}  // extern "C"

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans of GEMM and of the re-tiling of B.
+#include "libnpu/ops/check.h"
+#include "libnpu/ops/limits.h"
+#include "libnpu/ops/plan.h"
+
+namespace npu::ops {
+namespace {
+
+struct Blocks {
+  uint32_t m, n, k;
+};
+
+// A whole number of panels of columns, and of 16 rows of depth, that fill the blocks of A and B.
+Blocks choose_blocks(const npuOpsGemmInfo& g, uint32_t elem_bytes) {
+  constexpr uint32_t kSmallM = 16;
+  constexpr uint32_t kLeast = 64;
+  Blocks b{std::min(g.m, kGemmBlockRows), std::min(round_up(g.n, 16), kGemmBlockCols), 0};
+  if (g.m <= kSmallM) {
+    b.n = std::min(b.n, std::clamp(round_up(ceil_div(g.n, kGroupsWanted), 16), kLeast, kGemmBlockCols));
+  } else {
+    auto groups = [&] { return uint64_t{ceil_div(g.m, b.m)} * ceil_div(g.n, b.n) * g.batch; };
+    while (groups() < kGroupsWanted && std::max(b.m, b.n) > kLeast) {
+      uint32_t& larger = b.m > b.n ? b.m : b.n;
+      larger = round_up(larger / 2, 16);
+    }
+  }
+  const uint32_t widest = std::max(b.m, b.n);
+  b.k = std::max(kGemmBlockBytes / (widest * elem_bytes) / 16 * 16, 16u);
+  b.k = std::min(b.k, round_up(std::max(g.k, 1u), 16));
+  return b;
+}
+
+npuResult check_enums(const npuOpsGemmInfo& g) {
+  NPU_OPS_TRY(check_type("type", g.type));
+  NPU_OPS_TRY(check_type("out_type", g.out_type));
+  NPU_OPS_TRY(check_enum("a_form", g.a_form, NPU_OPS_PACKED));
+  NPU_OPS_TRY(check_enum("b_form", g.b_form, NPU_OPS_PACKED + 1));
+  return check_enum("activation", g.activation, NPU_OPS_ACT_TANH + 1);
+}
+
+// The operands of A B, when they are read at all.
+npuResult check_factors(npuOpsGemmInfo* g) {
+  const uint32_t elem = type_bytes(g->type);
+  const bool at = g->a_form == NPU_OPS_TRANSPOSED;
+  const bool bt = g->b_form == NPU_OPS_TRANSPOSED;
+  Extent a{"a", g->a, elem, at ? g->k : g->m, at ? g->m : g->k, g->lda, g->batch, g->batch_stride_a};
+  NPU_OPS_TRY(check_extent(&a));
+  g->lda = a.ld;
+  Extent b{"b", g->b, elem, bt ? g->n : g->k, bt ? g->k : g->n, g->ldb, g->batch, g->batch_stride_b};
+  if (g->b_form == NPU_OPS_PACKED) {
+    NPU_OPS_TRY(check_zero("ldb of a packed b", g->ldb));
+    b.rows = ceil_div(g->n, 16);
+    b.cols = uint64_t{g->k} * 16;
+  }
+  NPU_OPS_TRY(check_extent(&b));
+  g->ldb = g->b_form == NPU_OPS_PACKED ? 0 : b.ld;
+  return NPU_OK;
+}
+
+npuResult check_results(npuOpsGemmInfo* g) {
+  const uint32_t elem = type_bytes(g->out_type);
+  Extent d{"d", g->d, elem, g->m, g->n, g->ldd, g->batch, g->batch_stride_d};
+  NPU_OPS_TRY(check_extent(&d));
+  const uint64_t matrix = (d.rows - 1) * d.ld + d.cols;
+  if (g->batch > 1 && g->batch_stride_d < matrix) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "batch_stride_d: the matrices of d overlap");
+  }
+  g->ldd = d.ld;
+  Extent bias{"bias", g->bias, 4, g->bias != 0 ? 1u : 0u, g->n, 0};
+  NPU_OPS_TRY(check_extent(&bias));
+  if (g->beta == 0) {
+    g->c = 0;
+    g->ldc = g->batch_stride_c = 0;
+    return NPU_OK;
+  }
+  Extent c{"c", g->c, elem, g->m, g->n, g->ldc, g->batch, g->batch_stride_c};
+  NPU_OPS_TRY(check_extent(&c));
+  g->ldc = c.ld;
+  return NPU_OK;
+}
+
+}  // namespace
+
+npuResult plan_gemm(const void* info, Plan* plan) {
+  npuOpsGemmInfo g;
+  NPU_OPS_TRY(read_info(info, &g));
+  NPU_OPS_TRY(check_enums(g));
+  for (auto [name, count] : {std::pair{"m", g.m}, {"n", g.n}, {"k", g.k}, {"batch", g.batch}}) {
+    NPU_OPS_TRY(check_count(name, count));
+  }
+  g.batch = std::max(g.batch, 1u);
+  if (g.m == 0 || g.n == 0) return NPU_OK;
+  if (g.alpha == 0) g.k = 0;
+  if (g.k != 0) NPU_OPS_TRY(check_factors(&g));
+  NPU_OPS_TRY(check_results(&g));
+  const uint32_t in = type_bytes(g.type);
+  const uint32_t out = type_bytes(g.out_type);
+  const Blocks b = choose_blocks(g, in);
+  plan->program = kProgramGemm + type_index(g.type) * 12 + type_index(g.out_type) * 6 + (g.a_form == NPU_OPS_TRANSPOSED ? 3 : 0) +
+                  static_cast<uint32_t>(g.b_form);
+  plan->grid[0] = ceil_div(g.n, b.n);
+  plan->grid[1] = ceil_div(g.m, b.m);
+  plan->grid[2] = g.batch;
+  plan->add64(g.a).add64(g.b).add64(g.c).add64(g.d).add64(g.bias);
+  plan->add64(g.batch_stride_a * in).add64(g.batch_stride_b * in);
+  plan->add64(g.batch_stride_c * out).add64(g.batch_stride_d * out);
+  plan->add32(g.m).add32(g.n).add32(g.k).add32(g.lda).add32(g.ldb).add32(g.ldc).add32(g.ldd);
+  plan->add32(b.m).add32(b.n).add32(b.k).add_f32(g.alpha).add_f32(g.beta);
+  plan->add32(static_cast<uint32_t>(g.activation));
+  return NPU_OK;
+}
+
+npuResult plan_gemm_pack(const void* info, Plan* plan) {
+  constexpr uint32_t kCols = 64;
+  npuOpsGemmPackInfo g;
+  NPU_OPS_TRY(read_info(info, &g));
+  NPU_OPS_TRY(check_type("type", g.type));
+  NPU_OPS_TRY(check_enum("form", g.form, NPU_OPS_PACKED));
+  NPU_OPS_TRY(check_count("batch", g.batch));
+  g.batch = std::max(g.batch, 1u);
+  const uint32_t elem = type_bytes(g.type);
+  const bool transposed = g.form == NPU_OPS_TRANSPOSED;
+  Extent b{"b", g.b, elem, transposed ? g.n : g.k, transposed ? g.k : g.n, g.ldb, g.batch, g.batch_stride_b};
+  NPU_OPS_TRY(check_extent(&b));
+  const uint64_t matrix = packed_elements(g.n, g.k);
+  if (g.batch_stride_packed == 0) g.batch_stride_packed = matrix;
+  if (g.batch > 1 && g.batch_stride_packed < matrix) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "batch_stride_packed: the packed matrices overlap");
+  }
+  Extent packed{"packed", g.packed, elem, ceil_div(g.n, 16), uint64_t{g.k} * 16, 0, g.batch, g.batch_stride_packed};
+  NPU_OPS_TRY(check_extent(&packed));
+  if (g.n == 0 || g.k == 0) return NPU_OK;
+  const uint32_t rows = kGemmBlockBytes / (kCols * elem);
+  plan->program = kProgramPack + type_index(g.type) * 2 + (transposed ? 1 : 0);
+  plan->grid[0] = ceil_div(g.n, kCols);
+  plan->grid[1] = ceil_div(g.k, rows);
+  plan->grid[2] = g.batch;
+  plan->add64(g.b).add64(g.packed).add64(g.batch_stride_b * elem).add64(g.batch_stride_packed * elem);
+  plan->add32(g.n).add32(g.k).add32(b.ld).add32(kCols).add32(rows);
+  return NPU_OK;
+}
+
+}  // namespace npu::ops

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operators' plans by kind, and what they share.
+#include "libnpu/ops/plan.h"
+
+#include "libnpu/ops/check.h"
+#include "libnpu/ops/limits.h"
+
+namespace npu::ops {
+
+uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit) {
+  const uint32_t most = std::clamp<uint32_t>(limit / std::max(cols, 1u), 1, kRowsMax);
+  const uint32_t shared = ceil_div(rows, kGroupsWanted);
+  const uint32_t worth = ceil_div(kGroupElementsWanted, std::max(cols, 1u));
+  return std::clamp<uint32_t>(std::max(shared, worth), 1, most);
+}
+
+npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan) {
+  using Function = npuResult (*)(const void*, Plan*);
+  static constexpr Function kPlans[] = {
+      plan_gemm,   plan_gemm_pack, plan_attention, plan_softmax, plan_rms_norm, plan_layer_norm,   plan_rope,
+      plan_unary,  plan_binary,    plan_silu_mul,  plan_convert, plan_gather,   plan_scatter_rows, plan_argmax};
+  NPU_OPS_TRY(check_enum("kind", kind, std::size(kPlans)));
+  return kPlans[kind](info, plan);
+}
+
+}  // namespace npu::ops

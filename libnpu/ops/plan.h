@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan: which program to launch, on what grid, with which argument block. Pure functions from checked info structs, one for each operator;
+// submission and npuOpsCheck share them.
+#ifndef LIBNPU_OPS_PLAN_H_
+#define LIBNPU_OPS_PLAN_H_
+
+#include <npu/npu_ops.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "libnpu/ops/program.h"
+
+namespace npu::ops {
+
+struct Plan {
+  uint32_t program = kProgramNull;  // as long as it is null there is nothing to compute
+  uint32_t grid[3] = {1, 1, 1};
+  uint32_t args_bytes = 0;
+  alignas(8) unsigned char args[256] = {};
+
+  // Arguments in the program's order; each is aligned to its size.
+  Plan& add64(uint64_t value) { return add(&value, sizeof(value)); }
+  Plan& add32(uint64_t value) {
+    const auto low = static_cast<uint32_t>(value);
+    return add(&low, sizeof(low));
+  }
+  Plan& add_f32(float value) { return add(&value, sizeof(value)); }
+  // The block's size is a multiple of 8.
+  uint32_t block_bytes() const { return (args_bytes + 7) / 8 * 8; }
+
+ private:
+  Plan& add(const void* value, uint32_t bytes) {
+    args_bytes = (args_bytes + bytes - 1) / bytes * bytes;
+    std::memcpy(args + args_bytes, value, bytes);
+    args_bytes += bytes;
+    return *this;
+  }
+};
+
+inline uint32_t ceil_div(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
+inline uint32_t round_up(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b * b); }
+
+// Work-groups that an operator aims at, so that small devices and small problems are shared evenly, and elements under which a group
+// does not pay for its start.
+inline constexpr uint32_t kGroupsWanted = 8;
+inline constexpr uint32_t kGroupElementsWanted = 4096;
+
+// Rows of one block, for work that is cut by rows only; at most |limit| elements.
+uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit);
+
+npuResult plan_gemm(const void* info, Plan* plan);
+npuResult plan_gemm_pack(const void* info, Plan* plan);
+npuResult plan_attention(const void* info, Plan* plan);
+npuResult plan_softmax(const void* info, Plan* plan);
+npuResult plan_rms_norm(const void* info, Plan* plan);
+npuResult plan_layer_norm(const void* info, Plan* plan);
+npuResult plan_rope(const void* info, Plan* plan);
+npuResult plan_unary(const void* info, Plan* plan);
+npuResult plan_binary(const void* info, Plan* plan);
+npuResult plan_silu_mul(const void* info, Plan* plan);
+npuResult plan_convert(const void* info, Plan* plan);
+npuResult plan_gather(const void* info, Plan* plan);
+npuResult plan_scatter_rows(const void* info, Plan* plan);
+npuResult plan_argmax(const void* info, Plan* plan);
+
+// By npuOpsKind.
+npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan);
+
+// Elements of one packed matrix B.
+inline uint64_t packed_elements(uint32_t n, uint32_t k) { return uint64_t{k} * ((uint64_t{n} + 15) / 16 * 16); }
+
+}  // namespace npu::ops
+
+#endif  // LIBNPU_OPS_PLAN_H_

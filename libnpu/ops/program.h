@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs of npu_ops.nfw: a number for each, its name in the blob, and the size of its argument block.
+#ifndef LIBNPU_OPS_PROGRAM_H_
+#define LIBNPU_OPS_PROGRAM_H_
+
+#include <npu/npu_types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace npu::ops {
+
+// First number of each family; inside a family the variants are counted through, types first.
+enum Program : uint32_t {
+  kProgramNull = 0,
+  kProgramGemm = 1,                             // 24: in, out, A transposed, form of B
+  kProgramPack = kProgramGemm + 24,             // 4: type, transposed
+  kProgramAttention = kProgramPack + 4,         // 4: type, decode
+  kProgramSoftmax = kProgramAttention + 4,      // 2: type
+  kProgramRmsNorm = kProgramSoftmax + 2,        // 2
+  kProgramLayerNorm = kProgramRmsNorm + 2,      // 2
+  kProgramRope = kProgramLayerNorm + 2,         // 8: type, heads, half
+  kProgramUnary = kProgramRope + 8,             // 32: type, function
+  kProgramBinary = kProgramUnary + 32,          // 48: type, function, spread
+  kProgramSiluMul = kProgramBinary + 48,        // 2
+  kProgramConvert = kProgramSiluMul + 2,        // 2: from fp32, from bf16
+  kProgramGather = kProgramConvert + 2,         // 4: from, to
+  kProgramScatter = kProgramGather + 4,         // 4: from, to
+  kProgramArgmax = kProgramScatter + 4,         // 2
+  kProgramCount = kProgramArgmax + 2
+};
+
+std::string program_name(uint32_t program);
+
+}  // namespace npu::ops
+
+#endif  // LIBNPU_OPS_PROGRAM_H_
