@@ -63,9 +63,9 @@ class Attention {
   Sem loaded_ = k_.sem();    // LD to MM: queries are there
   Reg head_, kv_head_;       // of the first row
   Reg rows_, dim_;
-  Reg position_;             // of the first row; decode: of all rows
-  Reg keys_end_;             // keys that any row sees
-  Reg key0_, keys_;          // of the block under way
+  Reg position_;     // of the first row; decode: of all rows
+  Reg keys_end_;     // keys that any row sees
+  Reg key0_, keys_;  // of the block under way
 };
 
 Reg Attention::head_base(const Arg& base, const Arg& batch_stride, const Arg& head_stride,
@@ -117,8 +117,7 @@ void Attention::begin_rows(const Tile& out) {
   at += skip;
   k_.ld(k_.tile_l1(type_, l1_q_, rows_, dim_), k_.tile_hbm(type_, at, rows_, dim_, stride))
       .signal(loaded_);
-  k_.vfill(k_.tile_l1(DType::F32, l1_state_, rows_, 1, 2),
-           -std::numeric_limits<float>::infinity());
+  k_.vfill(k_.tile_l1(DType::F32, l1_state_, rows_, 1, 2), -std::numeric_limits<float>::infinity());
   k_.vfill(k_.tile_l1(DType::F32, l1_state_.offset_bytes + 4, rows_, 1, 2), 0.0f);
   k_.vfill(out, 0.0f);
 }
@@ -173,8 +172,8 @@ void Attention::attend(Pipe<2>& pipe, const Tile& out) {
       k_.mm(scores, q, k_.panel_l1(type_, at, dim_, keys_)).signal(scored_);
     }
     softmax(scores, weights, out);
-    const Tile v = decode_ ? k_.tile_l1(type_, at_v, keys_, dim_)
-                           : k_.panel_l1(type_, at_v, keys_, dim_);
+    const Tile v =
+        decode_ ? k_.tile_l1(type_, at_v, keys_, dim_) : k_.panel_l1(type_, at_v, keys_, dim_);
     k_.mm(out, weights, v).acc().consume(weighted_);
   });
 }

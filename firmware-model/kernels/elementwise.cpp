@@ -56,11 +56,11 @@ struct UnaryRow {
   UnaryFn fn;
 };
 constexpr UnaryRow kUnary[] = {
-    {"neg", &Kernel::neg},         {"abs", &Kernel::abs},         {"relu", &Kernel::relu},
-    {"exp", &Kernel::exp},         {"log", &Kernel::log},         {"sqrt", &Kernel::sqrt},
-    {"rsqrt", &Kernel::rsqrt},     {"rcp", &Kernel::rcp},         {"tanh", &Kernel::tanh},
-    {"sigmoid", &Kernel::sigmoid}, {"erf", &Kernel::erf},         {"gelu", &Kernel::gelu},
-    {"gelu_erf", &Kernel::gelu_erf}, {"silu", &Kernel::silu},     {"sin", &Kernel::sin},
+    {"neg", &Kernel::neg},           {"abs", &Kernel::abs},   {"relu", &Kernel::relu},
+    {"exp", &Kernel::exp},           {"log", &Kernel::log},   {"sqrt", &Kernel::sqrt},
+    {"rsqrt", &Kernel::rsqrt},       {"rcp", &Kernel::rcp},   {"tanh", &Kernel::tanh},
+    {"sigmoid", &Kernel::sigmoid},   {"erf", &Kernel::erf},   {"gelu", &Kernel::gelu},
+    {"gelu_erf", &Kernel::gelu_erf}, {"silu", &Kernel::silu}, {"sin", &Kernel::sin},
     {"cos", &Kernel::cos},
 };
 
@@ -92,9 +92,7 @@ Program binary(const BinaryRow& fn, DType type, npu_bcast spread) {
   Buf buf_b = b.k.l1(kBlockBytes);
   b.place();
   Tile tile = b.load(type, buf, b.x, b.ldx);
-  auto apply = [&](const BOperand& operand) {
-    (b.k.*fn.fn)(tile, tile, operand, Loc::current());
-  };
+  auto apply = [&](const BOperand& operand) { (b.k.*fn.fn)(tile, tile, operand, Loc::current()); };
   if (spread == NPU_BCAST_SCALAR) {
     apply(BOperand(value));
   } else if (spread == NPU_BCAST_FULL) {

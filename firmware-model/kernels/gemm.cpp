@@ -130,8 +130,8 @@ void Gemm::multiply(const Tile& acc) {
           b.advance(next_b);
           step_ = min(left, block_k_);
           Tile part_a = v_.a_transposed ? a.view(0, 0, step_, rows_) : a.view(0, 0, rows_, step_);
-          Tile part_b = v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_)
-                                                   : b.view(0, 0, step_, cols_);
+          Tile part_b =
+              v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_) : b.view(0, 0, step_, cols_);
           load_step(part_a, part_b, pipe, acc, true);
           left -= step_;
         });

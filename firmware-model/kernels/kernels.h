@@ -20,7 +20,7 @@ using Programs = std::vector<isa::Program>;
 void add_gemm(Programs& out);
 void add_gemm_pack(Programs& out);
 void add_attention(Programs& out);
-void add_norms(Programs& out);        // softmax, rms_norm, layer_norm
+void add_norms(Programs& out);  // softmax, rms_norm, layer_norm
 void add_rope(Programs& out);
 void add_elementwise(Programs& out);  // unary, binary, silu_mul, convert
 void add_rows(Programs& out);         // gather, scatter, argmax

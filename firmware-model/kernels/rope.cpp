@@ -29,7 +29,8 @@ class Rope {
   DType type_;
   bool heads_, half_;
   Kernel k_;
-  Arg x_ = k_.arg_dva("x"), y_ = k_.arg_dva("y"), cos_ = k_.arg_dva("cos"), sin_ = k_.arg_dva("sin");
+  Arg x_ = k_.arg_dva("x"), y_ = k_.arg_dva("y"), cos_ = k_.arg_dva("cos"),
+      sin_ = k_.arg_dva("sin");
   Arg positions_ = k_.arg_dva("positions");  // i32, one for each token; 0: start + t
   // Distances in elements.
   Arg x_token_ = k_.arg_u32("x_token_stride"), x_head_ = k_.arg_u32("x_head_stride");

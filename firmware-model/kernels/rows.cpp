@@ -15,7 +15,8 @@ constexpr uint32_t kBlockBytes = kElementwiseElements * 4;
 Program move_rows(bool scatter, DType from, DType to) {
   Kernel k(std::string(scatter ? "scatter_" : "gather_") + type_name(from) + "_" + type_name(to));
   Arg x = k.arg_dva("x"), y = k.arg_dva("y"), indices = k.arg_dva("indices");
-  Arg count = k.arg_u32("count"), cols_arg = k.arg_u32("cols"), table_rows = k.arg_u32("table_rows");
+  Arg count = k.arg_u32("count"), cols_arg = k.arg_u32("cols"),
+      table_rows = k.arg_u32("table_rows");
   Arg ldx = k.arg_u32("ldx"), ldy = k.arg_u32("ldy");
   Arg block_rows = k.arg_u32("block_rows"), block_cols = k.arg_u32("block_cols");
   Buf index_buf = k.l1(kRowsMax * 4);

@@ -21,11 +21,13 @@ npuResult guarded(const Body& body) {
   }
 }
 
-npuResult submit(npuOps handle, npuQueue queue, PlanFunction plan_function, const void* info, uint64_t* out_value) {
+npuResult submit(npuOps handle, npuQueue queue, PlanFunction plan_function, const void* info,
+                 uint64_t* out_value) {
   if (out_value != nullptr) *out_value = 0;
   return guarded([&] {
     const std::shared_ptr<Library> library = find_handle(handle);
-    if (library == nullptr) return fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
+    if (library == nullptr)
+      return fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
     Plan plan;
     NPU_OPS_TRY(plan_function(info, &plan));
     return library->launch(queue, plan, out_value);
@@ -53,7 +55,9 @@ npuResult npuOpsCreate(npuContext context, const char* blob_path, npuOps* out_op
 npuResult npuOpsDestroy(npuOps ops) {
   if (ops == nullptr) return NPU_OK;
   return guarded([&] {
-    return remove_handle(ops) ? NPU_OK : fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
+    return remove_handle(ops) ? NPU_OK
+                              : fail(NPU_ERROR_INVALID_HANDLE,
+                                     "ops is no handle of npuOpsCreate, or was destroyed");
   });
 }
 
@@ -82,9 +86,9 @@ npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out
   return NPU_OK;
 }
 
-#define NPU_OPS_FUNCTION(Name, Info, plan)                                                            \
-  npuResult Name(npuOps ops, npuQueue queue, const Info* info, uint64_t* out_value) {                 \
-    return submit(ops, queue, plan, info, out_value);                                                 \
+#define NPU_OPS_FUNCTION(Name, Info, plan)                                            \
+  npuResult Name(npuOps ops, npuQueue queue, const Info* info, uint64_t* out_value) { \
+    return submit(ops, queue, plan, info, out_value);                                 \
   }
 NPU_OPS_FUNCTION(npuOpsGemm, npuOpsGemmInfo, plan_gemm)
 NPU_OPS_FUNCTION(npuOpsGemmPackB, npuOpsGemmPackInfo, plan_gemm_pack)

@@ -8,13 +8,15 @@ namespace npu::ops {
 namespace {
 
 // A tensor [batch, head, token, dim] with strides. Its last element is found as that of three nested extents.
-npuResult check_tensor(const char* name, npuDevPtr at, uint32_t elem, const npuOpsAttentionInfo& t, uint32_t heads, uint32_t tokens,
-                       const npuOpsStrides& s) {
+npuResult check_tensor(const char* name, npuDevPtr at, uint32_t elem, const npuOpsAttentionInfo& t,
+                       uint32_t heads, uint32_t tokens, const npuOpsStrides& s) {
   if (t.batch == 0 || heads == 0 || tokens == 0 || t.head_dim == 0) return NPU_OK;
-  if (s.token > kCountMax || s.head > uint64_t{kCountMax} * kCountMax || s.batch > uint64_t{kCountMax} * kCountMax) {
+  if (s.token > kCountMax || s.head > uint64_t{kCountMax} * kCountMax ||
+      s.batch > uint64_t{kCountMax} * kCountMax) {
     return fail(NPU_ERROR_OVERFLOW, "%s: a stride is too large", name);
   }
-  if ((tokens > 1 && s.token < t.head_dim) || (heads > 1 && s.head == 0) || (t.batch > 1 && s.batch == 0)) {
+  if ((tokens > 1 && s.token < t.head_dim) || (heads > 1 && s.head == 0) ||
+      (t.batch > 1 && s.batch == 0)) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "%s: a stride is smaller than what lies between", name);
   }
   uint64_t skip;
@@ -30,16 +32,21 @@ npuResult check_tensor(const char* name, npuDevPtr at, uint32_t elem, const npuO
 
 npuResult check_shape(const npuOpsAttentionInfo& t) {
   NPU_OPS_TRY(check_type("type", t.type));
-  for (auto [name, count] :
-       {std::pair{"batch", t.batch}, {"heads", t.heads}, {"kv_heads", t.kv_heads}, {"q_len", t.q_len}, {"kv_len", t.kv_len}}) {
+  for (auto [name, count] : {std::pair{"batch", t.batch},
+                             {"heads", t.heads},
+                             {"kv_heads", t.kv_heads},
+                             {"q_len", t.q_len},
+                             {"kv_len", t.kv_len}}) {
     NPU_OPS_TRY(check_count(name, count));
   }
   NPU_OPS_TRY(check_enum("causal", t.causal, 2));
   if (t.heads != 0 && (t.kv_heads == 0 || t.heads % t.kv_heads != 0)) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "heads is %u, no multiple of kv_heads, which is %u", t.heads, t.kv_heads);
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "heads is %u, no multiple of kv_heads, which is %u",
+                t.heads, t.kv_heads);
   }
   if (t.head_dim > kAttentionHead) {
-    return fail(NPU_ERROR_NOT_SUPPORTED, "head_dim is %u; the limit is %u", t.head_dim, kAttentionHead);
+    return fail(NPU_ERROR_NOT_SUPPORTED, "head_dim is %u; the limit is %u", t.head_dim,
+                kAttentionHead);
   }
   return NPU_OK;
 }
@@ -58,8 +65,9 @@ npuResult plan_attention(const void* info, Plan* plan) {
   if (t.batch == 0 || t.heads == 0 || t.q_len == 0 || t.head_dim == 0) return NPU_OK;
   const uint32_t shared = t.heads / t.kv_heads;
   const uint64_t least_head = shared > 1 ? t.head_dim : 0;
-  const bool decode = t.q_len == 1 && shared <= kDecodeHeads && t.q_strides.head >= least_head && t.o_strides.head >= least_head &&
-                      t.q_strides.head <= kCountMax && t.o_strides.head <= kCountMax;
+  const bool decode = t.q_len == 1 && shared <= kDecodeHeads && t.q_strides.head >= least_head &&
+                      t.o_strides.head >= least_head && t.q_strides.head <= kCountMax &&
+                      t.o_strides.head <= kCountMax;
   // The decode program takes the distance of heads as that of rows, also when there is one.
   npuOpsStrides qs = t.q_strides, os = t.o_strides;
   if (t.heads == 1 || (decode && shared == 1)) {
@@ -75,9 +83,15 @@ npuResult plan_attention(const void* info, Plan* plan) {
   plan->grid[1] = decode ? t.kv_heads : t.heads;
   plan->grid[2] = t.batch;
   plan->add64(t.q).add64(t.k).add64(t.v).add64(t.o);
-  for (const npuOpsStrides& s : {qs, t.k_strides, t.v_strides, os}) plan->add64(s.batch * elem).add64(s.head * elem);
+  for (const npuOpsStrides& s : {qs, t.k_strides, t.v_strides, os})
+    plan->add64(s.batch * elem).add64(s.head * elem);
   plan->add32(row(qs)).add32(row(t.k_strides)).add32(row(t.v_strides)).add32(row(os));
-  plan->add32(t.q_len).add32(t.kv_len).add32(t.head_dim).add32(shared).add32(t.causal).add_f32(t.scale);
+  plan->add32(t.q_len)
+      .add32(t.kv_len)
+      .add32(t.head_dim)
+      .add32(shared)
+      .add32(t.causal)
+      .add_f32(t.scale);
   plan->add32(queries).add32(keys);
   return NPU_OK;
 }

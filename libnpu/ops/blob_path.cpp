@@ -21,7 +21,9 @@ std::filesystem::path own_file() {
     uint64_t begin = 0;
     uint64_t end = 0;
     int at = 0;
-    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &begin, &end, &at) < 2) continue;
+    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %n", &begin, &end, &at) <
+        2)
+      continue;
     if (here >= begin && here < end && at > 0) return line.substr(static_cast<size_t>(at));
   }
   return {};

@@ -23,11 +23,15 @@ npuResult read_struct(const void* from, void* to, uint32_t size_bytes) {
   uint32_t given_bytes;
   std::memcpy(&given_bytes, from, sizeof(given_bytes));
   if (given_bytes < size_bytes || given_bytes > kStructMax) {
-    return fail(NPU_ERROR_STRUCT_SIZE, "struct_size is %" PRIu32 ", the struct has %" PRIu32 " bytes", given_bytes, size_bytes);
+    return fail(NPU_ERROR_STRUCT_SIZE,
+                "struct_size is %" PRIu32 ", the struct has %" PRIu32 " bytes", given_bytes,
+                size_bytes);
   }
   const auto* bytes = static_cast<const unsigned char*>(from);
-  if (std::any_of(bytes + size_bytes, bytes + given_bytes, [](unsigned char b) { return b != 0; })) {
-    return fail(NPU_ERROR_RESERVED_NOT_ZERO, "members that this version of the library does not know are not zero");
+  if (std::any_of(bytes + size_bytes, bytes + given_bytes,
+                  [](unsigned char b) { return b != 0; })) {
+    return fail(NPU_ERROR_RESERVED_NOT_ZERO,
+                "members that this version of the library does not know are not zero");
   }
   std::memcpy(to, from, size_bytes);
   return NPU_OK;
@@ -36,7 +40,8 @@ npuResult read_struct(const void* from, void* to, uint32_t size_bytes) {
 npuResult check_type(const char* name, npuDataType type) {
   if (type == NPU_FLOAT32 || type == NPU_BFLOAT16) return NPU_OK;
   if (type == NPU_FLOAT16 || type == NPU_INT32) {
-    return fail(NPU_ERROR_NOT_SUPPORTED, "%s is %" PRId32 ": the operators take NPU_FLOAT32 and NPU_BFLOAT16", name, type);
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "%s is %" PRId32 ": the operators take NPU_FLOAT32 and NPU_BFLOAT16", name, type);
   }
   return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is %" PRId32 ", which is no type", name, type);
 }
@@ -62,21 +67,28 @@ npuResult check_extent(Extent* extent) {
   NPU_OPS_TRY(check_count(e.name, e.cols));
   if (e.ld == 0) e.ld = std::max<uint64_t>(e.cols, 1);
   if (e.rows == 0 || e.cols == 0 || e.batch == 0) return NPU_OK;
-  if (e.ld > kCountMax) return fail(NPU_ERROR_OVERFLOW, "%s: a distance of %" PRIu64 " elements is too large", e.name, e.ld);
+  if (e.ld > kCountMax)
+    return fail(NPU_ERROR_OVERFLOW, "%s: a distance of %" PRIu64 " elements is too large", e.name,
+                e.ld);
   if (e.rows > 1 && e.ld < e.cols) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "%s: rows of %" PRIu64 " elements cannot lie %" PRIu64 " elements apart", e.name, e.cols, e.ld);
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s: rows of %" PRIu64 " elements cannot lie %" PRIu64 " elements apart", e.name,
+                e.cols, e.ld);
   }
   e.ld = std::max(e.ld, e.cols);
   if (e.at == 0) return fail(NPU_ERROR_INVALID_ADDRESS, "%s is 0", e.name);
   if (e.at % e.elem_bytes != 0) {
-    return fail(NPU_ERROR_UNALIGNED, "%s is 0x%" PRIx64 ", no multiple of %" PRIu32, e.name, e.at, e.elem_bytes);
+    return fail(NPU_ERROR_UNALIGNED, "%s is 0x%" PRIx64 ", no multiple of %" PRIu32, e.name, e.at,
+                e.elem_bytes);
   }
   uint64_t elements, bytes, end;
   // rows, cols and ld are below 2^31: the first sum fits.
   const uint64_t one = (e.rows - 1) * e.ld + e.cols;
-  if (!mul_add(e.batch - 1, e.batch_stride, one, &elements) || __builtin_mul_overflow(elements, e.elem_bytes, &bytes) ||
+  if (!mul_add(e.batch - 1, e.batch_stride, one, &elements) ||
+      __builtin_mul_overflow(elements, e.elem_bytes, &bytes) ||
       __builtin_add_overflow(e.at, bytes, &end)) {
-    return fail(NPU_ERROR_OVERFLOW, "%s at 0x%" PRIx64 " would end beyond the address space", e.name, e.at);
+    return fail(NPU_ERROR_OVERFLOW, "%s at 0x%" PRIx64 " would end beyond the address space",
+                e.name, e.at);
   }
   return NPU_OK;
 }

@@ -48,10 +48,10 @@ struct Extent {
 npuResult check_extent(Extent* extent);
 
 // The first failing check ends a list of them.
-#define NPU_OPS_TRY(expression)                             \
-  do {                                                      \
-    const npuResult try_result = (expression);              \
-    if (try_result != NPU_OK) return try_result;            \
+#define NPU_OPS_TRY(expression)                  \
+  do {                                           \
+    const npuResult try_result = (expression);   \
+    if (try_result != NPU_OK) return try_result; \
   } while (0)
 
 }  // namespace npu::ops

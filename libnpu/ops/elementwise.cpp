@@ -19,7 +19,8 @@ npuResult read_shape(const void* info, bool same_type, bool has_b, Shape* s) {
   NPU_OPS_TRY(read_info(info, &e));
   NPU_OPS_TRY(check_type("type", e.type));
   NPU_OPS_TRY(check_type("out_type", e.out_type));
-  if (same_type && e.type != e.out_type) return fail(NPU_ERROR_INVALID_ARGUMENT, "out_type differs from type");
+  if (same_type && e.type != e.out_type)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "out_type differs from type");
   Extent x{"x", e.x, type_bytes(e.type), e.rows, e.cols, e.ldx};
   Extent y{"y", e.y, type_bytes(e.out_type), e.rows, e.cols, e.ldy};
   NPU_OPS_TRY(check_extent(&x));
@@ -78,7 +79,8 @@ npuResult plan_unary(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_enum("spread", s.info.spread, 1));
   if (empty(s)) return NPU_OK;
   join_rows(&s, false, true);
-  plan->program = kProgramUnary + type_index(s.info.type) * 16 + static_cast<uint32_t>(s.info.function);
+  plan->program =
+      kProgramUnary + type_index(s.info.type) * 16 + static_cast<uint32_t>(s.info.function);
   add_block(s, plan);
   return NPU_OK;
 }
@@ -92,7 +94,8 @@ npuResult plan_binary(const void* info, Plan* plan) {
   NPU_OPS_TRY(read_shape(info, true, e.spread != NPU_OPS_SCALAR, &s));
   if (empty(s)) return NPU_OK;
   join_rows(&s, e.spread == NPU_OPS_FULL, e.spread == NPU_OPS_FULL || e.spread == NPU_OPS_SCALAR);
-  plan->program = kProgramBinary + type_index(e.type) * 24 + static_cast<uint32_t>(e.function) * 4 + static_cast<uint32_t>(e.spread);
+  plan->program = kProgramBinary + type_index(e.type) * 24 + static_cast<uint32_t>(e.function) * 4 +
+                  static_cast<uint32_t>(e.spread);
   add_block(s, plan);
   plan->add64(e.b).add32(s.ldb).add_f32(e.value);
   return NPU_OK;
@@ -116,7 +119,8 @@ npuResult plan_convert(const void* info, Plan* plan) {
   NPU_OPS_TRY(read_shape(info, false, false, &s));
   NPU_OPS_TRY(check_enum("function", s.info.function, 1));
   NPU_OPS_TRY(check_enum("spread", s.info.spread, 1));
-  if (s.info.type == s.info.out_type) return fail(NPU_ERROR_INVALID_ARGUMENT, "a conversion needs two types: use npuQueueCopy");
+  if (s.info.type == s.info.out_type)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "a conversion needs two types: use npuQueueCopy");
   if (empty(s)) return NPU_OK;
   join_rows(&s, false, true);
   plan->program = kProgramConvert + type_index(s.info.type);

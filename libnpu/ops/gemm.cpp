@@ -17,7 +17,8 @@ Blocks choose_blocks(const npuOpsGemmInfo& g, uint32_t elem_bytes) {
   constexpr uint32_t kLeast = 64;
   Blocks b{std::min(g.m, kGemmBlockRows), std::min(round_up(g.n, 16), kGemmBlockCols), 0};
   if (g.m <= kSmallM) {
-    b.n = std::min(b.n, std::clamp(round_up(ceil_div(g.n, kGroupsWanted), 16), kLeast, kGemmBlockCols));
+    b.n = std::min(b.n,
+                   std::clamp(round_up(ceil_div(g.n, kGroupsWanted), 16), kLeast, kGemmBlockCols));
   } else {
     auto groups = [&] { return uint64_t{ceil_div(g.m, b.m)} * ceil_div(g.n, b.n) * g.batch; };
     while (groups() < kGroupsWanted && std::max(b.m, b.n) > kLeast) {
@@ -44,10 +45,12 @@ npuResult check_factors(npuOpsGemmInfo* g) {
   const uint32_t elem = type_bytes(g->type);
   const bool at = g->a_form == NPU_OPS_TRANSPOSED;
   const bool bt = g->b_form == NPU_OPS_TRANSPOSED;
-  Extent a{"a", g->a, elem, at ? g->k : g->m, at ? g->m : g->k, g->lda, g->batch, g->batch_stride_a};
+  Extent a{
+      "a", g->a, elem, at ? g->k : g->m, at ? g->m : g->k, g->lda, g->batch, g->batch_stride_a};
   NPU_OPS_TRY(check_extent(&a));
   g->lda = a.ld;
-  Extent b{"b", g->b, elem, bt ? g->n : g->k, bt ? g->k : g->n, g->ldb, g->batch, g->batch_stride_b};
+  Extent b{
+      "b", g->b, elem, bt ? g->n : g->k, bt ? g->k : g->n, g->ldb, g->batch, g->batch_stride_b};
   if (g->b_form == NPU_OPS_PACKED) {
     NPU_OPS_TRY(check_zero("ldb of a packed b", g->ldb));
     b.rows = ceil_div(g->n, 16);
@@ -97,8 +100,8 @@ npuResult plan_gemm(const void* info, Plan* plan) {
   const uint32_t in = type_bytes(g.type);
   const uint32_t out = type_bytes(g.out_type);
   const Blocks b = choose_blocks(g, in);
-  plan->program = kProgramGemm + type_index(g.type) * 12 + type_index(g.out_type) * 6 + (g.a_form == NPU_OPS_TRANSPOSED ? 3 : 0) +
-                  static_cast<uint32_t>(g.b_form);
+  plan->program = kProgramGemm + type_index(g.type) * 12 + type_index(g.out_type) * 6 +
+                  (g.a_form == NPU_OPS_TRANSPOSED ? 3 : 0) + static_cast<uint32_t>(g.b_form);
   plan->grid[0] = ceil_div(g.n, b.n);
   plan->grid[1] = ceil_div(g.m, b.m);
   plan->grid[2] = g.batch;
@@ -121,14 +124,22 @@ npuResult plan_gemm_pack(const void* info, Plan* plan) {
   g.batch = std::max(g.batch, 1u);
   const uint32_t elem = type_bytes(g.type);
   const bool transposed = g.form == NPU_OPS_TRANSPOSED;
-  Extent b{"b", g.b, elem, transposed ? g.n : g.k, transposed ? g.k : g.n, g.ldb, g.batch, g.batch_stride_b};
+  Extent b{"b",
+           g.b,
+           elem,
+           transposed ? g.n : g.k,
+           transposed ? g.k : g.n,
+           g.ldb,
+           g.batch,
+           g.batch_stride_b};
   NPU_OPS_TRY(check_extent(&b));
   const uint64_t matrix = packed_elements(g.n, g.k);
   if (g.batch_stride_packed == 0) g.batch_stride_packed = matrix;
   if (g.batch > 1 && g.batch_stride_packed < matrix) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "batch_stride_packed: the packed matrices overlap");
   }
-  Extent packed{"packed", g.packed, elem, ceil_div(g.n, 16), uint64_t{g.k} * 16, 0, g.batch, g.batch_stride_packed};
+  Extent packed{"packed",           g.packed, elem,    ceil_div(g.n, 16),
+                uint64_t{g.k} * 16, 0,        g.batch, g.batch_stride_packed};
   NPU_OPS_TRY(check_extent(&packed));
   if (g.n == 0 || g.k == 0) return NPU_OK;
   const uint32_t rows = kGemmBlockBytes / (kCols * elem);
@@ -136,7 +147,10 @@ npuResult plan_gemm_pack(const void* info, Plan* plan) {
   plan->grid[0] = ceil_div(g.n, kCols);
   plan->grid[1] = ceil_div(g.k, rows);
   plan->grid[2] = g.batch;
-  plan->add64(g.b).add64(g.packed).add64(g.batch_stride_b * elem).add64(g.batch_stride_packed * elem);
+  plan->add64(g.b)
+      .add64(g.packed)
+      .add64(g.batch_stride_b * elem)
+      .add64(g.batch_stride_packed * elem);
   plan->add32(g.n).add32(g.k).add32(b.ld).add32(kCols).add32(rows);
   return NPU_OK;
 }

@@ -74,7 +74,8 @@ bool remove_handle(npuOps handle) {
 npuResult Library::create(npuContext context, const char* path, std::shared_ptr<Library>* out) {
   const std::string found = path != nullptr ? path : blob_path();
   if (found.empty()) {
-    return fail(NPU_ERROR_FILE, "npu_ops.nfw was not found beside the library; set NPU_OPS_BLOB or give its path");
+    return fail(NPU_ERROR_FILE,
+                "npu_ops.nfw was not found beside the library; set NPU_OPS_BLOB or give its path");
   }
   auto library = std::make_shared<Library>();
   NPU_OPS_TRY(npuModuleLoad(context, found.c_str(), &library->module_));
@@ -95,7 +96,9 @@ npuResult Library::find(const Plan& plan, npuKernel* out) {
   info.struct_size = sizeof(info);
   NPU_OPS_TRY(npuKernelGetInfo(kernel, &info));
   if (info.args_bytes != plan.block_bytes()) {
-    return fail(NPU_ERROR_ARGUMENT_LAYOUT, "program '%s' of the blob takes %" PRIu32 " bytes of arguments, this library gives %" PRIu32,
+    return fail(NPU_ERROR_ARGUMENT_LAYOUT,
+                "program '%s' of the blob takes %" PRIu32
+                " bytes of arguments, this library gives %" PRIu32,
                 name.c_str(), info.args_bytes, plan.block_bytes());
   }
   kernels_[plan.program].store(kernel, std::memory_order_relaxed);

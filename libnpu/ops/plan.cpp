@@ -17,8 +17,9 @@ uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit) {
 npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan) {
   using Function = npuResult (*)(const void*, Plan*);
   static constexpr Function kPlans[] = {
-      plan_gemm,   plan_gemm_pack, plan_attention, plan_softmax, plan_rms_norm, plan_layer_norm,   plan_rope,
-      plan_unary,  plan_binary,    plan_silu_mul,  plan_convert, plan_gather,   plan_scatter_rows, plan_argmax};
+      plan_gemm,       plan_gemm_pack, plan_attention,    plan_softmax, plan_rms_norm,
+      plan_layer_norm, plan_rope,      plan_unary,        plan_binary,  plan_silu_mul,
+      plan_convert,    plan_gather,    plan_scatter_rows, plan_argmax};
   NPU_OPS_TRY(check_enum("kind", kind, std::size(kPlans)));
   return kPlans[kind](info, plan);
 }

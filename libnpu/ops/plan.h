@@ -40,7 +40,9 @@ struct Plan {
 };
 
 inline uint32_t ceil_div(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b); }
-inline uint32_t round_up(uint64_t a, uint64_t b) { return static_cast<uint32_t>((a + b - 1) / b * b); }
+inline uint32_t round_up(uint64_t a, uint64_t b) {
+  return static_cast<uint32_t>((a + b - 1) / b * b);
+}
 
 // Work-groups that an operator aims at, so that small devices and small problems are shared evenly, and elements under which a group
 // does not pay for its start.
@@ -69,7 +71,9 @@ npuResult plan_argmax(const void* info, Plan* plan);
 npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan);
 
 // Elements of one packed matrix B.
-inline uint64_t packed_elements(uint32_t n, uint32_t k) { return uint64_t{k} * ((uint64_t{n} + 15) / 16 * 16); }
+inline uint64_t packed_elements(uint32_t n, uint32_t k) {
+  return uint64_t{k} * ((uint64_t{n} + 15) / 16 * 16);
+}
 
 }  // namespace npu::ops
 

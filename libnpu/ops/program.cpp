@@ -6,12 +6,15 @@ namespace npu::ops {
 namespace {
 
 constexpr const char* kTypes[] = {"f32", "bf16"};
-constexpr const char* kUnary[] = {"neg",  "abs",     "relu", "exp",  "log",      "sqrt", "rsqrt", "rcp",
-                                  "tanh", "sigmoid", "erf",  "gelu", "gelu_erf", "silu", "sin",   "cos"};
+constexpr const char* kUnary[] = {"neg",      "abs",  "relu", "exp",     "log", "sqrt",
+                                  "rsqrt",    "rcp",  "tanh", "sigmoid", "erf", "gelu",
+                                  "gelu_erf", "silu", "sin",  "cos"};
 constexpr const char* kBinary[] = {"add", "sub", "mul", "div", "max", "min"};
 constexpr const char* kSpreads[] = {"full", "row", "col", "scalar"};
 
-std::string typed(const char* name, uint32_t type) { return std::string(name) + "_" + kTypes[type]; }
+std::string typed(const char* name, uint32_t type) {
+  return std::string(name) + "_" + kTypes[type];
+}
 
 std::string typed2(const char* name, uint32_t from_to) {
   return typed(name, from_to / 2) + "_" + kTypes[from_to % 2];
@@ -22,7 +25,8 @@ std::string gemm_name(uint32_t v) {
 }
 
 std::string rope_name(uint32_t v) {
-  return typed(v / 2 % 2 != 0 ? "rope_heads" : "rope_tokens", v / 4) + (v % 2 != 0 ? "_half" : "_pair");
+  return typed(v / 2 % 2 != 0 ? "rope_heads" : "rope_tokens", v / 4) +
+         (v % 2 != 0 ? "_half" : "_pair");
 }
 
 }  // namespace
@@ -51,7 +55,8 @@ std::string program_name(uint32_t program) {
     return typed(kBinary[v / 4 % 6], v / 24) + "_" + kSpreads[v % 4];
   }
   if (in(kProgramSiluMul, kProgramConvert)) return typed("silu_mul", program - kProgramSiluMul);
-  if (in(kProgramConvert, kProgramGather)) return typed2("convert", program == kProgramConvert ? 1 : 2);
+  if (in(kProgramConvert, kProgramGather))
+    return typed2("convert", program == kProgramConvert ? 1 : 2);
   if (in(kProgramGather, kProgramScatter)) return typed2("gather", program - kProgramGather);
   if (in(kProgramScatter, kProgramArgmax)) return typed2("scatter", program - kProgramScatter);
   if (in(kProgramArgmax, kProgramCount)) return typed("argmax", program - kProgramArgmax);

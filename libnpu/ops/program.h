@@ -13,20 +13,20 @@ namespace npu::ops {
 // First number of each family; inside a family the variants are counted through, types first.
 enum Program : uint32_t {
   kProgramNull = 0,
-  kProgramGemm = 1,                             // 24: in, out, A transposed, form of B
-  kProgramPack = kProgramGemm + 24,             // 4: type, transposed
-  kProgramAttention = kProgramPack + 4,         // 4: type, decode
-  kProgramSoftmax = kProgramAttention + 4,      // 2: type
-  kProgramRmsNorm = kProgramSoftmax + 2,        // 2
-  kProgramLayerNorm = kProgramRmsNorm + 2,      // 2
-  kProgramRope = kProgramLayerNorm + 2,         // 8: type, heads, half
-  kProgramUnary = kProgramRope + 8,             // 32: type, function
-  kProgramBinary = kProgramUnary + 32,          // 48: type, function, spread
-  kProgramSiluMul = kProgramBinary + 48,        // 2
-  kProgramConvert = kProgramSiluMul + 2,        // 2: from fp32, from bf16
-  kProgramGather = kProgramConvert + 2,         // 4: from, to
-  kProgramScatter = kProgramGather + 4,         // 4: from, to
-  kProgramArgmax = kProgramScatter + 4,         // 2
+  kProgramGemm = 1,                         // 24: in, out, A transposed, form of B
+  kProgramPack = kProgramGemm + 24,         // 4: type, transposed
+  kProgramAttention = kProgramPack + 4,     // 4: type, decode
+  kProgramSoftmax = kProgramAttention + 4,  // 2: type
+  kProgramRmsNorm = kProgramSoftmax + 2,    // 2
+  kProgramLayerNorm = kProgramRmsNorm + 2,  // 2
+  kProgramRope = kProgramLayerNorm + 2,     // 8: type, heads, half
+  kProgramUnary = kProgramRope + 8,         // 32: type, function
+  kProgramBinary = kProgramUnary + 32,      // 48: type, function, spread
+  kProgramSiluMul = kProgramBinary + 48,    // 2
+  kProgramConvert = kProgramSiluMul + 2,    // 2: from fp32, from bf16
+  kProgramGather = kProgramConvert + 2,     // 4: from, to
+  kProgramScatter = kProgramGather + 4,     // 4: from, to
+  kProgramArgmax = kProgramScatter + 4,     // 2
   kProgramCount = kProgramArgmax + 2
 };
 

@@ -10,9 +10,11 @@ namespace npu::ops {
 namespace {
 
 // [token, head, dim]
-npuResult check_tensor(const char* name, npuDevPtr at, const npuOpsRopeInfo& r, uint64_t token, uint64_t head) {
+npuResult check_tensor(const char* name, npuDevPtr at, const npuOpsRopeInfo& r, uint64_t token,
+                       uint64_t head) {
   if (r.tokens == 0 || r.heads == 0 || r.head_dim == 0) return NPU_OK;
-  if (token > kCountMax) return fail(NPU_ERROR_OVERFLOW, "%s: the distance of tokens is too large", name);
+  if (token > kCountMax)
+    return fail(NPU_ERROR_OVERFLOW, "%s: the distance of tokens is too large", name);
   if ((r.tokens > 1 && token < r.head_dim) || (r.heads > 1 && head < r.head_dim)) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "%s: a distance is smaller than a head", name);
   }
@@ -27,12 +29,16 @@ npuResult check_limits(const npuOpsRopeInfo& r) {
   NPU_OPS_TRY(check_count("tokens", r.tokens));
   NPU_OPS_TRY(check_count("start + tokens", uint64_t{r.start} + r.tokens));
   NPU_OPS_TRY(check_count("table_rows", r.table_rows));
-  if (r.head_dim > kRopeHead || r.heads > kRopeRows || uint64_t{r.heads} * r.head_dim > kRopeElements) {
-    return fail(NPU_ERROR_NOT_SUPPORTED, "%u heads of %u are too many; the limits are %u, %u and %u together", r.heads, r.head_dim,
-                kRopeRows, kRopeHead, kRopeElements);
+  if (r.head_dim > kRopeHead || r.heads > kRopeRows ||
+      uint64_t{r.heads} * r.head_dim > kRopeElements) {
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "%u heads of %u are too many; the limits are %u, %u and %u together", r.heads,
+                r.head_dim, kRopeRows, kRopeHead, kRopeElements);
   }
   if (r.width % 2 != 0 || r.width > r.head_dim) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "width is %u: it must be even and at most head_dim, which is %u", r.width, r.head_dim);
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "width is %u: it must be even and at most head_dim, which is %u", r.width,
+                r.head_dim);
   }
   return NPU_OK;
 }
@@ -59,16 +65,27 @@ npuResult plan_rope(const void* info, Plan* plan) {
   plan->grid[0] = by_heads ? r.tokens : ceil_div(r.tokens, block);
   plan->grid[1] = by_heads ? 1 : r.heads;
   plan->add64(r.x).add64(r.y).add64(r.cos_table).add64(r.sin_table).add64(r.positions);
-  plan->add32(dense(r.x_token_stride)).add32(dense(r.x_head_stride)).add32(dense(r.y_token_stride)).add32(dense(r.y_head_stride));
-  plan->add32(r.tokens).add32(r.heads).add32(r.head_dim).add32(r.width).add32(r.start).add32(r.table_rows).add32(block);
+  plan->add32(dense(r.x_token_stride))
+      .add32(dense(r.x_head_stride))
+      .add32(dense(r.y_token_stride))
+      .add32(dense(r.y_head_stride));
+  plan->add32(r.tokens)
+      .add32(r.heads)
+      .add32(r.head_dim)
+      .add32(r.width)
+      .add32(r.start)
+      .add32(r.table_rows)
+      .add32(block);
   return NPU_OK;
 }
 
 }  // namespace npu::ops
 
-extern "C" npuResult npuOpsRopeTable(double base, uint32_t width, uint32_t rows, float* cos_table, float* sin_table) {
+extern "C" npuResult npuOpsRopeTable(double base, uint32_t width, uint32_t rows, float* cos_table,
+                                     float* sin_table) {
   if (cos_table == nullptr || sin_table == nullptr || width % 2 != 0 || !(base > 0)) {
-    return npu::ops::fail(NPU_ERROR_INVALID_ARGUMENT, "the tables need two arrays, an even width and a base above 0");
+    return npu::ops::fail(NPU_ERROR_INVALID_ARGUMENT,
+                          "the tables need two arrays, an even width and a base above 0");
   }
   for (uint64_t row = 0; row < rows; ++row) {
     for (uint32_t i = 0; i < width / 2; ++i) {

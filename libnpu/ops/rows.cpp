@@ -19,7 +19,8 @@ npuResult plan_move(const void* info, bool scatter, Plan* plan) {
   if (r.count == 0 || r.cols == 0) return NPU_OK;
   const uint32_t cols = std::min(r.cols, kElementwiseElements);
   const uint32_t rows = choose_rows(r.count, cols, kElementwiseElements);
-  plan->program = (scatter ? kProgramScatter : kProgramGather) + type_index(r.type) * 2 + type_index(r.out_type);
+  plan->program = (scatter ? kProgramScatter : kProgramGather) + type_index(r.type) * 2 +
+                  type_index(r.out_type);
   plan->grid[0] = ceil_div(r.cols, cols);
   plan->grid[1] = ceil_div(r.count, rows);
   plan->add64(r.x).add64(r.y).add64(r.indices).add32(r.count).add32(r.cols).add32(r.table_rows);
@@ -36,8 +37,10 @@ npuResult plan_argmax(const void* info, Plan* plan) {
   npuOpsArgmaxInfo a;
   NPU_OPS_TRY(read_info(info, &a));
   NPU_OPS_TRY(check_type("type", a.type));
-  if (a.cols > kArgmaxElements) return fail(NPU_ERROR_NOT_SUPPORTED, "cols is %u; the limit is %u", a.cols, kArgmaxElements);
-  if (a.rows != 0 && a.cols == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "rows without columns have no largest element");
+  if (a.cols > kArgmaxElements)
+    return fail(NPU_ERROR_NOT_SUPPORTED, "cols is %u; the limit is %u", a.cols, kArgmaxElements);
+  if (a.rows != 0 && a.cols == 0)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "rows without columns have no largest element");
   Extent x{"x", a.x, type_bytes(a.type), a.rows, a.cols, a.ldx};
   Extent y{"y", a.y, 4, 1, a.rows, 0};
   for (Extent* e : {&x, &y}) NPU_OPS_TRY(check_extent(e));

@@ -108,17 +108,18 @@ typedef struct npuOpsGemmInfo {
   npuOpsForm b_form;
   npuOpsActivation activation;
   uint32_t m, n, k;
-  uint32_t batch;       /* 0 counts as 1 */
+  uint32_t batch; /* 0 counts as 1 */
   npuDevPtr a, b, c, d;
-  npuDevPtr bias;       /* fp32; 0: none */
-  uint64_t lda, ldb, ldc, ldd; /* ldb of a packed B must be 0 */
+  npuDevPtr bias;                          /* fp32; 0: none */
+  uint64_t lda, ldb, ldc, ldd;             /* ldb of a packed B must be 0 */
   uint64_t batch_stride_a, batch_stride_b; /* from matrix to matrix; 0: one matrix for all */
   uint64_t batch_stride_c, batch_stride_d;
   float alpha, beta;
 } npuOpsGemmInfo;
 
 /* Submits a GEMM. Since: 0.1 */
-NPU_API npuResult npuOpsGemm(npuOps ops, npuQueue queue, const npuOpsGemmInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsGemm(npuOps ops, npuQueue queue, const npuOpsGemmInfo *info,
+                             uint64_t *out_value);
 
 /* Re-tiles B so that GEMMs read it as one stream: worth it for weights, above all when m is small. The packed form keeps type and values. */
 typedef struct npuOpsGemmPackInfo {
@@ -126,7 +127,7 @@ typedef struct npuOpsGemmPackInfo {
   npuDataType type;
   npuOpsForm form; /* of |b|: NPU_OPS_PLAIN or NPU_OPS_TRANSPOSED */
   uint32_t n, k;
-  uint32_t batch;  /* 0 counts as 1 */
+  uint32_t batch; /* 0 counts as 1 */
   npuDevPtr b;
   npuDevPtr packed; /* as many bytes as npuOpsGemmGetPackedBytes tells */
   uint64_t ldb;
@@ -140,7 +141,8 @@ typedef struct npuOpsGemmPackInfo {
 NPU_API npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo *info, uint64_t *out_bytes);
 
 /* Submits the re-tiling. Since: 0.1 */
-NPU_API npuResult npuOpsGemmPackB(npuOps ops, npuQueue queue, const npuOpsGemmPackInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsGemmPackB(npuOps ops, npuQueue queue, const npuOpsGemmPackInfo *info,
+                                  uint64_t *out_value);
 
 /* Where the vectors of a tensor [batch, head, token] lie; a vector itself is dense. */
 typedef struct npuOpsStrides {
@@ -154,14 +156,15 @@ typedef struct npuOpsAttentionInfo {
   uint32_t struct_size;
   npuDataType type; /* of all four */
   uint32_t batch, heads, kv_heads, q_len, kv_len, head_dim;
-  uint32_t causal;  /* 1: a query sees keys up to its own position; 0: all */
-  float scale;      /* mostly 1 / sqrt(head_dim) */
+  uint32_t causal; /* 1: a query sees keys up to its own position; 0: all */
+  float scale;     /* mostly 1 / sqrt(head_dim) */
   npuDevPtr q, k, v, o;
   npuOpsStrides q_strides, k_strides, v_strides, o_strides; /* each must be set */
 } npuOpsAttentionInfo;
 
 /* Submits an attention. Since: 0.1 */
-NPU_API npuResult npuOpsAttention(npuOps ops, npuQueue queue, const npuOpsAttentionInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsAttention(npuOps ops, npuQueue queue, const npuOpsAttentionInfo *info,
+                                  uint64_t *out_value);
 
 /* Y = softmax(scale X) along each row. A row of nothing but -inf gives NaN. In place. Limit: 131072 columns. */
 typedef struct npuOpsSoftmaxInfo {
@@ -175,7 +178,8 @@ typedef struct npuOpsSoftmaxInfo {
 } npuOpsSoftmaxInfo;
 
 /* Submits a softmax. Since: 0.1 */
-NPU_API npuResult npuOpsSoftmax(npuOps ops, npuQueue queue, const npuOpsSoftmaxInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsSoftmax(npuOps ops, npuQueue queue, const npuOpsSoftmaxInfo *info,
+                                uint64_t *out_value);
 
 /* One struct for both normalisations of rows. RMS: y = x / sqrt(mean(x^2) + eps) * weight. Layer: y = (x - mean(x)) / sqrt(var(x) + eps) * weight + bias, with the variance of the
  * population. In place. Limit: 32768 columns. */
@@ -192,8 +196,10 @@ typedef struct npuOpsNormInfo {
 } npuOpsNormInfo;
 
 /* Submit a normalisation. Since: 0.1 */
-NPU_API npuResult npuOpsRmsNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info, uint64_t *out_value);
-NPU_API npuResult npuOpsLayerNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsRmsNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info,
+                                uint64_t *out_value);
+NPU_API npuResult npuOpsLayerNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info,
+                                  uint64_t *out_value);
 
 /* Rotary position embedding: the first |width| columns of each head of X [token, head, head_dim] are rotated in pairs, the rest is copied. Angles come as tables of their cosines
  * and sines, fp32 [table_rows, width / 2]; token t takes row positions[t], or start + t without a list. In place. A position outside the table stops the queue with
@@ -202,24 +208,27 @@ typedef struct npuOpsRopeInfo {
   uint32_t struct_size;
   npuDataType type; /* of X and Y */
   uint32_t tokens, heads, head_dim;
-  uint32_t width;   /* even; 0: head_dim */
-  uint32_t half;    /* 1: pairs (i, i + width / 2), as most published checkpoints have them; 0: pairs (2i, 2i + 1) */
+  uint32_t width; /* even; 0: head_dim */
+  uint32_t
+      half; /* 1: pairs (i, i + width / 2), as most published checkpoints have them; 0: pairs (2i, 2i + 1) */
   uint32_t start;
   npuDevPtr x, y;
   uint64_t x_token_stride, x_head_stride, y_token_stride, y_head_stride;
   npuDevPtr cos_table, sin_table;
   npuDevPtr positions; /* int32 [tokens]; 0: none */
   uint32_t table_rows;
-  uint32_t reserved;   /* 0 */
+  uint32_t reserved; /* 0 */
 } npuOpsRopeInfo;
 
 /* Submits a rotation. Since: 0.1 */
-NPU_API npuResult npuOpsRope(npuOps ops, npuQueue queue, const npuOpsRopeInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsRope(npuOps ops, npuQueue queue, const npuOpsRopeInfo *info,
+                             uint64_t *out_value);
 
 /* Writes the tables on the host: angle = position * base^(-2 i / width), computed in double, for rows 0 .. rows - 1. cos_table and sin_table have rows * width / 2 elements.
  *
  * Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_ARGUMENT. Since: 0.1 */
-NPU_API npuResult npuOpsRopeTable(double base, uint32_t width, uint32_t rows, float *cos_table, float *sin_table);
+NPU_API npuResult npuOpsRopeTable(double base, uint32_t width, uint32_t rows, float *cos_table,
+                                  float *sin_table);
 
 /* Functions of npuOpsUnary. */
 typedef int32_t npuOpsUnaryFunction;
@@ -244,7 +253,14 @@ enum {
 
 /* Functions of npuOpsBinary. */
 typedef int32_t npuOpsBinaryFunction;
-enum { NPU_OPS_ADD = 0, NPU_OPS_SUB = 1, NPU_OPS_MUL = 2, NPU_OPS_DIV = 3, NPU_OPS_MAX = 4, NPU_OPS_MIN = 5 };
+enum {
+  NPU_OPS_ADD = 0,
+  NPU_OPS_SUB = 1,
+  NPU_OPS_MUL = 2,
+  NPU_OPS_DIV = 3,
+  NPU_OPS_MAX = 4,
+  NPU_OPS_MIN = 5
+};
 
 /* How the second operand of npuOpsBinary is spread over [rows, cols]. */
 typedef int32_t npuOpsSpread;
@@ -263,16 +279,20 @@ typedef struct npuOpsElementwiseInfo {
   int32_t function;     /* npuOpsUnaryFunction or npuOpsBinaryFunction; 0 for the others */
   npuOpsSpread spread;  /* npuOpsBinary; 0 for the others */
   uint32_t rows, cols;
-  float value;          /* of NPU_OPS_SCALAR */
-  npuDevPtr x, b, y;    /* b must be 0 where there is no second operand */
+  float value;       /* of NPU_OPS_SCALAR */
+  npuDevPtr x, b, y; /* b must be 0 where there is no second operand */
   uint64_t ldx, ldb, ldy;
 } npuOpsElementwiseInfo;
 
 /* Submit a function of elements. Since: 0.1 */
-NPU_API npuResult npuOpsUnary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
-NPU_API npuResult npuOpsBinary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
-NPU_API npuResult npuOpsSiluMul(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
-NPU_API npuResult npuOpsConvert(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsUnary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
+                              uint64_t *out_value);
+NPU_API npuResult npuOpsBinary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
+                               uint64_t *out_value);
+NPU_API npuResult npuOpsSiluMul(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
+                                uint64_t *out_value);
+NPU_API npuResult npuOpsConvert(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
+                                uint64_t *out_value);
 
 /* Gather: Y[i] = X[indices[i]] (embedding look-up), X is the table. Scatter: Y[indices[i]] = X[i] (append to a KV cache), Y is the table; with equal indices the row of one of them
  * stays. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
@@ -284,13 +304,15 @@ typedef struct npuOpsRowsInfo {
   uint32_t cols;
   uint32_t table_rows;
   npuDevPtr x, y;
-  npuDevPtr indices;    /* int32 [count] */
+  npuDevPtr indices; /* int32 [count] */
   uint64_t ldx, ldy;
 } npuOpsRowsInfo;
 
 /* Submit a movement of rows. Since: 0.1 */
-NPU_API npuResult npuOpsGather(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info, uint64_t *out_value);
-NPU_API npuResult npuOpsScatterRows(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsGather(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info,
+                               uint64_t *out_value);
+NPU_API npuResult npuOpsScatterRows(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info,
+                                    uint64_t *out_value);
 
 /* Y[i] = the column of the largest element of row i of X, the first one of equals; NaNs are passed over. Limit: 229376 columns. */
 typedef struct npuOpsArgmaxInfo {
@@ -298,12 +320,13 @@ typedef struct npuOpsArgmaxInfo {
   npuDataType type; /* of X */
   uint32_t rows, cols;
   npuDevPtr x;
-  npuDevPtr y;      /* int32 [rows] */
+  npuDevPtr y; /* int32 [rows] */
   uint64_t ldx;
 } npuOpsArgmaxInfo;
 
 /* Submits an argmax. Since: 0.1 */
-NPU_API npuResult npuOpsArgmax(npuOps ops, npuQueue queue, const npuOpsArgmaxInfo *info, uint64_t *out_value);
+NPU_API npuResult npuOpsArgmax(npuOps ops, npuQueue queue, const npuOpsArgmaxInfo *info,
+                               uint64_t *out_value);
 
 NPU_EXTERN_C_END
 

@@ -34,18 +34,29 @@ class AttentionRun {
     uint64_t head = uint64_t{kv_rows_} * c_.dim;
     uint32_t token = c_.heads * c_.dim;
     at_o_ = rig.put(c_.type, std::vector<float>(q_.size(), 7.0f));
-    Args args{{"q", rig.put(c_.type, q_)}, {"k", rig.put(c_.type, k_)}, {"v", rig.put(c_.type, v_)},
+    Args args{{"q", rig.put(c_.type, q_)},
+              {"k", rig.put(c_.type, k_)},
+              {"v", rig.put(c_.type, v_)},
               {"o", at_o_},
               {"q_batch_stride", uint64_t{c_.q_len} * token * elem},
               {"q_head_stride", uint64_t{c_.dim} * elem},
-              {"k_batch_stride", head * c_.kv_heads * elem}, {"k_head_stride", head * elem},
-              {"v_batch_stride", head * c_.kv_heads * elem}, {"v_head_stride", head * elem},
+              {"k_batch_stride", head * c_.kv_heads * elem},
+              {"k_head_stride", head * elem},
+              {"v_batch_stride", head * c_.kv_heads * elem},
+              {"v_head_stride", head * elem},
               {"o_batch_stride", uint64_t{c_.q_len} * token * elem},
               {"o_head_stride", uint64_t{c_.dim} * elem},
-              {"q_row_stride", token}, {"k_row_stride", c_.dim}, {"v_row_stride", c_.dim},
-              {"o_row_stride", token}, {"q_len", c_.q_len}, {"kv_len", c_.kv_len},
-              {"head_dim", c_.dim}, {"heads_per_kv", c_.heads / c_.kv_heads},
-              {"causal", c_.causal ? 1 : 0}, {"scale", scale()}, {"block_q", c_.block_q},
+              {"q_row_stride", token},
+              {"k_row_stride", c_.dim},
+              {"v_row_stride", c_.dim},
+              {"o_row_stride", token},
+              {"q_len", c_.q_len},
+              {"kv_len", c_.kv_len},
+              {"head_dim", c_.dim},
+              {"heads_per_kv", c_.heads / c_.kv_heads},
+              {"causal", c_.causal ? 1 : 0},
+              {"scale", scale()},
+              {"block_q", c_.block_q},
               {"block_k", c_.block_k}};
     if (c_.decode) {
       rig.run("attention_decode_" + type_name(c_.type), args, {c_.q_len, c_.kv_heads, c_.batch});
@@ -103,8 +114,8 @@ class AttentionRun {
       double chain_error = (static_cast<double>(p.size()) + 16) * 0x1p-24;
       double bound = spread * (2 * score_error + 2 * chain_error + half_ulp(c_.type)) +
                      std::fabs(want) * half_ulp(c_.type) + 1e-7;
-      ASSERT_NEAR(got[d], want, bound) << "batch " << b << " query " << t << " head " << h
-                                       << " column " << d;
+      ASSERT_NEAR(got[d], want, bound)
+          << "batch " << b << " query " << t << " head " << h << " column " << d;
     }
   }
 
@@ -158,7 +169,8 @@ TEST(Attention, LargeScoresDoNotOverflow) {
 
 TEST(Attention, AQueryThatSeesNoKeyGivesZero) {
   for (bool decode : {false, true}) {
-    Case c{1, 2, 2, 8, 3, 32, DType::F32, true, decode};  // the first five queries stand before all keys
+    Case c{1,  2,          2,    8,     3,
+           32, DType::F32, true, decode};  // the first five queries stand before all keys
     run_case(c, 50);
     Case none{1, 2, 2, 3, 0, 32, DType::F32, false, decode};
     run_case(none, 51);

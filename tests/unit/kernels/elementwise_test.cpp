@@ -16,22 +16,33 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 struct Shape {
   uint32_t rows, cols, pad, block_rows, block_cols;
 };
-constexpr Shape kShapes[] = {{1, 1, 0, 1, 1}, {1, 5000, 0, 1, 1024}, {17, 33, 2, 5, 16}, {129, 3, 0, 200, 8}};
+constexpr Shape kShapes[] = {
+    {1, 1, 0, 1, 1}, {1, 5000, 0, 1, 1024}, {17, 33, 2, 5, 16}, {129, 3, 0, 200, 8}};
 
 class Job {
  public:
   Job(const Shape& shape, DType type, Random& random, float size)
-      : s(shape), type(type), ld(shape.cols + shape.pad), x(random.values(uint64_t{ld} * s.rows, type, size)) {}
+      : s(shape),
+        type(type),
+        ld(shape.cols + shape.pad),
+        x(random.values(uint64_t{ld} * s.rows, type, size)) {}
   void run(const std::string& name, DType to, const Args& more) {
     uint64_t y = rig.put(to, std::vector<float>(x.size(), 7.0f));
-    Args args{{"x", rig.put(type, x)}, {"y", y}, {"rows", s.rows}, {"cols", s.cols}, {"ldx", ld}, {"ldy", ld},
-              {"block_rows", s.block_rows}, {"block_cols", s.block_cols}};
+    Args args{{"x", rig.put(type, x)},
+              {"y", y},
+              {"rows", s.rows},
+              {"cols", s.cols},
+              {"ldx", ld},
+              {"ldy", ld},
+              {"block_rows", s.block_rows},
+              {"block_cols", s.block_cols}};
     args.insert(more.begin(), more.end());
     rig.run(name, args, {ceil_div(s.cols, s.block_cols), ceil_div(s.rows, s.block_rows)});
     got = rig.get(to, y, x.size());
   }
   // fn(row, column, x) gives the wanted value and an absolute bound before the last rounding.
-  void check(DType to, const std::function<std::pair<double, double>(uint32_t, uint32_t, double)>& fn) {
+  void check(DType to,
+             const std::function<std::pair<double, double>(uint32_t, uint32_t, double)>& fn) {
     for (uint32_t i = 0; i < s.rows; ++i) {
       for (uint32_t j = 0; j < ld; ++j) {
         uint64_t at = uint64_t{i} * ld + j;
@@ -40,7 +51,8 @@ class Job {
           continue;
         }
         auto [want, bound] = fn(i, j, x[at]);
-        ASSERT_NEAR(got[at], want, bound + std::fabs(want) * half_ulp(to) * 1.01 + 1e-37) << "x " << x[at];
+        ASSERT_NEAR(got[at], want, bound + std::fabs(want) * half_ulp(to) * 1.01 + 1e-37)
+            << "x " << x[at];
       }
     }
   }
@@ -72,9 +84,13 @@ const Function kFunctions[] = {
     {"tanh", [](double x) { return std::tanh(x); }, 2 * kUlp, 0, false},
     {"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }, 3 * kUlp, 0, false},
     {"erf", [](double x) { return std::erf(x); }, 2 * kUlp, 0, false},
-    {"gelu", [](double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }, 0,
-     0x1p-22, false},
-    {"gelu_erf", [](double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }, 0, 0x1p-23, false},
+    {"gelu",
+     [](double x) {
+       return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+     },
+     0, 0x1p-22, false},
+    {"gelu_erf", [](double x) { return x / 2 * (1 + std::erf(x / std::sqrt(2.0))); }, 0, 0x1p-23,
+     false},
     {"silu", [](double x) { return x / (1 + std::exp(-x)); }, 0, 0x1.8p-23, false},
     {"sin", [](double x) { return std::sin(x); }, 0, 1e-7, false},
     {"cos", [](double x) { return std::cos(x); }, 0, 1e-7, false},
@@ -95,7 +111,8 @@ TEST(Unary, EveryFunctionMatchesTheReference) {
         r.run(std::string(f.name) + "_" + type_name(type), type, {});
         r.check(type, [&](uint32_t, uint32_t, double x) {
           double want = f.fn(x);
-          double of_x = f.of_x * (f.name[1] == 'i' || f.name[0] == 'c' ? std::max(1.0, std::fabs(x)) : std::fabs(x));
+          double of_x = f.of_x * (f.name[1] == 'i' || f.name[0] == 'c' ? std::max(1.0, std::fabs(x))
+                                                                       : std::fabs(x));
           return std::pair(want, std::fabs(want) * f.relative + of_x);
         });
       }
@@ -122,8 +139,10 @@ struct Binary {
   const char* name;
   double (*fn)(double, double);
 };
-const Binary kBinary[] = {{"add", [](double a, double b) { return a + b; }}, {"sub", [](double a, double b) { return a - b; }},
-                          {"mul", [](double a, double b) { return a * b; }}, {"div", [](double a, double b) { return a / b; }},
+const Binary kBinary[] = {{"add", [](double a, double b) { return a + b; }},
+                          {"sub", [](double a, double b) { return a - b; }},
+                          {"mul", [](double a, double b) { return a * b; }},
+                          {"div", [](double a, double b) { return a / b; }},
                           {"max", [](double a, double b) { return std::max(a, b); }},
                           {"min", [](double a, double b) { return std::min(a, b); }}};
 

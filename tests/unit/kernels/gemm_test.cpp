@@ -68,15 +68,31 @@ class GemmRun {
     if (c_.b == FormB::kPacked) at_b = pack(at_b, &stride_b);
     std::string name = "gemm_" + type_name(c_.in) + "_" + type_name(c_.out) + "_" +
                        (c_.a_transposed ? "t" : "n") +
-                       (c_.b == FormB::kPlain ? "n" : c_.b == FormB::kTransposed ? "t" : "p");
-    Args args{{"a", rig.put(c_.in, a_)}, {"b", at_b}, {"c", c_.beta != 0 ? at_d_ : uint64_t{0}},
-              {"d", at_d_}, {"bias", c_.bias ? rig.put(DType::F32, bias_) : uint64_t{0}},
-              {"batch_stride_a", uint64_t{lda_} * rows_a_ * elem}, {"batch_stride_b", stride_b},
+                       (c_.b == FormB::kPlain        ? "n"
+                        : c_.b == FormB::kTransposed ? "t"
+                                                     : "p");
+    Args args{{"a", rig.put(c_.in, a_)},
+              {"b", at_b},
+              {"c", c_.beta != 0 ? at_d_ : uint64_t{0}},
+              {"d", at_d_},
+              {"bias", c_.bias ? rig.put(DType::F32, bias_) : uint64_t{0}},
+              {"batch_stride_a", uint64_t{lda_} * rows_a_ * elem},
+              {"batch_stride_b", stride_b},
               {"batch_stride_c", uint64_t{ldd_} * c_.m * isa::dtype_bytes(c_.out)},
               {"batch_stride_d", uint64_t{ldd_} * c_.m * isa::dtype_bytes(c_.out)},
-              {"m", c_.m}, {"n", c_.n}, {"k", c_.k}, {"lda", lda_}, {"ldb", ldb_}, {"ldc", ldd_},
-              {"ldd", ldd_}, {"block_m", c_.block_m}, {"block_n", c_.block_n},
-              {"block_k", c_.block_k}, {"alpha", c_.alpha}, {"beta", c_.beta}, {"act", c_.act}};
+              {"m", c_.m},
+              {"n", c_.n},
+              {"k", c_.k},
+              {"lda", lda_},
+              {"ldb", ldb_},
+              {"ldc", ldd_},
+              {"ldd", ldd_},
+              {"block_m", c_.block_m},
+              {"block_n", c_.block_n},
+              {"block_k", c_.block_k},
+              {"alpha", c_.alpha},
+              {"beta", c_.beta},
+              {"act", c_.act}};
     rig.run(name, args, {ceil_div(c_.n, c_.block_n), ceil_div(c_.m, c_.block_m), c_.batch});
   }
 
@@ -102,10 +118,15 @@ class GemmRun {
     uint32_t block_n = 64;
     uint32_t block_k = 256;
     rig.run("gemm_pack_" + type_name(c_.in) + "_n",
-            {{"b", at_b}, {"packed", packed},
+            {{"b", at_b},
+             {"packed", packed},
              {"batch_stride_b", uint64_t{ldb_} * rows_b_ * isa::dtype_bytes(c_.in)},
-             {"batch_stride_packed", *stride}, {"n", c_.n}, {"k", c_.k}, {"ldb", ldb_},
-             {"block_n", block_n}, {"block_k", block_k}},
+             {"batch_stride_packed", *stride},
+             {"n", c_.n},
+             {"k", c_.k},
+             {"ldb", ldb_},
+             {"block_n", block_n},
+             {"block_k", block_k}},
             {ceil_div(c_.n, block_n), ceil_div(c_.k, block_k), c_.batch});
     return packed;
   }
@@ -224,11 +245,28 @@ TEST(Gemm, TheResultDoesNotDependOnTheBlocks) {
   for (uint32_t block : {16u, 32u, 48u, 128u}) {
     Rig rig;
     uint64_t d = rig.alloc(60 * 50 * 4);
-    Args args{{"a", rig.put(DType::F32, a)}, {"b", rig.put(DType::F32, b)}, {"c", 0}, {"d", d},
-              {"bias", 0}, {"batch_stride_a", 0}, {"batch_stride_b", 0}, {"batch_stride_c", 0},
-              {"batch_stride_d", 0}, {"m", 60}, {"n", 50}, {"k", 70}, {"lda", 70}, {"ldb", 50},
-              {"ldc", 0}, {"ldd", 50}, {"block_m", block}, {"block_n", block},
-              {"block_k", block - 3}, {"alpha", 1.0f}, {"beta", 0.0f}, {"act", 0}};
+    Args args{{"a", rig.put(DType::F32, a)},
+              {"b", rig.put(DType::F32, b)},
+              {"c", 0},
+              {"d", d},
+              {"bias", 0},
+              {"batch_stride_a", 0},
+              {"batch_stride_b", 0},
+              {"batch_stride_c", 0},
+              {"batch_stride_d", 0},
+              {"m", 60},
+              {"n", 50},
+              {"k", 70},
+              {"lda", 70},
+              {"ldb", 50},
+              {"ldc", 0},
+              {"ldd", 50},
+              {"block_m", block},
+              {"block_n", block},
+              {"block_k", block - 3},
+              {"alpha", 1.0f},
+              {"beta", 0.0f},
+              {"act", 0}};
     rig.run("gemm_f32_f32_nn", args, {ceil_div(50, block), ceil_div(60, block)});
     std::vector<float> got = rig.get(DType::F32, d, 60 * 50);
     if (first.empty()) first = got;
@@ -245,11 +283,28 @@ TEST(Gemm, InfinityAndNanReachExactlyTheirRowsAndColumns) {
   for (float& v : b) v = v == 0 ? 1 : v;
   Rig rig;
   uint64_t d = rig.alloc(kN * kN * 4);
-  Args args{{"a", rig.put(DType::F32, a)}, {"b", rig.put(DType::F32, b)}, {"c", 0}, {"d", d},
-            {"bias", 0}, {"batch_stride_a", 0}, {"batch_stride_b", 0}, {"batch_stride_c", 0},
-            {"batch_stride_d", 0}, {"m", kN}, {"n", kN}, {"k", kN}, {"lda", kN}, {"ldb", kN},
-            {"ldc", 0}, {"ldd", kN}, {"block_m", 64}, {"block_n", 64}, {"block_k", 64},
-            {"alpha", 1.0f}, {"beta", 0.0f}, {"act", 0}};
+  Args args{{"a", rig.put(DType::F32, a)},
+            {"b", rig.put(DType::F32, b)},
+            {"c", 0},
+            {"d", d},
+            {"bias", 0},
+            {"batch_stride_a", 0},
+            {"batch_stride_b", 0},
+            {"batch_stride_c", 0},
+            {"batch_stride_d", 0},
+            {"m", kN},
+            {"n", kN},
+            {"k", kN},
+            {"lda", kN},
+            {"ldb", kN},
+            {"ldc", 0},
+            {"ldd", kN},
+            {"block_m", 64},
+            {"block_n", 64},
+            {"block_k", 64},
+            {"alpha", 1.0f},
+            {"beta", 0.0f},
+            {"act", 0}};
   rig.run("gemm_f32_f32_nn", args, {1, 1});
   std::vector<float> got = rig.get(DType::F32, d, kN * kN);
   for (uint32_t i = 0; i < kN; ++i) {
@@ -269,10 +324,28 @@ TEST(Gemm, InfinityAndNanReachExactlyTheirRowsAndColumns) {
 TEST(Gemm, AnActivationThatDoesNotExistTraps) {
   Rig rig;
   uint64_t d = rig.alloc(4);
-  Args args{{"a", d}, {"b", d}, {"c", 0}, {"d", d}, {"bias", 0}, {"batch_stride_a", 0},
-            {"batch_stride_b", 0}, {"batch_stride_c", 0}, {"batch_stride_d", 0}, {"m", 1}, {"n", 1},
-            {"k", 1}, {"lda", 1}, {"ldb", 1}, {"ldc", 1}, {"ldd", 1}, {"block_m", 16},
-            {"block_n", 16}, {"block_k", 16}, {"alpha", 1.0f}, {"beta", 0.0f}, {"act", 9}};
+  Args args{{"a", d},
+            {"b", d},
+            {"c", 0},
+            {"d", d},
+            {"bias", 0},
+            {"batch_stride_a", 0},
+            {"batch_stride_b", 0},
+            {"batch_stride_c", 0},
+            {"batch_stride_d", 0},
+            {"m", 1},
+            {"n", 1},
+            {"k", 1},
+            {"lda", 1},
+            {"ldb", 1},
+            {"ldc", 1},
+            {"ldd", 1},
+            {"block_m", 16},
+            {"block_n", 16},
+            {"block_k", 16},
+            {"alpha", 1.0f},
+            {"beta", 0.0f},
+            {"act", 9}};
   rig.run("gemm_f32_f32_nn", args, {1, 1}, NPU_ST_KERNEL_TRAP);
 }
 

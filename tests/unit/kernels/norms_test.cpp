@@ -15,9 +15,8 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 struct Shape {
   uint32_t rows, cols, pad, block;
 };
-constexpr Shape kShapes[] = {{1, 1, 0, 1},    {3, 17, 2, 2},     {17, 33, 0, 8},
-                             {2, 129, 1, 64}, {1, 4096, 0, 1},   {5, 1000, 24, 2},
-                             {1, 32000, 0, 1}};
+constexpr Shape kShapes[] = {{1, 1, 0, 1},    {3, 17, 2, 2},    {17, 33, 0, 8},  {2, 129, 1, 64},
+                             {1, 4096, 0, 1}, {5, 1000, 24, 2}, {1, 32000, 0, 1}};
 
 class Job {
  public:
@@ -27,8 +26,9 @@ class Job {
     y = rig.put(type, std::vector<float>(x.size(), 7.0f));
   }
   void run(const std::string& name, const Args& more) {
-    Args args{{"x", rig.put(type, x)}, {"y", y}, {"rows", s.rows}, {"cols", s.cols}, {"ldx", ld},
-              {"ldy", ld}, {"block_rows", s.block}};
+    Args args{{"x", rig.put(type, x)}, {"y", y},    {"rows", s.rows},
+              {"cols", s.cols},        {"ldx", ld}, {"ldy", ld},
+              {"block_rows", s.block}};
     args.insert(more.begin(), more.end());
     rig.run(name + "_" + type_name(type), args, {ceil_div(s.rows, s.block)});
     got = rig.get(type, y, x.size());
@@ -92,7 +92,8 @@ TEST(RmsNorm, MatchesTheReference) {
         std::vector<float> w = random.values(s.cols, type);
         float inverse = 1.0f / static_cast<float>(s.cols);
         r.run("rms_norm", {{"weight", weighted ? r.rig.put(type, w) : uint64_t{0}},
-                           {"inverse_cols", inverse}, {"eps", 1e-5f}});
+                           {"inverse_cols", inverse},
+                           {"eps", 1e-5f}});
         for (uint32_t i = 0; i < s.rows; ++i) {
           double squares = 0;
           for (uint32_t j = 0; j < s.cols; ++j) squares += std::pow(r.x[uint64_t{i} * r.ld + j], 2);
@@ -118,7 +119,8 @@ TEST(LayerNorm, MatchesTheReference) {
         std::vector<float> w = random.values(s.cols, type), b = random.values(s.cols, type);
         r.run("layer_norm", {{"weight", affine ? r.rig.put(type, w) : uint64_t{0}},
                              {"bias", affine ? r.rig.put(type, b) : uint64_t{0}},
-                             {"inverse_cols", 1.0f / static_cast<float>(s.cols)}, {"eps", 1e-5f}});
+                             {"inverse_cols", 1.0f / static_cast<float>(s.cols)},
+                             {"eps", 1e-5f}});
         for (uint32_t i = 0; i < s.rows; ++i) {
           const float* x = &r.x[uint64_t{i} * r.ld];
           double sum = 0;

@@ -21,7 +21,8 @@ static_assert(ops::kGemmBlockBytes == kGemmBlockABytes && ops::kGemmBlockBytes =
 static_assert(ops::kGemmBlockCols == kGemmBlockCols);
 static_assert(ops::kGemmBlockRows * ops::kGemmBlockCols == kGemmBlockCElements);
 static_assert(ops::kAttentionQueries == kAttentionQueries && ops::kAttentionKeys == kAttentionKeys);
-static_assert(ops::kAttentionHead == kAttentionHead && ops::kAttentionBlockBytes == kAttentionBlockBytes);
+static_assert(ops::kAttentionHead == kAttentionHead &&
+              ops::kAttentionBlockBytes == kAttentionBlockBytes);
 static_assert(ops::kDecodeHeads == kDecodeHeads && ops::kDecodeKeys == kDecodeKeys);
 static_assert(ops::kSoftmaxElements == kSoftmaxElements && ops::kNormElements == kNormElements);
 static_assert(ops::kNormCols == kNormCols && ops::kArgmaxElements == kArgmaxElements);
@@ -58,7 +59,8 @@ npuOpsGemmInfo gemm_info(uint32_t m, uint32_t n, uint32_t k) {
 
 // D of ones times ones is k everywhere, whatever blocks the plan chose.
 void run_ones(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed) {
-  SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << " type " << type << " packed " << packed);
+  SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << " type " << type << " packed "
+                                  << packed);
   DType dtype = type == NPU_FLOAT32 ? DType::F32 : DType::BF16;
   Rig rig;
   npuOpsGemmInfo g = gemm_info(m, n, k);
@@ -73,13 +75,15 @@ void run_ones(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed)
     p.packed = rig.alloc(ops::packed_elements(n, k) * isa::dtype_bytes(dtype));
     Plan plan;
     ASSERT_EQ(ops::plan_gemm_pack(&p, &plan), NPU_OK) << ops::error_text();
-    rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()}, {plan.grid[0], plan.grid[1], plan.grid[2]});
+    rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
+                 {plan.grid[0], plan.grid[1], plan.grid[2]});
     g.b = p.packed;
     g.b_form = NPU_OPS_PACKED;
   }
   Plan plan;
   ASSERT_EQ(ops::plan_gemm(&g, &plan), NPU_OK) << ops::error_text();
-  rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()}, {plan.grid[0], plan.grid[1], plan.grid[2]});
+  rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
+               {plan.grid[0], plan.grid[1], plan.grid[2]});
   std::vector<float> got = rig.get(DType::F32, g.d, uint64_t{m} * n);
   for (float v : got) ASSERT_EQ(v, static_cast<float>(k));
 }
@@ -87,8 +91,14 @@ void run_ones(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed)
 TEST(GemmPlan, ItsBlocksCoverTheResult) {
   for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16}) {
     for (bool packed : {false, true}) {
-      for (auto [m, n, k] : {std::array{1u, 768u, 256u}, {1u, 1u, 1u}, {8u, 1000u, 700u}, {17u, 33u, 129u}, {300u, 520u, 300u}, {1000u, 16u, 40u},
-                             {16u, 5000u, 3u}, {2u, 40u, 9000u}}) {
+      for (auto [m, n, k] : {std::array{1u, 768u, 256u},
+                             {1u, 1u, 1u},
+                             {8u, 1000u, 700u},
+                             {17u, 33u, 129u},
+                             {300u, 520u, 300u},
+                             {1000u, 16u, 40u},
+                             {16u, 5000u, 3u},
+                             {2u, 40u, 9000u}}) {
         run_ones(m, n, k, type, packed);
       }
     }
@@ -117,8 +127,11 @@ TEST(GemmPlan, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& g) { g.b = ~3ull; }), NPU_ERROR_OVERFLOW);
   EXPECT_EQ(result([](auto& g) { g.beta = 1, g.c = 0; }), NPU_ERROR_INVALID_ADDRESS);
   EXPECT_EQ(result([](auto& g) { g.batch = 2; }), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(result([](auto& g) { g.batch = 3, g.batch_stride_d = 16, g.batch_stride_a = 1ull << 63; }), NPU_ERROR_OVERFLOW);
-  EXPECT_EQ(result([](auto& g) { g.b_form = NPU_OPS_PACKED, g.ldb = 4; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(
+      result([](auto& g) { g.batch = 3, g.batch_stride_d = 16, g.batch_stride_a = 1ull << 63; }),
+      NPU_ERROR_OVERFLOW);
+  EXPECT_EQ(result([](auto& g) { g.b_form = NPU_OPS_PACKED, g.ldb = 4; }),
+            NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto&) {}), NPU_OK);
   EXPECT_EQ(result([](auto& g) { g.m = 0, g.a = g.b = g.d = 0; }), NPU_OK);
   EXPECT_NE(std::string(ops::error_text()), "");
@@ -139,24 +152,35 @@ TEST(Plan, ALongerStructOfALaterVersionIsTakenWhenItsTailIsZero) {
 // Attention over equal keys is the mean of the values: each query gives the ones that V is made of.
 TEST(AttentionPlan, ItsBlocksCoverTheResult) {
   for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16}) {
-    for (auto [heads, kv_heads, q_len, kv_len, dim] :
-         {std::array{8u, 2u, 1u, 300u, 64u}, {4u, 4u, 1u, 1u, 128u}, {2u, 1u, 140u, 400u, 48u}, {3u, 3u, 2u, 70u, 256u}, {1u, 1u, 1u, 9u, 8u}}) {
+    for (auto [heads, kv_heads, q_len, kv_len, dim] : {std::array{8u, 2u, 1u, 300u, 64u},
+                                                       {4u, 4u, 1u, 1u, 128u},
+                                                       {2u, 1u, 140u, 400u, 48u},
+                                                       {3u, 3u, 2u, 70u, 256u},
+                                                       {1u, 1u, 1u, 9u, 8u}}) {
       DType dtype = type == NPU_FLOAT32 ? DType::F32 : DType::BF16;
       Rig rig;
       npuOpsAttentionInfo t{};
       t.struct_size = sizeof(t);
       t.type = type;
-      t.batch = 2, t.heads = heads, t.kv_heads = kv_heads, t.q_len = q_len, t.kv_len = kv_len, t.head_dim = dim;
+      t.batch = 2, t.heads = heads, t.kv_heads = kv_heads, t.q_len = q_len, t.kv_len = kv_len,
+      t.head_dim = dim;
       t.causal = 1, t.scale = 0.1f;
-      auto strides = [&](uint32_t h, uint32_t tokens) { return npuOpsStrides{uint64_t{h} * tokens * dim, dim, uint64_t{h} * dim}; };
+      auto strides = [&](uint32_t h, uint32_t tokens) {
+        return npuOpsStrides{uint64_t{h} * tokens * dim, dim, uint64_t{h} * dim};
+      };
       t.q_strides = t.o_strides = strides(heads, q_len);
       t.k_strides = t.v_strides = strides(kv_heads, kv_len);
-      auto fill = [&](uint32_t h, uint32_t tokens, float v) { return rig.put(dtype, std::vector<float>(uint64_t{2} * h * tokens * dim, v)); };
-      t.q = fill(heads, q_len, 0.5f), t.o = fill(heads, q_len, 7), t.k = fill(kv_heads, kv_len, 0.25f), t.v = fill(kv_heads, kv_len, 1);
+      auto fill = [&](uint32_t h, uint32_t tokens, float v) {
+        return rig.put(dtype, std::vector<float>(uint64_t{2} * h * tokens * dim, v));
+      };
+      t.q = fill(heads, q_len, 0.5f), t.o = fill(heads, q_len, 7),
+      t.k = fill(kv_heads, kv_len, 0.25f), t.v = fill(kv_heads, kv_len, 1);
       Plan plan;
       ASSERT_EQ(ops::plan_attention(&t, &plan), NPU_OK) << ops::error_text();
-      rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()}, {plan.grid[0], plan.grid[1], plan.grid[2]});
-      for (float v : rig.get(dtype, t.o, uint64_t{2} * heads * q_len * dim)) ASSERT_NEAR(v, 1, 1e-5);
+      rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
+                   {plan.grid[0], plan.grid[1], plan.grid[2]});
+      for (float v : rig.get(dtype, t.o, uint64_t{2} * heads * q_len * dim))
+        ASSERT_NEAR(v, 1, 1e-5);
       t.kv_heads = kv_heads + heads;
       EXPECT_EQ(ops::plan_attention(&t, &plan), NPU_ERROR_INVALID_ARGUMENT);
       t.kv_heads = kv_heads, t.head_dim = 257;
@@ -173,16 +197,22 @@ npuOpsElementwiseInfo element_info(uint32_t rows, uint32_t cols) {
 }
 
 TEST(ElementwisePlan, ItsBlocksCoverTheResult) {
-  for (auto [rows, cols, pad] : {std::array{1u, 1u, 0u}, {1u, 200000u, 0u}, {300u, 400u, 0u}, {300u, 400u, 1u}, {3u, 70000u, 2u}}) {
+  for (auto [rows, cols, pad] : {std::array{1u, 1u, 0u},
+                                 {1u, 200000u, 0u},
+                                 {300u, 400u, 0u},
+                                 {300u, 400u, 1u},
+                                 {3u, 70000u, 2u}}) {
     Rig rig;
     uint32_t ld = cols + pad;
     std::vector<float> ones(uint64_t{rows} * ld, 1.0f);
     npuOpsElementwiseInfo e = element_info(rows, cols);
-    e.x = rig.put(DType::F32, ones), e.b = rig.put(DType::F32, ones), e.y = rig.put(DType::F32, ones);
+    e.x = rig.put(DType::F32, ones), e.b = rig.put(DType::F32, ones),
+    e.y = rig.put(DType::F32, ones);
     e.ldx = e.ldb = e.ldy = ld;
     Plan plan;
     ASSERT_EQ(ops::plan_binary(&e, &plan), NPU_OK) << ops::error_text();
-    rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()}, {plan.grid[0], plan.grid[1], plan.grid[2]});
+    rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
+                 {plan.grid[0], plan.grid[1], plan.grid[2]});
     std::vector<float> got = rig.get(DType::F32, e.y, ones.size());
     for (uint64_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], i % ld < cols ? 2 : 1);
   }

@@ -131,7 +131,8 @@ uint64_t Rig::put(DType type, const std::vector<float>& values) {
 
 uint64_t Rig::put_i32(const std::vector<int32_t>& values) {
   uint64_t dva = alloc(values.size() * 4);
-  if (!values.empty()) std::memcpy(memory_.data() + (dva - kBase), values.data(), values.size() * 4);
+  if (!values.empty())
+    std::memcpy(memory_.data() + (dva - kBase), values.data(), values.size() * 4);
   return dva;
 }
 
@@ -193,8 +194,8 @@ void Rig::run(const std::string& kernel, const Args& args, const Grid& grid, npu
            expect);
 }
 
-void Rig::run_plan(const std::string& kernel, std::span<const unsigned char> args,
-                   const Grid& grid, npu_status expect) {
+void Rig::run_plan(const std::string& kernel, std::span<const unsigned char> args, const Grid& grid,
+                   npu_status expect) {
   const std::span<const std::byte> block = std::as_bytes(args);
   const std::vector<std::byte> before = memory_;
   EXPECT_EQ(run_with(model::scalar_numerics(), kernel, block, grid), expect) << kernel;

@@ -83,7 +83,9 @@ std::vector<std::byte> make_args(const std::string& kernel, const Args& args);
 class Random {
  public:
   explicit Random(uint32_t seed) : engine_(seed) {}
-  float value(float scale = 1) { return std::uniform_real_distribution<float>(-scale, scale)(engine_); }
+  float value(float scale = 1) {
+    return std::uniform_real_distribution<float>(-scale, scale)(engine_);
+  }
   uint32_t below(uint32_t n) { return std::uniform_int_distribution<uint32_t>(0, n - 1)(engine_); }
   std::vector<float> values(uint64_t count, DType type = DType::F32, float scale = 1);
 

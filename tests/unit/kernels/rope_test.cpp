@@ -36,12 +36,22 @@ void run_case(const Case& c, uint32_t seed) {
   std::string name = std::string(c.by_heads ? "rope_heads_" : "rope_tokens_") + type_name(c.type) +
                      (c.half ? "_half" : "_pair");
   rig.run(name,
-          {{"x", rig.put(c.type, x)}, {"y", y}, {"cos", rig.put(DType::F32, cosine)},
+          {{"x", rig.put(c.type, x)},
+           {"y", y},
+           {"cos", rig.put(DType::F32, cosine)},
            {"sin", rig.put(DType::F32, sine)},
-           {"positions", c.list ? rig.put_i32(positions) : uint64_t{0}}, {"x_token_stride", token},
-           {"x_head_stride", c.dim}, {"y_token_stride", token}, {"y_head_stride", c.dim},
-           {"tokens", c.tokens}, {"heads", c.heads}, {"head_dim", c.dim}, {"width", c.width},
-           {"start", kStart}, {"table_rows", kTable}, {"block_tokens", kBlock}},
+           {"positions", c.list ? rig.put_i32(positions) : uint64_t{0}},
+           {"x_token_stride", token},
+           {"x_head_stride", c.dim},
+           {"y_token_stride", token},
+           {"y_head_stride", c.dim},
+           {"tokens", c.tokens},
+           {"heads", c.heads},
+           {"head_dim", c.dim},
+           {"width", c.width},
+           {"start", kStart},
+           {"table_rows", kTable},
+           {"block_tokens", kBlock}},
           c.by_heads ? Grid{c.tokens} : Grid{ceil_div(c.tokens, kBlock), c.heads});
   std::vector<float> got = rig.get(c.type, y, x.size());
   for (uint32_t t = 0; t < c.tokens; ++t) {
@@ -82,9 +92,21 @@ TEST(Rope, APositionOutsideTheTableFaults) {
   uint64_t x = rig.alloc(64);
   uint64_t table = rig.alloc(64);
   rig.run("rope_heads_f32_half",
-          {{"x", x}, {"y", x}, {"cos", table}, {"sin", table}, {"positions", 0}, {"x_token_stride", 8},
-           {"x_head_stride", 8}, {"y_token_stride", 8}, {"y_head_stride", 8}, {"tokens", 1},
-           {"heads", 1}, {"head_dim", 8}, {"width", 8}, {"start", 4}, {"table_rows", 4},
+          {{"x", x},
+           {"y", x},
+           {"cos", table},
+           {"sin", table},
+           {"positions", 0},
+           {"x_token_stride", 8},
+           {"x_head_stride", 8},
+           {"y_token_stride", 8},
+           {"y_head_stride", 8},
+           {"tokens", 1},
+           {"heads", 1},
+           {"head_dim", 8},
+           {"width", 8},
+           {"start", 4},
+           {"table_rows", 4},
            {"block_tokens", 1}},
           {1}, NPU_ST_KERNEL_BOUNDS);
 }

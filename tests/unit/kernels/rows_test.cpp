@@ -13,7 +13,8 @@ namespace {
 struct Move {
   uint32_t count, cols, table_rows, block_rows, block_cols;
 };
-constexpr Move kMoves[] = {{1, 1, 1, 1, 1}, {17, 33, 40, 4, 16}, {5, 129, 9, 64, 4096}, {0, 8, 3, 4, 8}};
+constexpr Move kMoves[] = {
+    {1, 1, 1, 1, 1}, {17, 33, 40, 4, 16}, {5, 129, 9, 64, 4096}, {0, 8, 3, 4, 8}};
 
 std::vector<int32_t> make_indices(Random& random, const Move& m, bool unique) {
   std::vector<int32_t> out(m.count);
@@ -23,9 +24,17 @@ std::vector<int32_t> make_indices(Random& random, const Move& m, bool unique) {
   return out;
 }
 
-Args move_args(const Move& m, uint64_t x, uint64_t y, uint64_t indices, uint32_t ldx, uint32_t ldy) {
-  return {{"x", x}, {"y", y}, {"indices", indices}, {"count", m.count}, {"cols", m.cols},
-          {"table_rows", m.table_rows}, {"ldx", ldx}, {"ldy", ldy}, {"block_rows", m.block_rows},
+Args move_args(const Move& m, uint64_t x, uint64_t y, uint64_t indices, uint32_t ldx,
+               uint32_t ldy) {
+  return {{"x", x},
+          {"y", y},
+          {"indices", indices},
+          {"count", m.count},
+          {"cols", m.cols},
+          {"table_rows", m.table_rows},
+          {"ldx", ldx},
+          {"ldy", ldy},
+          {"block_rows", m.block_rows},
           {"block_cols", m.block_cols}};
 }
 
@@ -72,7 +81,8 @@ TEST(Scatter, RowsArriveUnchangedAndOthersStay) {
                 {ceil_div(m.cols, m.block_cols), std::max(1u, ceil_div(m.count, m.block_rows))});
         for (uint32_t i = 0; i < m.count; ++i) {
           for (uint32_t j = 0; j < m.cols; ++j) {
-            want[static_cast<uint32_t>(indices[i]) * (m.cols + 1) + j] = rounded(to, x[i * m.cols + j]);
+            want[static_cast<uint32_t>(indices[i]) * (m.cols + 1) + j] =
+                rounded(to, x[i * m.cols + j]);
           }
         }
         EXPECT_EQ(rig.get(to, y, want.size()), want);
@@ -95,13 +105,19 @@ TEST(Gather, AnIndexOutsideTheTableFaults) {
 TEST(Argmax, FindsTheFirstLargest) {
   uint32_t seed = 200;
   for (DType type : kElementTypes) {
-    for (auto [rows, cols, block] : {std::array{1u, 1u, 1u}, {5u, 129u, 2u}, {1u, 32000u, 1u}, {17u, 33u, 100u}}) {
+    for (auto [rows, cols, block] :
+         {std::array{1u, 1u, 1u}, {5u, 129u, 2u}, {1u, 32000u, 1u}, {17u, 33u, 100u}}) {
       Random random(seed++);
       Rig rig;
       std::vector<float> x = random.values(uint64_t{rows} * (cols + 1), type);
       uint64_t y = rig.alloc(rows * 4);
       rig.run("argmax_" + type_name(type),
-              {{"x", rig.put(type, x)}, {"y", y}, {"rows", rows}, {"cols", cols}, {"ldx", cols + 1}, {"block_rows", block}},
+              {{"x", rig.put(type, x)},
+               {"y", y},
+               {"rows", rows},
+               {"cols", cols},
+               {"ldx", cols + 1},
+               {"block_rows", block}},
               {ceil_div(rows, block)});
       std::vector<int32_t> got = rig.get_i32(y, rows);
       for (uint32_t i = 0; i < rows; ++i) {
@@ -116,8 +132,10 @@ TEST(Argmax, PassesOverNan) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   Rig rig;
   uint64_t y = rig.alloc(12);
-  uint64_t x = rig.put(DType::F32, {kNan, 2, 3, 3, kNan, kNan, kNan, kNan, -INFINITY, -INFINITY, -1, kNan});
-  rig.run("argmax_f32", {{"x", x}, {"y", y}, {"rows", 3}, {"cols", 4}, {"ldx", 4}, {"block_rows", 3}}, {1});
+  uint64_t x =
+      rig.put(DType::F32, {kNan, 2, 3, 3, kNan, kNan, kNan, kNan, -INFINITY, -INFINITY, -1, kNan});
+  rig.run("argmax_f32",
+          {{"x", x}, {"y", y}, {"rows", 3}, {"cols", 4}, {"ldx", 4}, {"block_rows", 3}}, {1});
   EXPECT_EQ(rig.get_i32(y, 3), (std::vector<int32_t>{2, 0, 2}));
 }
 
