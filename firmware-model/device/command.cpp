@@ -24,7 +24,8 @@ bool zero(const T& words) {
   return true;
 }
 
-// Returns the new value. Not inlined: where the addend lives on in another branch, g++ 12.2 -O2 lets xadd overwrite it before the sum is made (2 * old).
+// Returns the new value. Not inlined: where the addend lives on in another branch, g++ 12.2 -O2
+// lets xadd overwrite it before the sum is made (2 * old).
 [[gnu::noinline]] uint64_t add_word(std::byte* word, uint64_t addend) {
   std::atomic_ref<uint64_t> cell(*reinterpret_cast<uint64_t*>(word));
   return cell.fetch_add(addend, std::memory_order_acq_rel) + addend;
@@ -187,8 +188,7 @@ Outcome CommandRunner::transfer(const DmaResult& result) {
 Outcome CommandRunner::sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps) {
   if (command.sem_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
   const uint64_t generation = queue.space().generation();
-  const std::byte* word =
-      queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_READ);
+  const std::byte* word = queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_READ);
   if (word == nullptr) return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_READ);
   const uint64_t present = load_word(word, std::memory_order_acquire);
   if (!wait_holds(command.sem_op, present, command.value)) {
@@ -216,8 +216,7 @@ Outcome CommandRunner::sem_signal(Queue& queue, const npu_cmd_sem& command, uint
   return lasting(kCommandPs);
 }
 
-Outcome CommandRunner::timestamp(Queue& queue, const npu_cmd_timestamp& command,
-                                 uint64_t now_ps) {
+Outcome CommandRunner::timestamp(Queue& queue, const npu_cmd_timestamp& command, uint64_t now_ps) {
   if (command.dst_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
   std::byte* word = queue.word_memory.get(queue.space(), command.dst_dva, 8, NPU_ACCESS_WRITE);
   if (word == nullptr) return Outcome::vm_fault(command.dst_dva, NPU_ACCESS_WRITE);

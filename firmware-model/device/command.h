@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of a queue, except EXEC: every field is checked on a private copy, then the command acts.
+// The commands of a queue, except EXEC: every field is checked on a private copy, then the command
+// acts.
 //
 // Thread safety: one thread at a time (the command processor).
 #ifndef NPU_MODEL_DEVICE_COMMAND_H_
@@ -19,7 +20,8 @@
 
 namespace npu::model {
 
-// Virtual time that the command processor spends on a command that has no cost of its own (inferred: about 30 clocks of a small core).
+// Virtual time that the command processor spends on a command that has no cost of its own
+// (inferred: about 30 clocks of a small core).
 inline constexpr uint64_t kCommandPs = 20'000;
 
 // False: an unknown code, or a bit that must be 0 is set.

@@ -49,8 +49,7 @@ StepResult CommandProcessor::step(Queue& queue) {
   if (!queue.has_command && !fetch(queue)) return StepResult::kFaulted;
   const npu_cmd& command = queue.command;
   Outcome outcome;
-  if (!command_is_well_formed(command) ||
-      !allowed_in_class(queue.config.queue_class, command.op)) {
+  if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {
     outcome = Outcome::error(NPU_ST_BAD_COMMAND);
     outcome.end_ps = later_ps(queue.start_ps, kCommandPs);
   } else if (command.op == NPU_CMD_EXEC) {
@@ -125,8 +124,8 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
   if (outcome.parked || canceled || command.records_dva == 0) return outcome;
   if (!write_list_record(queue, command, outcome)) {
     const uint64_t end_ps = outcome.end_ps;
-    outcome = Outcome::vm_fault(
-        command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES, NPU_ACCESS_WRITE);
+    outcome = Outcome::vm_fault(command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES,
+                                NPU_ACCESS_WRITE);
     outcome.end_ps = end_ps;
   }
   return outcome;
@@ -141,8 +140,7 @@ bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& comma
   const auto words = std::bit_cast<std::array<uint64_t, sizeof(record) / 8>>(record);
   const uint64_t dva = command.records_dva + uint64_t{list.index} * sizeof(record);
   for (size_t i = 0; i < words.size(); ++i) {
-    std::byte* word =
-        queue.list_record_memory.get(queue.space(), dva + i * 8, 8, NPU_ACCESS_WRITE);
+    std::byte* word = queue.list_record_memory.get(queue.space(), dva + i * 8, 8, NPU_ACCESS_WRITE);
     if (word == nullptr) return false;
     store_word(word, words[i]);
   }
@@ -154,8 +152,8 @@ StepResult CommandProcessor::finish(Queue& queue, const Outcome& outcome) {
   std::byte* page = record == nullptr ? nullptr : queue.ctrl();
   if (page == nullptr) {
     const uint64_t offset = (queue.completed & (queue.entries() - 1)) * NPU_COMPLETION_BYTES;
-    const uint64_t dva = record == nullptr ? queue.config.ctrl_dva + NPU_CTRL_BYTES + offset
-                                           : queue.config.ctrl_dva;
+    const uint64_t dva =
+        record == nullptr ? queue.config.ctrl_dva + NPU_CTRL_BYTES + offset : queue.config.ctrl_dva;
     stop(queue, Outcome::vm_fault(dva, NPU_ACCESS_WRITE));
     return StepResult::kFaulted;
   }
@@ -189,13 +187,14 @@ void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* 
     return;
   }
   store_word(page + offsetof(npu_queue_ctrl, time_ps), queue.time_ps);
-  // pairs with libnpu/src/core/queue.cpp : the load of completed
+  // pairs with libnpu/src/core/ring.cpp : Ring::completed
   store_word(page + offsetof(npu_queue_ctrl, completed), queue.completed,
              std::memory_order_release);
 }
 
 void CommandProcessor::interrupt_when_asked(Queue& queue, const std::byte* page) {
-  // pairs with libnpu/src/core/queue.cpp : the wait stores interrupt_at, fences, loads completed again. Either it sees our completed or we see its interrupt_at.
+  // pairs with libnpu/src/core/ring.cpp : Ring::sleep_until stores interrupt_at, fences, loads
+  // completed again. Either it sees our completed or we see its interrupt_at.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const uint64_t wanted = load_word(page + offsetof(npu_queue_ctrl, interrupt_at));
   if (wanted == 0 || queue.completed < wanted || wanted == queue.interrupted_at) return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step of a queue: fetch a command, run it (EXEC: its list), write its record, tell the host.
 //
-// Thread safety: one thread at a time. Memory ordering: see uapi/npu_queue.h; completion and interrupt follow the lost wake-up rule.
+// Thread safety: one thread at a time. Memory ordering: see uapi/npu_queue.h; completion and
+// interrupt follow the lost wake-up rule.
 #ifndef NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
 #define NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
 
@@ -15,9 +16,9 @@
 namespace npu::model {
 
 enum class StepResult : uint8_t {
-  kDone,     // the command has ended well
-  kParked,   // it waits; step() again when its condition may hold
-  kFaulted,  // the queue stopped at an error, which is published
+  kDone,      // the command has ended well
+  kParked,    // it waits; step() again when its condition may hold
+  kFaulted,   // the queue stopped at an error, which is published
   kCanceled,  // the queue's `cancel` ended the command; nothing was written
 };
 
@@ -26,7 +27,8 @@ class CommandProcessor {
   CommandProcessor(const CommandRunner::Parts& parts, EventRing& events, Interrupts& interrupts)
       : parts_(parts), runner_(parts), events_(events), interrupts_(interrupts) {}
 
-  // Goes on with the parked command, or takes the next one from the ring: the caller knows that there is one.
+  // Goes on with the parked command, or takes the next one from the ring: the caller knows that
+  // there is one.
   StepResult step(Queue& queue);
   // Stops the queue for a reason that is no command's.
   void stop(Queue& queue, const Outcome& outcome);

@@ -90,8 +90,9 @@ std::unique_ptr<Device> Device::create(const npu_device_config& config,
   void* base = mmap(nullptr, hbm.bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {
-    *error = "no room for the address range of the device memory; lower hbm_bytes in the profile, "
-             "or raise the limit of virtual memory (ulimit -v)";
+    *error =
+        "no room for the address range of the device memory; lower hbm_bytes in the profile, "
+        "or raise the limit of virtual memory (ulimit -v)";
     return nullptr;
   }
   madvise(base, hbm.bytes, MADV_DONTDUMP);
@@ -103,8 +104,7 @@ std::unique_ptr<Device> Device::create(const npu_device_config& config,
   return device;
 }
 
-Device::Device(const npu_device_config& config, const npu_device_ports& ports,
-               const HbmWindow& hbm)
+Device::Device(const npu_device_config& config, const npu_device_ports& ports, const HbmWindow& hbm)
     : ports_(ports),
       profile_(config.profile),
       hbm_(hbm),
@@ -138,8 +138,8 @@ void Device::set_identity_registers() {
   registers_.set(NPU_REG_ACC_BYTES, profile_.acc_bytes);
   registers_.set(NPU_REG_HBM_BYTES, profile_.hbm_bytes);
   registers_.set(NPU_REG_CORE_CLOCK_KHZ, profile_.core_clock_khz);
-  registers_.set(NPU_REG_HBM_MBYTES_PER_S, static_cast<uint32_t>(std::min<uint64_t>(
-                                               profile_.hbm_mbytes_per_s, UINT32_MAX)));
+  registers_.set(NPU_REG_HBM_MBYTES_PER_S,
+                 static_cast<uint32_t>(std::min<uint64_t>(profile_.hbm_mbytes_per_s, UINT32_MAX)));
   registers_.set(NPU_REG_MAX_QUEUES, queues_.size());
   registers_.set(NPU_REG_MAX_CONTEXTS, contexts_.size());
   registers_.set(NPU_REG_DOORBELL_PAGES, Doorbells::kPages);
@@ -227,7 +227,8 @@ bool Device::write_doorbell(uint64_t offset, uint32_t size_bytes, uint64_t value
 
 bool Device::set_doorbells(uint32_t page, void* slots, void* aux) {
   const bool both = (slots == nullptr) == (aux == nullptr);
-  const bool aligned = (reinterpret_cast<uintptr_t>(slots) | reinterpret_cast<uintptr_t>(aux)) % 64 == 0;
+  const bool aligned =
+      (reinterpret_cast<uintptr_t>(slots) | reinterpret_cast<uintptr_t>(aux)) % 64 == 0;
   if (page >= Doorbells::kPages || !both || !aligned) return false;
   Lock lock(scheduler_);
   if (slots == nullptr) scheduler_.waker().close_page_fd(page);

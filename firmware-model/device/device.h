@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device: registers, mailbox, contexts and queues, and the parts that do the work.
 //
-// Thread safety: any thread. Reading a register takes no lock. Lock order: the scheduler's mutex, then those of event ring, module tables and signal times.
+// Thread safety: any thread. Reading a register takes no lock. Lock order: the scheduler's mutex,
+// then those of event ring, module tables and signal times.
 #ifndef NPU_MODEL_DEVICE_DEVICE_H_
 #define NPU_MODEL_DEVICE_DEVICE_H_
 
@@ -44,7 +45,8 @@ class Device {
   std::shared_ptr<const Module> module(uint32_t context, uint32_t number);
 
  private:
-  // The answer of a mailbox command; when it must wait until |until_stopped| does not run any more, the rest follows then.
+  // The answer of a mailbox command; when it must wait until |until_stopped| does not run any more,
+  // the rest follows then.
   struct Answer {
     npu_status status = NPU_ST_OK;
     uint64_t result = 0;
@@ -94,7 +96,8 @@ class Device {
   // Guarded by the scheduler's mutex.
   std::vector<std::shared_ptr<Context>> contexts_;
   std::vector<std::shared_ptr<Queue>> queues_;
-  std::vector<Answer> pending_answers_;  // of commands written to MBOX_CMD; only the last one is to_registers
+  // Of commands written to MBOX_CMD; only the last one is to_registers.
+  std::vector<Answer> pending_answers_;
   bool resetting_ = false;
   uint64_t last_owner_ = 0;
 

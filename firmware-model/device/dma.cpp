@@ -14,8 +14,9 @@ namespace {
 
 using Wide = unsigned __int128;
 
-// Longest piece between two looks at the cancel flag; long enough for the host's memcpy to run at its best.
-constexpr uint64_t kPieceBytes = uint64_t{16} << 20;
+// Longest piece between two looks at the cancel flag: some 50 ms, and long enough for the host's
+// memcpy to choose stores that go around the cache.
+constexpr uint64_t kPieceBytes = uint64_t{256} << 20;
 constexpr uint64_t kBytesPerOperation = 64;
 constexpr Wide kAddressEnd = Wide{1} << NPU_VA_BITS;
 
@@ -34,13 +35,14 @@ struct Shape {
 
 // Distance from the first byte to behind the last one; nothing when it leaves the address space.
 std::optional<uint64_t> extent(const Side& side, const Shape& shape) {
-  const Wide bytes = Wide{shape.height - 1} * side.pitch +
-                     Wide{shape.depth - 1} * side.slice_pitch + shape.width;
+  const Wide bytes =
+      Wide{shape.height - 1} * side.pitch + Wide{shape.depth - 1} * side.slice_pitch + shape.width;
   if (bytes > kAddressEnd || side.base + bytes > kAddressEnd) return std::nullopt;
   return static_cast<uint64_t>(bytes);
 }
 
-// Pitches that have no meaning are 0; the others keep rows and slices apart: either slices stand behind each other, or the rows of the slices are interleaved.
+// Pitches that have no meaning are 0; the others keep rows and slices apart: either slices stand
+// behind each other, or the rows of the slices are interleaved.
 bool pitches_fit(const Side& side, const Shape& shape) {
   if (shape.height == 1 && side.pitch != 0) return false;
   if (shape.depth == 1 && side.slice_pitch != 0) return false;
@@ -52,7 +54,8 @@ bool pitches_fit(const Side& side, const Shape& shape) {
   return side.slice_pitch >= slice || side.pitch >= row;
 }
 
-// Exact for rows of equal pitch (columns of one matrix may be copied beside each other); else by the whole extents.
+// Exact for rows of equal pitch (columns of one matrix may be copied beside each other); else by
+// the whole extents.
 bool sides_overlap(const Side& a, uint64_t a_bytes, const Side& b, uint64_t b_bytes,
                    const Shape& shape) {
   if (a.base + a_bytes <= b.base || b.base + b_bytes <= a.base) return false;
@@ -123,7 +126,8 @@ DmaResult Dma::copy(const DmaJob& job, const npu_cmd_copy& command) {
   if (!src_bytes || !dst_bytes || sides_overlap(src, *src_bytes, dst, *dst_bytes, shape)) {
     return result;
   }
-  // Rows keep apart inside 2^48 bytes, so this product is below 2^48 too. One operation a row at least.
+  // Rows keep apart inside 2^48 bytes, so this product is below 2^48 too. One operation a row at
+  // least.
   const uint64_t rows = shape.height * shape.depth;
   if (rows + rows * shape.width / kBytesPerOperation > job.budget) {
     result.status = NPU_ST_WATCHDOG;
@@ -169,7 +173,8 @@ bool Dma::fill_row(const DmaJob& job, uint64_t dst, uint64_t bytes, uint64_t pat
     count(to, piece, result);
     dst += piece;
     bytes -= piece;
-    // The next piece begins in the middle of the 8 bytes when the first one was not a multiple of them.
+    // The next piece begins in the middle of the 8 bytes when the first one was not a multiple of
+    // them.
     pattern = std::rotr(pattern, static_cast<int>(piece % 8) * 8);
   }
   return true;

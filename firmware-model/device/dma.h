@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The copy engine: strided copies and fills between device addresses, with their cost in virtual time.
+// The copy engine: strided copies and fills between device addresses, with their cost in virtual
+// time.
 //
-// Thread safety: one thread at a time (the command processor). Memory may change meanwhile; ranges of one copy that overlap only in physical memory give an
-// unspecified result, nothing worse.
+// Thread safety: one thread at a time (the command processor). Memory may change meanwhile; ranges
+// of one copy that overlap only in physical memory give an unspecified result, nothing worse.
 #ifndef NPU_MODEL_DEVICE_DMA_H_
 #define NPU_MODEL_DEVICE_DMA_H_
 

@@ -10,12 +10,12 @@ namespace npu::model {
 uint64_t Doorbells::take_pending(npu_doorbell_aux* aux, unsigned word) {
   std::atomic_ref<__u64> pending(aux->pending[word]);
   if (pending.load(std::memory_order_relaxed) == 0) return 0;
-  // pairs with libnpu/src/core/doorbell.cpp : the fetch_or after the store of the slot
+  // pairs with libnpu/src/backend/model.cpp : ModelBackend::ring
   return pending.exchange(0, std::memory_order_acquire);
 }
 
 uint64_t Doorbells::load_slot(const Page& page, unsigned slot) {
-  // pairs with libnpu/src/core/queue.cpp : the release of the write index behind the commands
+  // pairs with libnpu/src/backend/model.cpp : ModelBackend::ring
   return std::atomic_ref<uint64_t>(page.slots[slot]).load(std::memory_order_acquire);
 }
 
@@ -44,8 +44,7 @@ void Doorbells::unbind(uint32_t number, uint32_t slot) {
   if (--page.bound == 0) std::erase(active_, number);
 }
 
-void Doorbells::set_memory(uint32_t number, void* slots, void* aux, uint64_t epoch,
-                           bool sleeping) {
+void Doorbells::set_memory(uint32_t number, void* slots, void* aux, uint64_t epoch, bool sleeping) {
   Page& page = pages_[number];
   if (slots == nullptr) {
     page.slots = nullptr;

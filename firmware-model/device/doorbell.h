@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Doorbell pages: which slot belongs to which queue, and which slots were rung. Registers and shared memory look the same from here on.
+// Doorbell pages: which slot belongs to which queue, and which slots were rung. Registers and
+// shared memory look the same from here on.
 //
-// Thread safety: guarded by the scheduler's mutex. Memory ordering: struct npu_doorbell_aux in uapi/npu_wire.h tells both sides of the protocol.
+// Thread safety: guarded by the scheduler's mutex. Memory ordering: struct npu_doorbell_aux in
+// uapi/npu_wire.h tells both sides of the protocol.
 #ifndef NPU_MODEL_DEVICE_DOORBELL_H_
 #define NPU_MODEL_DEVICE_DOORBELL_H_
 
@@ -32,7 +34,8 @@ class Doorbells {
   void set_epoch(uint64_t epoch);
   bool any_pending() const;
 
-  // Calls found(queue, value) for every queue whose slot was rung since the last call. True: somebody rang, whether or not a queue listens there.
+  // Calls found(queue, value) for every queue whose slot was rung since the last call. True:
+  // somebody rang, whether or not a queue listens there.
   template <typename Found>
   bool collect(Found&& found);
 

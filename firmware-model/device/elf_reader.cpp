@@ -2,10 +2,10 @@
 // ELF header, program headers and notes, each field checked before it is used.
 #include "firmware-model/device/elf_reader.h"
 
+#include <elf.h>
 #include <algorithm>
 #include <bitset>
 #include <cstring>
-#include <elf.h>
 #include <optional>
 #include <set>
 #include <utility>
@@ -165,9 +165,8 @@ class NoteReader {
     image_.strings.assign(reinterpret_cast<const char*>(strings.data()), strings.size());
     image_.lines.resize(head->count);
     if (head->count != 0) std::memcpy(image_.lines.data(), rows->data(), rows_bytes);
-    return std::all_of(image_.lines.begin(), image_.lines.end(), [&](const npu_note_line& row) {
-      return row.file < strings.size();
-    });
+    return std::all_of(image_.lines.begin(), image_.lines.end(),
+                       [&](const npu_note_line& row) { return row.file < strings.size(); });
   }
 
   ElfImage& image_;
@@ -176,7 +175,8 @@ class NoteReader {
   bool seen_lines_ = false;
 };
 
-// The ranges of the kernels lie inside the program and do not overlap: no instruction is kept or verified twice.
+// The ranges of the kernels lie inside the program and do not overlap: no instruction is kept or
+// verified twice.
 bool ranges_fit(const ElfImage& image) {
   std::vector<std::pair<uint32_t, uint32_t>> ranges;
   const uint64_t total = image.code.size() / NPU_INSN_BYTES;

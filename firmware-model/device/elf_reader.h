@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's own reader of the ELF part of a blob (uapi/npu_fw.h): strict, for bytes that may come from anybody.
+// The device's own reader of the ELF part of a blob (uapi/npu_fw.h): strict, for bytes that may
+// come from anybody.
 //
 // Thread safety: pure function.
 #ifndef NPU_MODEL_DEVICE_ELF_READER_H_

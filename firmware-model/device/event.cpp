@@ -46,7 +46,8 @@ bool EventRing::write(npu_event_record record) {
   auto* at = static_cast<std::byte*>(ports_.host_memory(ports_.ctx, iova, 1, &bytes));
   if (at == nullptr || bytes < sizeof(record)) return false;
   static_assert(offsetof(npu_event_record, seq) == 0);
-  // While the body changes, seq is 0: a driver that is a whole ring behind never takes a torn record for a good one.
+  // While the body changes, seq is 0: a driver that is a whole ring behind never takes a torn
+  // record for a good one.
   store_word(at, 0);
   std::atomic_thread_fence(std::memory_order_release);
   record.seq = 0;

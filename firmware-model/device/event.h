@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The event ring: records that the device writes into host memory for its driver.
 //
-// Thread safety: any thread. Memory ordering: a record is written whole, then its seq with release; the driver loads seq with acquire.
+// Thread safety: any thread. Memory ordering: a record is written whole, then its seq with release;
+// the driver loads seq with acquire.
 #ifndef NPU_MODEL_DEVICE_EVENT_H_
 #define NPU_MODEL_DEVICE_EVENT_H_
 
@@ -20,7 +21,8 @@ class EventRing {
 
   // |entries| 0 takes the ring away; after the return nothing is written to the old one.
   npu_status configure(uint64_t iova, uint64_t entries);
-  // Writes one record; its seq is set here. Without a ring, or when its memory has gone, the record is counted as lost: an OVERFLOW record then comes before the next one.
+  // Writes one record; its seq is set here. Without a ring, or when its memory has gone, the record
+  // is counted as lost: an OVERFLOW record then comes before the next one.
   void post(const npu_event_record& record);
 
  private:

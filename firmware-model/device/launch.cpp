@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running of grids in windows: a bounded number of results is kept, and they are counted in order of group numbers.
+// Running of grids in windows: a bounded number of results is kept, and they are counted in order
+// of group numbers.
 #include "firmware-model/device/launch.h"
 
 #include <algorithm>
@@ -78,7 +79,8 @@ uint32_t ListSchedule::place(uint64_t duration_ps) {
          number % places_per_cluster_ * group_tiles_;
 }
 
-// A piece of the grid that is small enough to keep all its results. Groups are taken in ascending order, so those that were taken are always a prefix.
+// A piece of the grid that is small enough to keep all its results. Groups are taken in ascending
+// order, so those that were taken are always a prefix.
 class LaunchEngine::Window final : public WorkerPool::Job {
  public:
   Window(const Launch& launch, std::vector<GroupResult>& results, unsigned threads)
@@ -94,13 +96,15 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   }
 
   void work(Worker& worker) override {
-    // Once the budget is used up no new group is needed: the one that goes too far is among those taken.
+    // Once the budget is used up no new group is needed: the one that goes too far is among those
+    // taken.
     while (instructions_.load(std::memory_order_relaxed) <= launch_.op_budget) {
       const uint64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
       if (begin >= count_) return;
       const uint64_t end = std::min(begin + chunk_, count_);
       for (uint64_t i = begin; i < end; ++i) {
-        // Groups above a failed one do not matter; those below it must run, for one of them may fail too.
+        // Groups above a failed one do not matter; those below it must run, for one of them may
+        // fail too.
         if (i > lowest_fault_.load(std::memory_order_relaxed)) return;
         run_group(worker, i);
       }

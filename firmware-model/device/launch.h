@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A launch: the work-groups of a grid, run by all workers, and put together to one result that does not depend on how many workers there are.
+// A launch: the work-groups of a grid, run by all workers, and put together to one result that does
+// not depend on how many workers there are.
 //
 // Thread safety: run() by one thread at a time.
 #ifndef NPU_MODEL_DEVICE_LAUNCH_H_
@@ -20,7 +21,8 @@ namespace npu::model {
 
 TileParams tile_params(const npu_profile& profile);
 
-// Places work-groups on the tiles in order of their numbers: each takes the place that is free first.
+// Places work-groups on the tiles in order of their numbers: each takes the place that is free
+// first.
 class ListSchedule {
  public:
   // |groups| of |group_tiles| tiles each; a work-group lies inside one cluster.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the bytes of a blob to a module: sizes, hash, signature, counter, parse, every instruction, in this order.
+// From the bytes of a blob to a module: sizes, hash, signature, counter, parse, every instruction,
+// in this order.
 //
 // Thread safety: pure functions of a private copy of the blob. init_crypto() once before.
 #ifndef NPU_MODEL_DEVICE_LOADER_H_
@@ -29,7 +30,8 @@ struct BlobPolicy {
   uint32_t tiles_per_cluster = 0;
 };
 
-// Where a refused blob breaks a rule; meaningful for BLOB_INSTRUCTION, and the kernel for BLOB_TOO_LARGE.
+// Where a refused blob breaks a rule; meaningful for BLOB_INSTRUCTION, and the kernel for
+// BLOB_TOO_LARGE.
 struct BlobPlace {
   uint32_t kernel = 0;
   uint32_t pc = 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mailbox of a device: contexts, queues, the event ring, and the reset.
 //
-// A command that waits for a queue to stop answers when it has stopped. Written to MBOX_CMD it leaves MBOX_STATUS busy until then; a further write abandons the
-// waiting, not the effect: a driver may destroy a queue that does not let itself be suspended.
+// A command that waits for a queue to stop answers when it has stopped. Written to MBOX_CMD it
+// leaves MBOX_STATUS busy until then; a further write abandons the waiting, not the effect: a
+// driver may destroy a queue that does not let itself be suspended.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -18,7 +19,8 @@ namespace {
 
 constexpr uint64_t kDefaultBudget = uint64_t{1} << 32;
 
-// Zeros without touching pages that were never written. |at| and |bytes| are multiples of 64 KiB, so the piece lies in one mapping.
+// Zeros without touching pages that were never written. |at| and |bytes| are multiples of 64 KiB,
+// so the piece lies in one mapping.
 void clear_granule(std::byte* at, size_t bytes) {
   if (madvise(at, bytes, MADV_REMOVE) == 0) return;
   // Not shared memory: the device's own anonymous range, where dropped pages read as zero.

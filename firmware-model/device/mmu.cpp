@@ -10,8 +10,9 @@
 namespace npu::model {
 namespace {
 
-// A run ends after so many pages, so that one miss has a bounded cost.
-constexpr unsigned kMaxPagesPerRun = 4096;
+// A run ends after so many pages, so that one miss has a bounded cost (about a millisecond, for
+// those who want that much at once).
+constexpr unsigned kMaxPagesPerRun = 65536;
 // How far translate() looks ahead for the tiles: one miss then serves a large operand.
 constexpr uint64_t kTileRunBytes = uint64_t{4} << 20;
 
@@ -43,8 +44,8 @@ bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* r
     out->host = hbm_.base + hit.pa;
     return true;
   }
-  const bool inside = run->host != nullptr && hit.pa >= run->iova &&
-                      hit.pa - run->iova < run->bytes;
+  const bool inside =
+      run->host != nullptr && hit.pa >= run->iova && hit.pa - run->iova < run->bytes;
   if (!inside) {
     uint64_t bytes = 0;
     void* host = ports_.host_memory(ports_.ctx, hit.pa, out->writable ? 1 : 0, &bytes);
@@ -78,7 +79,8 @@ bool PageTableSpace::translate(uint64_t dva, npu_fault_access access, Translatio
 
 bool CachedTranslation::find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
                              npu_fault_access access) {
-  // The generation is read before the walk: a flush in between makes the new run look old, never an old run new.
+  // The generation is read before the walk: a flush in between makes the new run look old, never an
+  // old run new.
   const uint64_t generation = space.generation();
   if (generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
       (access != NPU_ACCESS_WRITE || run_.writable)) {

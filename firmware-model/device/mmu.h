@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device MMU: one address space = one root page table in device memory.
 //
-// Thread safety: any thread; the tables may change under a walk. Memory ordering: entries are read with acquire; their owner writes them with release
-// (uapi/npu_pagetable.h). flush() publishes a new generation: translations made before it are not used by accesses that begin after it.
+// Thread safety: any thread; the tables may change under a walk. Memory ordering: entries are read
+// with acquire; their owner writes them with release (uapi/npu_pagetable.h). flush() publishes a
+// new generation: translations made before it are not used by accesses that begin after it.
 #ifndef NPU_MODEL_DEVICE_MMU_H_
 #define NPU_MODEL_DEVICE_MMU_H_
 
@@ -51,7 +52,8 @@ class PageTableSpace final : public AddressSpace {
     uint64_t bytes = 0;
     std::byte* host = nullptr;
   };
-  // Unique among all address spaces of the process: a cached translation says by its generation alone whose it is.
+  // Unique among all address spaces of the process: a cached translation says by its generation
+  // alone whose it is.
   static uint64_t next_generation();
   bool find_leaf(uint64_t dva, npu_fault_access access, HostRun* run, Leaf* out) const;
 
@@ -64,10 +66,10 @@ class PageTableSpace final : public AddressSpace {
 // One translation kept by its user; found again after each flush.
 class CachedTranslation {
  public:
-  // The host address of [dva, dva + bytes), nullptr when a part is not mapped for |access| or the piece is not contiguous. |ahead_bytes|: how much more is likely
-  // to be asked for next.
-  std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
-                 npu_fault_access access, uint64_t ahead_bytes = 0);
+  // The host address of [dva, dva + bytes), nullptr when a part is not mapped for |access| or the
+  // piece is not contiguous. |ahead_bytes|: how much more is likely to be asked for next.
+  std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes, npu_fault_access access,
+                 uint64_t ahead_bytes = 0);
   // Likewise, as many of |wanted_bytes| as are contiguous; 0: a fault at dva.
   uint64_t get_run(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
                    npu_fault_access access, std::byte** out);

@@ -16,7 +16,8 @@ SourcePlace Module::place(uint32_t id) const {
 uint32_t ModuleTable::add(std::shared_ptr<const Module> module) {
   std::lock_guard lock(mutex_);
   if (modules_.size() >= kMaxModules) return 0;
-  // Numbers are not used again soon: a launch that names an unloaded module is an error, not another kernel.
+  // Numbers are not used again soon: a launch that names an unloaded module is an error, not
+  // another kernel.
   do {
     ++last_;
   } while (last_ == 0 || modules_.contains(last_));

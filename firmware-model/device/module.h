@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Modules: what a verified blob becomes, and the table of them that each context has.
 //
-// Thread safety: a Module is constant after its loading, apart from the cost estimate of its kernels. ModuleTable and ModuleCache may be used by any thread.
+// Thread safety: a Module is constant after its loading, apart from the cost estimate of its
+// kernels. ModuleTable and ModuleCache may be used by any thread.
 #ifndef NPU_MODEL_DEVICE_MODULE_H_
 #define NPU_MODEL_DEVICE_MODULE_H_
 
@@ -21,7 +22,8 @@ namespace npu::model {
 
 struct Kernel {
   Program program;
-  // Host nanoseconds that a work-group took lately, 0 = not known. Decides whether other threads are woken for a launch; never a result or a device time.
+  // Host nanoseconds that a work-group took lately, 0 = not known. Decides whether other threads
+  // are woken for a launch; never a result or a device time.
   mutable std::atomic<uint32_t> wall_ns_per_group{0};
 };
 
@@ -55,7 +57,8 @@ class ModuleTable {
   uint32_t last_ = 0;
 };
 
-// Blobs that are loaded somewhere, by the SHA-256 of all their bytes: the same blob in another context is not verified again.
+// Blobs that are loaded somewhere, by the SHA-256 of all their bytes: the same blob in another
+// context is not verified again.
 class ModuleCache {
  public:
   using Digest = std::array<uint8_t, 32>;

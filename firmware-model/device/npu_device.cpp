@@ -58,8 +58,7 @@ int npu_device_mmio_write(npu_device* device, uint32_t bar, uint64_t offset, uin
 int npu_device_mailbox(npu_device* device, uint32_t command, const uint64_t args[8],
                        uint64_t* out_result) {
   uint64_t result = 0;
-  const int status =
-      device->impl->mailbox(command, std::span<const uint64_t, 8>(args, 8), &result);
+  const int status = device->impl->mailbox(command, std::span<const uint64_t, 8>(args, 8), &result);
   if (out_result != nullptr) *out_result = result;
   return status;
 }

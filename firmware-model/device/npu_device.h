@@ -49,14 +49,16 @@ typedef struct npu_profile {
 
 typedef struct npu_device_config {
   uint32_t struct_size;
-  uint32_t worker_threads;     /* threads that run tiles; 0 = one a host CPU. Results and device times do not depend on it. */
-  uint32_t scalar_numerics;    /* non-zero: the scalar reference instead of SIMD; same bits */
-  uint32_t production;         /* non-zero: only keys[0] is accepted and the security counter must not be below min_counter */
+  uint32_t
+      worker_threads; /* threads that run tiles; 0 = one a host CPU. Results and device times do not depend on it. */
+  uint32_t scalar_numerics; /* non-zero: the scalar reference instead of SIMD; same bits */
+  uint32_t
+      production; /* non-zero: only keys[0] is accepted and the security counter must not be below min_counter */
   uint64_t min_counter;
-  const uint8_t (*keys)[32];   /* Ed25519 public keys whose blobs are accepted; copied */
+  const uint8_t (*keys)[32]; /* Ed25519 public keys whose blobs are accepted; copied */
   uint32_t key_count;
-  uint32_t max_queues;         /* 0 = 1024 */
-  uint32_t max_contexts;       /* 0 = 256 */
+  uint32_t max_queues;   /* 0 = 1024 */
+  uint32_t max_contexts; /* 0 = 256 */
   uint32_t pad;
   npu_profile profile;
 } npu_device_config;
@@ -71,16 +73,20 @@ typedef struct npu_device_ports {
 } npu_device_ports;
 
 /* Creates a device in state READY. On failure returns NULL and writes a sentence with cause and remedy to error. */
-npu_device *npu_device_create(const npu_device_config *config, const npu_device_ports *ports, char *error, size_t error_bytes);
+npu_device *npu_device_create(const npu_device_config *config, const npu_device_ports *ports,
+                              char *error, size_t error_bytes);
 /* Stops all work, joins the threads, frees everything. */
 void npu_device_destroy(npu_device *device);
 
 /* One access to a BAR of 1, 2, 4 or 8 bytes. Returns 0, or -1 when bar, offset, size or alignment name no register: reads then give all ones, writes are ignored. */
-int npu_device_mmio_read(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size, uint64_t *out_value);
-int npu_device_mmio_write(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size, uint64_t value);
+int npu_device_mmio_read(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size,
+                         uint64_t *out_value);
+int npu_device_mmio_write(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size,
+                          uint64_t value);
 
 /* Runs a mailbox command (registers MBOX_*) as one step: what a driver does with a lock around it. Returns enum npu_status, *out_result = MBOX_RESULT. */
-int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8], uint64_t *out_result);
+int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8],
+                       uint64_t *out_result);
 
 /* The device memory: one reserved range of host addresses, sparse. The owner of the device may map shared memory over parts of it (MAP_FIXED). */
 void *npu_device_hbm(npu_device *device);
@@ -92,14 +98,20 @@ void *npu_device_hbm(npu_device *device);
 int npu_device_set_doorbells(npu_device *device, uint32_t page, void *slots, void *aux);
 /* An eventfd that wakes the command processor; owned by the device. */
 int npu_device_wake_fd(npu_device *device);
-/* An eventfd that wakes it too, for the client of one doorbell page: a hostile client that drains or fills it stops only its own wake-ups. Owned by the device, closed when the page is
- * taken away; -1: no descriptor left, or no such page. The device never reads these descriptors. */
+/*
+ * An eventfd that wakes it too, for the client of one doorbell page: a hostile client that drains or
+ * fills it stops only its own wake-ups. Owned by the device, closed when the page is taken away; -1:
+ * no descriptor left, or no such page. The device never reads these descriptors.
+ */
 int npu_device_page_wake_fd(npu_device *device, uint32_t page);
 
-/* Writes the name (NPU_KERNEL_NAME_BYTES with its NUL) that belongs to module and kernel of a completion or event record. -1: not loaded (any more). */
-int npu_device_kernel_name(npu_device *device, uint32_t context, uint32_t module, uint32_t kernel, char *name, size_t name_bytes);
+/* Writes the name (NPU_KERNEL_NAME_BYTES with its NUL) that belongs to module and kernel of a
+ * completion or event record. -1: not loaded (any more). */
+int npu_device_kernel_name(npu_device *device, uint32_t context, uint32_t module, uint32_t kernel,
+                           char *name, size_t name_bytes);
 /* File and line of a line id of that module. -1: not loaded, or the blob has no such line. */
-int npu_device_source_line(npu_device *device, uint32_t context, uint32_t module, uint32_t line_id, char *file, size_t file_bytes, uint32_t *out_line);
+int npu_device_source_line(npu_device *device, uint32_t context, uint32_t module, uint32_t line_id,
+                           char *file, size_t file_bytes, uint32_t *out_line);
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user-mode queue as the device keeps it, and its access to ring, control page and records.
 //
-// Thread safety: `schedule` is guarded by the scheduler's mutex. Everything else belongs to the command processor while it runs the queue; `cancel` and
-// `progress` may be used by any thread.
-// Memory ordering: a command is copied after its doorbell was loaded with acquire; `completed` is stored with release after its record.
+// Thread safety: `schedule` is guarded by the scheduler's mutex. Everything else belongs to the
+// command processor while it runs the queue; `cancel` and `progress` may be used by any thread.
+// Memory ordering: a command is copied after its doorbell was loaded with acquire; `completed` is
+// stored with release after its record.
 #ifndef NPU_MODEL_DEVICE_QUEUE_H_
 #define NPU_MODEL_DEVICE_QUEUE_H_
 
@@ -54,7 +55,8 @@ struct Outcome {
 
 npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps);
 
-// A wait that did not hold when it was looked at. The word may be read as long as the generation of the address space is the same.
+// A wait that did not hold when it was looked at. The word may be read as long as the generation of
+// the address space is the same.
 struct ParkedWait {
   const std::byte* word = nullptr;
   uint64_t generation = 0;

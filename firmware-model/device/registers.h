@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registers of BAR0: decoding of offsets by spec/regs.def, and their values.
 //
-// Thread safety: every function may be called by any thread; values are atomics, no lock is taken. A 64-bit register read as two halves is latched by the
-// read of its low half.
+// Thread safety: every function may be called by any thread; values are atomics, no lock is taken.
+// A 64-bit register read as two halves is latched by the read of its low half.
 #ifndef NPU_MODEL_DEVICE_REGISTERS_H_
 #define NPU_MODEL_DEVICE_REGISTERS_H_
 

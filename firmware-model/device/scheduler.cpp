@@ -12,15 +12,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long an idle device looks at its doorbells before it sleeps, as long as work keeps coming at such distances: a few times the cost of a wake-up.
+// How long an idle device looks at its doorbells before it sleeps, as long as that pays: a few
+// times the cost of a wake-up. When it does not (no work, or the client needs this very CPU) the
+// time shrinks to the smallest one, and a long look is tried now and then.
 constexpr std::chrono::nanoseconds kSpin = std::chrono::microseconds(50);
+constexpr std::chrono::nanoseconds kSpinLeast = std::chrono::microseconds(2);
+constexpr unsigned kTriesBetweenLongLooks = 16;
 constexpr unsigned kLooksPerClockRead = 16;
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
 
 uint64_t now_ns() {
-  return static_cast<uint64_t>(
-      std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
+  return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
 }
 
 bool dead(npu_queue_state state) { return state >= NPU_QUEUE_STATE_FAULTED; }
@@ -174,9 +177,11 @@ void Scheduler::look_at_parked() {
   for (size_t i = 0; i < parked_.size();) {
     Queue& queue = *parked_[i];
     const ParkedWait& wait = queue.parked_wait;
-    // The word may be read under this mutex as long as nothing was flushed: memory is given away after a flush and a ticket only.
-    const bool go = queue.space().generation() != wait.generation ||
-                    wait_holds(wait.op, load_word(wait.word, std::memory_order_acquire), wait.value);
+    // The word may be read under this mutex as long as nothing was flushed: memory is given away
+    // after a flush and a ticket only.
+    const bool go =
+        queue.space().generation() != wait.generation ||
+        wait_holds(wait.op, load_word(wait.word, std::memory_order_acquire), wait.value);
     if (go) {
       make_ready(queue);
     } else {
@@ -243,35 +248,33 @@ void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
 }
 
 bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
-  if (!spinning_helps() || spin_budget_ == std::chrono::nanoseconds(0)) return false;
+  if (!spinning_helps()) return false;
   const auto end = Clock::now() + spin_budget_;
   do {
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
       if (has_news()) {
         spin_budget_ = kSpin;
+        vain_spins_ = 0;
         return true;
       }
       let_others_in(lock);
       cpu_relax();
     }
   } while (Clock::now() < end);
-  spin_budget_ /= 2;
+  const bool long_look = ++vain_spins_ % kTriesBetweenLongLooks == 0;
+  spin_budget_ = long_look ? kSpin : std::max(spin_budget_ / 2, kSpinLeast);
   return false;
 }
 
 void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   asleep_ = true;
   doorbells_.set_sleeping(true);
-  // pairs with libnpu/src/core/doorbell.cpp : its fence between pending and device_sleeping
+  // pairs with libnpu/src/backend/model.cpp : ModelBackend::ring
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!has_news()) {
     lock.unlock();
-    const auto begin = Clock::now();
     waker_.wait();
-    const auto slept = Clock::now() - begin;
     lock.lock();
-    // Work that comes as soon as this again is worth looking out for.
-    if (slept < 2 * kSpin) spin_budget_ = kSpin;
   }
   asleep_ = false;
   doorbells_.set_sleeping(false);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command-processor thread: which queue runs next, when it sleeps, and what it takes to stop a queue.
+// The command-processor thread: which queue runs next, when it sleeps, and what it takes to stop a
+// queue.
 //
-// One command at a time, from the highest priority that has work, in turn within a priority. Idle means asleep: no CPU is used.
+// One command at a time, from the highest priority that has work, in turn within a priority. Idle
+// means asleep: no CPU is used.
 // Thread safety: any thread; functions that take a Lock want it held.
-// Memory ordering: before it sleeps the thread sets device_sleeping in all doorbell pages, fences, and looks once more (uapi/npu_wire.h).
+// Memory ordering: before it sleeps the thread sets device_sleeping in all doorbell pages, fences,
+// and looks once more (uapi/npu_wire.h).
 #ifndef NPU_MODEL_DEVICE_SCHEDULER_H_
 #define NPU_MODEL_DEVICE_SCHEDULER_H_
 
@@ -53,9 +56,11 @@ class Scheduler {
   Waker& waker() { return waker_; }
   bool asleep() const { return asleep_; }
 
-  // False: the doorbell slot is taken. Starts the thread if need be. The queue must be removed before it dies.
+  // False: the doorbell slot is taken. Starts the thread if need be. The queue must be removed
+  // before it dies.
   bool add(Lock& lock, Queue& queue);
-  // The queue runs nothing any more from here on, apart from the command that runs now, which is cancelled. It enters |state|.
+  // The queue runs nothing any more from here on, apart from the command that runs now, which is
+  // cancelled. It enters |state|.
   void remove(Lock& lock, Queue& queue, npu_queue_state state);
   void suspend(Lock& lock, Queue& queue);
   void resume(Lock& lock, Queue& queue);
@@ -116,6 +121,7 @@ class Scheduler {
   std::vector<Queue*> parked_;
   std::shared_ptr<Queue> running_;
   std::chrono::nanoseconds spin_budget_;
+  unsigned vain_spins_ = 0;
 
   std::atomic<uint64_t> busy_total_ns_{0};
   std::atomic<uint64_t> busy_since_ns_{0};  // 0: idle

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Access to memory that others write at the same time: 64-bit words, each read or written exactly once.
+// Access to memory that others write at the same time: 64-bit words, each read or written exactly
+// once.
 #ifndef NPU_MODEL_DEVICE_SHARED_MEMORY_H_
 #define NPU_MODEL_DEVICE_SHARED_MEMORY_H_
 

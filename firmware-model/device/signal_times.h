@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How virtual time travels between queues: which 64-bit word got which value at what time of the queue that wrote it.
+// How virtual time travels between queues: which 64-bit word got which value at what time of the
+// queue that wrote it.
 //
-// A wait takes the time of the signal that made its condition true, not of later ones, so that device times do not depend on how fast the host runs. Tables are
-// bounded: what has been pushed out costs precision of a time, never a result.
-// Thread safety: SignalTimes any thread, except that find() and EndTimes belong to the command processor.
+// A wait takes the time of the signal that made its condition true, not of later ones, so that
+// device times do not depend on how fast the host runs. Tables are bounded: what has been pushed
+// out costs precision of a time, never a result.
+// Thread safety: SignalTimes any thread, except that find() and EndTimes belong to the command
+// processor.
 #ifndef NPU_MODEL_DEVICE_SIGNAL_TIMES_H_
 #define NPU_MODEL_DEVICE_SIGNAL_TIMES_H_
 
@@ -21,7 +24,8 @@ namespace npu::model {
 // Whether SEM_WAIT with |op| (enum npu_sem_op) goes on when the word is |present|.
 bool wait_holds(uint32_t op, uint64_t present, uint64_t value);
 
-// End times of the last commands of one queue: what the word npu_queue_ctrl.completed means in virtual time.
+// End times of the last commands of one queue: what the word npu_queue_ctrl.completed means in
+// virtual time.
 class EndTimes {
  public:
   void push(uint64_t end_ps) { ring_[count_++ % kKept] = end_ps; }
@@ -44,7 +48,8 @@ class SignalTimes {
   // A context has gone: its signals are forgotten.
   void forget_owner(uint64_t owner);
 
-  // |word| is the `completed` word of a queue from now on (or no longer). |times| is read by find() only.
+  // |word| is the `completed` word of a queue from now on (or no longer). |times| is read by find()
+  // only.
   void watch_completed(const std::byte* word, const EndTimes* times);
   void unwatch_completed(const std::byte* word, const EndTimes* times);
 

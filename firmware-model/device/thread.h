@@ -8,7 +8,8 @@
 
 namespace npu::model {
 
-// Starts a thread that takes no signal of the process: handlers belong to the program that the device lives in.
+// Starts a thread that takes no signal of the process: handlers belong to the program that the
+// device lives in.
 std::thread start_device_thread(const char* name, std::function<void()> body);
 
 // CPUs that this process may use.

@@ -25,8 +25,10 @@ bool flags_fit(const npu_insn& insn, const npu_insn_info& info) {
 
 bool tiles_fit(const npu_insn& insn, const npu_insn_info& info) {
   const uint8_t tiles[4] = {insn.dst, insn.a, insn.b, insn.c};
-  const bool scalar_b = (insn.flags & NPU_F_BCAST_B_MASK) >> NPU_F_BCAST_B_SHIFT == NPU_BCAST_SCALAR;
-  const bool scalar_c = (insn.flags & NPU_F_BCAST_C_MASK) >> NPU_F_BCAST_C_SHIFT == NPU_BCAST_SCALAR;
+  const bool scalar_b =
+      (insn.flags & NPU_F_BCAST_B_MASK) >> NPU_F_BCAST_B_SHIFT == NPU_BCAST_SCALAR;
+  const bool scalar_c =
+      (insn.flags & NPU_F_BCAST_C_MASK) >> NPU_F_BCAST_C_SHIFT == NPU_BCAST_SCALAR;
   for (unsigned i = 0; i < 4; ++i) {
     const bool used = info.tile[i] == 'T' && !(i == 2 && scalar_b) && !(i == 3 && scalar_c);
     if (tiles[i] >= (used ? NPU_TILE_DESCS : 1)) return false;
@@ -97,7 +99,8 @@ bool instruction_fits(const npu_insn& insn, const VerifierLimits& limits) {
 
 constexpr uint32_t kNoLoop = UINT32_MAX;
 
-// Pairs LOOP with END and fills |owner| with the innermost loop whose body holds each instruction; an END belongs to its body.
+// Pairs LOOP with END and fills |owner| with the innermost loop whose body holds each instruction;
+// an END belongs to its body.
 std::optional<uint32_t> match_loops(std::span<const npu_insn> code, std::vector<uint32_t>* owner) {
   std::array<uint32_t, NPU_LOOP_DEPTH> open;
   uint32_t depth = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The device's check of a kernel: every instruction, every branch. A program that passes can do nothing but what isa.def says; the interpreter relies on it.
+// The device's check of a kernel: every instruction, every branch. A program that passes can do
+// nothing but what isa.def says; the interpreter relies on it.
 //
 // Thread safety: pure function.
 #ifndef NPU_MODEL_DEVICE_VERIFIER_H_

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arithmetic on virtual picoseconds. A program can make its own duration as long as it likes: time stops at the largest number instead of beginning anew.
+// Arithmetic on virtual picoseconds. A program can make its own duration as long as it likes: time
+// stops at the largest number instead of beginning anew.
 #ifndef NPU_MODEL_DEVICE_VIRTUAL_TIME_H_
 #define NPU_MODEL_DEVICE_VIRTUAL_TIME_H_
 

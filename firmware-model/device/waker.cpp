@@ -35,8 +35,8 @@ std::string Waker::open() {
   if (epoll_fd_ >= 0) own_fd_ = add_eventfd();
   if (own_fd_ >= 0) shared_fd_ = add_eventfd();
   if (shared_fd_ >= 0) return {};
-  return std::string("no file descriptors for the wake-up of the device (") +
-         std::strerror(errno) + "); raise the limit of open files";
+  return std::string("no file descriptors for the wake-up of the device (") + std::strerror(errno) +
+         "); raise the limit of open files";
 }
 
 void Waker::wake() {

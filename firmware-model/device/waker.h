@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What wakes the command processor: eventfds, one of its own, one that clients share, and one for each doorbell page that asks for it.
+// What wakes the command processor: eventfds, one of its own, one that clients share, and one for
+// each doorbell page that asks for it.
 //
-// The descriptors are in the hands of clients, which may read them, fill them up or change their flags. So they are watched edge-triggered and never read: a write wakes
-// whatever the counter is. Whoever spoils the descriptor of a page spoils it for himself alone.
+// The descriptors are in the hands of clients, which may read them, fill them up or change their
+// flags. So they are watched edge-triggered and never read: a write wakes whatever the counter is.
+// Whoever spoils the descriptor of a page spoils it for himself alone.
 // Thread safety: wake() any thread; wait() one thread; the rest under the scheduler's mutex.
 #ifndef NPU_MODEL_DEVICE_WAKER_H_
 #define NPU_MODEL_DEVICE_WAKER_H_

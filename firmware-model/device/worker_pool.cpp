@@ -48,8 +48,7 @@ void WorkerPool::run(Job& job, bool share) {
 
 bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen) {
   const auto news = [&] {
-    return stop_.load(std::memory_order_relaxed) ||
-           jobs_.load(std::memory_order_acquire) != *seen;
+    return stop_.load(std::memory_order_relaxed) || jobs_.load(std::memory_order_acquire) != *seen;
   };
   if (!news() && spinning_helps()) {
     lock.unlock();

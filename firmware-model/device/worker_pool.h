@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads that run work-groups. The thread that calls run() is one of them; the others start when they are first needed.
+// Threads that run work-groups. The thread that calls run() is one of them; the others start when
+// they are first needed.
 //
 // Thread safety: run() by one thread at a time (the command processor).
 #ifndef NPU_MODEL_DEVICE_WORKER_POOL_H_

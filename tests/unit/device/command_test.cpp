@@ -103,7 +103,8 @@ TEST_F(CommandTest, EveryReservedByteOfEveryCommandMustBeZero) {
       bytes[byte] = 0x40;
       npu_cmd command;
       std::memcpy(&command, bytes.data(), sizeof(command));
-      ASSERT_EQ(status_of(command), NPU_ST_BAD_COMMAND) << "op " << int{command.op} << " byte " << byte;
+      ASSERT_EQ(status_of(command), NPU_ST_BAD_COMMAND)
+          << "op " << int{command.op} << " byte " << byte;
     }
   }
 }

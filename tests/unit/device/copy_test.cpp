@@ -68,17 +68,18 @@ TEST_F(CopyTest, RandomShapesAgreeWithTheModel) {
     randomise(from);
     randomise(to);
     npu_cmd_copy command = random_shape();
-    const uint64_t src = below(kBytes - extent(command, command.src_pitch, command.src_slice_pitch));
-    const uint64_t dst = below(kBytes - extent(command, command.dst_pitch, command.dst_slice_pitch));
+    const uint64_t src =
+        below(kBytes - extent(command, command.src_pitch, command.src_slice_pitch));
+    const uint64_t dst =
+        below(kBytes - extent(command, command.dst_pitch, command.dst_slice_pitch));
     command.src_dva = from.dva + src;
     command.dst_dva = to.dva + dst;
     std::vector<std::byte> expected(to.data, to.data + kBytes);
     for (uint64_t z = 0; z < command.depth; ++z) {
       for (uint64_t y = 0; y < command.height; ++y) {
-        std::memcpy(
-            expected.data() + dst + z * command.dst_slice_pitch + y * command.dst_pitch,
-            from.data + src + z * command.src_slice_pitch + y * command.src_pitch,
-            command.width_bytes);
+        std::memcpy(expected.data() + dst + z * command.dst_slice_pitch + y * command.dst_pitch,
+                    from.data + src + z * command.src_slice_pitch + y * command.src_pitch,
+                    command.width_bytes);
       }
     }
     ASSERT_EQ(queue_.run(command).status, NPU_ST_OK) << "round " << round;

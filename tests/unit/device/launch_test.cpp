@@ -71,11 +71,12 @@ Seen run_rows(uint32_t threads) {
   const uint64_t bytes = uint64_t{kGroups} * kRowElements * 4;
   const Buffer src = machine.driver.make_buffer(machine.context, bytes);
   const Buffer dst = machine.driver.make_buffer(machine.context, bytes);
-  for (size_t i = 0; i < src.as<float>().size(); ++i) src.as<float>()[i] = static_cast<float>(i % 977);
+  for (size_t i = 0; i < src.as<float>().size(); ++i)
+    src.as<float>()[i] = static_cast<float>(i % 977);
   Seen seen;
   for (int round = 0; round < 3; ++round) {
-    seen.records.push_back(machine.queue.run(
-        machine.make<2>(kRow, {kGroups, 1, 1}, {src.dva, dst.dva})));
+    seen.records.push_back(
+        machine.queue.run(machine.make<2>(kRow, {kGroups, 1, 1}, {src.dva, dst.dva})));
     seen.records.push_back(machine.queue.run(machine.make<1>(kWork, {50, 1, 1}, {20})));
   }
   seen.values.assign(dst.as<float>().begin(), dst.as<float>().end());
@@ -90,7 +91,8 @@ TEST(LaunchTest, BytesAndTimesDoNotDependOnTheNumberOfThreads) {
   const Seen one = run_rows(1);
   ASSERT_EQ(one.records[0].status, NPU_ST_OK);
   for (size_t i = 0; i < one.values.size(); ++i) {
-    ASSERT_EQ(one.values[i], static_cast<float>(i % 977) * 2 + static_cast<float>(i / kRowElements));
+    ASSERT_EQ(one.values[i],
+              static_cast<float>(i % 977) * 2 + static_cast<float>(i / kRowElements));
   }
   for (const uint32_t threads : {2u, 4u}) {
     const Seen many = run_rows(threads);
@@ -112,8 +114,8 @@ TEST(LaunchTest, TheLowestFailingGroupIsReportedWhateverRunsFirst) {
     for (int round = 0; round < 10; ++round) {
       Machine machine(threads);
       // Groups 1500 and above touch nothing that is mapped.
-      const npu_completion record = machine.queue.run(
-          machine.make<3>(kTouch, {2500, 1, 1}, {0x5'0000'0000, 1500, 2500}));
+      const npu_completion record =
+          machine.queue.run(machine.make<3>(kTouch, {2500, 1, 1}, {0x5'0000'0000, 1500, 2500}));
       ASSERT_EQ(record.status, NPU_ST_VM_FAULT);
       ASSERT_EQ(record.group, 1500u);
       ASSERT_EQ(record.result, 0x5'0000'0000u);

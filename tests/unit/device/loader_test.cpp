@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs that must not load: unsigned, altered anywhere, truncated anywhere, by the wrong key, too old, too large, or with one bad instruction.
+// Blobs that must not load: unsigned, altered anywhere, truncated anywhere, by the wrong key, too
+// old, too large, or with one bad instruction.
 #include "firmware-model/device/loader.h"
 
 #include <gtest/gtest.h>
@@ -38,9 +39,9 @@ class LoaderTest : public testing::Test {
     place_ = {};
     module_ = nullptr;
     // An exact-size copy: a sanitizer sees the first byte read behind the end.
-    const std::vector<std::byte> exact(reinterpret_cast<const std::byte*>(blob.data()),
-                                       reinterpret_cast<const std::byte*>(blob.data()) +
-                                           blob.size());
+    const std::vector<std::byte> exact(
+        reinterpret_cast<const std::byte*>(blob.data()),
+        reinterpret_cast<const std::byte*>(blob.data()) + blob.size());
     const npu_status status = model::load_blob(exact, rules, &module_, &place_);
     EXPECT_EQ(status == NPU_ST_OK, module_ != nullptr);
     return status;
@@ -84,7 +85,8 @@ Blob resign(Blob blob, const std::function<void(uint8_t* elf, npu_manifest& mani
   return blob;
 }
 
-// Offset of the program in the ELF: the first manifest row that is a whole number of instructions and begins with HALT's bytes.
+// Offset of the program in the ELF: the first manifest row that is a whole number of instructions
+// and begins with HALT's bytes.
 uint64_t code_offset(const Blob& blob) {
   npu_manifest_trailer trailer;
   std::memcpy(&trailer, blob.data() + blob.size() - sizeof(trailer), sizeof(trailer));
@@ -218,15 +220,15 @@ TEST_F(LoaderTest, AnIllegalInstructionInASignedBlobIsFoundAndPlaced) {
   EXPECT_EQ(bad_at(1 + 2, 0, 0x7f), NPU_ST_BLOB_INSTRUCTION);
   EXPECT_EQ(place_.kernel, 1u);
   EXPECT_EQ(place_.pc, 2u);
-  EXPECT_EQ(bad_at(1, 1, 1), NPU_ST_BLOB_INSTRUCTION);     // reserved byte
-  EXPECT_EQ(bad_at(1, 2, 1), NPU_ST_BLOB_INSTRUCTION);     // a flag that SREG does not take
-  EXPECT_EQ(bad_at(1, 4, 1), NPU_ST_BLOB_INSTRUCTION);     // a tile operand
-  EXPECT_EQ(bad_at(1, 24, 32), NPU_ST_BLOB_INSTRUCTION);   // register 32
-  EXPECT_EQ(bad_at(3, 20, 4), NPU_ST_BLOB_INSTRUCTION);    // ARG that is not aligned
-  EXPECT_EQ(bad_at(3, 20, 8), NPU_ST_BLOB_INSTRUCTION);    // ARG behind the block
-  EXPECT_EQ(bad_at(5, 20, 1), NPU_ST_BLOB_INSTRUCTION);    // LOOP that names no END
+  EXPECT_EQ(bad_at(1, 1, 1), NPU_ST_BLOB_INSTRUCTION);           // reserved byte
+  EXPECT_EQ(bad_at(1, 2, 1), NPU_ST_BLOB_INSTRUCTION);           // a flag that SREG does not take
+  EXPECT_EQ(bad_at(1, 4, 1), NPU_ST_BLOB_INSTRUCTION);           // a tile operand
+  EXPECT_EQ(bad_at(1, 24, 32), NPU_ST_BLOB_INSTRUCTION);         // register 32
+  EXPECT_EQ(bad_at(3, 20, 4), NPU_ST_BLOB_INSTRUCTION);          // ARG that is not aligned
+  EXPECT_EQ(bad_at(3, 20, 8), NPU_ST_BLOB_INSTRUCTION);          // ARG behind the block
+  EXPECT_EQ(bad_at(5, 20, 1), NPU_ST_BLOB_INSTRUCTION);          // LOOP that names no END
   EXPECT_EQ(bad_at(8, 0, NPU_OP_NOP), NPU_ST_BLOB_INSTRUCTION);  // runs off its end
-  EXPECT_EQ(bad_at(1, 28, 1), NPU_ST_BLOB_INSTRUCTION);    // line 1 of an empty table
+  EXPECT_EQ(bad_at(1, 28, 1), NPU_ST_BLOB_INSTRUCTION);          // line 1 of an empty table
   EXPECT_EQ(bad_at(6, 0, NPU_OP_HALT), NPU_ST_OK);
 }
 
@@ -235,14 +237,14 @@ TEST_F(LoaderTest, ElfFieldsAreChecked) {
   const auto bad_byte = [&](size_t offset, uint8_t value) {
     return load(resign(good, [&](uint8_t* elf, npu_manifest&) { elf[offset] = value; }));
   };
-  EXPECT_EQ(bad_byte(0, 0), NPU_ST_BLOB_FORMAT);    // magic
-  EXPECT_EQ(bad_byte(4, 1), NPU_ST_BLOB_FORMAT);    // 32 bits
-  EXPECT_EQ(bad_byte(5, 2), NPU_ST_BLOB_FORMAT);    // big-endian
-  EXPECT_EQ(bad_byte(16, 1), NPU_ST_BLOB_FORMAT);   // type
-  EXPECT_EQ(bad_byte(18, 0), NPU_ST_BLOB_FORMAT);   // machine
-  EXPECT_EQ(bad_byte(51, 99), NPU_ST_BLOB_ISA);     // major in e_flags
-  EXPECT_EQ(bad_byte(48, 1), NPU_ST_BLOB_ISA);      // reserved part of e_flags
-  EXPECT_EQ(bad_byte(56, 200), NPU_ST_BLOB_FORMAT); // number of program headers
+  EXPECT_EQ(bad_byte(0, 0), NPU_ST_BLOB_FORMAT);      // magic
+  EXPECT_EQ(bad_byte(4, 1), NPU_ST_BLOB_FORMAT);      // 32 bits
+  EXPECT_EQ(bad_byte(5, 2), NPU_ST_BLOB_FORMAT);      // big-endian
+  EXPECT_EQ(bad_byte(16, 1), NPU_ST_BLOB_FORMAT);     // type
+  EXPECT_EQ(bad_byte(18, 0), NPU_ST_BLOB_FORMAT);     // machine
+  EXPECT_EQ(bad_byte(51, 99), NPU_ST_BLOB_ISA);       // major in e_flags
+  EXPECT_EQ(bad_byte(48, 1), NPU_ST_BLOB_ISA);        // reserved part of e_flags
+  EXPECT_EQ(bad_byte(56, 200), NPU_ST_BLOB_FORMAT);   // number of program headers
   EXPECT_EQ(bad_byte(33, 0xff), NPU_ST_BLOB_FORMAT);  // place of the program headers
 }
 
@@ -274,9 +276,8 @@ TEST(LoaderOnDeviceTest, StatusAndPlaceComeBackInTheRecord) {
   const isa::Program programs[] = {null_kernel(), work_kernel()};
   const Blob good = signed_blob(programs);
   const uint64_t at = code_offset(good);
-  const npu_completion record = record_of(resign(good, [&](uint8_t* elf, npu_manifest&) {
-    elf[at + 3 * NPU_INSN_BYTES] = 0xee;
-  }));
+  const npu_completion record = record_of(
+      resign(good, [&](uint8_t* elf, npu_manifest&) { elf[at + 3 * NPU_INSN_BYTES] = 0xee; }));
   EXPECT_EQ(record.status, NPU_ST_BLOB_INSTRUCTION);
   EXPECT_EQ(record.kernel, 1u);
   EXPECT_EQ(record.pc, 2u);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registers, mailbox, interrupts, and the life of queues and contexts, including those of a driver that makes every mistake.
+// Registers, mailbox, interrupts, and the life of queues and contexts, including those of a driver
+// that makes every mistake.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -105,8 +106,8 @@ TEST(MailboxTest, EachWrongArgumentOfQueueCreateIsRefused) {
   const Buffer ring = driver.make_buffer(context, 64 * 1024);
   const Buffer ctrl = driver.make_buffer(context, 64 * 1024);
   const auto create = [&](std::array<uint64_t, 7> args) {
-    return driver.mailbox(NPU_MBOX_QUEUE_CREATE, {args[0], args[1], args[2], args[3], args[4],
-                                                  args[5], args[6]});
+    return driver.mailbox(NPU_MBOX_QUEUE_CREATE,
+                          {args[0], args[1], args[2], args[3], args[4], args[5], args[6]});
   };
   const std::array<uint64_t, 7> good = {5, context, ring.dva, ctrl.dva, 6 | 1 << 8, 3, 0};
   const auto with = [&](size_t index, uint64_t value) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting queues: what wakes them, that others go on meanwhile, and how virtual time travels with a signal.
+// Waiting queues: what wakes them, that others go on meanwhile, and how virtual time travels with a
+// signal.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -118,7 +119,8 @@ TEST_F(SemaphoreTest, AWaitInsideAListParksTheList) {
   waiter_.ring();
   signaler_.run(nop());
   EXPECT_EQ(data_.as<uint64_t>()[0], 0u);
-  // The list was copied entry by entry: what is changed behind the wait counts, what was fetched does not.
+  // The list was copied entry by entry: what is changed behind the wait counts, what was fetched
+  // does not.
   list.as<npu_cmd>()[0].op = 200;
   signaler_.run(sem_signal(words_.dva, 1));
   EXPECT_EQ(waiter_.wait(seq).status, NPU_ST_OK);
@@ -183,7 +185,7 @@ TEST(SignalTimesTest, EndTimesKeepTheLatestAndClampTheRest) {
   EXPECT_EQ(ends.at(0), 0u);
   EXPECT_EQ(ends.at(1000), 10'000u);
   EXPECT_EQ(ends.at(900), 9'000u);
-  EXPECT_EQ(ends.at(1), 7'450u);   // the oldest of 256
+  EXPECT_EQ(ends.at(1), 7'450u);  // the oldest of 256
   EXPECT_EQ(ends.at(2000), 10'000u);
 }
 

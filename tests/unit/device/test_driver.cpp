@@ -84,9 +84,9 @@ TestDriver::TestDriver(const DriverOptions& options) {
   }
   if (options.shared_doorbells) {
     doorbells_ = host_.at(host_alloc(2 * NPU_DOORBELL_PAGE_BYTES)).data;
-    require(npu_device_set_doorbells(device_, 0, doorbells_,
-                                     doorbells_ + NPU_DOORBELL_PAGE_BYTES) == 0,
-            "doorbells");
+    require(
+        npu_device_set_doorbells(device_, 0, doorbells_, doorbells_ + NPU_DOORBELL_PAGE_BYTES) == 0,
+        "doorbells");
   }
   npu_device_mmio_write(device_, NPU_BAR_REGS, NPU_REG_IRQ_MASK, 4,
                         NPU_IRQ_EVENT | NPU_IRQ_MAILBOX | NPU_IRQ_QUEUE);
@@ -236,15 +236,15 @@ TestQueue TestDriver::create_queue(uint32_t context, const QueueOptions& options
   queue.doorbell_slot = queue.id % NPU_DOORBELL_SLOTS;
   const uint64_t entries = uint64_t{1} << options.log2;
   queue.ring_memory = make_buffer(context, entries * NPU_CMD_BYTES, options.place, 0);
-  queue.control = make_buffer(context, NPU_CTRL_BYTES + entries * NPU_COMPLETION_BYTES,
-                              options.place);
+  queue.control =
+      make_buffer(context, NPU_CTRL_BYTES + entries * NPU_COMPLETION_BYTES, options.place);
   const uint64_t shape =
       options.log2 | uint64_t{options.priority} << 8 | uint64_t{options.queue_class} << 16;
   const uint64_t doorbell = uint64_t{queue.id / NPU_DOORBELL_SLOTS} << 16 | queue.doorbell_slot;
-  require(mailbox(NPU_MBOX_QUEUE_CREATE, {queue.id, context, queue.ring_memory.dva,
-                                          queue.control.dva, shape, doorbell,
-                                          options.budget}) == NPU_ST_OK,
-          "queue");
+  require(
+      mailbox(NPU_MBOX_QUEUE_CREATE, {queue.id, context, queue.ring_memory.dva, queue.control.dva,
+                                      shape, doorbell, options.budget}) == NPU_ST_OK,
+      "queue");
   return queue;
 }
 
@@ -261,8 +261,8 @@ npu_completion TestDriver::load_module(TestQueue& queue, std::span<const uint8_t
 std::vector<npu_event_record> TestDriver::take_events() {
   std::vector<npu_event_record> taken;
   for (;;) {
-    auto* record = reinterpret_cast<npu_event_record*>(event_ring_) +
-                   (events_read_ & (event_entries_ - 1));
+    auto* record =
+        reinterpret_cast<npu_event_record*>(event_ring_) + (events_read_ & (event_entries_ - 1));
     if (load(record->seq) != events_read_ + 1) return taken;
     taken.push_back(*record);
     ++events_read_;
@@ -311,8 +311,7 @@ void TestQueue::ring_value(uint64_t value) {
 npu_completion TestQueue::record(uint64_t seq) const {
   const uint64_t slot = seq & ((uint64_t{1} << log2) - 1);
   npu_completion result;
-  std::memcpy(&result, control.data + NPU_CTRL_BYTES + slot * NPU_COMPLETION_BYTES,
-              sizeof(result));
+  std::memcpy(&result, control.data + NPU_CTRL_BYTES + slot * NPU_COMPLETION_BYTES, sizeof(result));
   return result;
 }
 

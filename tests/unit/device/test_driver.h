@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small driver of the device model for tests: page tables in HBM, memory in HBM and on the host, queues through the mailbox, events and interrupts.
+// A small driver of the device model for tests: page tables in HBM, memory in HBM and on the host,
+// queues through the mailbox, events and interrupts.
 //
-// Thread safety: one test thread; the device's threads enter through the ports only. A mistake of the test itself ends it with a sentence.
+// Thread safety: one test thread; the device's threads enter through the ports only. A mistake of
+// the test itself ends it with a sentence.
 #ifndef NPU_TESTS_UNIT_DEVICE_TEST_DRIVER_H_
 #define NPU_TESTS_UNIT_DEVICE_TEST_DRIVER_H_
 

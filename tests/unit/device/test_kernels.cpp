@@ -58,28 +58,27 @@ isa::Program row_kernel() {
 }
 
 isa::Program touch_kernel() {
-  return program("touch",
-                 {insn(NPU_OP_SREG, {1}, NPU_SREG_GROUP_X), insn(NPU_OP_ARG, {2}, 8),
-                  insn(NPU_OP_ARG, {3}, 16), insn(NPU_OP_CMP, {4, 1, 2}, NPU_CC_LTU),
-                  insn(NPU_OP_BNZ, {4}, 5), insn(NPU_OP_CMP, {4, 1, 3}, NPU_CC_LTU),
-                  insn(NPU_OP_BZ, {4}, 3), insn(NPU_OP_ARG, {5}, 0),
-                  insn(NPU_OP_SLDW, {6, 5}, 0), insn(NPU_OP_HALT)},
-                 24);
+  return program(
+      "touch",
+      {insn(NPU_OP_SREG, {1}, NPU_SREG_GROUP_X), insn(NPU_OP_ARG, {2}, 8),
+       insn(NPU_OP_ARG, {3}, 16), insn(NPU_OP_CMP, {4, 1, 2}, NPU_CC_LTU), insn(NPU_OP_BNZ, {4}, 5),
+       insn(NPU_OP_CMP, {4, 1, 3}, NPU_CC_LTU), insn(NPU_OP_BZ, {4}, 3), insn(NPU_OP_ARG, {5}, 0),
+       insn(NPU_OP_SLDW, {6, 5}, 0), insn(NPU_OP_HALT)},
+      24);
 }
 
 isa::Program work_kernel() {
-  return program("work",
-                 {insn(NPU_OP_SREG, {1}, NPU_SREG_GROUP_X), insn(NPU_OP_ADDI, {1, 1}, 1),
-                  insn(NPU_OP_ARG, {2}, 0), insn(NPU_OP_MUL, {3, 1, 2}),
-                  insn(NPU_OP_LOOP, {4, 3}, 2), insn(NPU_OP_NOP), insn(NPU_OP_END, {}, -2),
-                  insn(NPU_OP_HALT)},
-                 8);
+  return program(
+      "work",
+      {insn(NPU_OP_SREG, {1}, NPU_SREG_GROUP_X), insn(NPU_OP_ADDI, {1, 1}, 1),
+       insn(NPU_OP_ARG, {2}, 0), insn(NPU_OP_MUL, {3, 1, 2}), insn(NPU_OP_LOOP, {4, 3}, 2),
+       insn(NPU_OP_NOP), insn(NPU_OP_END, {}, -2), insn(NPU_OP_HALT)},
+      8);
 }
 
 isa::Program trap_kernel() {
   return program("trap", {insn(NPU_OP_SREG, {1}, NPU_SREG_GROUP_X), insn(NPU_OP_ADDI, {1, 1}, -3),
-                          insn(NPU_OP_BNZ, {1}, 2), insn(NPU_OP_TRAP, {}, 7),
-                          insn(NPU_OP_HALT)});
+                          insn(NPU_OP_BNZ, {1}, 2), insn(NPU_OP_TRAP, {}, 7), insn(NPU_OP_HALT)});
 }
 
 isa::Program endless_kernel() { return program("endless", {insn(NPU_OP_BR, {}, 0)}); }

@@ -27,7 +27,8 @@ isa::Program null_kernel();
 // args {src, dst}: dst[g][0..255] = src[g][0..255] * 2 + g; fp32, one row a work-group.
 isa::Program row_kernel();
 inline constexpr uint32_t kRowElements = 256;
-// args {address, from, to}: work-groups with from <= x < to read the address; they fault when nothing is there.
+// args {address, from, to}: work-groups with from <= x < to read the address; they fault when
+// nothing is there.
 isa::Program touch_kernel();
 // args {count}: work-group x runs a loop of count * (x + 1) steps.
 isa::Program work_kernel();

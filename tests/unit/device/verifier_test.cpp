@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verifier: every field of every instruction of isa.def, and the rules of control flow. The tools' verifier must give the same answers.
+// The verifier: every field of every instruction of isa.def, and the rules of control flow. The
+// tools' verifier must give the same answers.
 #include "firmware-model/device/verifier.h"
 
 #include <gtest/gtest.h>
@@ -33,11 +34,13 @@ TEST(VerifierTest, BranchesStayInsideTheKernelAndItsLoops) {
   const npu_insn end = insn(NPU_OP_END, {}, -2);
   const npu_insn halt = insn(NPU_OP_HALT);
   EXPECT_FALSE(bad_pc({loop, insn(NPU_OP_NOP), end, halt}));
-  EXPECT_FALSE(bad_pc({loop, insn(NPU_OP_BZ, {1}, 1), end, halt}));        // to the END: goes on with the loop
-  EXPECT_EQ(bad_pc({loop, insn(NPU_OP_BZ, {1}, 2), end, halt}), 1u);       // out of the body
-  EXPECT_EQ(bad_pc({loop, insn(NPU_OP_BZ, {1}, -1), end, halt}), 1u);      // to its LOOP
+  EXPECT_FALSE(
+      bad_pc({loop, insn(NPU_OP_BZ, {1}, 1), end, halt}));  // to the END: goes on with the loop
+  EXPECT_EQ(bad_pc({loop, insn(NPU_OP_BZ, {1}, 2), end, halt}), 1u);              // out of the body
+  EXPECT_EQ(bad_pc({loop, insn(NPU_OP_BZ, {1}, -1), end, halt}), 1u);             // to its LOOP
   EXPECT_EQ(bad_pc({loop, insn(NPU_OP_NOP), end, insn(NPU_OP_BR, {}, -2)}), 3u);  // into the body
-  EXPECT_FALSE(bad_pc({loop, insn(NPU_OP_NOP), end, insn(NPU_OP_BR, {}, -3)}));   // to the LOOP from outside
+  EXPECT_FALSE(
+      bad_pc({loop, insn(NPU_OP_NOP), end, insn(NPU_OP_BR, {}, -3)}));  // to the LOOP from outside
 }
 
 TEST(VerifierTest, LoopsAreMatchedAndBounded) {
@@ -95,7 +98,8 @@ TEST(VerifierTest, WaitsAndSignalsStandWhereTheyMay) {
   EXPECT_EQ(bad_pc({bad, halt}), 0u);
 }
 
-// A well-formed instruction of each operation, then every single-byte change of it: both verifiers must agree.
+// A well-formed instruction of each operation, then every single-byte change of it: both verifiers
+// must agree.
 TEST(VerifierTest, AgreesWithTheToolsOnEveryChangedByte) {
   std::mt19937 random(7);
   const isa::KernelLimits tool_limits{64, 4, 10};
