@@ -67,8 +67,8 @@ std::string schema_rows(const Options& options) {
   for (const char* name : {"path", "section", "unit", "type", "description"}) csv.header(name, "");
   csv.end_row();
   for (const Field& field : device_fields()) {
-    for (const Json& value :
-         {Json(field.path), Json(field.section), Json(unit_of(field)), Json(type_of(field)), Json(doc_of(field))}) {
+    for (const Json& value : {Json(field.path), Json(field.section), Json(unit_of(field)),
+                              Json(type_of(field)), Json(doc_of(field))}) {
       csv.value(value, "");
     }
     csv.end_row();

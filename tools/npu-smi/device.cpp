@@ -62,7 +62,8 @@ std::string user_name(uint32_t uid) {
   char buffer[4096];
   passwd entry{};
   passwd* found = nullptr;
-  if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr) return entry.pw_name;
+  if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr)
+    return entry.pw_name;
   return std::to_string(uid);
 }
 
@@ -161,15 +162,16 @@ Snapshot take_snapshot(const Selector& selector) {
     return snapshot;
   }
   if (count == 0) {
-    snapshot.failure = Failure{NPU_ERROR_NO_DEVICE, "there is no NPU", "Check NPU_DEVICE; see npu(7)."};
+    snapshot.failure =
+        Failure{NPU_ERROR_NO_DEVICE, "there is no NPU", "Check NPU_DEVICE; see npu(7)."};
     return snapshot;
   }
   for (const uint32_t index : selector.indices) {
     if (index < count) continue;
-    snapshot.failure = Failure{NPU_ERROR_NO_DEVICE,
-                               "there is no device " + std::to_string(index) + ": there are " +
-                                   std::to_string(count),
-                               "npu-smi list shows the devices."};
+    snapshot.failure = Failure{
+        NPU_ERROR_NO_DEVICE,
+        "there is no device " + std::to_string(index) + ": there are " + std::to_string(count),
+        "npu-smi list shows the devices."};
     return snapshot;
   }
   const bool by_index = !selector.indices.empty();

@@ -79,16 +79,19 @@ std::string make_json(const Options& options, const Snapshot& snapshot) {
                     {"state", driver.empty() ? "not_loaded" : "loaded"}};
   root["timestamp"] = snapshot.timestamp;
   root["interval_ms"] = nullptr;
-  root["virtual"] = std::all_of(snapshot.devices.begin(), snapshot.devices.end(), [](const Device& device) {
-    return device.failure.has_value() || device.info.is_virtual != 0;
-  });
+  root["virtual"] =
+      std::all_of(snapshot.devices.begin(), snapshot.devices.end(), [](const Device& device) {
+        return device.failure.has_value() || device.info.is_virtual != 0;
+      });
   root["devices"] = Json::array();
   const std::vector<const Field*> fields = chosen_fields(options);
-  for (const Device& device : snapshot.devices) root["devices"].push_back(device_object(fields, device));
+  for (const Device& device : snapshot.devices)
+    root["devices"].push_back(device_object(fields, device));
   if (options.command == Command::kOverview || options.command == Command::kProcesses) {
     root["processes"] = Json::array();
     for (const Device& device : snapshot.devices) {
-      for (const Process& process : device.processes) root["processes"].push_back(process_object(process));
+      for (const Process& process : device.processes)
+        root["processes"].push_back(process_object(process));
     }
   }
   return text_of(root);

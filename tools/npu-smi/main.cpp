@@ -12,7 +12,8 @@ namespace {
 using namespace npu::smi;
 
 void complain(const std::string& about, const Failure& failure) {
-  std::fprintf(stderr, "npu-smi: %s%s. %s\n", about.c_str(), failure.text.c_str(), failure.remedy.c_str());
+  std::fprintf(stderr, "npu-smi: %s%s. %s\n", about.c_str(), failure.text.c_str(),
+               failure.remedy.c_str());
 }
 
 // The exit code of a snapshot, its failures on stderr.

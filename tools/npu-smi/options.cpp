@@ -14,13 +14,15 @@ namespace npu::smi {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 done, 2 wrong use, 3 not supported, 4 no permission, 6 no such device, 9 driver or device model\n"
-    "not reachable, 15 device lost, 20 some of the devices failed, 24 versions do not fit. See npu-smi(1).";
+    "Exit codes: 0 done, 2 wrong use, 3 not supported, 4 no permission, 6 no such device, 9 driver "
+    "or device model\n"
+    "not reachable, 15 device lost, 20 some of the devices failed, 24 versions do not fit. See "
+    "npu-smi(1).";
 
 struct Words {
   std::string format = "table";
-  std::string huawei_type;   // info -t
-  std::string info_what;     // info proc
+  std::string huawei_type;  // info -t
+  std::string info_what;    // info proc
   bool list = false, query = false, huawei_list = false, huawei_map = false;
 };
 
@@ -40,14 +42,19 @@ void read_format(const std::string& text, Options* out) {
   if (words[0] == "csv") {
     out->format = Format::kCsv;
     for (size_t i = 1; i < words.size(); i++) {
-      if (words[i] == "noheader") out->csv_header = false;
-      else if (words[i] == "nounits") out->csv_units = false;
-      else throw CLI::ValidationError("--format", "'" + words[i] + "': csv takes noheader and nounits");
+      if (words[i] == "noheader")
+        out->csv_header = false;
+      else if (words[i] == "nounits")
+        out->csv_units = false;
+      else
+        throw CLI::ValidationError("--format",
+                                   "'" + words[i] + "': csv takes noheader and nounits");
     }
     return;
   }
   if (words.size() > 1 || (words[0] != "table" && words[0] != "json")) {
-    throw CLI::ValidationError("--format", "'" + text + "': use table, json or csv[,noheader][,nounits]");
+    throw CLI::ValidationError("--format",
+                               "'" + text + "': use table, json or csv[,noheader][,nounits]");
   }
   out->format = words[0] == "json" ? Format::kJson : Format::kTable;
 }
@@ -65,8 +72,9 @@ void read_sections(Options* out) {
 // Sections under the names of another tool's `info -t`.
 std::string native_section(const std::string& type) {
   static const std::pair<const char*, const char*> kNames[] = {
-      {"temp", "temperature"}, {"usages", "utilization"}, {"common", "identity"}, {"board", "identity"},
-      {"product", "identity"}, {"flash", "firmware"},     {"err-count", "ras"}};
+      {"temp", "temperature"}, {"usages", "utilization"}, {"common", "identity"},
+      {"board", "identity"},   {"product", "identity"},   {"flash", "firmware"},
+      {"err-count", "ras"}};
   for (const auto& [foreign, native] : kNames) {
     if (type == foreign) return native;
   }
@@ -74,8 +82,10 @@ std::string native_section(const std::string& type) {
 }
 
 void add_info(CLI::App& app, Options& options, Words& words) {
-  CLI::App* info = app.add_subcommand("info", "everything about the devices, or some sections of it");
-  info->add_option("-d,--section", options.sections, "sections, separated by commas")->delimiter(',');
+  CLI::App* info =
+      app.add_subcommand("info", "everything about the devices, or some sections of it");
+  info->add_option("-d,--section", options.sections, "sections, separated by commas")
+      ->delimiter(',');
   info->add_option("-t", words.huawei_type, "one section, under the name of other tools")
       ->excludes("-d");
   info->add_flag("-l", words.huawei_list, "as list");
@@ -91,7 +101,8 @@ void add_info(CLI::App& app, Options& options, Words& words) {
 }
 
 void add_commands(CLI::App& app, Options& options, Words& words) {
-  app.add_option("-i,--device", options.device, "index, list and range (0,2-3), UUID, PCI address, or all");
+  app.add_option("-i,--device", options.device,
+                 "index, list and range (0,2-3), UUID, PCI address, or all");
   app.add_option("--format", words.format, "table (default), json, csv[,noheader][,nounits]");
   app.add_flag("-L", words.list, "as list");
   app.add_flag("-q", words.query, "as info");
@@ -110,8 +121,8 @@ void add_commands(CLI::App& app, Options& options, Words& words) {
 }
 
 std::string version_line() {
-  return "npu-smi " + std::to_string(NPU_VERSION_MAJOR) + "." + std::to_string(NPU_VERSION_MINOR) + "." +
-         std::to_string(NPU_VERSION_PATCH);
+  return "npu-smi " + std::to_string(NPU_VERSION_MAJOR) + "." + std::to_string(NPU_VERSION_MINOR) +
+         "." + std::to_string(NPU_VERSION_PATCH);
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ struct Options {
 
 struct ParsedOptions {
   Options options;
-  bool ends = false;  // nothing more to do: help or version were printed, or the arguments are wrong
+  bool ends =
+      false;  // nothing more to do: help or version were printed, or the arguments are wrong
   int exit_code = 0;
 };
 

@@ -34,8 +34,9 @@ bool add_range(const std::string& word, Selector* out) {
 bool add_word(const std::string& word, Kind kind, Selector* out) {
   if (kind == Kind::kIndex) return add_range(word, out);
   std::string name = word;
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+  });
   out->names.push_back(name);
   return true;
 }

@@ -20,19 +20,26 @@ std::string number_text(double value, int decimals) {
 std::string value_text(const Json& value, const std::string& unit) {
   std::string text;
   if (value.is_null()) return "-";
-  if (value.is_string()) text = printable(value.get<std::string>());
-  else if (value.is_boolean()) text = value.get<bool>() ? "yes" : "no";
-  else if (value.is_number_float()) text = number_text(value.get<double>(), 2);
-  else if (value.is_array() && value.empty()) text = "none";
-  else if (value.is_array()) for (const Json& word : value) text += (text.empty() ? "" : ", ") + value_text(word, "");
-  else text = value.dump();
+  if (value.is_string())
+    text = printable(value.get<std::string>());
+  else if (value.is_boolean())
+    text = value.get<bool>() ? "yes" : "no";
+  else if (value.is_number_float())
+    text = number_text(value.get<double>(), 2);
+  else if (value.is_array() && value.empty())
+    text = "none";
+  else if (value.is_array())
+    for (const Json& word : value) text += (text.empty() ? "" : ", ") + value_text(word, "");
+  else
+    text = value.dump();
   return unit.empty() ? text : text + " " + unit;
 }
 
 // The field at |path| as a number with a short unit, for the narrow columns of the overview.
 std::string short_text(const Device& device, const char* path, double scale, int decimals) {
   const Reading reading = read_field(field_at(path), device);
-  return reading.value.is_number() ? number_text(reading.value.get<double>() / scale, decimals) : "-";
+  return reading.value.is_number() ? number_text(reading.value.get<double>() / scale, decimals)
+                                   : "-";
 }
 
 std::string text_at(const Device& device, const char* path) {
@@ -40,7 +47,8 @@ std::string text_at(const Device& device, const char* path) {
 }
 
 std::string bus_text(const Device& device) {
-  return device.info.bus_id[0] != '\0' ? device.info.bus_id : "virtual:" + std::to_string(device.index);
+  return device.info.bus_id[0] != '\0' ? device.info.bus_id
+                                       : "virtual:" + std::to_string(device.index);
 }
 
 std::string upper(std::string text) {
@@ -50,7 +58,8 @@ std::string upper(std::string text) {
 
 std::string device_grid(const Snapshot& snapshot) {
   Grid grid("rllllrrrr");
-  grid.row({"idx", "bus-id", "name", "health", "temp", "power / cap", "core", "mem-bw", "memory used / total"});
+  grid.row({"idx", "bus-id", "name", "health", "temp", "power / cap", "core", "mem-bw",
+            "memory used / total"});
   for (const Device& d : snapshot.devices) {
     const std::string index = std::to_string(d.index);
     if (d.failure) {
@@ -75,10 +84,11 @@ std::string process_grid(const Snapshot& snapshot) {
   for (const Device& device : snapshot.devices) {
     for (const Process& p : device.processes) {
       any = true;
-      grid.row({std::to_string(p.device), std::to_string(p.row.pid), printable(p.user),
-                p.row.contexts + p.row.queues > 0 ? "compute" : "monitor",
-                number_text(static_cast<double>(p.row.busy_ns) / 1e6, 1), std::to_string(p.row.launches),
-                number_text(static_cast<double>(p.row.hbm_bytes) / kMiB, 0), printable(p.row.command)});
+      grid.row(
+          {std::to_string(p.device), std::to_string(p.row.pid), printable(p.user),
+           p.row.contexts + p.row.queues > 0 ? "compute" : "monitor",
+           number_text(static_cast<double>(p.row.busy_ns) / 1e6, 1), std::to_string(p.row.launches),
+           number_text(static_cast<double>(p.row.hbm_bytes) / kMiB, 0), printable(p.row.command)});
     }
   }
   return grid.text() + (any ? "" : "no processes\n");
@@ -86,20 +96,24 @@ std::string process_grid(const Snapshot& snapshot) {
 
 std::string headline(const Snapshot& snapshot) {
   size_t virtual_count = 0;
-  for (const Device& device : snapshot.devices) virtual_count += !device.failure && device.info.is_virtual;
+  for (const Device& device : snapshot.devices)
+    virtual_count += !device.failure && device.info.is_virtual;
   const std::string driver = driver_version(snapshot);
   return "npu-smi " + tool_version() + "   driver " + (driver.empty() ? "-" : driver) + "   API " +
-         std::to_string(NPU_VERSION_MAJOR) + "." + std::to_string(NPU_VERSION_MINOR) + "   devices " +
-         std::to_string(snapshot.devices.size()) + " (" + std::to_string(virtual_count) + " virtual)\n";
+         std::to_string(NPU_VERSION_MAJOR) + "." + std::to_string(NPU_VERSION_MINOR) +
+         "   devices " + std::to_string(snapshot.devices.size()) + " (" +
+         std::to_string(virtual_count) + " virtual)\n";
 }
 
 std::string list_table(const Options& options, const Snapshot& snapshot) {
   Grid grid(options.list_full ? "rlllrrr" : "rlll");
   for (const Device& d : snapshot.devices) {
     if (d.failure) continue;
-    std::vector<std::string> cells = {std::to_string(d.index), bus_text(d), d.info.uuid, text_at(d, "name")};
+    std::vector<std::string> cells = {std::to_string(d.index), bus_text(d), d.info.uuid,
+                                      text_at(d, "name")};
     if (options.list_full) {
-      cells.push_back(std::to_string(uint64_t{d.info.clusters} * d.info.tiles_per_cluster) + " tiles");
+      cells.push_back(std::to_string(uint64_t{d.info.clusters} * d.info.tiles_per_cluster) +
+                      " tiles");
       cells.push_back(short_text(d, "memory_bytes.total", kMiB, 0) + " MiB");
       cells.push_back(number_text(d.info.core_clock_khz / 1e3, 0) + " MHz");
     }
@@ -112,7 +126,8 @@ std::string info_table(const Options& options, const Snapshot& snapshot) {
   std::string out;
   for (const Device& device : snapshot.devices) {
     if (device.failure) continue;
-    out += (out.empty() ? "" : "\n") + ("device " + std::to_string(device.index)) + "  " + bus_text(device) + "\n";
+    out += (out.empty() ? "" : "\n") + ("device " + std::to_string(device.index)) + "  " +
+           bus_text(device) + "\n";
     std::string section;
     Grid grid("ll");
     for (const Field* field : chosen_fields(options)) {

@@ -59,9 +59,9 @@ NPU_API npuResult npuMlClose(npuMlDevice device);
 typedef int32_t npuMlHealth;
 enum {
   NPU_ML_HEALTH_OK = 0,
-  NPU_ML_HEALTH_DEGRADED = 1,  /* works; memory errors, a link or the temperature need attention */
+  NPU_ML_HEALTH_DEGRADED = 1, /* works; memory errors, a link or the temperature need attention */
   NPU_ML_HEALTH_RESETTING = 2,
-  NPU_ML_HEALTH_WEDGED = 3     /* needs an administrator */
+  NPU_ML_HEALTH_WEDGED = 3 /* needs an administrator */
 };
 
 /* What a device is. Strings end with a NUL. Versions are major << 16 | minor. */
@@ -69,10 +69,11 @@ typedef struct npuMlInfo {
   uint32_t struct_size;
   uint32_t index;
   char name[32];
-  char uuid[48];             /* "NPU-" and 32 hexadecimal digits in groups; stays the same for the board's life */
-  char bus_id[16];           /* "dddd:bb:dd.f"; empty: no PCI device stands behind it */
-  char firmware_build[40];   /* 32 hexadecimal digits */
-  uint32_t is_virtual;       /* 1: a device model or emulator, not silicon */
+  char uuid
+      [48]; /* "NPU-" and 32 hexadecimal digits in groups; stays the same for the board's life */
+  char bus_id[16];         /* "dddd:bb:dd.f"; empty: no PCI device stands behind it */
+  char firmware_build[40]; /* 32 hexadecimal digits */
+  uint32_t is_virtual;     /* 1: a device model or emulator, not silicon */
   npuMlHealth health;
   uint32_t clusters;
   uint32_t tiles_per_cluster;
@@ -81,12 +82,12 @@ typedef struct npuMlInfo {
   uint32_t memory_clock_khz; /* nominal */
   uint32_t firmware_version; /* of the interface between driver and firmware */
   uint32_t isa_version;
-  uint32_t uapi_version;     /* of driver or model */
+  uint32_t uapi_version; /* of driver or model */
   uint64_t hbm_bytes;
-  uint64_t l1_bytes;         /* scratchpad of one tile */
-  uint64_t l2_bytes;         /* scratchpad of one cluster */
-  uint64_t acc_bytes;        /* accumulator of one tile */
-  uint64_t epoch;            /* resets so far */
+  uint64_t l1_bytes;  /* scratchpad of one tile */
+  uint64_t l2_bytes;  /* scratchpad of one cluster */
+  uint64_t acc_bytes; /* accumulator of one tile */
+  uint64_t epoch;     /* resets so far */
 } npuMlInfo;
 
 /* Fills |inout_info|.
@@ -109,7 +110,8 @@ enum {
 
 /* One measurement. This struct never grows. */
 typedef struct npuMlMetric {
-  uint32_t id;        /* fixed number of the metric, below 256; npuMlGetMetricDescription tells what it is */
+  uint32_t
+      id; /* fixed number of the metric, below 256; npuMlGetMetricDescription tells what it is */
   npuMlReason reason; /* NPU_ML_VALID: value holds; else value is 0 */
   int64_t value;      /* in the metric's unit */
 } npuMlMetric;
@@ -129,12 +131,12 @@ enum {
   NPU_ML_BYTES = 1,
   NPU_ML_CENTIPERCENT = 2, /* 1/100 of a percent */
   NPU_ML_KHZ = 3,
-  NPU_ML_MILLIDEG = 4,     /* 1/1000 degree Celsius */
+  NPU_ML_MILLIDEG = 4, /* 1/1000 degree Celsius */
   NPU_ML_MILLIWATT = 5,
   NPU_ML_MICROJOULE = 6,
   NPU_ML_NANOSECOND = 7,
   NPU_ML_PICOSECOND = 8,
-  NPU_ML_BITS = 9          /* a set of flags */
+  NPU_ML_BITS = 9 /* a set of flags */
 };
 
 /* Gauge: the value of this moment. Counter: only grows, from 0 at the device's start. */
@@ -166,11 +168,11 @@ NPU_API npuResult npuMlGetMetricDescription(uint32_t id, npuMlMetricDescription 
 
 /* Bits of the metric "throttle_reasons_bits". */
 enum {
-  NPU_ML_THROTTLE_IDLE = 1,         /* clock lowered since there is no work */
+  NPU_ML_THROTTLE_IDLE = 1, /* clock lowered since there is no work */
   NPU_ML_THROTTLE_POWER_CAP = 2,
   NPU_ML_THROTTLE_THERMAL = 4,
-  NPU_ML_THROTTLE_ADMIN = 8,        /* clock limited by an administrator */
-  NPU_ML_THROTTLE_HW_SLOWDOWN = 16  /* alarm from the supply or the board */
+  NPU_ML_THROTTLE_ADMIN = 8,       /* clock limited by an administrator */
+  NPU_ML_THROTTLE_HW_SLOWDOWN = 16 /* alarm from the supply or the board */
 };
 
 /* A process that holds the device open. */
@@ -182,10 +184,10 @@ typedef struct npuMlProcess {
   uint32_t contexts;
   uint32_t reserved;
   uint64_t hbm_bytes;
-  uint64_t host_bytes;  /* pinned host memory */
-  uint64_t busy_ns;     /* device time used so far */
-  uint64_t launches;    /* kernels started so far */
-  char command[16];     /* name of the program, cut */
+  uint64_t host_bytes; /* pinned host memory */
+  uint64_t busy_ns;    /* device time used so far */
+  uint64_t launches;   /* kernels started so far */
+  char command[16];    /* name of the program, cut */
 } npuMlProcess;
 
 /* The processes on the device, by pid (a list, see npu_types.h). Users see their own, root sees all; the caller itself is among them.

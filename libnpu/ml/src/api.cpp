@@ -89,7 +89,8 @@ Status bad_handle(npuMlDevice device) {
 
 // The list protocol of npu_types.h for elements of |stride| bytes.
 template <typename T, typename Write>
-Status write_list(const std::vector<T>& rows, bool wants_count, uint32_t* inout_count, Write write) {
+Status write_list(const std::vector<T>& rows, bool wants_count, uint32_t* inout_count,
+                  Write write) {
   const auto there = static_cast<uint32_t>(rows.size());
   const uint32_t room = wants_count ? there : *inout_count;
   const uint32_t written = std::min(room, there);
@@ -226,5 +227,6 @@ npuResult npuMlGetMetricDescription(uint32_t id, npuMlMetricDescription* inout_d
 }
 
 npuResult npuMlGetProcesses(npuMlDevice device, uint32_t* inout_count, npuMlProcess* array) {
-  return run("npuMlGetProcesses", [&]() -> Status { return get_processes(device, inout_count, array); });
+  return run("npuMlGetProcesses",
+             [&]() -> Status { return get_processes(device, inout_count, array); });
 }

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# npu_sample(): a sample of one source file, run by ctest in the process and on a daemon of its own.
+#
+#   npu_sample(gemm SOURCE gemm.c LIBS npuops npu [DEPENDS npu_ops_blob])    target sample_gemm, program gemm
+#
+# Nothing happens while one of LIBS does not exist. The libraries come first on the loader's path of the build tree.
+
+# Runs its arguments with a runtime folder that only they use; a daemon that they start ends by itself.
+set(NPU_RUN_ALONE sh -c [[d=$(mktemp -d) || exit 1; XDG_RUNTIME_DIR=$d "$@"; code=$?; rm -rf "$d"; exit $code]] run_alone)
+
+function(npu_sample name)
+  cmake_parse_arguments(S "" "SOURCE" "LIBS;DEPENDS" ${ARGN})
+  foreach(lib IN LISTS S_LIBS)
+    if(NOT TARGET ${lib})
+      return()
+    endif()
+  endforeach()
+  set(target sample_${name})
+  add_executable(${target} ${S_SOURCE})
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name})
+  target_link_libraries(${target} PRIVATE npu_options ${S_LIBS} m)
+  foreach(needed IN ITEMS npu_model npu-modeld ${S_DEPENDS})
+    if(TARGET ${needed})
+      add_dependencies(${target} ${needed})
+    endif()
+  endforeach()
+  if(NOT NPU_BUILD_TESTS)
+    return()
+  endif()
+  npu_scaled_timeout(timeout 60)
+  foreach(road inproc model)
+    add_test(NAME sample.${name}.${road} COMMAND ${NPU_RUN_ALONE} $<TARGET_FILE:${target}>)
+    set_tests_properties(sample.${name}.${road} PROPERTIES TIMEOUT ${timeout} SKIP_RETURN_CODE 77 LABELS sample
+      ENVIRONMENT "NPU_DEVICE=${road}:tiny;NPU_MODEL_IDLE_S=2")
+  endforeach()
+endfunction()

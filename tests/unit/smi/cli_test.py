@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""npu-smi as users and scripts see it: outputs against the published schema, the three formats against each other, exit codes.
+
+  cli_test.py NPU_SMI SCHEMA        the road is NPU_DEVICE, inproc:tiny*2 or model:tiny*2"""
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+import json_schema
+
+TOOL, SCHEMA_FILE = sys.argv[1:3]
+with open(SCHEMA_FILE, encoding="utf-8") as schema_file:
+    SCHEMA = json.load(schema_file)
+MIB = 1 << 20
+
+
+def run(*arguments, **environment):
+    return subprocess.run([TOOL, *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def flat(value, path=""):
+    """{"a": {"b": 1}} as {"a.b": 1}."""
+    if not isinstance(value, dict):
+        return {path: value}
+    return {k: v for key, item in value.items() for k, v in flat(item, f"{path}.{key}".lstrip(".")).items()}
+
+
+class Output(unittest.TestCase):
+    def succeed(self, *arguments):
+        done = run(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def json_of(self, *arguments):
+        value = json.loads(self.succeed(*arguments, "--format", "json"))
+        self.assertEqual(list(json_schema.check(value, SCHEMA, SCHEMA)), [])
+        return value
+
+    def test_every_json_output_follows_the_schema(self):
+        for arguments in [], ["list"], ["list", "--full"], ["info"], ["info", "-d", "memory,power"], ["ps"]:
+            with self.subTest(arguments):
+                self.assertEqual(len(self.json_of(*arguments)["devices"]), 2)
+
+    def test_null_comes_with_its_reason_and_nothing_else_does(self):
+        for device in self.json_of("info")["devices"]:
+            values = {path: value for path, value in flat(device).items() if not path.startswith("unavailable")}
+            nulls = {path for path, value in values.items() if value is None}
+            self.assertEqual(nulls, set(device["unavailable"]))
+
+    def test_values_are_those_of_the_device(self):
+        device = self.json_of("info")["devices"][0]
+        self.assertEqual(device["name"], "tiny")
+        self.assertEqual(device["memory_bytes"]["total"], 256 * MIB)
+        self.assertEqual((device["architecture"]["clusters"], device["architecture"]["tiles_per_cluster"]), (2, 2))
+        self.assertEqual(device["clock_mhz"]["core"], 1000)
+        self.assertEqual(device["power_cap_w"], 50)
+        self.assertTrue(device["is_virtual"])
+
+    def test_devices_differ_in_index_and_uuid(self):
+        first, second = self.json_of("list")["devices"]
+        self.assertEqual((first["index"], second["index"]), (0, 1))
+        self.assertNotEqual(first["uuid"], second["uuid"])
+
+    def test_csv_holds_what_json_holds(self):
+        fields = [field["path"] for field in json.loads(self.succeed("schema", "--format", "json"))["fields"]]
+        rows = list(csv.reader(io.StringIO(self.succeed("info", "--format", "csv,nounits"))))
+        self.assertEqual([cell.split(" [")[0] for cell in rows[0]], ["timestamp"] + fields)
+        device = flat(self.json_of("info")["devices"][0])
+        cells = dict(zip(fields, rows[1][1:]))
+        for path in "uuid", "name", "memory_bytes.total", "architecture.l1_bytes", "health.state", "power_cap_w":
+            self.assertEqual(cells[path].removesuffix(".0"), str(device[path]).removesuffix(".0"), path)
+        self.assertEqual(cells["bdf"], "")
+
+    def test_csv_options_drop_header_and_units(self):
+        with_units = self.succeed("info", "-d", "memory", "--format", "csv").splitlines()
+        self.assertIn("memory_bytes.total [B]", with_units[0])
+        self.assertIn(f"{256 * MIB} B", with_units[1])
+        bare = self.succeed("info", "-d", "memory", "--format", "csv,noheader,nounits").splitlines()
+        self.assertEqual(len(bare), 2)
+        self.assertIn(f",{256 * MIB},", bare[0])
+
+    def test_the_overview_names_devices_before_processes(self):
+        lines = self.succeed().splitlines()
+        self.assertTrue(lines[0].startswith("npu-smi "))
+        self.assertIn("devices 2 (2 virtual)", lines[0])
+        self.assertIn("virtual:0", lines[2])
+        self.assertTrue(any(line.startswith("idx") and "pid" in line for line in lines[4:]))
+
+    def test_the_tool_does_not_count_itself_among_the_processes(self):
+        self.assertNotIn("npu-smi", [process["command"] for process in self.json_of("ps")["processes"]])
+
+    def test_selectors_choose_devices(self):
+        uuid = self.json_of("list")["devices"][1]["uuid"]
+        for selector, wanted in [("1", [1]), ("0-1", [0, 1]), ("1,0", [0, 1]), ("all", [0, 1]), (uuid, [1]), (uuid.lower(), [1])]:
+            with self.subTest(selector):
+                self.assertEqual([d["index"] for d in self.json_of("-i", selector)["devices"]], wanted)
+
+    def test_foreign_spellings_lead_to_the_same_handlers(self):
+        self.assertEqual(self.succeed("-L"), self.succeed("list"))
+        self.assertEqual(self.succeed("info", "-l"), self.succeed("list"))
+        self.assertEqual(self.succeed("info", "-m"), self.succeed("list", "--full"))
+        self.assertEqual(self.succeed("info", "-t", "common"), self.succeed("info", "-d", "identity"))
+
+    def test_schema_and_registry_name_the_same_fields(self):
+        properties = SCHEMA["$defs"]["device"]["properties"]
+        named = set()
+        for key, value in properties.items():
+            inner = value.get("properties")
+            named |= {f"{key}.{name}" for name in inner} if inner else {key}
+        registry = {field["path"] for field in json.loads(self.succeed("schema", "--format", "json"))["fields"]}
+        self.assertEqual(named - {"unavailable"}, registry)
+
+
+class ExitCode(unittest.TestCase):
+    def expect(self, code, *arguments, **environment):
+        done = run(*arguments, **environment)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertTrue(done.stderr.strip())
+
+    def test_wrong_use_is_2(self):
+        for arguments in (["nonsense"], ["--format", "xml"], ["--format", "csv,loud"], ["--format", "json,nounits"], ["info", "-d", "nonsense"],
+                          ["-i", ""], ["-i", "x"], ["-i", "0,NPU-" + "0" * 32], ["-i", "3-1"], ["info", "-d", "memory", "-t", "temp"]):
+            with self.subTest(arguments):
+                self.expect(2, *arguments)
+
+    def test_an_unreadable_environment_is_2(self):
+        self.expect(2, NPU_DEVICE="nonsense")
+
+    def test_a_device_that_is_not_there_is_6(self):
+        self.expect(6, "-i", "7")
+        self.expect(6, "-i", "NPU-00000000-0000-0000-0000-000000000000")
+        self.expect(6, "-i", "0000:03:00.0")
+
+    def test_a_driver_that_cannot_be_reached_is_9(self):
+        done = run("list", NPU_DEVICE="model:tiny", NPU_MODELD="/nowhere/npu-modeld", XDG_RUNTIME_DIR=os.environ["SMI_EMPTY_DIR"])
+        self.assertEqual((done.returncode, done.stdout), (9, ""))
+        self.assertIn("/nowhere/npu-modeld", done.stderr)
+
+    def test_help_and_version_are_0(self):
+        for option in "-h", "--help", "-V", "--version":
+            done = run(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertTrue(done.stdout)
+
+    def test_a_full_disk_is_1(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([TOOL, "schema"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("stdout", done.stderr)
+
+
+class Validator(unittest.TestCase):
+    def test_the_validator_sees_what_is_wrong(self):
+        good = json.loads(run("info", "--format", "json").stdout)
+        self.assertEqual(list(json_schema.check(good, SCHEMA, SCHEMA)), [])
+
+        def damaged(change):
+            value = json.loads(json.dumps(good))
+            change(value["devices"][0])
+            return list(json_schema.check(value, SCHEMA, SCHEMA))
+
+        self.assertTrue(damaged(lambda d: d.pop("uuid")))
+        self.assertTrue(damaged(lambda d: d.update(uuid="NPU-1")))
+        self.assertTrue(damaged(lambda d: d.update(power_w="high")))
+        self.assertTrue(damaged(lambda d: d.update(surprise=1)))
+        self.assertTrue(damaged(lambda d: d["memory_bytes"].update(total=-1)))
+        self.assertTrue(damaged(lambda d: d["utilization_pct"].update(core=101)))
+        self.assertTrue(damaged(lambda d: d["unavailable"].update(power_w="because")))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]])
