@@ -3,6 +3,7 @@
 """The checks find what is planted, and only that: each test writes a small tree, one file of which breaks one rule."""
 import os
 import shutil
+import sys
 import tempfile
 import unittest
 
@@ -10,7 +11,12 @@ import check_arrows
 import check_budgets
 import check_headers
 import check_text
+import check_walk
 import tree
+
+sys.path.insert(0, os.path.join(tree.repository_root(), "tools", "specdoc"))
+import spec  # noqa: E402 (its folder is known only now)
+import specdoc  # noqa: E402
 
 
 class PlantedTree(unittest.TestCase):
@@ -68,6 +74,15 @@ class Arrows(PlantedTree):
     def test_the_device_may_not_include_the_assembler(self):
         self.plant("firmware-model/device/dma.cpp", '#include "tools/isa/builder.h"\n')
         self.assert_one(check_arrows, "firmware-model/device/dma.cpp", "tools/isa")
+
+    def test_the_operators_use_the_public_api_only(self):
+        self.plant("libnpu/ops/gemm.cpp", '#include "uapi/npu_queue.h"\n')
+        self.assert_one(check_arrows, "libnpu/ops/gemm.cpp", "uapi/npu_queue.h")
+
+    def test_the_management_library_uses_the_backend_but_makes_no_system_call(self):
+        self.plant("libnpu/src/backend/backend.h", "#include <memory>\n")
+        self.plant("libnpu/ml/src/device.cpp", '#include "libnpu/src/backend/backend.h"\n#include <poll.h>\n')
+        self.assert_one(check_arrows, "libnpu/ml/src/device.cpp", "<poll.h>")
 
     def test_a_relative_path_does_not_hide_an_arrow(self):
         self.plant("samples/launch/more.c", '#include "../../uapi/npu_queue.h"\n')
@@ -178,6 +193,84 @@ class Headers(PlantedTree):
     def test_a_header_that_is_not_c_fails(self):
         self.plant("libnpu/include/npu/npu.h", "#pragma once\nclass A;\n")
         self.assert_one(check_headers, "libnpu/include/npu/npu.h", "c11")
+
+
+class Walk(PlantedTree):
+    def setUp(self):
+        super().setUp()
+        self.plant("a/ring.cpp", "void Ring::publish(int x) {\n  // pairs with b/queue.cpp : Queue::fetch\n}\n")
+        self.plant("b/queue.cpp", "int Queue::fetch() {\n  // pairs with a/ring.cpp : Ring::publish\n  return 0;\n}\n")
+        self.plant("ARCHITECTURE.md", "| `a/ring.cpp : Ring::publish` | x |\n")
+
+    def test_a_clean_tree_has_no_findings(self):
+        self.assertEqual(self.findings(check_walk), [])
+
+    def test_a_row_that_names_no_function(self):
+        self.plant("ARCHITECTURE.md", "| `a/ring.cpp : Ring::vanished` | x |\n")
+        self.assert_one(check_walk, "ARCHITECTURE.md", "Ring::vanished")
+
+    def test_a_row_that_names_no_file(self):
+        self.plant("ARCHITECTURE.md", "x\n| `a/gone.cpp : f` | x |\n")
+        self.assert_one(check_walk, "ARCHITECTURE.md:2", "a/gone.cpp")
+
+    def test_a_name_in_a_comment_is_no_function(self):
+        self.plant("docs/x.md", "`a/ring.h : push`\n")
+        self.plant("a/ring.h", "// push() was here\n")
+        self.assert_one(check_walk, "docs/x.md", "push")
+
+    def test_a_pair_without_a_function(self):
+        self.plant("a/more.cpp", "// pairs with the other side\n")
+        self.assert_one(check_walk, "a/more.cpp", "write 'pairs with")
+
+    def test_a_pair_that_leads_nowhere(self):
+        self.plant("a/more.cpp", "// pairs with b/queue.cpp : Queue::gone\n")
+        self.assert_one(check_walk, "a/more.cpp", "Queue::gone")
+
+    def test_a_pair_that_nobody_answers(self):
+        self.plant("a/more.cpp", "// pairs with b/queue.cpp : Queue::fetch\n")
+        self.assert_one(check_walk, "a/more.cpp", "leads back")
+
+    def test_two_partners_and_a_comment_of_two_lines(self):
+        self.plant("a/more.cpp", "void f() {\n  // pairs with b/queue.cpp : Queue::fetch and\n  // a/more.cpp : f\n}\n")
+        self.plant("b/queue.cpp", "int Queue::fetch() {\n  // pairs with a/ring.cpp : Ring::publish and a/more.cpp : f\n  return 0;\n}\n")
+        self.assertEqual(self.findings(check_walk), [])
+
+
+class Specdoc(PlantedTree):
+    """The generator of docs/reference on a copy of the real tables."""
+
+    def setUp(self):
+        super().setUp()
+        shutil.copytree(os.path.join(tree.repository_root(), "uapi"), os.path.join(self.root, "uapi"))
+        self.plant("docs/queue.md", "<!-- struct npu_cmd -->\nold\n<!-- end -->\n")
+
+    def change(self, path, old, new):
+        text = spec.read(self.root, path)
+        self.assertIn(old, text)
+        self.plant(path, text.replace(old, new, 1))
+
+    def test_a_changed_row_changes_its_page_only(self):
+        before = specdoc.outputs(self.root)
+        self.change("uapi/spec/status.def", "the deadline passed", "the time is over")
+        after = specdoc.outputs(self.root)
+        self.assertEqual([p for p in after if after[p] != before[p]], ["docs/reference/status.md"])
+
+    def test_a_struct_table_is_filled_in(self):
+        text = specdoc.outputs(self.root)["docs/queue.md"]
+        self.assertIn("| 8 | 56 | `__u64 body[7]` |", text)
+        self.assertNotIn("old", text)
+
+    def test_a_row_with_a_member_too_few_is_an_error(self):
+        self.change("uapi/spec/isa.def", 'NPU_INSN(0x01, NOP, "nop", CTRL, ', 'NPU_INSN(0x01, NOP, "nop", ')
+        self.assertRaises(spec.SpecError, specdoc.outputs, self.root)
+
+    def test_a_size_that_its_header_denies_is_an_error(self):
+        self.change("uapi/npu_accel.h", "NPU_UAPI_SIZE(npu_bind_op, 40)", "NPU_UAPI_SIZE(npu_bind_op, 48)")
+        self.assertRaises(spec.SpecError, specdoc.outputs, self.root)
+
+    def test_a_table_without_an_end_is_an_error(self):
+        self.plant("docs/queue.md", "<!-- struct npu_cmd -->\n")
+        self.assertRaises(spec.SpecError, specdoc.outputs, self.root)
 
 
 if __name__ == "__main__":
