@@ -89,7 +89,6 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   void begin(uint64_t first, uint64_t count) {
     first_ = first;
     count_ = count;
-    chunk_ = std::clamp<uint64_t>(count / (uint64_t{threads_} * 4), 1, kMaxChunk);
     next_.store(0, std::memory_order_relaxed);
     instructions_.store(0, std::memory_order_relaxed);
     lowest_fault_.store(kNone, std::memory_order_relaxed);
@@ -99,9 +98,9 @@ class LaunchEngine::Window final : public WorkerPool::Job {
     // Once the budget is used up no new group is needed: the one that goes too far is among those
     // taken.
     while (instructions_.load(std::memory_order_relaxed) <= launch_.op_budget) {
-      const uint64_t begin = next_.fetch_add(chunk_, std::memory_order_relaxed);
-      if (begin >= count_) return;
-      const uint64_t end = std::min(begin + chunk_, count_);
+      uint64_t begin = 0;
+      uint64_t end = 0;
+      if (!take(&begin, &end)) return;
       for (uint64_t i = begin; i < end; ++i) {
         // Groups above a failed one do not matter; those below it must run, for one of them may
         // fail too.
@@ -113,6 +112,17 @@ class LaunchEngine::Window final : public WorkerPool::Job {
 
  private:
   static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+
+  // The next groups; fewer at a time towards the end, so that all threads finish together.
+  bool take(uint64_t* begin, uint64_t* end) {
+    *begin = next_.load(std::memory_order_relaxed);
+    do {
+      const uint64_t left = count_ - *begin;
+      if (left == 0) return false;
+      *end = *begin + std::clamp<uint64_t>(left / (uint64_t{threads_} * 4), 1, kMaxChunk);
+    } while (!next_.compare_exchange_weak(*begin, *end, std::memory_order_relaxed));
+    return true;
+  }
 
   void run_group(Worker& worker, uint64_t i) {
     results_[i] = worker.run(launch_, first_ + i);
@@ -128,7 +138,6 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   const unsigned threads_;
   uint64_t first_ = 0;
   uint64_t count_ = 0;
-  uint64_t chunk_ = 1;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> instructions_{0};
   std::atomic<uint64_t> lowest_fault_{kNone};
@@ -159,15 +168,19 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
                                    const ListSchedule& schedule) const {
   const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
   const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
-  const auto memory_ps = static_cast<uint64_t>((Wide{bytes} * 1'000'000 + rate - 1) / rate);
-  const uint64_t body_ps = std::max(schedule.end_ps(), memory_ps);
+  const Wide memory_ps = (Wide{bytes} * 1'000'000 + rate - 1) / rate;
+  const auto body_ps = static_cast<uint64_t>(
+      std::min<Wide>(std::max<Wide>(schedule.end_ps(), memory_ps), UINT64_MAX));
+  const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
+  // The time of a work-group that failed ends at the fault; what it had begun is not in it.
+  if (outcome.fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return end_ps;
   check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate,
                  "a launch moved more bytes than the device memory can");
   const Wide macs_per_ms = Wide{profile_.core_clock_khz} * params_.device_tiles *
                            std::max(profile_.mac_per_cycle_bf16, profile_.mac_per_cycle_f32);
   check_own_rule(Wide{outcome.stats.mac_ops} * 1'000'000'000 <= Wide{body_ps} * macs_per_ms,
                  "a launch did more multiplications than the tensor units can");
-  return later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
+  return end_ps;
 }
 
 LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::function<void()>& quiet) {

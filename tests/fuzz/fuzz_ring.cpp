@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: what a hostile process can put into its ring. Each input is a list of commands for a
 // queue of one context; another context's memory must not change, and its queue must go on working.
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/device/test_driver.h"
 #include "tests/unit/device/test_kernels.h"
@@ -42,19 +43,23 @@ class Arena {
     attacker_ = driver_.create_queue(context_, queue_options);
   }
 
+  // An error stops the queue: what is behind it goes into the ring of a new one.
   void run(const uint8_t* data, size_t size) {
-    // Ring, control page and records lie inside the reach of the commands, as they do for a real
-    // process.
-    restart_queue();
-    size_t commands = 0;
-    for (; size >= 16 && commands < kMaxCommands; ++commands) {
-      const size_t used = push(data, size);
+    std::vector<npu_cmd> commands;
+    while (size >= 16 && commands.size() < kMaxCommands) {
+      const size_t used = decode(data, size, &commands);
       data += used;
       size -= used;
     }
-    if (commands == 0) return;
-    attacker_.ring_value(size % 16 == 15 ? commands + 1000 : commands);
-    wait(commands);
+    for (size_t done = 0; done < commands.size();) {
+      restart_queue();
+      for (size_t i = done; i < commands.size(); ++i) attacker_.push(commands[i]);
+      const size_t left = commands.size() - done;
+      attacker_.ring_value(size == 15 ? left + 1000 : left);
+      wait(left);
+      // One that waits for ever, or wrote over its own control page, is passed over.
+      done += std::clamp<size_t>(attacker_.completed(), 1, left);
+    }
     check();
   }
 
@@ -85,12 +90,12 @@ class Arena {
   }
 
   // A raw command of 64 bytes, or one of 16 bytes that is filled in to something nearly right.
-  size_t push(const uint8_t* data, size_t size) {
+  size_t decode(const uint8_t* data, size_t size, std::vector<npu_cmd>* commands) const {
     npu_cmd command{};
     if (data[0] >= 0xe0 && size >= sizeof(command)) {
       std::memcpy(&command, data, sizeof(command));
       command.op = data[0] & 15;
-      attacker_.push(command);
+      commands->push_back(command);
       return sizeof(command);
     }
     command.op = data[0] % NPU_CMD_COUNT;
@@ -99,7 +104,7 @@ class Arena {
     shape(command.op, data, words);
     if (data[2] & 0x80) words[data[2] % 7] ^= uint64_t{data[3]} << (data[2] % 57);
     std::memcpy(command.body, words, sizeof(words));
-    attacker_.push(command);
+    commands->push_back(command);
     return 16;
   }
 
