@@ -122,8 +122,27 @@ bool make_options(const Arguments& arguments, ServerOptions* options, std::strin
                                 : read_keys(arguments.keys, &options->keys, error);
 }
 
+// Serves until nobody needs it; status.
+int serve_on(UniqueFd listener, UniqueFd signals, const ServerOptions& options,
+             const Arguments& arguments, const std::string& socket) {
+  std::string error;
+  if (arguments.sandbox == "basic" && !enter_sandbox(&error)) return fail(kStatusFailed, error);
+  const std::unique_ptr<Server> server = Server::create(options, &error);
+  if (server == nullptr) return fail(kStatusFailed, error);
+  server->set_idle_exit(arguments.idle_exit);
+  if (server->listen_on(std::move(listener)) != 0 || server->stop_on(std::move(signals)) != 0) {
+    return fail(kStatusFailed, "no file descriptor left");
+  }
+  printf("ready %s\n", socket.c_str());
+  fflush(stdout);
+  server->run();
+  return 0;
+}
+
 int serve(const Arguments& arguments) {
   std::string error;
+  ServerOptions options;
+  if (!make_options(arguments, &options, &error)) return fail(kStatusFailed, error);
   std::string socket = arguments.socket;
   if (socket.empty()) {
     if (!ensure_runtime_directory(runtime_directory(), &error)) return fail(kStatusFailed, error);
@@ -134,24 +153,12 @@ int serve(const Arguments& arguments) {
   if (status != 0) return fail(status, error);
   raise_descriptor_limit();
   UniqueFd signals = catch_signals();
-  ServerOptions options;
-  if (!make_options(arguments, &options, &error)) return fail(kStatusFailed, error);
   UniqueFd listener;
   status = listen_at(socket, &listener, &error);
   if (status != 0) return fail(status, error);
-  const bool sandboxed = arguments.sandbox == "basic";
-  if (sandboxed && !enter_sandbox(&error)) return fail(kStatusFailed, error);
-  const std::unique_ptr<Server> server = Server::create(options, &error);
-  if (server == nullptr) return fail(kStatusFailed, error);
-  server->set_idle_exit(arguments.idle_exit);
-  if (server->listen_on(std::move(listener)) != 0 || server->stop_on(std::move(signals)) != 0) {
-    return fail(kStatusFailed, "no file descriptor left");
-  }
-  printf("ready %s\n", socket.c_str());
-  fflush(stdout);
-  server->run();
+  status = serve_on(std::move(listener), std::move(signals), options, arguments, socket);
   unlink(socket.c_str());
-  return 0;
+  return status;
 }
 
 int run(int argc, char** argv) {

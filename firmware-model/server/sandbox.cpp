@@ -74,6 +74,7 @@ constexpr int kAllowed[] = {
     SCMP_SYS(socketpair),
     SCMP_SYS(sysinfo),
     SCMP_SYS(tgkill),
+    SCMP_SYS(timerfd_create),
     SCMP_SYS(timerfd_settime),
     SCMP_SYS(unlink),
     SCMP_SYS(unlinkat),

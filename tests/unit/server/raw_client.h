@@ -298,7 +298,8 @@ class RawClient {
   std::vector<T> query(uint32_t type, uint32_t room = 128) {
     npu_dev_query args{};
     args.type = type;
-    args.out = array_of(sizeof(T), room);
+    const bool single = type == NPU_QUERY_DEVICE || type == NPU_QUERY_LIMITS;
+    args.out = array_of(sizeof(T), single ? 1 : room);
     Bytes payload;
     if (call(NPU_CALL_DEV_QUERY, &args, {}, &payload) != 0) throw std::runtime_error("DEV_QUERY");
     std::vector<T> rows(payload.size() / sizeof(T));
