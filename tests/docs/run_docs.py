@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs what the documentation shows, against a build tree.
 
-  run_docs.py commands  --build DIR            every block fenced as ```sh run in README.md and docs/**/*.md
-  run_docs.py program   --build DIR --cc CC --library libnpu.so
-                                               the first ```c block of README.md: compiled, run, output compared with the ```text
-                                               block that follows it; '...' in that block stands for anything
-  run_docs.py selftest                         the two above on planted documents
+  run_docs.py run --build DIR [--cc CC] [--library libnpu.so] [--only NAME]
+  run_docs.py selftest                         the same on planted documents
 
-Commands run in an empty folder, with the tools of the build tree on PATH, and must end with exit code 0."""
+Fenced blocks of README.md and docs/**/*.md with one of these words are run, each in an empty folder; exit code 0 is expected:
+  sh run       a shell script, with the tools of the build tree on PATH
+  c run        a C program with the headers of the uapi and of libnpu
+  c run npu    the same, linked with libnpu
+A ```text block right behind holds what is printed to stdout; '...' in it stands for anything.
+Daemons, keys and settings of the user are out of reach: XDG_RUNTIME_DIR, XDG_CONFIG_HOME and HOME lead to a folder of this run."""
 import argparse
 import glob
 import os
@@ -19,48 +21,36 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+KINDS = ("sh run", "c run", "c run npu")
 TIMEOUT_S = 120
 
 
+class Settings:
+    """Where the build is, and the environment of all blocks."""
+
+    def __init__(self, build, cc, library, home):
+        self.cc, self.library = cc.split(), library
+        self.link_flags = os.environ.get("NPU_DOCS_LINK_FLAGS", "").split()
+        tools = sorted(d for d in glob.glob(os.path.join(build, "tools", "*")) if os.path.isdir(d))
+        self.env = dict(os.environ, HOME=home, NPU_MODEL_IDLE_S="1")
+        for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+            self.env[name] = os.path.join(home, name.lower())
+            os.makedirs(self.env[name], mode=0o700, exist_ok=True)
+        self.env["PATH"] = os.pathsep.join(tools + [os.path.join(build, "firmware-model", "server"), self.env.get("PATH", "")])
+        for name in ("NPU_DEVICE", "NPU_KEY_DIR"):
+            self.env.pop(name, None)
+
+
 def blocks(text):
-    """Yields (line number, info string, body) of each fenced block."""
-    for match in FENCE.finditer(text):
-        yield text.count("\n", 0, match.start()) + 1, match.group(1).strip(), match.group(2)
-
-
-def environment(build):
-    env = dict(os.environ)
-    tools = sorted(d for d in glob.glob(os.path.join(build, "tools", "*")) if os.path.isdir(d))
-    daemon = [os.path.join(build, "firmware-model", "server")]
-    env["PATH"] = os.pathsep.join(tools + daemon + [env.get("PATH", "")])
-    return env
-
-
-def run(command, env, folder):
-    """(exit code, standard output, everything) of |command|; a time-out is exit code 124."""
-    try:
-        done = subprocess.run(command, env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=TIMEOUT_S)
-        return done.returncode, done.stdout, done.stdout + done.stderr
-    except subprocess.TimeoutExpired:
-        return 124, "", f"no end after {TIMEOUT_S} s"
-
-
-def run_commands(documents, build):
-    """Number of failed blocks in |documents|, (path, text) pairs."""
-    failed = ran = 0
-    for path, text in documents:
-        for line, info, body in blocks(text):
-            if info != "sh run":
-                continue
-            ran += 1
-            with tempfile.TemporaryDirectory() as folder:
-                code, _, output = run(["bash", "-euo", "pipefail", "-c", body], environment(build), folder)
-            if code:
-                failed += 1
-                print(f"{path}:{line}: exit code {code}\n{body}--- output\n{output}", file=sys.stderr)
-    print(f"{ran} blocks ran, {failed} failed")
-    return failed
+    """Yields (line, words behind the fence, body, expected output or None) of each fenced block."""
+    found = list(FENCE.finditer(text))
+    for index, match in enumerate(found):
+        expected = None
+        if index + 1 < len(found):
+            follower = found[index + 1]
+            if follower.group(1).strip() == "text" and not text[match.end():follower.start()].strip():
+                expected = follower.group(2)
+        yield text.count("\n", 0, match.start()) + 1, match.group(1).strip(), match.group(2), expected
 
 
 def matches(expected, actual):
@@ -68,67 +58,109 @@ def matches(expected, actual):
     return re.fullmatch(pattern, actual.strip(), re.DOTALL) is not None
 
 
-def program_of(text):
-    """(line, source, expected output or None) of the first C program of a document."""
-    found = list(blocks(text))
-    for index, (line, info, body) in enumerate(found):
-        if info == "c":
-            follows = found[index + 1] if index + 1 < len(found) else None
-            return line, body, follows[2] if follows and follows[1] == "text" else None
+def execute(command, env, folder):
+    """(exit code, standard output, everything) of |command|; a time-out is exit code 124."""
+    try:
+        done = subprocess.run(command, env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S)
+        return done.returncode, done.stdout, done.stdout + done.stderr
+    except subprocess.TimeoutExpired:
+        return 124, "", f"no end after {TIMEOUT_S} s"
+
+
+def compile_program(kind, body, folder, settings):
+    """(exit code, output) of the compiler; the program is then folder/program."""
+    unit = os.path.join(folder, "program.c")
+    with open(unit, "w", encoding="utf-8") as file:
+        file.write(body)
+    libraries = ["-lm"]
+    if kind == "c run npu":
+        libraries += [settings.library, f"-Wl,-rpath,{os.path.dirname(settings.library)}", *settings.link_flags]
+    include = ["-I", ROOT, "-I", os.path.join(ROOT, "libnpu/include")]
+    command = [*settings.cc, "-std=gnu17", "-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", *include, unit, *libraries,
+               "-o", os.path.join(folder, "program")]
+    code, _, output = execute(command, settings.env, folder)
+    return code, output
+
+
+def run_block(kind, body, expected, settings):
+    """None, or what went wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["bash", "-euo", "pipefail", "-c", body]
+        if kind != "sh run":
+            code, output = compile_program(kind, body, folder, settings)
+            if code:
+                return f"the compiler ended with {code}\n{output}"
+            command = [os.path.join(folder, "program")]
+            os.remove(os.path.join(folder, "program.c"))
+        code, stdout, output = execute(command, settings.env, folder)
+    if code:
+        return f"exit code {code}\n{output}"
+    if expected is not None and not matches(expected, stdout):
+        return f"printed:\n{output}expected:\n{expected}"
     return None
 
 
-def run_program(path, text, build, cc, library):
-    program = program_of(text)
-    if program is None:
-        print(f"{path}: shows no C program", file=sys.stderr)
-        return 1
-    line, source, expected = program
-    with tempfile.TemporaryDirectory() as folder:
-        unit, binary = os.path.join(folder, "first.c"), os.path.join(folder, "first")
-        with open(unit, "w", encoding="utf-8") as file:
-            file.write(source)
-        where = os.path.dirname(library)
-        flags = os.environ.get("NPU_DOCS_LINK_FLAGS", "").split()
-        code, _, output = run([*cc.split(), "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", os.path.join(ROOT, "libnpu/include"),
-                               unit, library, f"-Wl,-rpath,{where}", *flags, "-o", binary], environment(build), folder)
-        if code == 0:
-            code, stdout, output = run([binary], environment(build), folder)
-            if code == 0 and expected is not None and not matches(expected, stdout):
-                code, output = 1, f"printed:\n{output}\nexpected:\n{expected}"
-    if code:
-        print(f"{path}:{line}: the program failed with {code}\n{output}", file=sys.stderr)
-    return code
+def run_documents(documents, settings):
+    """Number of failed blocks in |documents|, (path, text) pairs."""
+    failed = ran = left_out = 0
+    for path, text in documents:
+        for line, kind, body, expected in blocks(text):
+            if kind not in KINDS:
+                continue
+            if kind == "c run npu" and not settings.library:
+                left_out += 1
+                continue
+            ran += 1
+            problem = run_block(kind, body, expected, settings)
+            if problem:
+                failed += 1
+                print(f"{path}:{line}: {problem}", file=sys.stderr)
+    print(f"{ran} blocks ran, {failed} failed, {left_out} left out (no --library)")
+    return failed
 
 
 def selftest():
     good = "x\n```sh run\ntrue\n```\n```sh\nfalse\n```\n"
-    assert run_commands([("good", good)], "/nowhere") == 0
-    assert run_commands([("bad", "```sh run\ntrue\nfalse\ntrue\n```\n")], "/nowhere") == 1
+    hello = '#include <stdio.h>\nint main(void) { puts("a b c"); return 0; }\n'
+    with tempfile.TemporaryDirectory() as home:
+        planted(Settings("/nowhere", "cc", "", home), good, hello)
     assert [b[1] for b in blocks(good)] == ["sh run", "sh"]
-    assert program_of("```c\nint main(void){}\n```\n\n```text\nhello\n```\n") == (1, "int main(void){}\n", "hello\n")
-    assert program_of("```c\nx\n```\n```sh\ny\n```\n")[2] is None and program_of("none") is None
-    assert matches("a ... c", "a b c\n") and not matches("a ... c", "a b d")
     return 0
+
+
+def planted(settings, good, hello):
+    def failures(text):
+        return run_documents([("planted", text)], settings)
+
+    assert failures(good) == 0
+    assert failures("```sh run\ntrue\nfalse\ntrue\n```\n") == 1
+    assert failures("```sh run\necho 1\n```\n\n```text\n2\n```\n") == 1
+    assert failures("```sh run\necho 1\n```\nmore\n```text\n2\n```\n") == 0
+    assert failures(f"```c run\n{hello}```\n```text\na ... c\n```\n") == 0
+    assert failures(f"```c run\n{hello}```\n```text\na ... d\n```\n") == 1
+    assert failures("```c run\nint main(void) { int unused; return 0; }\n```\n") == 1
+    assert failures(f"```c run npu\n{hello}```\n") == 0  # nothing to link with: left out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["commands", "program", "selftest"])
+    parser.add_argument("what", choices=["run", "selftest"])
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "dev"))
     parser.add_argument("--cc", default="cc")
     parser.add_argument("--library", default="")
+    parser.add_argument("--only", default="", help="documents whose path contains this")
     options = parser.parse_args()
     if options.what == "selftest":
         return selftest()
-    names = ["README.md"] + sorted(glob.glob("docs/**/*.md", root_dir=ROOT, recursive=True))
+    names = [n for n in ["README.md"] + sorted(glob.glob("docs/**/*.md", root_dir=ROOT, recursive=True)) if options.only in n]
     documents = []
     for name in names:
         with open(os.path.join(ROOT, name), encoding="utf-8") as file:
             documents.append((name, file.read()))
-    if options.what == "commands":
-        return 1 if run_commands(documents, options.build) else 0
-    return 1 if run_program(*documents[0], options.build, options.cc, options.library) else 0
+    # A daemon may still end in this folder when we are done.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        settings = Settings(os.path.abspath(options.build), options.cc, os.path.abspath(options.library) if options.library else "", home)
+        return 1 if run_documents(documents, settings) else 0
 
 
 if __name__ == "__main__":
