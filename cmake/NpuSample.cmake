@@ -5,8 +5,8 @@
 #
 # Nothing happens while one of LIBS does not exist. The libraries come first on the loader's path of the build tree.
 
-# Runs its arguments with a runtime folder that only they use; a daemon that they start ends by itself.
-set(NPU_RUN_ALONE sh -c [[d=$(mktemp -d) || exit 1; XDG_RUNTIME_DIR=$d "$@"; code=$?; rm -rf "$d"; exit $code]] run_alone)
+# Goes before the command of a test: a runtime folder, and so a daemon, of its own.
+set(NPU_RUN_ALONE "${PROJECT_SOURCE_DIR}/cmake/run_alone.sh")
 
 function(npu_sample name)
   cmake_parse_arguments(S "" "SOURCE" "LIBS;DEPENDS" ${ARGN})

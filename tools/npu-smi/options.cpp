@@ -101,6 +101,7 @@ void add_info(CLI::App& app, Options& options, Words& words) {
 }
 
 void add_commands(CLI::App& app, Options& options, Words& words) {
+  app.fallthrough();  // inherited by the commands added after it: -i may stand behind them
   app.add_option("-i,--device", options.device,
                  "index, list and range (0,2-3), UUID, PCI address, or all");
   app.add_option("--format", words.format, "table (default), json, csv[,noheader][,nounits]");
@@ -117,7 +118,6 @@ void add_commands(CLI::App& app, Options& options, Words& words) {
     options.command = Command::kSchema;
   });
   app.require_subcommand(0, 1);
-  app.fallthrough();
 }
 
 std::string version_line() {

@@ -20,18 +20,18 @@ std::string number_text(double value, int decimals) {
 std::string value_text(const Json& value, const std::string& unit) {
   std::string text;
   if (value.is_null()) return "-";
-  if (value.is_string())
+  if (value.is_string()) {
     text = printable(value.get<std::string>());
-  else if (value.is_boolean())
+  } else if (value.is_boolean()) {
     text = value.get<bool>() ? "yes" : "no";
-  else if (value.is_number_float())
+  } else if (value.is_number_float()) {
     text = number_text(value.get<double>(), 2);
-  else if (value.is_array() && value.empty())
-    text = "none";
-  else if (value.is_array())
+  } else if (value.is_array()) {
     for (const Json& word : value) text += (text.empty() ? "" : ", ") + value_text(word, "");
-  else
+    if (value.empty()) text = "none";
+  } else {
     text = value.dump();
+  }
   return unit.empty() ? text : text + " " + unit;
 }
 
@@ -133,7 +133,10 @@ std::string info_table(const Options& options, const Snapshot& snapshot) {
     for (const Field* field : chosen_fields(options)) {
       const bool asked = options.sections.empty() || std::string(field->path) != "index";
       if (!asked) continue;
-      if (section != field->section) grid.row({"  " + (section = field->section), ""});
+      if (section != field->section) {
+        section = field->section;
+        grid.row({"  " + section, ""});
+      }
       const std::string value = value_text(read_field(*field, device).value, unit_of(*field));
       grid.row({"    " + std::string(field->path), value});
     }

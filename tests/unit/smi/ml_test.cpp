@@ -61,12 +61,16 @@ TEST_F(Ml, MetricsComeInOrderWithDescriptions) {
   ASSERT_EQ(npuMlGetMetrics(device_, &count, metrics.data()), NPU_OK);
   uint32_t valid = 0;
   for (size_t i = 0; i < count; i++) {
-    if (i > 0) EXPECT_LT(metrics[i - 1].id, metrics[i].id);
+    if (i > 0) {
+      EXPECT_LT(metrics[i - 1].id, metrics[i].id);
+    }
     auto description = make_struct<npuMlMetricDescription>();
     ASSERT_EQ(npuMlGetMetricDescription(metrics[i].id, &description), NPU_OK);
     EXPECT_GT(std::strlen(description.key), 0u);
     EXPECT_GT(description.div, 0);
-    if (metrics[i].reason != NPU_ML_VALID) EXPECT_EQ(metrics[i].value, 0) << description.key;
+    if (metrics[i].reason != NPU_ML_VALID) {
+      EXPECT_EQ(metrics[i].value, 0) << description.key;
+    }
     valid += metrics[i].reason == NPU_ML_VALID;
   }
   EXPECT_GT(valid, 15u);

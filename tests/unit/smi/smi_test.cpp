@@ -134,7 +134,7 @@ TEST(SmiJson, NamesThatAreNotUtf8DoNotBreakIt) {
   std::strcpy(process.row.command, "\xff\x1b[2J\"");
   device.processes.push_back(process);
   Options options;
-  EXPECT_NO_THROW((void)Json::parse(make_json(options, make_snapshot({device}))));
+  EXPECT_TRUE(Json::accept(make_json(options, make_snapshot({device}))));
 }
 
 TEST(SmiTable, NamesOfProgramsCannotMoveTheCursor) {
