@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "firmware-model/device/npu_device.h"
@@ -91,30 +92,36 @@ uint64_t value_of(Input& input) {
 
 void one_access(npu_device* device, Input& input) {
   const uint8_t kind = input.byte();
+  const uint32_t bar = kind / 7 % 5;
+  const uint32_t size_bytes = 1u << (kind / 35 % 4);
   uint64_t value = 0;
-  switch (kind % 6) {
+  uint64_t offset = 0;
+  switch (kind % 7) {
     case 0:
-      npu_device_mmio_read(device, kind / 6 % 5, input.word(3), 1u << (kind / 30 % 4), &value);
+      npu_device_mmio_read(device, bar, input.word(3), size_bytes, &value);
       break;
     case 1:
-      npu_device_mmio_write(device, kind / 6 % 5, input.word(3), 1u << (kind / 30 % 4),
-                            value_of(input));
+      offset = input.word(3);
+      npu_device_mmio_write(device, bar, offset, size_bytes, value_of(input));
       break;
-    case 2: {
-      const uint64_t arg = NPU_REG_MBOX_ARG0 + kind / 6 % 8 * 8;
-      npu_device_mmio_write(device, 0, arg, 8, value_of(input));
+    case 2:
+      offset = NPU_REG_MBOX_ARG0 + kind / 7 % 8 * 8;
+      npu_device_mmio_write(device, 0, offset, 8, value_of(input));
       break;
-    }
     case 3:
       npu_device_mmio_write(device, 0, NPU_REG_MBOX_CMD, 4, input.byte() % 14u);
       break;
     case 4:
-      npu_device_mmio_write(device, 0, NPU_BAR0_DOORBELLS + kind / 6 % 4 * 8, 8,
-                            value_of(input) % 100);
+      offset = NPU_BAR0_DOORBELLS + kind / 7 % 4 * 8;
+      npu_device_mmio_write(device, 0, offset, 8, value_of(input) % 100);
       break;
-    default:
-      npu_device_mmio_write(device, NPU_BAR_HBM, input.byte() * 4096u + input.byte() * 8u, 8,
-                            value_of(input));
+    case 5:
+      offset = input.byte() * 4096u;
+      offset += input.byte() * 8u;
+      npu_device_mmio_write(device, NPU_BAR_HBM, offset, 8, value_of(input));
+      break;
+    default:  // the device's own thread gets a turn
+      for (int i = 0; i < 64; ++i) std::this_thread::yield();
       break;
   }
 }

@@ -250,7 +250,7 @@ TestQueue TestDriver::create_queue(uint32_t context, const QueueOptions& options
 
 npu_completion TestDriver::load_module(TestQueue& queue, std::span<const uint8_t> blob) {
   const Buffer buffer = make_buffer(queue.context, std::max<size_t>(1, blob.size()));
-  std::memcpy(buffer.data, blob.data(), blob.size());
+  if (!blob.empty()) std::memcpy(buffer.data, blob.data(), blob.size());
   npu_cmd_module command{};
   command.op = NPU_CMD_MODULE_LOAD;
   command.blob_dva = buffer.dva;
