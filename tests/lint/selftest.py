@@ -10,6 +10,7 @@ import unittest
 import check_arrows
 import check_budgets
 import check_headers
+import check_pairs
 import check_text
 import check_walk
 import tree
@@ -218,22 +219,32 @@ class Walk(PlantedTree):
         self.plant("a/ring.h", "// push() was here\n")
         self.assert_one(check_walk, "docs/x.md", "push")
 
+
+class Pairs(PlantedTree):
+    def setUp(self):
+        super().setUp()
+        self.plant("a/ring.cpp", "void Ring::publish(int x) {\n  // pairs with b/queue.cpp : Queue::fetch\n}\n")
+        self.plant("b/queue.cpp", "int Queue::fetch() {\n  // pairs with a/ring.cpp : Ring::publish\n  return 0;\n}\n")
+
+    def test_a_clean_tree_has_no_findings(self):
+        self.assertEqual(self.findings(check_pairs), [])
+
     def test_a_pair_without_a_function(self):
         self.plant("a/more.cpp", "// pairs with the other side\n")
-        self.assert_one(check_walk, "a/more.cpp", "write 'pairs with")
+        self.assert_one(check_pairs, "a/more.cpp", "write 'pairs with")
 
     def test_a_pair_that_leads_nowhere(self):
         self.plant("a/more.cpp", "// pairs with b/queue.cpp : Queue::gone\n")
-        self.assert_one(check_walk, "a/more.cpp", "Queue::gone")
+        self.assert_one(check_pairs, "a/more.cpp", "Queue::gone")
 
     def test_a_pair_that_nobody_answers(self):
         self.plant("a/more.cpp", "// pairs with b/queue.cpp : Queue::fetch\n")
-        self.assert_one(check_walk, "a/more.cpp", "leads back")
+        self.assert_one(check_pairs, "a/more.cpp", "leads back")
 
     def test_two_partners_and_a_comment_of_two_lines(self):
         self.plant("a/more.cpp", "void f() {\n  // pairs with b/queue.cpp : Queue::fetch and\n  // a/more.cpp : f\n}\n")
         self.plant("b/queue.cpp", "int Queue::fetch() {\n  // pairs with a/ring.cpp : Ring::publish and a/more.cpp : f\n  return 0;\n}\n")
-        self.assertEqual(self.findings(check_walk), [])
+        self.assertEqual(self.findings(check_pairs), [])
 
 
 class Specdoc(PlantedTree):
