@@ -3,6 +3,7 @@
 #include "libnpu/src/core/loader.h"
 
 #include <bit>
+#include <utility>
 
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
@@ -33,7 +34,7 @@ Status Loader::prepare(Context& context) {
 
 Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes,
                               npu_completion* out_record) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   NPU_TRY(prepare(context));
   uint64_t value = 0;
   NPU_TRY(
@@ -46,8 +47,8 @@ Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_byte
   if (const auto fault = queue_->fault(); fault.has_value()) *out_record = fault->record;
   // A queue stops at its first error; the next load needs one that runs.
   if (!queue_->reset().is_ok()) {
-    queue_->close();
-    queue_ = {};
+    lock.unlock();
+    close();
   }
   return loaded;
 }
@@ -61,10 +62,13 @@ void Loader::unload(uint32_t number) {
 }
 
 void Loader::close() {
-  std::lock_guard lock(mutex_);
-  if (!queue_) return;
-  queue_->close();
-  queue_ = {};
+  // Closing the queue retires what waited for it, and a retired module comes back here (unload): not under the lock.
+  decltype(queue_) queue;
+  {
+    std::lock_guard lock(mutex_);
+    queue = std::exchange(queue_, {});
+  }
+  if (queue) queue->close();
 }
 
 }  // namespace npu
