@@ -193,8 +193,10 @@ void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* 
 }
 
 void CommandProcessor::interrupt_when_asked(Queue& queue, const std::byte* page) {
-  // pairs with libnpu/src/core/ring.cpp : Ring::sleep_until stores interrupt_at, fences, loads
-  // completed again. Either it sees our completed or we see its interrupt_at.
+  // pairs with libnpu/src/core/ring.cpp : Ring::sleep_until
+  // and with firmware-model/server/condition.cpp : arm_interrupt
+  // They store interrupt_at, fence, and load completed again: either they see our completed or we
+  // see their interrupt_at.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const uint64_t wanted = load_word(page + offsetof(npu_queue_ctrl, interrupt_at));
   if (wanted == 0 || queue.completed < wanted || wanted == queue.interrupted_at) return;

@@ -52,6 +52,7 @@ bool EventRing::write(npu_event_record record) {
   std::atomic_thread_fence(std::memory_order_release);
   record.seq = 0;
   store_struct(at, record);
+  // pairs with firmware-model/server/event_hub.cpp : EventHub::drain_locked
   store_word(at, ++written_, std::memory_order_release);
   return true;
 }

@@ -18,6 +18,7 @@ constexpr uint64_t kTileRunBytes = uint64_t{4} << 20;
 
 int read_entry(void* ctx, __u64 hbm_offset, __u64* value) {
   const auto& hbm = *static_cast<const HbmWindow*>(ctx);
+  // pairs with firmware-model/server/vm.cpp : Vm::write64
   *value = load_word(hbm.base + hbm_offset, std::memory_order_acquire);
   return 0;
 }
