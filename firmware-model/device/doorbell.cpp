@@ -64,7 +64,7 @@ bool Doorbells::ring(uint32_t number, uint32_t slot, uint64_t value) {
   std::atomic_ref<uint64_t>(page.slots[slot]).store(value, std::memory_order_release);
   std::atomic_ref<__u64> pending(page.aux->pending[slot / 64]);
   pending.fetch_or(uint64_t{1} << (slot % 64), std::memory_order_release);
-  // pairs with Scheduler::sleep, as a client's own fence does
+  // pairs with scheduler.cpp : Scheduler::sleep
   std::atomic_thread_fence(std::memory_order_seq_cst);
   return std::atomic_ref<uint32_t>(page.aux->device_sleeping).load(std::memory_order_relaxed) != 0;
 }

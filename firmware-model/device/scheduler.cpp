@@ -269,7 +269,8 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
 void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   asleep_ = true;
   doorbells_.set_sleeping(true);
-  // pairs with libnpu/src/backend/model.cpp : ModelBackend::ring
+  // pairs with doorbell.cpp : Doorbells::ring and with libnpu/src/backend/model.cpp :
+  // ModelBackend::ring
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!has_news()) {
     lock.unlock();
