@@ -9,6 +9,7 @@ CondState Condition::evaluate() const {
     const bool dead = queue->dead.load(std::memory_order_acquire);
     return dead || queue->completed() == queue->submitted() ? CondState::kTrue : CondState::kFalse;
   }
+  // pairs with event_hub.cpp : EventHub::handle_locked and queue.cpp : Queue::kill
   // Dead is read before the word: a value that was written before the death is then never missed.
   const bool dead = queue != nullptr && queue->dead.load(std::memory_order_acquire);
   const uint64_t value = __atomic_load_n(word, __ATOMIC_ACQUIRE) & cond.mask;
@@ -43,7 +44,7 @@ void arm_interrupt(npu_queue_ctrl* ctrl, uint64_t value) {
          !__atomic_compare_exchange_n(&ctrl->interrupt_at, &now, value, true, __ATOMIC_SEQ_CST,
                                       __ATOMIC_RELAXED)) {
   }
-  // pairs with device/command_processor.cpp : the fence between completed and interrupt_at
+  // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -18,7 +18,7 @@ class Bo;
 
 // What of a queue others look at; outlives the queue while a condition refers to it.
 struct QueueView {
-  std::atomic<bool> dead{false};  // status was stored before; pairs with Queue::die
+  std::atomic<bool> dead{false};  // released after status, acquired before it is read
   std::atomic<int32_t> status{0};
   uint32_t number = 0;                 // of the device
   npu_queue_ctrl* ctrl = nullptr;      // in memory of the client

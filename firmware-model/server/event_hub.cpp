@@ -29,7 +29,7 @@ void EventHub::interrupt() {
 void EventHub::drain_locked() {
   for (;;) {
     npu_event_record* slot = &ring_[head_ % kEntries];
-    // pairs with device/event.cpp : EventRing::write
+    // pairs with firmware-model/device/event.cpp : EventRing::write
     const uint64_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
     if (seq == 0 || seq < head_ + 1) return;
     npu_event_record record;
@@ -67,6 +67,7 @@ void EventHub::handle_locked(const npu_event_record& record) {
   if (slot.queue == nullptr) return;
   if (record.type == NPU_EVENT_QUEUE_FAULT) {
     slot.queue->status.store(record.status, std::memory_order_relaxed);
+    // pairs with condition.cpp : Condition::evaluate
     slot.queue->dead.store(true, std::memory_order_release);
     news_.faults.push_back(record);
     tell_io_locked();

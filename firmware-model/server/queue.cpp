@@ -165,6 +165,7 @@ void Queue::kill(npu_queue_state state, int32_t status) {
   stop_on_device();
   state_ = state;
   view_->status.store(status, std::memory_order_relaxed);
+  // pairs with condition.cpp : Condition::evaluate
   view_->dead.store(true, std::memory_order_release);
   __atomic_store_n(&view_->ctrl->error_status, status, __ATOMIC_RELAXED);
   __atomic_store_n(&view_->ctrl->state, static_cast<uint32_t>(state), __ATOMIC_RELEASE);

@@ -31,7 +31,7 @@ int Vm::read64(void* ctx, __u64 offset, __u64* value) {
 
 void Vm::write64(void* ctx, __u64 offset, __u64 value) {
   const auto* vm = static_cast<Vm*>(ctx);
-  // pairs with device/mmu.cpp : PageTableSpace::translate
+  // pairs with firmware-model/device/mmu.cpp : read_entry
   __atomic_store_n(reinterpret_cast<uint64_t*>(vm->device_->hbm().at(offset)), value,
                    __ATOMIC_RELEASE);
 }

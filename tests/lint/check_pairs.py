@@ -8,7 +8,7 @@ import check_walk
 import tree
 
 PAIR = re.compile(r"\bpairs with\b(?P<rest>[^\n]*)")
-PARTNER = re.compile(r"\s+(?:and\s+(?:with\s+)?)?(?P<file>[\w./+-]+\.(?:cpp|c|h)) : (?P<function>~?\w+(?:::~?\w+)*)")
+PARTNER = re.compile(r"\s+(?:and\s+(?:with\s+)?)?(?P<file>[\w./+-]+\.(?:cpp|c|h)) :\s+(?P<function>~?\w+(?:::~?\w+)*)")
 COMMENT_CONTINUES = re.compile(r"\n[ \t]*(//|\*(?!/))")
 SKIPPED = ("tests/lint/",)
 

@@ -96,10 +96,12 @@ void ModelBackend::ring(uint32_t slot, uint64_t value) {
   if (slot >= NPU_DOORBELL_SLOTS) return;
   auto* slots = reinterpret_cast<uint64_t*>(doorbells_.data());
   auto* aux = reinterpret_cast<npu_doorbell_aux*>(doorbells_.data() + NPU_DOORBELL_PAGE_BYTES);
-  // pairs with firmware-model/device/doorbell.cpp : the device's load of the slot
+  // pairs with firmware-model/device/doorbell.cpp : Doorbells::load_slot
   std::atomic_ref<uint64_t>(slots[slot]).store(value, std::memory_order_release);
+  // pairs with firmware-model/device/doorbell.cpp : Doorbells::take_pending
   std::atomic_ref<__u64>(aux->pending[slot / 64])
       .fetch_or(1ull << (slot % 64), std::memory_order_release);
+  // pairs with firmware-model/device/scheduler.cpp : Scheduler::sleep
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (std::atomic_ref<__u32>(aux->device_sleeping).load(std::memory_order_relaxed) != 0) {
     const uint64_t one = 1;
