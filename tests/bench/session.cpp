@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and closing of a Session.
+#include "tests/bench/session.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace npu::bench {
+
+void check(npuResult result) {
+  if (result == NPU_OK) return;
+  npuErrorInfo why{};
+  why.struct_size = sizeof why;
+  npuErrorGetInfo(&why);
+  std::fprintf(stderr, "npu_bench: %s: %s %s\n", npuResultGetName(result), why.text, why.remedy);
+  std::exit(1);
+}
+
+std::string default_road() {
+  static const std::string kRoad = [] {
+    const char* road = std::getenv("NPU_DEVICE");
+    return std::string(road != nullptr && *road != '\0' ? road : "model");
+  }();
+  return kRoad;
+}
+
+Session::Session(const std::string& road, int spin_us) {
+  default_road();  // before the variable changes
+  setenv("NPU_DEVICE", road.c_str(), 1);
+  if (spin_us >= 0)
+    setenv("NPU_WAIT_SPIN_US", std::to_string(spin_us).c_str(), 1);
+  else
+    unsetenv("NPU_WAIT_SPIN_US");
+  check(npuInit());
+  check(npuDeviceOpen(nullptr, &device));
+  check(npuContextCreate(device, &context));
+  check(npuQueueCreate(context, nullptr, &queue));
+}
+
+Session::~Session() { check(npuShutdown()); }
+
+}  // namespace npu::bench
