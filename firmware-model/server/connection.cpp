@@ -12,8 +12,9 @@
 namespace npu::model::server {
 namespace {
 
-constexpr size_t kReceiveBytes = 64u << 10;
-constexpr size_t kIdleBufferBytes = 4096;
+// Room for a usual request; a larger frame gets the room that its header announces.
+constexpr size_t kReceiveBytes = 4096;
+constexpr size_t kIdleBufferBytes = 16384;
 // Files of this many frames may be under way; the kernel bounds what one message brings.
 constexpr size_t kInputFdsMax = 4 * NPU_FRAME_MAX_FDS;
 
@@ -45,8 +46,18 @@ Connection::Connection(Server* server, UniqueFd socket, const Peer& peer, uint32
 
 Connection::~Connection() = default;
 
+size_t Connection::room_wanted() const {
+  npu_frame header{};
+  if (input_used_ < sizeof(header)) return kReceiveBytes;
+  std::memcpy(&header, input_.data(), sizeof(header));
+  // What is in the buffer is the beginning of a frame that parse_request() has found sound so far.
+  const size_t total = sizeof(header) + header.struct_bytes + header.payload_bytes;
+  return std::max(kReceiveBytes, total - std::min(total, input_used_));
+}
+
 bool Connection::receive() {
-  if (input_.size() - input_used_ < kReceiveBytes) input_.resize(input_used_ + kReceiveBytes);
+  const size_t wanted = room_wanted();
+  if (input_.size() - input_used_ < wanted) input_.resize(input_used_ + wanted);
   iovec iov{input_.data() + input_used_, input_.size() - input_used_};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * NPU_FRAME_MAX_FDS)];
   msghdr message{};

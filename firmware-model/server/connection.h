@@ -54,6 +54,7 @@ class Connection final : public ClientHost {
   };
 
   void close();
+  size_t room_wanted() const;
   bool receive();
   bool handle_frame(const Frame& frame);
   int hello(Call* call, npu_wire_hello* args);

@@ -52,8 +52,16 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
-void serve(std::unique_ptr<Server> server) {
-  server->run();
+void serve(std::unique_ptr<Server> server, const std::string& spec) {
+  try {
+    server->run();
+  } catch (const std::exception&) {
+    // No memory: the clients see closed sockets, the process goes on.
+    std::lock_guard lock(registry().mutex);
+    const auto found = registry().servers.find(spec);
+    if (found != registry().servers.end() && found->second == server.get())
+      registry().servers.erase(found);
+  }
   server.reset();
 }
 
@@ -72,7 +80,7 @@ Server* start(const std::string& spec, std::string* error) {
     registry().servers.erase(spec);
     return true;
   });
-  std::thread(serve, std::move(server)).detach();
+  std::thread(serve, std::move(server), spec).detach();
   return raw;
 }
 

@@ -187,6 +187,29 @@ TEST_F(CallsTest, VmBindIsAllOrNothingAndNamesTheOperationThatFailed) {
   EXPECT_GT(query.table_bytes, 0u);
 }
 
+TEST_F(CallsTest, ABatchOf4096OperationsIsOneFrameAndOneMoreIsTooMany) {
+  const uint32_t vm = client_->vm_create();
+  const npu_bo_create bo = client_->bo_create(0x10000, NPU_REGION_HBM);
+  std::vector<npu_bind_op> ops(NPU_MAX_BIND_OPS);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    ops[i].bo_handle = bo.handle;
+    ops[i].dva = 0x10000000 + i * 0x10000;
+    ops[i].size_bytes = 0x10000;
+  }
+  ASSERT_EQ(client_->bind_all(vm, ops), 0);
+  npu_vm_query query{};
+  query.vm_id = vm;
+  ASSERT_EQ(client_->call(NPU_CALL_VM_QUERY, &query), 0);
+  EXPECT_EQ(query.mapped_bytes, NPU_MAX_BIND_OPS * 0x10000ull);
+  ops.push_back(ops[0]);
+  EXPECT_EQ(client_->bind_all(vm, ops), E2BIG);
+  EXPECT_EQ(client_->unbind(vm, 0x10000000, NPU_MAX_BIND_OPS * 0x10000ull), 0);
+  query = {};
+  query.vm_id = vm;
+  ASSERT_EQ(client_->call(NPU_CALL_VM_QUERY, &query), 0);
+  EXPECT_EQ(query.mapped_bytes, 0u);
+}
+
 TEST_F(CallsTest, MappingsKeepAnObjectAliveAndRangesAreReplaced) {
   const uint32_t vm = client_->vm_create();
   const npu_bo_create a = client_->bo_create(4 << 20, NPU_REGION_HBM);
