@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which road leads to the devices: NPU_DEVICE decides.
 #include <dlfcn.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -37,7 +39,17 @@ void* load_model_library(const Environment& environment, std::string* tried) {
   return nullptr;
 }
 
+// The process in which the model's threads run; 0: not started.
+std::atomic<pid_t> g_model_process{0};
+
 Result<UniqueFd> connect_in_process(const Environment& environment) {
+  pid_t owner = 0;
+  if (!g_model_process.compare_exchange_strong(owner, getpid()) && owner != getpid()) {
+    const Status status = fail(NPU_ERROR_NOT_SUPPORTED,
+                               "the model inside the process was started before the fork; its threads are the parent's");
+    set_remedy("Fork before the first npuDeviceOpen, or use NPU_DEVICE=model.");
+    return status;
+  }
   std::string tried;
   void* library = load_model_library(environment, &tried);
   if (library == nullptr) {

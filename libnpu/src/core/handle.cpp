@@ -10,6 +10,8 @@ constexpr uint64_t kMarkMask = 0xffull << 56;
 constexpr uint64_t kAlive = 1ull << 31;
 constexpr uint64_t kPinMask = kAlive - 1;
 constexpr uint32_t kKindBits = 3;
+// Neighbouring slots begin far apart: a handle with one wrong bit is no other object's.
+constexpr uint32_t kSlotStep = 0x009e3779;
 
 uint32_t make_tag(uint32_t generation, Kind kind) {
   return generation << kKindBits | static_cast<uint32_t>(kind);
@@ -56,7 +58,7 @@ uint64_t HandleTable::insert(Ref<Object> object) {
       chunks_[index >> kChunkLog2].load(std::memory_order_relaxed) + (index & (kChunkSlots - 1));
   const uint64_t old = slot->word.load(std::memory_order_relaxed);
   const uint32_t tag =
-      make_tag(old == 0 ? first_generation_ : generation_of(old) + 1, object->kind());
+      make_tag(old == 0 ? first_generation_ + index * kSlotStep : generation_of(old) + 1, object->kind());
   const uint64_t handle = make_handle(index, tag);
   object->set_handle(handle);
   slot->object = object.leak();

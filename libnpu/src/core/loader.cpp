@@ -24,50 +24,55 @@ npu_cmd make_command(npu_cmd_op op, uint64_t dva, uint64_t size_bytes, uint32_t 
 
 }  // namespace
 
-Status Loader::prepare(Context& context) {
-  if (queue_) return Status::ok();
+Result<Ref<Queue>> Loader::prepare(Context& context) {
+  {
+    std::lock_guard lock(mutex_);
+    if (queue_) return queue_;
+  }
   RingOptions options;
   options.entries_log2 = kLoaderEntriesLog2;
-  NPU_TRY_ASSIGN(queue_, context.create_queue(options));
-  return Status::ok();
+  NPU_TRY_ASSIGN(Ref<Queue> queue, context.create_queue(options));
+  std::lock_guard lock(mutex_);
+  queue_ = queue;
+  return queue;
+}
+
+Ref<Queue> Loader::take_queue() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(queue_, {});
 }
 
 Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes,
                               npu_completion* out_record) {
-  std::unique_lock lock(mutex_);
-  NPU_TRY(prepare(context));
+  std::lock_guard lock(load_mutex_);
+  NPU_TRY_ASSIGN(const Ref<Queue> queue, prepare(context));
   uint64_t value = 0;
-  NPU_TRY(
-      queue_->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), nullptr, 0, &value));
-  const Status loaded = queue_->wait(value, Deadline::never());
+  NPU_TRY(queue->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), nullptr, 0, &value));
+  const Status loaded = queue->wait(value, Deadline::never());
   if (loaded.is_ok()) {
-    NPU_TRY(queue_->record(value, out_record));
+    NPU_TRY(queue->record(value, out_record));
     return static_cast<uint32_t>(out_record->result);
   }
-  if (const auto fault = queue_->fault(); fault.has_value()) *out_record = fault->record;
+  if (const auto fault = queue->fault(); fault.has_value()) *out_record = fault->record;
   // A queue stops at its first error; the next load needs one that runs.
-  if (!queue_->reset().is_ok()) {
-    lock.unlock();
-    close();
-  }
+  if (!queue->reset().is_ok()) close();
   return loaded;
 }
 
 void Loader::unload(uint32_t number) {
-  std::lock_guard lock(mutex_);
-  if (!queue_) return;
+  Ref<Queue> queue;
+  {
+    std::lock_guard lock(mutex_);
+    queue = queue_;
+  }
+  if (!queue) return;
   uint64_t value = 0;
   [[maybe_unused]] const Status status =
-      queue_->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), nullptr, 0, &value);
+      queue->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), nullptr, 0, &value);
 }
 
 void Loader::close() {
-  // Closing the queue retires what waited for it, and a retired module comes back here (unload): not under the lock.
-  decltype(queue_) queue;
-  {
-    std::lock_guard lock(mutex_);
-    queue = std::exchange(queue_, {});
-  }
+  const Ref<Queue> queue = take_queue();
   if (queue) queue->close();
 }
 

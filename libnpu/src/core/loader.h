@@ -24,9 +24,12 @@ class Loader {
   void close();
 
  private:
-  Status prepare(Context& context);
+  Result<Ref<Queue>> prepare(Context& context);
+  Ref<Queue> take_queue();
 
-  std::mutex mutex_;
+  // One load at a time. Never taken by unload(): what a queue's reset or end gives back may be a module.
+  std::mutex load_mutex_;
+  std::mutex mutex_;  // of what follows; held for moments only
   Ref<Queue> queue_;
 };
 

@@ -78,6 +78,9 @@ Ring::~Ring() { stop(); }
 
 void Ring::stop() {
   if (queue_id_ == 0) return;
+  last_failure_ = read_failure();
+  // pairs with ring.cpp : Ring::failure
+  stopped_.store(true, std::memory_order_release);
   npu_queue_destroy args{.queue_id = queue_id_, .pad = 0};
   call_queue_destroy(vm_.backend(), args);
   queue_id_ = 0;
@@ -138,18 +141,22 @@ uint64_t Ring::completed() const {
 }
 
 Ring::Failure Ring::failure() const {
+  // pairs with ring.cpp : Ring::stop
+  return stopped_.load(std::memory_order_acquire) ? last_failure_ : read_failure();
+}
+
+Ring::Failure Ring::read_failure() const {
   Failure failure;
+  const uint32_t state = load(ctrl()->state, std::memory_order_acquire);
+  if (!NPU_QUEUE_STATE_IS_DEAD(state)) return failure;
   failure.status = load(ctrl()->error_status, std::memory_order_acquire);
-  if (failure.status != 0) {
+  if (state == NPU_QUEUE_STATE_FAULTED) {
     failure.seq = load(ctrl()->error_seq, std::memory_order_relaxed);
     return failure;
   }
-  // A queue that was ended from outside has no command to blame.
-  const uint32_t state = load(ctrl()->state, std::memory_order_acquire);
-  if (NPU_QUEUE_STATE_IS_DEAD(state)) {
-    failure.status = state == NPU_QUEUE_STATE_LOST ? NPU_ERROR_CONTEXT_LOST : NPU_ERROR_CANCELED;
-    failure.seq = load(ctrl()->completed, std::memory_order_acquire);
-  }
+  // A queue that was ended from outside has no command to blame but the next one.
+  failure.seq = load(ctrl()->completed, std::memory_order_acquire);
+  if (failure.status == 0) failure.status = NPU_ERROR_CONTEXT_LOST;
   return failure;
 }
 

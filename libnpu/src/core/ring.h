@@ -6,6 +6,7 @@
 // Memory ordering: push() publishes through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -49,7 +50,7 @@ class Ring {
 
   // Commands that have ended. Acquire.
   uint64_t completed() const;
-  // Call completed() first: a failure of a command below it is then seen.
+  // Call completed() first: a failure of a command below it is then seen. What stop() does to the queue is no failure.
   Failure failure() const;
   // The record of a completed command; false when its slot was given to a later one.
   bool record_of(uint64_t seq, npu_completion* out) const;
@@ -70,6 +71,7 @@ class Ring {
   uint64_t ring_offset() const;
   uint64_t args_offset() const;
   bool args_fit(uint32_t args_bytes, uint64_t* out_needed);
+  Failure read_failure() const;
 
   Vm& vm_;
   const RingOptions options_;
@@ -78,6 +80,8 @@ class Ring {
   uint64_t dva_ = 0;
   uint32_t queue_id_ = 0;
   uint32_t doorbell_slot_ = 0;
+  std::atomic<bool> stopped_{false};
+  Failure last_failure_;  // once stopped_
 
   // By the holder of the queue's mutex.
   uint64_t submitted_ = 0;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices and contexts.
+#include <cstring>
+
+#include "tests/conformance/support.h"
+
+namespace npu::conformance {
+namespace {
+
+TEST_F(DeviceTest, InfoDescribesTheTinyProfile) {
+  npuDeviceInfo info{};
+  info.struct_size = sizeof info;
+  ASSERT_NPU(NPU_OK, npuDeviceGetInfo(device_, &info));
+  EXPECT_STREQ(info.name, "tiny");
+  EXPECT_EQ(info.is_virtual, 1u);
+  EXPECT_EQ(info.clusters, 2u);
+  EXPECT_EQ(info.tiles_per_cluster, 2u);
+  EXPECT_EQ(info.hbm_bytes, 256ull << 20);
+  EXPECT_EQ(info.l1_bytes, 1ull << 20);
+  EXPECT_EQ(std::strncmp(info.uuid, "NPU-", 4), 0);
+  EXPECT_EQ(std::strlen(info.uuid), 40u);
+}
+
+TEST_F(DeviceTest, OpensByIndexAndByUuid) {
+  npuDeviceInfo info{};
+  info.struct_size = sizeof info;
+  ASSERT_NPU(NPU_OK, npuDeviceGetInfo(device_, &info));
+  npuDevice device = nullptr;
+  EXPECT_NPU(NPU_OK, npuDeviceOpen("0", &device));
+  EXPECT_NPU(NPU_OK, npuDeviceClose(device));
+  EXPECT_NPU(NPU_OK, npuDeviceOpen(info.uuid, &device));
+  EXPECT_NPU(NPU_OK, npuDeviceClose(device));
+}
+
+TEST_F(DeviceTest, WrongSelectorsAreRefused) {
+  npuDevice device = device_;
+  EXPECT_NPU(NPU_ERROR_NO_DEVICE, npuDeviceOpen("1", &device));
+  EXPECT_EQ(device, nullptr);
+  EXPECT_NPU(NPU_ERROR_NO_DEVICE, npuDeviceOpen("NPU-00000000-0000-0000-0000-000000000000", &device));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("", &device));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("99999999999999999999", &device));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("first", &device));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen(nullptr, nullptr));
+}
+
+TEST_F(DeviceTest, TwoContextsDoNotReachEachOther) {
+  npuContext other = nullptr;
+  ASSERT_NPU(NPU_OK, npuContextCreate(device_, &other));
+  const npuDevPtr mine = alloc(4096);
+  npuMemInfo info{};
+  info.struct_size = sizeof info;
+  npuDevPtr theirs = 0;
+  ASSERT_NPU(NPU_OK, npuMemAlloc(other, NPU_MEM_DEVICE, 4096, &theirs));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuMemCopyToDevice(context_, mine, nullptr, 1));
+  EXPECT_NPU(NPU_ERROR_INVALID_ADDRESS, npuMemFree(other, mine + 64));
+  npuModule module = nullptr;
+  npuQueue queue = nullptr;
+  ASSERT_NPU(NPU_OK, npuQueueCreate(other, nullptr, &queue));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, launch(queue, kernel("null"), nullptr, 0));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueWaitQueue(queue, queue_, 0, nullptr));
+  npuEvent event = nullptr;
+  ASSERT_NPU(NPU_OK, npuEventCreate(other, &event));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuEventRecord(event, queue_));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueWaitEvent(queue_, event));
+  EXPECT_NPU(NPU_OK, npuModuleUnload(module));
+  EXPECT_NPU(NPU_OK, npuContextDestroy(other));
+}
+
+TEST_F(DeviceTest, DestroyingAContextCancelsItsRunningWork) {
+  npuContext other = nullptr;
+  npuQueue queue = nullptr;
+  npuModule module = nullptr;
+  npuKernel forever = nullptr;
+  ASSERT_NPU(NPU_OK, npuContextCreate(device_, &other));
+  ASSERT_NPU(NPU_OK, npuQueueCreate(other, nullptr, &queue));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(other, NPU_CONFORMANCE_BLOB, &module));
+  ASSERT_NPU(NPU_OK, npuModuleGetKernel(module, "forever", &forever));
+  ASSERT_NPU(NPU_OK, launch(queue, forever, nullptr, 0));
+  EXPECT_NPU(NPU_TIMEOUT, npuQueueSync(queue, kSecondNs / 100));
+  EXPECT_NPU(NPU_OK, npuContextDestroy(other));
+  EXPECT_NPU(NPU_OK, launch(queue_, kernel("null"), nullptr, 0));
+  EXPECT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
+}
+
+}  // namespace
+}  // namespace npu::conformance
