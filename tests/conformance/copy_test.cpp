@@ -49,7 +49,9 @@ TEST_F(DeviceTest, StridedCopiesMoveBlocks) {
   ASSERT_NPU(NPU_OK, npuMemCopyToHost(context_, out.data(), dst, out.size()));
   for (uint32_t s = 0; s < kSlices; s++) {
     for (uint32_t r = 0; r < kRows; r++) {
-      EXPECT_EQ(std::memcmp(&out[(s * kRows + r) * kWidth], &in[s * kSlice + r * kPitch], kWidth), 0) << s << " " << r;
+      EXPECT_EQ(std::memcmp(&out[(s * kRows + r) * kWidth], &in[s * kSlice + r * kPitch], kWidth),
+                0)
+          << s << " " << r;
     }
   }
 }
@@ -83,10 +85,14 @@ TEST_F(DeviceTest, WrongCopiesAreRefused) {
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, with([](npuCopyInfo& i) { i.src_pitch_bytes = 0; }));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, with([](npuCopyInfo& i) { i.height = 1; }));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, with([](npuCopyInfo& i) { i.depth = 1; }));
-  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, with([](npuCopyInfo& i) { i.dst_slice_pitch_bytes = 100; }));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT,
+             with([](npuCopyInfo& i) { i.dst_slice_pitch_bytes = 100; }));
   EXPECT_NPU(NPU_ERROR_INVALID_ADDRESS, with([](npuCopyInfo& i) { i.depth = 100; }));
-  EXPECT_NPU(NPU_ERROR_OVERFLOW, with([](npuCopyInfo& i) { i.src_slice_pitch_bytes = ~uint64_t{0}; }));
-  EXPECT_NPU(NPU_ERROR_OVERFLOW, with([](npuCopyInfo& i) { i.depth = 3, i.dst_slice_pitch_bytes = ~uint64_t{0} / 2 + 1; }));
+  EXPECT_NPU(NPU_ERROR_OVERFLOW,
+             with([](npuCopyInfo& i) { i.src_slice_pitch_bytes = ~uint64_t{0}; }));
+  EXPECT_NPU(NPU_ERROR_OVERFLOW, with([](npuCopyInfo& i) {
+               i.depth = 3, i.dst_slice_pitch_bytes = ~uint64_t{0} / 2 + 1;
+             }));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueCopyStrided(queue_, nullptr, nullptr));
   EXPECT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
 }

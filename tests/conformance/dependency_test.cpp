@@ -17,7 +17,9 @@ class DependencyTest : public DeviceTest {
     other_ = make_queue();
     opener_ = make_queue();
   }
-  void open_gate(uint64_t value = 1) { EXPECT_NPU(NPU_OK, npuQueueSignal(opener_, gate_, value, nullptr)); }
+  void open_gate(uint64_t value = 1) {
+    EXPECT_NPU(NPU_OK, npuQueueSignal(opener_, gate_, value, nullptr));
+  }
   // |other_| waits at the gate and then runs |name|; the value of that launch.
   uint64_t gated(const char* name) {
     uint64_t value = 0;

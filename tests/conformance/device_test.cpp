@@ -36,7 +36,8 @@ TEST_F(DeviceTest, WrongSelectorsAreRefused) {
   npuDevice device = device_;
   EXPECT_NPU(NPU_ERROR_NO_DEVICE, npuDeviceOpen("1", &device));
   EXPECT_EQ(device, nullptr);
-  EXPECT_NPU(NPU_ERROR_NO_DEVICE, npuDeviceOpen("NPU-00000000-0000-0000-0000-000000000000", &device));
+  EXPECT_NPU(NPU_ERROR_NO_DEVICE,
+             npuDeviceOpen("NPU-00000000-0000-0000-0000-000000000000", &device));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("", &device));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("99999999999999999999", &device));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceOpen("first", &device));

@@ -23,42 +23,66 @@ class HandleTest : public DeviceTest {
   // Calls whose first handle is put in; the other arguments are good.
   std::vector<Call> calls_of_device() {
     return {
-        {"npuDeviceGetInfo", [&](void* h) { return npuDeviceGetInfo(as<npuDevice>(h), &device_info_); }},
-        {"npuContextCreate", [&](void* h) { return npuContextCreate(as<npuDevice>(h), &context_out_); }},
+        {"npuDeviceGetInfo",
+         [&](void* h) { return npuDeviceGetInfo(as<npuDevice>(h), &device_info_); }},
+        {"npuContextCreate",
+         [&](void* h) { return npuContextCreate(as<npuDevice>(h), &context_out_); }},
         {"npuDeviceClose", [](void* h) { return npuDeviceClose(as<npuDevice>(h)); }},
     };
   }
   std::vector<Call> calls_of_context() {
     return {
-        {"npuMemAlloc", [&](void* h) { return npuMemAlloc(as<npuContext>(h), NPU_MEM_DEVICE, 64, &ptr_out_); }},
+        {"npuMemAlloc",
+         [&](void* h) { return npuMemAlloc(as<npuContext>(h), NPU_MEM_DEVICE, 64, &ptr_out_); }},
         {"npuMemFree", [&](void* h) { return npuMemFree(as<npuContext>(h), 4096); }},
         {"npuMemMap", [&](void* h) { return npuMemMap(as<npuContext>(h), 4096, 1, &host_out_); }},
         {"npuMemQuery", [&](void* h) { return npuMemQuery(as<npuContext>(h), 4096, &mem_info_); }},
-        {"npuMemGetInfo", [&](void* h) { return npuMemGetInfo(as<npuContext>(h), &number_, &number_); }},
-        {"npuMemCopyToDevice", [&](void* h) { return npuMemCopyToDevice(as<npuContext>(h), 4096, &number_, 8); }},
-        {"npuMemCopyToHost", [&](void* h) { return npuMemCopyToHost(as<npuContext>(h), &number_, 4096, 8); }},
-        {"npuModuleLoad", [&](void* h) { return npuModuleLoad(as<npuContext>(h), NPU_CONFORMANCE_BLOB, &module_out_); }},
-        {"npuModuleLoadData", [&](void* h) { return npuModuleLoadData(as<npuContext>(h), "x", 1, &module_out_); }},
-        {"npuQueueCreate", [&](void* h) { return npuQueueCreate(as<npuContext>(h), nullptr, &queue_out_); }},
+        {"npuMemGetInfo",
+         [&](void* h) { return npuMemGetInfo(as<npuContext>(h), &number_, &number_); }},
+        {"npuMemCopyToDevice",
+         [&](void* h) { return npuMemCopyToDevice(as<npuContext>(h), 4096, &number_, 8); }},
+        {"npuMemCopyToHost",
+         [&](void* h) { return npuMemCopyToHost(as<npuContext>(h), &number_, 4096, 8); }},
+        {"npuModuleLoad",
+         [&](void* h) {
+           return npuModuleLoad(as<npuContext>(h), NPU_CONFORMANCE_BLOB, &module_out_);
+         }},
+        {"npuModuleLoadData",
+         [&](void* h) { return npuModuleLoadData(as<npuContext>(h), "x", 1, &module_out_); }},
+        {"npuQueueCreate",
+         [&](void* h) { return npuQueueCreate(as<npuContext>(h), nullptr, &queue_out_); }},
         {"npuEventCreate", [&](void* h) { return npuEventCreate(as<npuContext>(h), &event_out_); }},
         {"npuContextDestroy", [](void* h) { return npuContextDestroy(as<npuContext>(h)); }},
     };
   }
   std::vector<Call> calls_of_queue() {
     return {
-        {"npuQueueLaunch", [&](void* h) { return npuQueueLaunch(as<npuQueue>(h), kernel_, &launch_info_, &number_); }},
-        {"npuQueueCopy", [&](void* h) { return npuQueueCopy(as<npuQueue>(h), 4096, 8192, 8, &number_); }},
-        {"npuQueueCopyStrided", [&](void* h) { return npuQueueCopyStrided(as<npuQueue>(h), &copy_info_, &number_); }},
-        {"npuQueueFill", [&](void* h) { return npuQueueFill(as<npuQueue>(h), 4096, 0, 1, 8, &number_); }},
-        {"npuQueueWaitQueue", [&](void* h) { return npuQueueWaitQueue(as<npuQueue>(h), queue_, 0, &number_); }},
-        {"npuQueueWaitQueue.other", [&](void* h) { return npuQueueWaitQueue(queue_, as<npuQueue>(h), 0, &number_); }},
-        {"npuQueueSignal", [&](void* h) { return npuQueueSignal(as<npuQueue>(h), 4096, 0, &number_); }},
-        {"npuQueueWaitSemaphore", [&](void* h) { return npuQueueWaitSemaphore(as<npuQueue>(h), 4096, 0, &number_); }},
-        {"npuQueueGetCompleted", [&](void* h) { return npuQueueGetCompleted(as<npuQueue>(h), &number_); }},
+        {"npuQueueLaunch",
+         [&](void* h) {
+           return npuQueueLaunch(as<npuQueue>(h), kernel_, &launch_info_, &number_);
+         }},
+        {"npuQueueCopy",
+         [&](void* h) { return npuQueueCopy(as<npuQueue>(h), 4096, 8192, 8, &number_); }},
+        {"npuQueueCopyStrided",
+         [&](void* h) { return npuQueueCopyStrided(as<npuQueue>(h), &copy_info_, &number_); }},
+        {"npuQueueFill",
+         [&](void* h) { return npuQueueFill(as<npuQueue>(h), 4096, 0, 1, 8, &number_); }},
+        {"npuQueueWaitQueue",
+         [&](void* h) { return npuQueueWaitQueue(as<npuQueue>(h), queue_, 0, &number_); }},
+        {"npuQueueWaitQueue.other",
+         [&](void* h) { return npuQueueWaitQueue(queue_, as<npuQueue>(h), 0, &number_); }},
+        {"npuQueueSignal",
+         [&](void* h) { return npuQueueSignal(as<npuQueue>(h), 4096, 0, &number_); }},
+        {"npuQueueWaitSemaphore",
+         [&](void* h) { return npuQueueWaitSemaphore(as<npuQueue>(h), 4096, 0, &number_); }},
+        {"npuQueueGetCompleted",
+         [&](void* h) { return npuQueueGetCompleted(as<npuQueue>(h), &number_); }},
         {"npuQueueWait", [](void* h) { return npuQueueWait(as<npuQueue>(h), 0, 0); }},
         {"npuQueueSync", [](void* h) { return npuQueueSync(as<npuQueue>(h), 0); }},
-        {"npuQueueGetTiming", [&](void* h) { return npuQueueGetTiming(as<npuQueue>(h), 1, &timing_); }},
-        {"npuQueueGetFaults", [&](void* h) { return npuQueueGetFaults(as<npuQueue>(h), &count_, nullptr); }},
+        {"npuQueueGetTiming",
+         [&](void* h) { return npuQueueGetTiming(as<npuQueue>(h), 1, &timing_); }},
+        {"npuQueueGetFaults",
+         [&](void* h) { return npuQueueGetFaults(as<npuQueue>(h), &count_, nullptr); }},
         {"npuQueueReset", [](void* h) { return npuQueueReset(as<npuQueue>(h), 0); }},
         {"npuEventRecord.queue", [&](void* h) { return npuEventRecord(event_, as<npuQueue>(h)); }},
         {"npuQueueWaitEvent", [&](void* h) { return npuQueueWaitEvent(as<npuQueue>(h), event_); }},
@@ -71,24 +95,34 @@ class HandleTest : public DeviceTest {
         {"npuEventQuery", [](void* h) { return npuEventQuery(as<npuEvent>(h)); }},
         {"npuEventWait", [](void* h) { return npuEventWait(as<npuEvent>(h), 0); }},
         {"npuQueueWaitEvent", [&](void* h) { return npuQueueWaitEvent(queue_, as<npuEvent>(h)); }},
-        {"npuEventGetElapsed", [&](void* h) { return npuEventGetElapsed(as<npuEvent>(h), event_, &number_); }},
-        {"npuEventGetElapsed.end", [&](void* h) { return npuEventGetElapsed(event_, as<npuEvent>(h), &number_); }},
+        {"npuEventGetElapsed",
+         [&](void* h) { return npuEventGetElapsed(as<npuEvent>(h), event_, &number_); }},
+        {"npuEventGetElapsed.end",
+         [&](void* h) { return npuEventGetElapsed(event_, as<npuEvent>(h), &number_); }},
         {"npuEventDestroy", [](void* h) { return npuEventDestroy(as<npuEvent>(h)); }},
     };
   }
   std::vector<Call> calls_of_module() {
     return {
-        {"npuModuleGetKernel", [&](void* h) { return npuModuleGetKernel(as<npuModule>(h), "null", &kernel_out_); }},
-        {"npuModuleGetKernelCount", [&](void* h) { return npuModuleGetKernelCount(as<npuModule>(h), &count_); }},
-        {"npuModuleGetKernelAt", [&](void* h) { return npuModuleGetKernelAt(as<npuModule>(h), 0, &kernel_out_); }},
+        {"npuModuleGetKernel",
+         [&](void* h) { return npuModuleGetKernel(as<npuModule>(h), "null", &kernel_out_); }},
+        {"npuModuleGetKernelCount",
+         [&](void* h) { return npuModuleGetKernelCount(as<npuModule>(h), &count_); }},
+        {"npuModuleGetKernelAt",
+         [&](void* h) { return npuModuleGetKernelAt(as<npuModule>(h), 0, &kernel_out_); }},
         {"npuModuleUnload", [](void* h) { return npuModuleUnload(as<npuModule>(h)); }},
     };
   }
   std::vector<Call> calls_of_kernel() {
     return {
-        {"npuKernelGetInfo", [&](void* h) { return npuKernelGetInfo(as<npuKernel>(h), &kernel_info_); }},
-        {"npuKernelGetArg", [&](void* h) { return npuKernelGetArg(as<npuKernel>(h), 0, &arg_info_); }},
-        {"npuQueueLaunch", [&](void* h) { return npuQueueLaunch(queue_, as<npuKernel>(h), &launch_info_, &number_); }},
+        {"npuKernelGetInfo",
+         [&](void* h) { return npuKernelGetInfo(as<npuKernel>(h), &kernel_info_); }},
+        {"npuKernelGetArg",
+         [&](void* h) { return npuKernelGetArg(as<npuKernel>(h), 0, &arg_info_); }},
+        {"npuQueueLaunch",
+         [&](void* h) {
+           return npuQueueLaunch(queue_, as<npuKernel>(h), &launch_info_, &number_);
+         }},
     };
   }
 
@@ -107,22 +141,27 @@ class HandleTest : public DeviceTest {
   }
 
   static bool is_destroy(const std::string& name) {
-    return name.find("Destroy") != std::string::npos || name.find("Close") != std::string::npos || name.find("Unload") != std::string::npos;
+    return name.find("Destroy") != std::string::npos || name.find("Close") != std::string::npos ||
+           name.find("Unload") != std::string::npos;
   }
 
   // |stale|: a handle of the right kind that was destroyed; |foreign|: a live one of another kind.
   void check(const std::vector<Call>& calls, void* stale, void* foreign) {
     std::mt19937_64 random(20);
     for (const Call& call : calls) {
-      EXPECT_NPU(is_destroy(call.name) ? NPU_OK : NPU_ERROR_INVALID_HANDLE, call.call(nullptr)) << call.name;
+      EXPECT_NPU(is_destroy(call.name) ? NPU_OK : NPU_ERROR_INVALID_HANDLE, call.call(nullptr))
+          << call.name;
       EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(stale)) << call.name;
-      EXPECT_STREQ(last_error().function, std::string(call.name).substr(0, std::string(call.name).find('.')).c_str());
+      EXPECT_STREQ(last_error().function,
+                   std::string(call.name).substr(0, std::string(call.name).find('.')).c_str());
       EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(foreign)) << call.name;
       for (int i = 0; i < 50; i++) {
         const uint64_t noise = random();
         const uint64_t near = reinterpret_cast<uintptr_t>(stale) ^ (uint64_t{1} << (noise % 64));
-        EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(reinterpret_cast<void*>(noise))) << call.name << " " << noise;
-        EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(reinterpret_cast<void*>(near))) << call.name << " " << near;
+        EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(reinterpret_cast<void*>(noise)))
+            << call.name << " " << noise;
+        EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, call.call(reinterpret_cast<void*>(near)))
+            << call.name << " " << near;
       }
     }
   }

@@ -15,7 +15,8 @@ TEST_F(DeviceTest, EveryWorkGroupRunsOnce) {
   ASSERT_NPU(NPU_OK, npuMemCopyToHost(context_, seen.data(), out, seen.size() * 4));
   for (uint32_t z = 0, i = 0; z < nz; z++) {
     for (uint32_t y = 0; y < ny; y++) {
-      for (uint32_t x = 0; x < nx; x++, i++) EXPECT_EQ(seen[i], static_cast<int32_t>(x + 100 * y + 10000 * z));
+      for (uint32_t x = 0; x < nx; x++, i++)
+        EXPECT_EQ(seen[i], static_cast<int32_t>(x + 100 * y + 10000 * z));
     }
   }
 }
@@ -63,7 +64,8 @@ TEST_F(DeviceTest, WrongLaunchesAreRefusedAndChangeNothing) {
   EXPECT_NPU(NPU_ERROR_BAD_LAUNCH, launch(queue_, poke, &args, sizeof args, nullptr, 1, 0));
   EXPECT_NPU(NPU_ERROR_BAD_LAUNCH, launch(queue_, poke, &args, sizeof args, nullptr, 1, 1, 0));
   EXPECT_NPU(NPU_ERROR_BAD_LAUNCH, launch(queue_, poke, &args, sizeof args, nullptr, 0x80000001u));
-  EXPECT_NPU(NPU_ERROR_BAD_LAUNCH, launch(queue_, poke, &args, sizeof args, nullptr, 0xffffffffu, 0xffffffffu, 0xffffffffu));
+  EXPECT_NPU(NPU_ERROR_BAD_LAUNCH, launch(queue_, poke, &args, sizeof args, nullptr, 0xffffffffu,
+                                          0xffffffffu, 0xffffffffu));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueLaunch(queue_, poke, nullptr, nullptr));
   uint64_t value = 0;
   ASSERT_NPU(NPU_OK, launch(queue_, poke, &args, sizeof args, &value));

@@ -12,7 +12,9 @@ namespace {
 class MemoryTest : public DeviceTest, public ::testing::WithParamInterface<npuMemKind> {};
 
 INSTANTIATE_TEST_SUITE_P(Kinds, MemoryTest, ::testing::Values(NPU_MEM_DEVICE, NPU_MEM_HOST),
-                         [](const auto& info) { return info.param == NPU_MEM_DEVICE ? "Device" : "Host"; });
+                         [](const auto& info) {
+                           return info.param == NPU_MEM_DEVICE ? "Device" : "Host";
+                         });
 
 TEST_P(MemoryTest, CopiesThereAndBack) {
   std::vector<uint8_t> in(100'003);
@@ -28,13 +30,15 @@ TEST_P(MemoryTest, CopiesThereAndBack) {
 }
 
 TEST_P(MemoryTest, NewMemoryReadsAsZeroAlsoWhenItWasUsedBefore) {
-  for (const uint64_t size : {uint64_t{1}, uint64_t{1000}, uint64_t{70'000}, uint64_t{3} << 20, uint64_t{9} << 20}) {
+  for (const uint64_t size :
+       {uint64_t{1}, uint64_t{1000}, uint64_t{70'000}, uint64_t{3} << 20, uint64_t{9} << 20}) {
     for (int round = 0; round < 3; round++) {
       const npuDevPtr ptr = alloc(size, GetParam());
       void* host = nullptr;
       ASSERT_NPU(NPU_OK, npuMemMap(context_, ptr, size, &host));
       const auto* bytes = static_cast<const uint8_t*>(host);
-      ASSERT_TRUE(std::all_of(bytes, bytes + size, [](uint8_t b) { return b == 0; })) << size << " round " << round;
+      ASSERT_TRUE(std::all_of(bytes, bytes + size, [](uint8_t b) { return b == 0; }))
+          << size << " round " << round;
       std::memset(host, 0xaa, size);
       ASSERT_NPU(NPU_OK, npuMemFree(context_, ptr));
     }
@@ -81,7 +85,8 @@ TEST_F(DeviceTest, WrongAllocationsAreRefused) {
   EXPECT_NPU(NPU_ERROR_OVERFLOW, npuMemAlloc(context_, NPU_MEM_DEVICE, ~uint64_t{0}, &ptr));
   EXPECT_NPU(NPU_ERROR_OVERFLOW, npuMemAlloc(context_, NPU_MEM_HOST, uint64_t{1} << 63, &ptr));
   const npuResult too_much = npuMemAlloc(context_, NPU_MEM_DEVICE, uint64_t{1} << 40, &ptr);
-  EXPECT_TRUE(too_much == NPU_ERROR_OUT_OF_DEVICE_MEMORY || too_much == NPU_ERROR_QUOTA) << explain(too_much);
+  EXPECT_TRUE(too_much == NPU_ERROR_OUT_OF_DEVICE_MEMORY || too_much == NPU_ERROR_QUOTA)
+      << explain(too_much);
   EXPECT_EQ(ptr, 0u);
   EXPECT_NPU(NPU_OK, npuMemAlloc(context_, NPU_MEM_DEVICE, 64, &ptr));
 }
@@ -131,7 +136,8 @@ TEST_F(DeviceTest, AllMemoryCanBeUsedAndComesBack) {
     total += 5 << 20;
     ASSERT_LE(total, 256u << 20);
   }
-  EXPECT_TRUE(result == NPU_ERROR_OUT_OF_DEVICE_MEMORY || result == NPU_ERROR_QUOTA) << explain(result);
+  EXPECT_TRUE(result == NPU_ERROR_OUT_OF_DEVICE_MEMORY || result == NPU_ERROR_QUOTA)
+      << explain(result);
   EXPECT_GE(total, 150u << 20);
   for (const npuDevPtr p : all) ASSERT_NPU(NPU_OK, npuMemFree(context_, p));
   ptr = alloc(100 << 20);
@@ -162,7 +168,8 @@ TEST_F(DeviceTest, RandomAllocationsNeverOverlap) {
       const size_t at = random() % pieces.size();
       std::vector<uint8_t> bytes(pieces[at].size);
       ASSERT_NPU(NPU_OK, npuMemCopyToHost(context_, bytes.data(), pieces[at].ptr, bytes.size()));
-      const bool own = std::all_of(bytes.begin(), bytes.end(), [&](uint8_t b) { return b == pieces[at].mark; });
+      const bool own =
+          std::all_of(bytes.begin(), bytes.end(), [&](uint8_t b) { return b == pieces[at].mark; });
       ASSERT_TRUE(own) << "seed " << seed << " step " << i;
       ASSERT_NPU(NPU_OK, npuMemFree(context_, pieces[at].ptr));
       pieces[at] = pieces.back();

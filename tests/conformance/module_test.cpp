@@ -93,7 +93,8 @@ TEST_F(ModuleTest, UnsignedBlobsAreRefused) {
   std::vector<uint8_t> blob = read_blob_file();
   blob.resize(elf_bytes(blob));
   const npuResult result = load(blob);
-  EXPECT_TRUE(result == NPU_ERROR_BLOB_UNSIGNED || result == NPU_ERROR_BLOB_FORMAT) << explain(result);
+  EXPECT_TRUE(result == NPU_ERROR_BLOB_UNSIGNED || result == NPU_ERROR_BLOB_FORMAT)
+      << explain(result);
 }
 
 TEST_F(ModuleTest, BlobsOfAnotherKeyAreRefused) {
@@ -162,7 +163,8 @@ TEST_F(ModuleTest, TooManyModulesIsAnErrorOfItsOwn) {
   std::vector<npuModule> modules;
   npuModule module = nullptr;
   npuResult result = NPU_OK;
-  while (modules.size() < 2000 && (result = npuModuleLoadData(context_, blob.data(), blob.size(), &module)) == NPU_OK) {
+  while (modules.size() < 2000 &&
+         (result = npuModuleLoadData(context_, blob.data(), blob.size(), &module)) == NPU_OK) {
     modules.push_back(module);
   }
   EXPECT_NPU(NPU_ERROR_OUT_OF_MODULES, result);

@@ -28,7 +28,8 @@ pid_t daemon_pid() {
     if (pid <= 0) continue;
     std::ifstream file("/proc/" + std::string(entry->d_name) + "/cmdline", std::ios::binary);
     const std::string line{std::istreambuf_iterator<char>(file), {}};
-    if (line.find("npu-modeld") != std::string::npos && line.find(folder) != std::string::npos) found = pid;
+    if (line.find("npu-modeld") != std::string::npos && line.find(folder) != std::string::npos)
+      found = pid;
   }
   closedir(processes);
   return found;
@@ -110,7 +111,8 @@ TEST_F(DaemonTest, AFullRingDoesNotOutliveTheDaemon) {
   ASSERT_NPU(NPU_OK, npuQueueWaitSemaphore(small, gate, 1, nullptr));
   kill_daemon();
   npuResult result = NPU_OK;
-  for (int i = 0; i < 200 && result == NPU_OK; i++) result = npuQueueFill(small, gate, 0, 8, 8, nullptr);
+  for (int i = 0; i < 200 && result == NPU_OK; i++)
+    result = npuQueueFill(small, gate, 0, 8, 8, nullptr);
   EXPECT_NPU(NPU_ERROR_DEVICE_LOST, result);
 }
 
@@ -135,8 +137,10 @@ struct Client {
   npuModule module = nullptr;
 
   bool open() {
-    return npuInit() == NPU_OK && npuDeviceOpen(nullptr, &device) == NPU_OK && npuContextCreate(device, &context) == NPU_OK &&
-           npuQueueCreate(context, nullptr, &queue) == NPU_OK && npuModuleLoad(context, NPU_CONFORMANCE_BLOB, &module) == NPU_OK;
+    return npuInit() == NPU_OK && npuDeviceOpen(nullptr, &device) == NPU_OK &&
+           npuContextCreate(device, &context) == NPU_OK &&
+           npuQueueCreate(context, nullptr, &queue) == NPU_OK &&
+           npuModuleLoad(context, NPU_CONFORMANCE_BLOB, &module) == NPU_OK;
   }
   npuResult run(const char* name, const void* args, uint32_t args_bytes) {
     npuKernel kernel = nullptr;
@@ -165,7 +169,8 @@ TEST_F(DaemonTest, AFaultInOneProcessIsReportedThereAndUnnoticedElsewhere) {
     fault.struct_size = sizeof fault;
     uint32_t count = 1;
     if (npuQueueGetFaults(client.queue, &count, &fault) != NPU_OK || count != 1) return 4;
-    if (std::strcmp(fault.kernel, "peek") != 0 || fault.address != secret || fault.access != 1) return 5;
+    if (std::strcmp(fault.kernel, "peek") != 0 || fault.address != secret || fault.access != 1)
+      return 5;
     if (fault.pc == 0 || fault.tile >= 4) return 6;
     if (npuQueueReset(client.queue, kLongNs) != NPU_OK) return 7;
     const PokeArgs poke{secret, -1.0f, 0};
@@ -192,7 +197,8 @@ TEST_F(DaemonTest, AKilledProcessGivesEverythingBack) {
   const pid_t child = start_process([&] {
     Client client;
     npuDevPtr ptr = 0;
-    if (!client.open() || npuMemAlloc(client.context, NPU_MEM_DEVICE, 100 << 20, &ptr) != NPU_OK) return 1;
+    if (!client.open() || npuMemAlloc(client.context, NPU_MEM_DEVICE, 100 << 20, &ptr) != NPU_OK)
+      return 1;
     for (int i = 0; i < 10; i++) npuQueueFill(client.queue, ptr, 1, 1, 100 << 20, nullptr);
     const char byte = 1;
     if (write(ready[1], &byte, 1) != 1) return 2;

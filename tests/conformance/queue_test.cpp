@@ -75,7 +75,8 @@ TEST_F(DeviceTest, RingsOfEverySizeWork) {
   for (const uint32_t entries : {64u, 256u, 65536u}) {
     npuQueue queue = make_queue(entries);
     uint64_t value = 0;
-    for (int i = 0; i < 200; i++) ASSERT_NPU(NPU_OK, launch(queue, kernel("null"), nullptr, 0, &value));
+    for (int i = 0; i < 200; i++)
+      ASSERT_NPU(NPU_OK, launch(queue, kernel("null"), nullptr, 0, &value));
     EXPECT_NPU(NPU_OK, npuQueueWait(queue, value, kLongNs));
     EXPECT_NPU(NPU_OK, npuQueueDestroy(queue));
   }
@@ -168,7 +169,8 @@ TEST_F(DeviceTest, WaitersOfDifferentValuesAreAllWoken) {
   constexpr int kWaiters = 8;
   uint64_t values[kWaiters];
   for (int i = 0; i < kWaiters; i++) {
-    ASSERT_NPU(NPU_OK, npuQueueWaitSemaphore(queue_, gate, static_cast<uint64_t>(i) + 1, &values[i]));
+    ASSERT_NPU(NPU_OK,
+               npuQueueWaitSemaphore(queue_, gate, static_cast<uint64_t>(i) + 1, &values[i]));
   }
   std::atomic<int> woken{0};
   std::vector<std::thread> threads;
@@ -217,7 +219,8 @@ TEST_F(DeviceTest, ManyQueuesCanBeMadeAndTheLimitHasItsOwnError) {
   npuQueue queue = nullptr;
   npuResult result = NPU_OK;
   npuQueueInfo info{sizeof(npuQueueInfo), 0, 64, 0};
-  while (queues.size() < 3000 && (result = npuQueueCreate(context_, &info, &queue)) == NPU_OK) queues.push_back(queue);
+  while (queues.size() < 3000 && (result = npuQueueCreate(context_, &info, &queue)) == NPU_OK)
+    queues.push_back(queue);
   EXPECT_TRUE(result == NPU_ERROR_OUT_OF_QUEUES || result == NPU_ERROR_QUOTA) << explain(result);
   EXPECT_GE(queues.size(), 16u);
   for (npuQueue q : queues) ASSERT_NPU(NPU_OK, launch(q, kernel("null"), nullptr, 0));

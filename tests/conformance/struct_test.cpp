@@ -20,7 +20,8 @@ class StructTest : public DeviceTest {
   template <typename T, typename Call>
   void check_output(Call call) {
     T info{};
-    for (const uint32_t bad : {0u, 4u, static_cast<uint32_t>(sizeof(T)) - 1, 0x10000u, 0xffffffffu}) {
+    for (const uint32_t bad :
+         {0u, 4u, static_cast<uint32_t>(sizeof(T)) - 1, 0x10000u, 0xffffffffu}) {
       info.struct_size = bad;
       EXPECT_NPU(NPU_ERROR_STRUCT_SIZE, call(&info)) << "size " << bad;
     }
@@ -78,14 +79,16 @@ TEST_F(StructTest, InputStructsMayBeLargerWhenTheirTailIsZero) {
   launch_info.struct_size = sizeof launch_info;
   launch_info.grid_x = launch_info.grid_y = launch_info.grid_z = 1;
   const npuKernel null = kernel("null");
-  check_input(launch_info, [&](const npuLaunchInfo* s) { return npuQueueLaunch(queue_, null, s, nullptr); });
+  check_input(launch_info,
+              [&](const npuLaunchInfo* s) { return npuQueueLaunch(queue_, null, s, nullptr); });
   npuCopyInfo copy_info{};
   copy_info.struct_size = sizeof copy_info;
   copy_info.dst = alloc(64);
   copy_info.src = alloc(64);
   copy_info.width_bytes = 64;
   copy_info.height = copy_info.depth = 1;
-  check_input(copy_info, [&](const npuCopyInfo* s) { return npuQueueCopyStrided(queue_, s, nullptr); });
+  check_input(copy_info,
+              [&](const npuCopyInfo* s) { return npuQueueCopyStrided(queue_, s, nullptr); });
 }
 
 TEST_F(StructTest, ReservedMembersMustBeZero) {

@@ -54,9 +54,11 @@ std::string explain(npuResult result) {
   return text;
 }
 
-::testing::AssertionResult has_result(const char* expected_text, const char* call_text, npuResult expected, npuResult actual) {
+::testing::AssertionResult has_result(const char* expected_text, const char* call_text,
+                                      npuResult expected, npuResult actual) {
   if (expected == actual) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << call_text << " returned " << explain(actual) << ", expected " << expected_text;
+  return ::testing::AssertionFailure()
+         << call_text << " returned " << explain(actual) << ", expected " << expected_text;
 }
 
 std::vector<uint8_t> read_blob_file() {
@@ -67,6 +69,12 @@ std::vector<uint8_t> read_blob_file() {
 bool on_daemon() {
   const char* device = std::getenv("NPU_DEVICE");
   return device == nullptr || std::strncmp(device, "model", 5) == 0;
+}
+
+bool model_runs_here() {
+  std::ifstream maps("/proc/self/maps");
+  const std::string text{std::istreambuf_iterator<char>(maps), {}};
+  return text.find("libnpu_model.so") != std::string::npos;
 }
 
 int open_descriptors() {
@@ -130,8 +138,9 @@ npuDevPtr DeviceTest::alloc(uint64_t size_bytes, npuMemKind kind) {
   return ptr;
 }
 
-npuResult DeviceTest::launch(npuQueue queue, npuKernel kernel, const void* args, uint32_t args_bytes, uint64_t* out_value,
-                             uint32_t x, uint32_t y, uint32_t z) {
+npuResult DeviceTest::launch(npuQueue queue, npuKernel kernel, const void* args,
+                             uint32_t args_bytes, uint64_t* out_value, uint32_t x, uint32_t y,
+                             uint32_t z) {
   npuLaunchInfo info{};
   info.struct_size = sizeof info;
   info.grid_x = x;

@@ -12,12 +12,14 @@
 namespace npu::conformance {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
-constexpr int64_t kLongNs = 20 * kSecondNs;  // for what must happen; no test waits so long when all is well
+constexpr int64_t kLongNs =
+    20 * kSecondNs;  // for what must happen; no test waits so long when all is well
 
 // A result with its name and, for errors, the detail.
 std::string explain(npuResult result);
 
-::testing::AssertionResult has_result(const char* expected_text, const char* call_text, npuResult expected, npuResult actual);
+::testing::AssertionResult has_result(const char* expected_text, const char* call_text,
+                                      npuResult expected, npuResult actual);
 
 #define EXPECT_NPU(expected, call) EXPECT_PRED_FORMAT2(npu::conformance::has_result, expected, call)
 #define ASSERT_NPU(expected, call) ASSERT_PRED_FORMAT2(npu::conformance::has_result, expected, call)
@@ -26,7 +28,9 @@ std::string explain(npuResult result);
 npuErrorInfo last_error();
 
 std::vector<uint8_t> read_blob_file();
-bool on_daemon();     // the road goes through npu-modeld
+bool on_daemon();  // the road goes through npu-modeld
+// Whether another test of this process has started a model inside it: a forked child cannot use one then.
+bool model_runs_here();
 int open_descriptors();
 
 // Sets an environment variable for the life of the object.
@@ -56,8 +60,8 @@ class DeviceTest : public LibraryTest {
 
   npuKernel kernel(const char* name);
   npuDevPtr alloc(uint64_t size_bytes, npuMemKind kind = NPU_MEM_DEVICE);
-  npuResult launch(npuQueue queue, npuKernel kernel, const void* args, uint32_t args_bytes, uint64_t* out_value = nullptr,
-                   uint32_t x = 1, uint32_t y = 1, uint32_t z = 1);
+  npuResult launch(npuQueue queue, npuKernel kernel, const void* args, uint32_t args_bytes,
+                   uint64_t* out_value = nullptr, uint32_t x = 1, uint32_t y = 1, uint32_t z = 1);
   npuQueue make_queue(uint32_t ring_entries = 0);
   uint64_t free_bytes();
 

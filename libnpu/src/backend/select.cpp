@@ -45,8 +45,9 @@ std::atomic<pid_t> g_model_process{0};
 Result<UniqueFd> connect_in_process(const Environment& environment) {
   pid_t owner = 0;
   if (!g_model_process.compare_exchange_strong(owner, getpid()) && owner != getpid()) {
-    const Status status = fail(NPU_ERROR_NOT_SUPPORTED,
-                               "the model inside the process was started before the fork; its threads are the parent's");
+    const Status status = fail(
+        NPU_ERROR_NOT_SUPPORTED,
+        "the model inside the process was started before the fork; its threads are the parent's");
     set_remedy("Fork before the first npuDeviceOpen, or use NPU_DEVICE=model.");
     return status;
   }

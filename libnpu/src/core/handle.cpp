@@ -57,8 +57,8 @@ uint64_t HandleTable::insert(Ref<Object> object) {
   Slot* slot =
       chunks_[index >> kChunkLog2].load(std::memory_order_relaxed) + (index & (kChunkSlots - 1));
   const uint64_t old = slot->word.load(std::memory_order_relaxed);
-  const uint32_t tag =
-      make_tag(old == 0 ? first_generation_ + index * kSlotStep : generation_of(old) + 1, object->kind());
+  const uint32_t tag = make_tag(
+      old == 0 ? first_generation_ + index * kSlotStep : generation_of(old) + 1, object->kind());
   const uint64_t handle = make_handle(index, tag);
   object->set_handle(handle);
   slot->object = object.leak();

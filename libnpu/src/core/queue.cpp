@@ -11,7 +11,11 @@
 namespace npu {
 
 Queue::Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns)
-    : Object(kKind), context_(std::move(context)), options_(options), spin_ns_(spin_ns) {}
+    : Object(kKind),
+      context_(std::move(context)),
+      options_(options),
+      spin_ns_(spin_ns),
+      spin_budget_ns_(spin_ns) {}
 
 Queue::~Queue() = default;
 

@@ -113,6 +113,7 @@ class Queue final : public Object {
   // |result|: what became of the oldest dependency.
   Status end_dependency(const Dependency& dependency, Status result, const Deadline& deadline);
   void notice_loss();
+  void spin(const Ring& ring, uint64_t count, int64_t most_ns);
   // The device will never touch memory for this queue again.
   bool is_stopped_locked() const {
     return closed_ || failure_.code != NPU_OK || ring_->failure().status != 0;
@@ -122,6 +123,9 @@ class Queue final : public Object {
   const RingOptions options_;
   const int64_t spin_ns_;
   std::atomic<uint32_t> dependency_count_{0};
+  // How long spinning has paid lately, up to spin_ns_; and waits so far. Guesses: a lost update does no harm.
+  std::atomic<int64_t> spin_budget_ns_;
+  std::atomic<uint32_t> waits_{0};
 
   std::mutex mutex_;  // of all below
   std::shared_ptr<Ring> ring_;

@@ -16,14 +16,16 @@ void pause_cpu() {
 #endif
 }
 
-// Looks for |spin_ns| at the ring; most short commands end in that time and cost no system call.
-void spin(const Ring& ring, uint64_t count, int64_t spin_ns) {
-  if (spin_ns <= 0) return;
+// Every so many waits the whole time is tried again, in case the machine has become quieter.
+constexpr uint32_t kSpinRetry = 64;
+
+// True when |count| commands have ended within |spin_ns|.
+bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
   const int64_t end_ns = Deadline::now_ns() + spin_ns;
   for (uint32_t i = 1;; i++) {
-    if (ring.completed() >= count || ring.failure().status != 0) return;
+    if (ring.completed() >= count || ring.failure().status != 0) return true;
     pause_cpu();
-    if (i % 32 == 0 && Deadline::now_ns() >= end_ns) return;
+    if (i % 32 == 0 && Deadline::now_ns() >= end_ns) return false;
   }
 }
 
@@ -67,10 +69,10 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
       count = value - base_;
     }
     int64_t left_ns = deadline.left_ns();
-    if (!spun && left_ns > 0) {
+    if (!spun && left_ns > 0 && spin_ns_ > 0) {
       spun = true;
-      spin(*ring, count, std::min(spin_ns_, left_ns));
-      if (spin_ns_ > 0) continue;
+      spin(*ring, count, left_ns);
+      continue;
     }
     SleepEnd end = SleepEnd::kTimeout;
     if (left_ns > 0) {
@@ -82,6 +84,16 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
     }
     if (end == SleepEnd::kLost) notice_loss();
   }
+}
+
+// Most short commands end while we look, and cost no system call. On a busy machine looking takes the CPU from the one who should finish the command, so
+// what did not pay is tried shorter.
+void Queue::spin(const Ring& ring, uint64_t count, int64_t most_ns) {
+  const bool retry = waits_.fetch_add(1, std::memory_order_relaxed) % kSpinRetry == 0;
+  const int64_t budget_ns = retry ? spin_ns_ : spin_budget_ns_.load(std::memory_order_relaxed);
+  const bool paid = spin_for(ring, count, std::min(budget_ns, most_ns));
+  spin_budget_ns_.store(paid ? std::min(spin_ns_, budget_ns * 2) : budget_ns / 2,
+                        std::memory_order_relaxed);
 }
 
 void Queue::notice_loss() {

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fuzz target: any bytes as a firmware blob, and any line id looked up in it.
+#include <cstdint>
+#include <string>
+
+#include "libnpu/src/core/blob.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  auto image = npu::read_image({reinterpret_cast<const std::byte*>(data), size});
+  if (!image.is_ok()) return 0;
+  std::string file;
+  uint32_t line = 0;
+  for (uint32_t id = 0; id <= image.value().lines.size() + 1; id++)
+    image.value().place_of(id, &file, &line);
+  image.value().find("none");
+  return 0;
+}
