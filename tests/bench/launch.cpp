@@ -105,14 +105,12 @@ bool bench_batch(const std::string& road, OpenCl* cl, const std::string& folder)
 
 bool bench_launch(const std::string& folder) {
   const std::unique_ptr<OpenCl> cl = OpenCl::find();
-  const std::string spec = default_road().find(':') == std::string::npos
-                               ? ""
-                               : default_road().substr(default_road().find(':'));
   bool good = true;
-  for (const char* road : {"inproc", "model"}) {
-    good &= bench_round_trip(road + spec, "spinning", 1000, cl.get(), folder);
-    good &= bench_round_trip(road + spec, "sleeping", 0, cl.get(), folder);
-    good &= bench_batch(road + spec, cl.get(), folder);
+  for (const char* kind : {"inproc", "model"}) {
+    const std::string road = model_road(kind);
+    good &= bench_round_trip(road, "spinning", 1000, cl.get(), folder);
+    good &= bench_round_trip(road, "sleeping", 0, cl.get(), folder);
+    good &= bench_batch(road, cl.get(), folder);
   }
   return good;
 }

@@ -68,12 +68,10 @@ int probe_open(const std::string& what) {
 
 bool bench_open(const std::string& folder) {
   setenv("NPU_MODEL_IDLE_S", "1", 1);
-  const std::string road = default_road();
-  const std::string spec = road.find(':') == std::string::npos ? "" : road.substr(road.find(':'));
-  bool good = publish_open("open_inproc", "inproc" + spec, false, folder);
-  good &= publish_open("open_model_cold", "model" + spec, true, folder);
-  const Session keeps_the_daemon("model" + spec);
-  return good & publish_open("open_model_warm", "model" + spec, false, folder);
+  bool good = publish_open("open_inproc", model_road("inproc"), false, folder);
+  good &= publish_open("open_model_cold", model_road("model"), true, folder);
+  const Session keeps_the_daemon(model_road("model"));
+  return good & publish_open("open_model_warm", model_road("model"), false, folder);
 }
 
 }  // namespace npu::bench

@@ -24,6 +24,13 @@ std::string default_road() {
   return kRoad;
 }
 
+std::string model_road(const std::string& kind) {
+  const std::string road = default_road();
+  const size_t colon = road.find(':');
+  const bool is_model = road.rfind("model", 0) == 0 || road.rfind("inproc", 0) == 0;
+  return is_model && colon != std::string::npos ? kind + road.substr(colon) : kind;
+}
+
 Session::Session(const std::string& road, int spin_us) {
   default_road();  // before the variable changes
   setenv("NPU_DEVICE", road.c_str(), 1);

@@ -26,5 +26,7 @@ class Session {
 
 // NPU_DEVICE as the program was started with it, or "model".
 std::string default_road();
+// The device model with the profile of the default road: "inproc" and "inproc:tiny", "model" and "model:tiny".
+std::string model_road(const std::string& kind);
 
 }  // namespace npu::bench

@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """npu-smi as users and scripts see it: outputs against the published schema, the three formats against each other, exit codes.
 
-  cli_test.py NPU_SMI SCHEMA        the road is NPU_DEVICE, inproc:tiny*2 or model:tiny*2"""
+  cli_test.py NPU_SMI SCHEMA [LIBNPU]     the road is NPU_DEVICE, inproc:tiny*2 or model:tiny*2; with LIBNPU another process works meanwhile"""
 import csv
 import io
 import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 import json_schema
 
 TOOL, SCHEMA_FILE = sys.argv[1:3]
+LIBNPU = sys.argv[3] if len(sys.argv) > 3 else ""
 with open(SCHEMA_FILE, encoding="utf-8") as schema_file:
     SCHEMA = json.load(schema_file)
 MIB = 1 << 20
@@ -114,6 +116,64 @@ class Output(unittest.TestCase):
             named |= {f"{key}.{name}" for name in inner} if inner else {key}
         registry = {field["path"] for field in json.loads(self.succeed("schema", "--format", "json"))["fields"]}
         self.assertEqual(named - {"unavailable"}, registry)
+
+
+# Holds 32 MiB and a queue on device 1 until its stdin ends; prints a line when it does.
+WORKER = """
+import ctypes, sys
+npu = ctypes.CDLL(sys.argv[1])
+def call(name, *arguments):
+    result = getattr(npu, name)(*arguments)
+    if result: sys.exit(f"{name}: {result}")
+handle, u64 = ctypes.c_void_p, ctypes.c_uint64
+device, context, queue, memory, done = handle(), handle(), handle(), u64(), u64()
+call("npuInit")
+call("npuDeviceOpen", b"1", ctypes.byref(device))
+call("npuContextCreate", device, ctypes.byref(context))
+call("npuQueueCreate", context, None, ctypes.byref(queue))
+call("npuMemAlloc", context, 1, u64(32 << 20), ctypes.byref(memory))
+call("npuQueueFill", queue, memory, u64(7), 4, u64(32 << 20), ctypes.byref(done))
+call("npuQueueWait", queue, done, ctypes.c_int64(10**10))
+print("holding", flush=True)
+sys.stdin.read()
+"""
+
+
+@unittest.skipUnless(LIBNPU and os.environ["NPU_DEVICE"].startswith("model"), "needs a daemon and an uninstrumented library")
+class OtherProcess(unittest.TestCase):
+    def read(self):
+        value = json.loads(run("--format", "json").stdout)
+        self.assertEqual(list(json_schema.check(value, SCHEMA, SCHEMA)), [])
+        return value
+
+    def test_a_working_process_is_seen_until_it_is_killed(self):
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, LIBNPU], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertEqual(worker.stdout.readline(), "holding\n")
+            seen = self.read()
+            row = [process for process in seen["processes"] if process["pid"] == worker.pid]
+            self.assertEqual(len(row), 1)
+            self.assertEqual((row[0]["device"], row[0]["type"], row[0]["queues"]), (1, "compute", 1))
+            self.assertGreaterEqual(row[0]["memory_bytes"]["hbm"], 32 * MIB)
+            self.assertEqual(row[0]["uid"], os.getuid())
+            device = seen["devices"][1]
+            self.assertGreaterEqual(device["memory_bytes"]["used"], 32 * MIB)
+            self.assertGreaterEqual(device["activity"]["copied_bytes"] or 32 * MIB, 32 * MIB)
+            self.assertGreaterEqual(device["activity"]["commands"], 1)
+            self.assertEqual(seen["devices"][0]["memory_bytes"]["used"], 0)
+        finally:
+            worker.kill()
+            worker.communicate()
+        self.wait_until_gone(worker.pid)
+
+    def wait_until_gone(self, pid):
+        """The daemon learns of the death from the socket; it has as long as a person would wait."""
+        deadline = time.monotonic() + 10
+        while True:
+            seen = self.read()
+            if pid not in [p["pid"] for p in seen["processes"]] and seen["devices"][1]["memory_bytes"]["used"] == 0:
+                return
+            self.assertLess(time.monotonic(), deadline, "the dead process still holds the device")
 
 
 class ExitCode(unittest.TestCase):
