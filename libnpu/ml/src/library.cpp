@@ -29,11 +29,11 @@ void start_afresh_in_child() {
 }  // namespace
 
 Library& Library::get() {
-  Library* library = g_library.load(std::memory_order_acquire);
+  Library* library = g_library.load();
   if (library != nullptr) return *library;
   if (!g_watching.exchange(true)) watch_forks(nothing, nothing, start_afresh_in_child);
   auto* fresh = new Library(g_instance.load(), g_parents_library.load());
-  if (g_library.compare_exchange_strong(library, fresh, std::memory_order_acq_rel)) return *fresh;
+  if (g_library.compare_exchange_strong(library, fresh)) return *fresh;
   delete fresh;
   return *library;
 }
