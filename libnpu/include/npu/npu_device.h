@@ -58,6 +58,7 @@ NPU_API npuResult npuDeviceGetCount(uint32_t *out_count);
  * Errors:    NPU_ERROR_NO_DEVICE         no device of that index or UUID
  *            NPU_ERROR_START_MODEL       npu-modeld did not start; the detail has its path and message
  *            NPU_ERROR_VERSION_SKEW      both versions are in the detail
+ *            NPU_ERROR_NOT_SUPPORTED     a road that this build lacks (accel); inproc in a child whose parent used inproc before the fork
  *            NPU_ERROR_PERMISSION, NPU_ERROR_NOT_INITIALIZED, NPU_ERROR_INVALID_ARGUMENT
  * Since:     0.1
  */

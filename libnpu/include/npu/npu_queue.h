@@ -69,6 +69,7 @@ typedef struct npuLaunchInfo {
 NPU_API npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo *info, uint64_t *out_value);
 
 /* Copies |size_bytes| between device addresses of the context (HBM or pinned host memory), by DMA. The ranges must lie in allocations and not overlap.
+ * 0 bytes: nothing is copied, the command still has its place on the timeline (so with npuQueueCopyStrided and npuQueueFill).
  * Errors: also NPU_ERROR_INVALID_ADDRESS. */
 NPU_API npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes, uint64_t *out_value);
 
@@ -94,8 +95,8 @@ NPU_API npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo *info, u
  * Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED. */
 NPU_API npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern, uint32_t pattern_bytes, uint64_t size_bytes, uint64_t *out_value);
 
-/* Later commands of |queue| start after |other| (same context) has completed |value|. Device side: the host does not wait. When |other| fails before it gets there this queue stops
- * with NPU_ERROR_DEPENDENCY_FAILED. */
+/* Later commands of |queue| start after |other| (same context) has completed |value|, which must have been submitted. Device side: the host does not wait. When |other| fails at or
+ * before |value|, is reset or destroyed before it gets there, this queue stops with NPU_ERROR_DEPENDENCY_FAILED; the next wait or query of it tells. */
 NPU_API npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value, uint64_t *out_value);
 
 /* Semaphores: 64-bit words at 8-byte aligned device addresses. Signal stores |value| with release order; wait holds the queue until the word is >= value.
@@ -134,7 +135,8 @@ typedef struct npuTiming {
 /* Times of a completed command. They are kept for the last ring_entries commands.
  *
  * Threads:   any.   Blocks: no.
- * Errors:    NPU_NOT_READY (not completed yet), NPU_ERROR_NOT_FOUND (too old), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE
+ * Errors:    NPU_NOT_READY (not completed yet), NPU_ERROR_NOT_FOUND (too old), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE,
+ *            NPU_ERROR_INVALID_ARGUMENT (never submitted), the queue's error when it failed before the command
  * Since:     0.1
  */
 NPU_API npuResult npuQueueGetTiming(npuQueue queue, uint64_t value, npuTiming *inout_timing);
@@ -163,6 +165,7 @@ typedef struct npuFault {
 NPU_API npuResult npuQueueGetFaults(npuQueue queue, uint32_t *inout_count, npuFault *array);
 
 /* Makes a stopped queue usable again: work that has not ended is cancelled, faults are forgotten, memory and modules stay, the timeline goes on from its last value.
+ * Waits for values that failed or were cancelled return NPU_ERROR_CANCELED afterwards. Device times begin at 0 again; those of earlier values are gone.
  *
  * Threads:   any.   Blocks: up to timeout_ns.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_DEVICE_LOST, NPU_TIMEOUT
