@@ -168,12 +168,16 @@ Result<UniqueFd> connect_daemon(const Environment& environment) {
   NPU_TRY(make_paths(environment, &paths));
   const auto deadline = Clock::now() + std::chrono::milliseconds(kStartTimeoutMs);
   UniqueFd socket;
+  auto pause = std::chrono::milliseconds(5);
   int error = connect_unix(paths.socket.c_str(), &socket);
   while (nobody_listens(error) && Clock::now() < deadline) {
-    // A daemon that holds the lock may not listen yet, or may be about to end: it decides which, we ask again.
     NPU_TRY(start_daemon(environment, paths));
     error = connect_unix(paths.socket.c_str(), &socket);
-    if (nobody_listens(error)) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (!nobody_listens(error)) break;
+    // Another daemon holds the lock: it does not listen yet, or it is about to end. Time will tell which.
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, std::chrono::milliseconds(200));
+    error = connect_unix(paths.socket.c_str(), &socket);
   }
   if (error != 0) {
     return fail_errno(NPU_ERROR_START_MODEL, error, "connecting to %s failed",

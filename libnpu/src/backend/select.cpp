@@ -39,6 +39,8 @@ void* load_model_library(const Environment& environment, std::string* tried) {
   return nullptr;
 }
 
+constexpr int kGreetings = 3;
+
 // The process in which the model's threads run; 0: not started.
 std::atomic<pid_t> g_model_process{0};
 
@@ -107,8 +109,13 @@ Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, ui
     return fail(NPU_ERROR_NO_DEVICE, "there is no device %u: NPU_DEVICE names %u", index,
                 road.count);
   }
-  NPU_TRY_ASSIGN(UniqueFd socket, connect_road(environment));
-  return open_model(std::move(socket), index);
+  for (int attempt = 1;; attempt++) {
+    NPU_TRY_ASSIGN(UniqueFd socket, connect_road(environment));
+    auto backend = open_model(std::move(socket), index);
+    // A daemon that was about to end for idleness may hang up on a client it just let in.
+    const bool hung_up = !backend.is_ok() && backend.status().code() == NPU_ERROR_DEVICE_LOST;
+    if (!hung_up || road.road != Road::kModel || attempt == kGreetings) return backend;
+  }
 }
 
 Result<uint32_t> count_devices(const Environment& environment) {
