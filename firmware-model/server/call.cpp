@@ -69,7 +69,8 @@ Reply Call::reply(int error, const void* args, size_t bytes) {
   reply.header.flags = NPU_FRAME_REPLY;
   if (args != nullptr) {
     reply.body = body_;
-    std::memcpy(reply.body.data(), args, std::min(bytes, body_.size()));
+    const size_t common = std::min(bytes, body_.size());
+    std::copy_n(static_cast<const std::byte*>(args), common, reply.body.begin());
   }
   if (error == 0) {
     reply.payload = std::move(out_payload_);

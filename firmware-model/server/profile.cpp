@@ -148,6 +148,15 @@ bool parse_profile(std::string_view text, const std::string& file, npu_profile* 
                    std::string* error) {
   npu_profile profile{};
   std::string problem;
+  const auto strange = std::find_if(text.begin(), text.end(), [](char c) {
+    return (c < 0x20 || c > 0x7e) && c != '\n' && c != '\t';
+  });
+  if (strange != text.end()) {
+    *error = "profile " + file + ": line " +
+             std::to_string(1 + std::count(text.begin(), strange, '\n')) +
+             ": a character that is not plain ASCII";
+    return false;
+  }
   try {
     const toml::table root = toml::parse(text);
     if (fill(root, &profile, &problem)) {

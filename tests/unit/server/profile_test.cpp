@@ -87,6 +87,8 @@ TEST(ProfileTest, ErrorsNameTheFileTheKeyAndWhatIsAllowed) {
       std::string::npos);
   EXPECT_NE(error_of("name = ").find("profile x.toml: line 1"), std::string::npos);
   EXPECT_NE(error_of("").find("'name'"), std::string::npos);
+  EXPECT_EQ(error_of("a = 1\n# \xc3\xa9"),
+            "profile x.toml: line 2: a character that is not plain ASCII");
 }
 
 TEST(ProfileTest, AMissingFileSaysWhichThereAre) {

@@ -303,7 +303,7 @@ class RawClient {
     Bytes payload;
     if (call(NPU_CALL_DEV_QUERY, &args, {}, &payload) != 0) throw std::runtime_error("DEV_QUERY");
     std::vector<T> rows(payload.size() / sizeof(T));
-    std::memcpy(rows.data(), payload.data(), rows.size() * sizeof(T));
+    if (!rows.empty()) std::memcpy(rows.data(), payload.data(), rows.size() * sizeof(T));
     return rows;
   }
 
