@@ -13,10 +13,10 @@ namespace npu::bench {
 struct Measurement {
   std::string name;
   double value = 0;
-  std::string unit;
-  std::string peer;  // empty: none on this machine
-  std::optional<double> peer_value;
-  std::optional<double> goal;  // of the ratio
+  std::string unit = {};
+  std::string peer = {};  // empty: none on this machine
+  std::optional<double> peer_value = {};
+  std::optional<double> goal = {};  // of the ratio
   bool smaller_is_better = true;
 };
 
