@@ -15,6 +15,8 @@
 namespace npu::bench {
 namespace {
 
+constexpr int kUsage = 2;
+
 struct Group {
   const char* name;
   bool (*run)(const std::string& folder);
@@ -80,12 +82,16 @@ int main(int argc, char** argv) {
   app.add_option("--probe-open", probe)->group("");
   app.add_option("names", names, "groups of measurements; all when left out")
       ->check(CLI::IsMember(known));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
   default_road();
   if (!probe.empty()) return probe_open(probe);
   if (folder.empty()) {
     std::fprintf(stderr, "npu_bench: --out DIR is missing\n");
-    return 2;
+    return kUsage;
   }
   mkdir(folder.c_str(), 0777);
   return run(folder, names);
