@@ -26,7 +26,7 @@ struct Numerics;
 // A run of device addresses that is contiguous in host memory.
 struct Translation {
   uint64_t begin_dva = 0;
-  uint64_t end_dva = 0;  // exclusive
+  uint64_t end_dva = 0;       // exclusive
   std::byte* host = nullptr;  // of begin_dva
   bool writable = false;
 };
@@ -47,11 +47,11 @@ struct TileParams {
   uint32_t l2_bytes = 0;
   uint32_t acc_bytes = 0;
   uint32_t device_tiles = 0;
-  uint32_t engine_fifo = 16;        // queued operations an engine holds before control waits
+  uint32_t engine_fifo = 16;  // queued operations an engine holds before control waits
   uint64_t core_clock_khz = 0;
   uint32_t mac_per_cycle_bf16 = 0;  // tensor unit, also fp16
   uint32_t mac_per_cycle_f32 = 0;
-  uint32_t vector_lanes = 0;        // fp32 lanes of the vector unit
+  uint32_t vector_lanes = 0;  // fp32 lanes of the vector unit
   uint32_t dma_setup_cycles = 0;
   uint32_t mm_fill_cycles = 0;
   uint32_t vector_setup_cycles = 0;
@@ -78,9 +78,11 @@ struct Launch {
   std::array<uint32_t, 3> grid{1, 1, 1};
   // This tile's share of device memory while the launch runs, in bytes per microsecond (= 10^6 bytes a second). Not 0.
   uint64_t hbm_share_bytes_per_us = 0;
-  uint64_t op_budget = 0;                       // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
-  const std::atomic<bool>* cancel = nullptr;    // looked at between instructions; then NPU_ST_CANCELED
-  uint64_t owner = 0;                           // scratchpads are cleared before another owner may see them
+  uint64_t op_budget =
+      0;  // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
+  const std::atomic<bool>* cancel =
+      nullptr;         // looked at between instructions; then NPU_ST_CANCELED
+  uint64_t owner = 0;  // scratchpads are cleared before another owner may see them
 };
 
 // Where a work-group failed.

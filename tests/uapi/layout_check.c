@@ -19,11 +19,11 @@
 #include "uapi/npu_validate.h"
 #include "uapi/npu_wire.h"
 
-#define NPU_LAYOUT(type, member, offset, bytes)                                               \
-    _Static_assert(offsetof(struct type, member) == (offset), #type "." #member);         \
-    _Static_assert(sizeof(((struct type *)0)->member) == (bytes), #type "." #member);
+#define NPU_LAYOUT(type, member, offset, bytes)                                 \
+  _Static_assert(offsetof(struct type, member) == (offset), #type "." #member); \
+  _Static_assert(sizeof(((struct type *)0)->member) == (bytes), #type "." #member);
 #define NPU_LAYOUT_SIZE(type, bytes) \
-    _Static_assert(sizeof(struct type) == (bytes) && (bytes) % 8 == 0, #type);
+  _Static_assert(sizeof(struct type) == (bytes) && (bytes) % 8 == 0, #type);
 #include "layout.def"
 
 _Static_assert(sizeof(struct npu_insn) == 1 + 1 + 2 + 4 + 4 * 4 + 4 + 4, "npu_insn has a hole");

@@ -137,11 +137,11 @@ TEST(Metrics, IdsAndKeysAreUniqueAndKeysNameTheirUnit) {
   std::set<unsigned> ids;
   std::set<std::string> keys, exporter;
   const std::map<unsigned, std::string> suffix = {
-      {NPU_METRIC_UNIT_BYTES, "_bytes"},       {NPU_METRIC_UNIT_CENTIPERCENT, "_centipercent"},
-      {NPU_METRIC_UNIT_KHZ, "_khz"},           {NPU_METRIC_UNIT_MILLIDEG, "_millideg"},
-      {NPU_METRIC_UNIT_NANOSECOND, "_ns"},     {NPU_METRIC_UNIT_PICOSECOND, "_ps"},
-      {NPU_METRIC_UNIT_BITS, "_bits"},         {NPU_METRIC_UNIT_COUNT, ""},
-      {NPU_METRIC_UNIT_MILLIWATT, "_mw"},      {NPU_METRIC_UNIT_MICROJOULE, "_uj"}};
+      {NPU_METRIC_UNIT_BYTES, "_bytes"},   {NPU_METRIC_UNIT_CENTIPERCENT, "_centipercent"},
+      {NPU_METRIC_UNIT_KHZ, "_khz"},       {NPU_METRIC_UNIT_MILLIDEG, "_millideg"},
+      {NPU_METRIC_UNIT_NANOSECOND, "_ns"}, {NPU_METRIC_UNIT_PICOSECOND, "_ps"},
+      {NPU_METRIC_UNIT_BITS, "_bits"},     {NPU_METRIC_UNIT_COUNT, ""},
+      {NPU_METRIC_UNIT_MILLIWATT, "_mw"},  {NPU_METRIC_UNIT_MICROJOULE, "_uj"}};
   for (const npu_metric_info& row : npu_metric_table) {
     EXPECT_TRUE(ids.insert(row.id).second) << row.name;
     EXPECT_TRUE(keys.insert(row.json_key).second) << row.name;

@@ -41,8 +41,12 @@ class FakeHbm {
     *value = Self(ctx)->word(offset);
     return 0;
   }
-  static void Write(void* ctx, __u64 offset, __u64 value) { Self(ctx)->CheckedWrite(offset, value); }
-  static int Alloc(void* ctx, __u32 bytes, __u64* offset) { return Self(ctx)->DoAlloc(bytes, offset); }
+  static void Write(void* ctx, __u64 offset, __u64 value) {
+    Self(ctx)->CheckedWrite(offset, value);
+  }
+  static int Alloc(void* ctx, __u32 bytes, __u64* offset) {
+    return Self(ctx)->DoAlloc(bytes, offset);
+  }
   static void Free(void* ctx, __u64 offset, __u32 bytes) { Self(ctx)->DoFree(offset, bytes); }
 
   void CheckedWrite(uint64_t offset, uint64_t value) {
@@ -211,10 +215,10 @@ TEST_P(RandomBatches, DestroyFreesEveryTable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Places, RandomBatches,
-                         ::testing::Values(k64K,                                // low end
-                                           NPU_PT_L2_SPAN * 5 - 4 * k2M,        // over a 1 GiB border
-                                           NPU_PT_L3_SPAN * 3 - 6 * k2M,        // over a 512 GiB border
-                                           NPU_PT_VA_END - kWindow));           // the last byte
+                         ::testing::Values(k64K,                          // low end
+                                           NPU_PT_L2_SPAN * 5 - 4 * k2M,  // over a 1 GiB border
+                                           NPU_PT_L3_SPAN * 3 - 6 * k2M,  // over a 512 GiB border
+                                           NPU_PT_VA_END - kWindow));     // the last byte
 
 using Builder = Space;
 
@@ -281,7 +285,8 @@ TEST_F(Builder, RefusesRangesThatAreMisalignedEmptyOrTooLarge) {
   EXPECT_EQ(with([](Op& o) { o.pa = ~uint64_t{0} & ~(k4K - 1); }), -EINVAL);
   EXPECT_EQ(with([](Op& o) { o.flags = NPU_PTE_SPLIT; }), -EINVAL);
   EXPECT_EQ(with([](Op& o) { o.map = false, o.size = 0; }), -EINVAL);
-  EXPECT_EQ(with([](Op& o) { o.flags = NPU_PTE_SYSTEM, o.pa = NPU_PTE_ADDRESS_END - k4K; }), -EINVAL);
+  EXPECT_EQ(with([](Op& o) { o.flags = NPU_PTE_SYSTEM, o.pa = NPU_PTE_ADDRESS_END - k4K; }),
+            -EINVAL);
 }
 
 TEST_F(Builder, CorruptedTablesAreAnErrorNotACrash) {

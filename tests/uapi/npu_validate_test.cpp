@@ -57,8 +57,10 @@ void RunCases(Check<T> check, const T& good, const std::vector<Case<T>>& cases) 
 }
 
 // Case of one assignment.
-#define SET(type, member, value, want) \
-  Case<type> { #member " = " #value, want, [](type& a) { a.member = value; } }
+#define SET(type, member, value, want)                             \
+  Case<type> {                                                     \
+#member " = " #value, want, [](type & a) { a.member = value; } \
+  }
 
 // The five ways in which an array can be wrong; `limit` elements are the most.
 template <typename T>
@@ -86,25 +88,26 @@ std::vector<Case<T>> operator+(std::vector<Case<T>> a, const std::vector<Case<T>
 TEST(Validate, DevQuery) {
   using T = npu_dev_query;
   const T good{NPU_QUERY_METRICS, 0, ArrayOf<npu_metric>(40)};
-  RunCases<T>(npu_validate_dev_query, good,
-              ArrayCases<T>(&T::out, NPU_MAX_QUERY_ELEMS, true) +
-                  std::vector<Case<T>>{SET(T, type, NPU_QUERY_COUNT, -EINVAL),
-                                       SET(T, type, ~0u, -EINVAL), SET(T, flags, 1, -EINVAL),
-                                       SET(T, type, NPU_QUERY_DEVICE, -E2BIG)});
+  RunCases<T>(
+      npu_validate_dev_query, good,
+      ArrayCases<T>(&T::out, NPU_MAX_QUERY_ELEMS, true) +
+          std::vector<Case<T>>{SET(T, type, NPU_QUERY_COUNT, -EINVAL), SET(T, type, ~0u, -EINVAL),
+                               SET(T, flags, 1, -EINVAL), SET(T, type, NPU_QUERY_DEVICE, -E2BIG)});
 }
 
 TEST(Validate, VmCreate) {
   using T = npu_vm_create;
-  RunCases<T>(npu_validate_vm_create, {0, 0, 0},
-              {SET(T, flags, 1, -EINVAL), SET(T, vm_id, 1, -EINVAL), SET(T, va_end, NPU_PAGE_2M, 0),
-               SET(T, va_end, NPU_VA_USER_END, 0), SET(T, va_end, NPU_PAGE_2M + 4096, -EINVAL),
-               SET(T, va_end, NPU_VA_USER_END + NPU_PAGE_2M, -EINVAL),
-               SET(T, va_end, ~0ull, -EINVAL)});
+  RunCases<T>(
+      npu_validate_vm_create, {0, 0, 0},
+      {SET(T, flags, 1, -EINVAL), SET(T, vm_id, 1, -EINVAL), SET(T, va_end, NPU_PAGE_2M, 0),
+       SET(T, va_end, NPU_VA_USER_END, 0), SET(T, va_end, NPU_PAGE_2M + 4096, -EINVAL),
+       SET(T, va_end, NPU_VA_USER_END + NPU_PAGE_2M, -EINVAL), SET(T, va_end, ~0ull, -EINVAL)});
 }
 
 TEST(Validate, VmDestroy) {
   using T = npu_vm_destroy;
-  RunCases<T>(npu_validate_vm_destroy, {1, 0}, {SET(T, vm_id, 0, -ENOENT), SET(T, pad, 1, -EINVAL)});
+  RunCases<T>(npu_validate_vm_destroy, {1, 0},
+              {SET(T, vm_id, 0, -ENOENT), SET(T, pad, 1, -EINVAL)});
 }
 
 TEST(Validate, VmBind) {
@@ -120,17 +123,26 @@ TEST(Validate, BindMap) {
   using T = npu_bind_op;
   const T good{NPU_BIND_MAP, NPU_BIND_READONLY, 1, 0, 0x10000, 0x100000, 0x20000};
   RunCases<T>(npu_validate_bind_op, good,
-              {SET(T, kind, NPU_BIND_KIND_COUNT, -EINVAL), SET(T, flags, 4, -EINVAL),
+              {SET(T, kind, NPU_BIND_KIND_COUNT, -EINVAL),
+               SET(T, flags, 4, -EINVAL),
                SET(T, flags, NPU_BIND_EXEC, -EINVAL),
-               SET(T, flags, NPU_BIND_EXEC | NPU_BIND_READONLY, 0), SET(T, flags, 0, 0),
-               SET(T, bo_handle, 0, -ENOENT), SET(T, pad, 1, -EINVAL),
-               SET(T, bo_offset, 0x10800, -EINVAL), SET(T, bo_offset, ~0xfffull, -EINVAL),
-               SET(T, bo_offset, 1ull << 36, -EINVAL), SET(T, dva, 0x100800, -EINVAL),
-               SET(T, dva, 0, -EINVAL), SET(T, dva, NPU_VA_MIN - 4096, -EINVAL),
-               SET(T, dva, NPU_VA_MIN, 0), SET(T, dva, NPU_VA_USER_END, -EINVAL),
+               SET(T, flags, NPU_BIND_EXEC | NPU_BIND_READONLY, 0),
+               SET(T, flags, 0, 0),
+               SET(T, bo_handle, 0, -ENOENT),
+               SET(T, pad, 1, -EINVAL),
+               SET(T, bo_offset, 0x10800, -EINVAL),
+               SET(T, bo_offset, ~0xfffull, -EINVAL),
+               SET(T, bo_offset, 1ull << 36, -EINVAL),
+               SET(T, dva, 0x100800, -EINVAL),
+               SET(T, dva, 0, -EINVAL),
+               SET(T, dva, NPU_VA_MIN - 4096, -EINVAL),
+               SET(T, dva, NPU_VA_MIN, 0),
+               SET(T, dva, NPU_VA_USER_END, -EINVAL),
                SET(T, dva, NPU_VA_USER_END - 0x20000, 0),
-               SET(T, dva, NPU_VA_USER_END - 0x1f000, -EINVAL), SET(T, dva, ~0xfffull, -EINVAL),
-               SET(T, size_bytes, 0, -EINVAL), SET(T, size_bytes, 0x20800, -EINVAL),
+               SET(T, dva, NPU_VA_USER_END - 0x1f000, -EINVAL),
+               SET(T, dva, ~0xfffull, -EINVAL),
+               SET(T, size_bytes, 0, -EINVAL),
+               SET(T, size_bytes, 0x20800, -EINVAL),
                SET(T, size_bytes, ~0xfffull, -EINVAL)});
 }
 
@@ -159,47 +171,60 @@ TEST(Validate, BindFitsItsObjectAndTheRegionsPages) {
 TEST(Validate, VmQuery) {
   using T = npu_vm_query;
   const T good{1, 0, 0, 0, 0, ArrayOf<npu_fault>(4)};
-  RunCases<T>(npu_validate_vm_query, good,
-              ArrayCases<T>(&T::faults, NPU_MAX_FAULTS, true) +
-                  std::vector<Case<T>>{SET(T, vm_id, 0, -ENOENT), SET(T, state, 1, -EINVAL),
-                                       SET(T, mapped_bytes, 1, -EINVAL),
-                                       SET(T, table_bytes, 1, -EINVAL),
-                                       SET(T, faults_total, 1, -EINVAL)});
+  RunCases<T>(
+      npu_validate_vm_query, good,
+      ArrayCases<T>(&T::faults, NPU_MAX_FAULTS, true) +
+          std::vector<Case<T>>{SET(T, vm_id, 0, -ENOENT), SET(T, state, 1, -EINVAL),
+                               SET(T, mapped_bytes, 1, -EINVAL), SET(T, table_bytes, 1, -EINVAL),
+                               SET(T, faults_total, 1, -EINVAL)});
 }
 
 TEST(Validate, BoCreateHbm) {
   using T = npu_bo_create;
   const T good{1 << 20, NPU_REGION_HBM, 0, NPU_BO_CONTIGUOUS, NPU_CACHING_WC, 0, 21, 0, 0, 0};
   RunCases<T>(npu_validate_bo_create, good,
-              {SET(T, size_bytes, 0, -EINVAL), SET(T, size_bytes, 1, 0),
-               SET(T, size_bytes, 1ull << 36, 0), SET(T, size_bytes, (1ull << 36) + 1, -ENOSPC),
-               SET(T, size_bytes, ~0ull, -ENOSPC), SET(T, region, NPU_REGION_COUNT, -EINVAL),
-               SET(T, region_mask, 1, 0), SET(T, flags, 0x10, -EINVAL),
-               SET(T, flags, NPU_BO_SYNC, -EINVAL), SET(T, flags, NPU_BO_HUGE | NPU_BO_NO_MMAP, 0),
-               SET(T, caching, NPU_CACHING_WB, -EINVAL), SET(T, caching, NPU_CACHING_COUNT, -EINVAL),
-               SET(T, vm_id, 7, 0), SET(T, align_log2, 12, -EINVAL), SET(T, align_log2, 0, 0),
-               SET(T, align_log2, 30, 0), SET(T, align_log2, 31, -EINVAL),
-               SET(T, handle, 1, -EINVAL), SET(T, pad, 1, -EINVAL), SET(T, map_token, 1, -EINVAL)});
+              {SET(T, size_bytes, 0, -EINVAL),
+               SET(T, size_bytes, 1, 0),
+               SET(T, size_bytes, 1ull << 36, 0),
+               SET(T, size_bytes, (1ull << 36) + 1, -ENOSPC),
+               SET(T, size_bytes, ~0ull, -ENOSPC),
+               SET(T, region, NPU_REGION_COUNT, -EINVAL),
+               SET(T, region_mask, 1, 0),
+               SET(T, flags, 0x10, -EINVAL),
+               SET(T, flags, NPU_BO_SYNC, -EINVAL),
+               SET(T, flags, NPU_BO_HUGE | NPU_BO_NO_MMAP, 0),
+               SET(T, caching, NPU_CACHING_WB, -EINVAL),
+               SET(T, caching, NPU_CACHING_COUNT, -EINVAL),
+               SET(T, vm_id, 7, 0),
+               SET(T, align_log2, 12, -EINVAL),
+               SET(T, align_log2, 0, 0),
+               SET(T, align_log2, 30, 0),
+               SET(T, align_log2, 31, -EINVAL),
+               SET(T, handle, 1, -EINVAL),
+               SET(T, pad, 1, -EINVAL),
+               SET(T, map_token, 1, -EINVAL)});
 }
 
 TEST(Validate, BoCreateSystem) {
   using T = npu_bo_create;
   const T good{1 << 20, NPU_REGION_SYSTEM, 0, NPU_BO_SYNC, NPU_CACHING_WB, 0, 0, 0, 0, 0};
-  RunCases<T>(npu_validate_bo_create, good,
-              {SET(T, flags, NPU_BO_CONTIGUOUS, -EINVAL), SET(T, flags, NPU_BO_HUGE, -EINVAL),
-               SET(T, flags, NPU_BO_SYNC | NPU_BO_NO_MMAP, -EINVAL), SET(T, flags, NPU_BO_NO_MMAP, 0),
-               SET(T, align_log2, 16, -EINVAL), SET(T, caching, NPU_CACHING_WC, 0)});
+  RunCases<T>(
+      npu_validate_bo_create, good,
+      {SET(T, flags, NPU_BO_CONTIGUOUS, -EINVAL), SET(T, flags, NPU_BO_HUGE, -EINVAL),
+       SET(T, flags, NPU_BO_SYNC | NPU_BO_NO_MMAP, -EINVAL), SET(T, flags, NPU_BO_NO_MMAP, 0),
+       SET(T, align_log2, 16, -EINVAL), SET(T, caching, NPU_CACHING_WC, 0)});
 }
 
 TEST(Validate, BoCreateUserptr) {
   using T = npu_bo_create_userptr;
   const T good{0x7f0000000000, 0x3000, 0, -1, 0, 0};
-  RunCases<T>(npu_validate_bo_create_userptr, good,
-              {SET(T, address, 0x7f0000000800, -EINVAL), SET(T, address, ~0xfffull, -EINVAL),
-               SET(T, size_bytes, 0, -EINVAL), SET(T, size_bytes, 0x3001, -EINVAL),
-               SET(T, size_bytes, ~0xfffull, -EINVAL), SET(T, size_bytes, (1ull << 36) + 4096, -ENOSPC),
-               SET(T, flags, NPU_USERPTR_READONLY, 0), SET(T, flags, 2, -EINVAL), SET(T, fd, 0, 0),
-               SET(T, fd, -2, -EINVAL), SET(T, handle, 1, -EINVAL), SET(T, pad, 1, -EINVAL)});
+  RunCases<T>(
+      npu_validate_bo_create_userptr, good,
+      {SET(T, address, 0x7f0000000800, -EINVAL), SET(T, address, ~0xfffull, -EINVAL),
+       SET(T, size_bytes, 0, -EINVAL), SET(T, size_bytes, 0x3001, -EINVAL),
+       SET(T, size_bytes, ~0xfffull, -EINVAL), SET(T, size_bytes, (1ull << 36) + 4096, -ENOSPC),
+       SET(T, flags, NPU_USERPTR_READONLY, 0), SET(T, flags, 2, -EINVAL), SET(T, fd, 0, 0),
+       SET(T, fd, -2, -EINVAL), SET(T, handle, 1, -EINVAL), SET(T, pad, 1, -EINVAL)});
 }
 
 TEST(Validate, BoInfo) {
@@ -213,9 +238,13 @@ TEST(Validate, BoInfo) {
 TEST(Validate, BoSetLabel) {
   using T = npu_bo_set_label;
   RunCases<T>(npu_validate_bo_set_label, {1, 0, "weights, layer 3"},
-              {SET(T, handle, 0, -ENOENT), SET(T, pad, 1, -EINVAL), SET(T, label[0], '\0', -EINVAL),
-               SET(T, label[3], '\n', -EINVAL), SET(T, label[3], '\x7f', -EINVAL),
-               SET(T, label[3], '\xc3', 0), SET(T, label[NPU_LABEL_BYTES - 1], 'x', -EINVAL),
+              {SET(T, handle, 0, -ENOENT),
+               SET(T, pad, 1, -EINVAL),
+               SET(T, label[0], '\0', -EINVAL),
+               SET(T, label[3], '\n', -EINVAL),
+               SET(T, label[3], '\x7f', -EINVAL),
+               SET(T, label[3], '\xc3', 0),
+               SET(T, label[NPU_LABEL_BYTES - 1], 'x', -EINVAL),
                {"no NUL", -EINVAL, [](T& a) { std::memset(a.label, 'x', sizeof(a.label)); }},
                {"empty", 0, [](T& a) { std::memset(a.label, 0, sizeof(a.label)); }}});
 }
@@ -237,24 +266,40 @@ npu_queue_create GoodQueue() {
 TEST(Validate, QueueCreate) {
   using T = npu_queue_create;
   RunCases<T>(npu_validate_queue_create, GoodQueue(),
-              {SET(T, vm_id, 0, -ENOENT), SET(T, queue_class, NPU_QUEUE_COPY, 0),
+              {SET(T, vm_id, 0, -ENOENT),
+               SET(T, queue_class, NPU_QUEUE_COPY, 0),
                SET(T, queue_class, NPU_QUEUE_NET, -EINVAL),
-               SET(T, queue_class, NPU_QUEUE_CLASS_COUNT, -EINVAL), SET(T, engine_mask, 3, 0),
-               SET(T, flags, NPU_QUEUE_FLAG_SUSPENDED, 0), SET(T, flags, 2, -EINVAL),
-               SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL), SET(T, ring_dva, 0x100800, -EINVAL),
-               SET(T, ring_dva, 0, -EINVAL), SET(T, ring_dva, ~0xfffull, -EINVAL),
+               SET(T, queue_class, NPU_QUEUE_CLASS_COUNT, -EINVAL),
+               SET(T, engine_mask, 3, 0),
+               SET(T, flags, NPU_QUEUE_FLAG_SUSPENDED, 0),
+               SET(T, flags, 2, -EINVAL),
+               SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL),
+               SET(T, ring_dva, 0x100800, -EINVAL),
+               SET(T, ring_dva, 0, -EINVAL),
+               SET(T, ring_dva, ~0xfffull, -EINVAL),
                SET(T, ring_dva, NPU_VA_USER_END - 0xf000, -EINVAL),
-               SET(T, ring_dva, NPU_VA_USER_END - 0x10000, 0), SET(T, ctrl_dva, 0x200040, -EINVAL),
+               SET(T, ring_dva, NPU_VA_USER_END - 0x10000, 0),
+               SET(T, ctrl_dva, 0x200040, -EINVAL),
                SET(T, ctrl_dva, NPU_VA_USER_END - 0x10000, -EINVAL),
-               SET(T, ctrl_dva, NPU_VA_USER_END - 0x11000, 0), SET(T, ctrl_dva, 0x10f000, -EINVAL),
-               SET(T, ctrl_dva, 0x110000, 0), SET(T, ctrl_dva, 0xf0000, -EINVAL),
-               SET(T, ctrl_dva, 0xef000, 0), SET(T, ctrl_offset, 0x1040, -EINVAL),
-               SET(T, ctrl_offset, ~0xfffull, -EINVAL), SET(T, ctrl_handle, 0, -ENOENT),
-               SET(T, ring_log2, 6, -EINVAL), SET(T, ring_log2, 7, 0), SET(T, ring_log2, 16, -EINVAL),
-               SET(T, ring_log2, 64, -EINVAL), SET(T, ring_log2, ~0u, -EINVAL),
-               SET(T, timeout_ms, 0, 0), SET(T, timeout_ms, 60001, -EINVAL),
-               SET(T, queue_id, 1, -EINVAL), SET(T, doorbell_slot, 1, -EINVAL),
-               SET(T, pad, 1, -EINVAL), SET(T, doorbell_token, 1, -EINVAL),
+               SET(T, ctrl_dva, NPU_VA_USER_END - 0x11000, 0),
+               SET(T, ctrl_dva, 0x10f000, -EINVAL),
+               SET(T, ctrl_dva, 0x110000, 0),
+               SET(T, ctrl_dva, 0xf0000, -EINVAL),
+               SET(T, ctrl_dva, 0xef000, 0),
+               SET(T, ctrl_offset, 0x1040, -EINVAL),
+               SET(T, ctrl_offset, ~0xfffull, -EINVAL),
+               SET(T, ctrl_handle, 0, -ENOENT),
+               SET(T, ring_log2, 6, -EINVAL),
+               SET(T, ring_log2, 7, 0),
+               SET(T, ring_log2, 16, -EINVAL),
+               SET(T, ring_log2, 64, -EINVAL),
+               SET(T, ring_log2, ~0u, -EINVAL),
+               SET(T, timeout_ms, 0, 0),
+               SET(T, timeout_ms, 60001, -EINVAL),
+               SET(T, queue_id, 1, -EINVAL),
+               SET(T, doorbell_slot, 1, -EINVAL),
+               SET(T, pad, 1, -EINVAL),
+               SET(T, doorbell_token, 1, -EINVAL),
                SET(T, params, ArrayOf<npu_queue_net>(1), -EINVAL)});
 }
 
@@ -266,10 +311,10 @@ TEST(Validate, QueueCreateNetNeedsItsParameters) {
   RunCases<T>(npu_validate_queue_create, good,
               {SET(T, params, npu_array{}, -EINVAL), SET(T, params.count, 2, -EINVAL),
                SET(T, params.stride, 24, -EINVAL), SET(T, params.ptr, 4, -EINVAL)});
-  RunCases<npu_queue_net>(npu_validate_queue_net, {1, {}, 5, 4096},
-                          {SET(npu_queue_net, port_mask, 0, -EINVAL),
-                           SET(npu_queue_net, mtu_bytes, 255, -EINVAL),
-                           SET(npu_queue_net, mtu_bytes, 65537, -EINVAL)});
+  RunCases<npu_queue_net>(
+      npu_validate_queue_net, {1, {}, 5, 4096},
+      {SET(npu_queue_net, port_mask, 0, -EINVAL), SET(npu_queue_net, mtu_bytes, 255, -EINVAL),
+       SET(npu_queue_net, mtu_bytes, 65537, -EINVAL)});
 }
 
 TEST(Validate, LimitsNeverWidenWhatTheFormatAllows) {
@@ -293,24 +338,23 @@ TEST(Validate, QueueQuery) {
   using T = npu_queue_query;
   T good{};
   good.queue_id = 1;
-  RunCases<T>(npu_validate_queue_query, good,
-              {SET(T, queue_id, 0, -ENOENT), SET(T, state, 1, -EINVAL), SET(T, status, -1, -EINVAL),
-               SET(T, flags, 1, -EINVAL), SET(T, epoch, 1, -EINVAL), SET(T, fetched, 1, -EINVAL),
-               SET(T, completed, 1, -EINVAL), SET(T, progress, 1, -EINVAL),
-               SET(T, busy_ns, 1, -EINVAL), SET(T, fault.dva, 1, -EINVAL),
-               SET(T, fault.pad[5], 1, -EINVAL)});
+  RunCases<T>(
+      npu_validate_queue_query, good,
+      {SET(T, queue_id, 0, -ENOENT), SET(T, state, 1, -EINVAL), SET(T, status, -1, -EINVAL),
+       SET(T, flags, 1, -EINVAL), SET(T, epoch, 1, -EINVAL), SET(T, fetched, 1, -EINVAL),
+       SET(T, completed, 1, -EINVAL), SET(T, progress, 1, -EINVAL), SET(T, busy_ns, 1, -EINVAL),
+       SET(T, fault.dva, 1, -EINVAL), SET(T, fault.pad[5], 1, -EINVAL)});
 }
 
 TEST(Validate, QueueSet) {
   using T = npu_queue_set;
   const T good{1, NPU_QUEUE_SET_PRIORITY | NPU_QUEUE_SET_TIMEOUT, NPU_PRIORITY_HIGH, 100};
-  RunCases<T>(npu_validate_queue_set, good,
-              {SET(T, queue_id, 0, -ENOENT), SET(T, what, 0, -EINVAL), SET(T, what, 0x13, -EINVAL),
-               SET(T, what, NPU_QUEUE_SET_PRIORITY, -EINVAL),
-               SET(T, what, NPU_QUEUE_SET_TIMEOUT, -EINVAL),
-               SET(T, what, NPU_QUEUE_SET_ALL, -EINVAL),
-               SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL), SET(T, timeout_ms, 60001, -EINVAL),
-               SET(T, timeout_ms, 0, 0)});
+  RunCases<T>(
+      npu_validate_queue_set, good,
+      {SET(T, queue_id, 0, -ENOENT), SET(T, what, 0, -EINVAL), SET(T, what, 0x13, -EINVAL),
+       SET(T, what, NPU_QUEUE_SET_PRIORITY, -EINVAL), SET(T, what, NPU_QUEUE_SET_TIMEOUT, -EINVAL),
+       SET(T, what, NPU_QUEUE_SET_ALL, -EINVAL), SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL),
+       SET(T, timeout_ms, 60001, -EINVAL), SET(T, timeout_ms, 0, 0)});
 }
 
 TEST(Validate, MemoryCondition) {
@@ -340,8 +384,8 @@ TEST(Validate, Wait) {
                   std::vector<Case<T>>{SET(T, flags, 2, -EINVAL), SET(T, flags, 0, 0),
                                        SET(T, first_index, 1, -EINVAL), SET(T, deadline_ns, 0, 0),
                                        SET(T, deadline_ns, NPU_FOREVER, 0),
-                                       SET(T, deadline_ns, -1, -EINVAL),
-                                       SET(T, status, 1, -EINVAL), SET(T, pad, 1, -EINVAL)});
+                                       SET(T, deadline_ns, -1, -EINVAL), SET(T, status, 1, -EINVAL),
+                                       SET(T, pad, 1, -EINVAL)});
 }
 
 TEST(Validate, NotifyAdd) {
@@ -409,29 +453,30 @@ TEST(Validate, MrCreate) {
   using T = npu_mr_create;
   RunCases<T>(npu_validate_mr_create, {1, NPU_MR_REMOTE_READ, 0x100040, 0x80, 0, 0, 0},
               {SET(T, vm_id, 0, -ENOENT), SET(T, access, 0, -EINVAL), SET(T, access, 0x10, -EINVAL),
-               SET(T, dva, 0x100020, -EINVAL), SET(T, dva, 0, -EINVAL), SET(T, dva, ~63ull, -EINVAL),
-               SET(T, size_bytes, 0, -EINVAL), SET(T, size_bytes, 0x81, -EINVAL),
-               SET(T, size_bytes, ~63ull, -EINVAL), SET(T, mr_id, 1, -EINVAL),
-               SET(T, pad, 1, -EINVAL), SET(T, remote_key, 1, -EINVAL)});
+               SET(T, dva, 0x100020, -EINVAL), SET(T, dva, 0, -EINVAL),
+               SET(T, dva, ~63ull, -EINVAL), SET(T, size_bytes, 0, -EINVAL),
+               SET(T, size_bytes, 0x81, -EINVAL), SET(T, size_bytes, ~63ull, -EINVAL),
+               SET(T, mr_id, 1, -EINVAL), SET(T, pad, 1, -EINVAL), SET(T, remote_key, 1, -EINVAL)});
 }
 
 TEST(Validate, MrDestroy) {
   using T = npu_mr_destroy;
-  RunCases<T>(npu_validate_mr_destroy, {1, 0}, {SET(T, mr_id, 0, -ENOENT), SET(T, pad, 1, -EINVAL)});
+  RunCases<T>(npu_validate_mr_destroy, {1, 0},
+              {SET(T, mr_id, 0, -ENOENT), SET(T, pad, 1, -EINVAL)});
 }
 
 TEST(Validate, PerfOpen) {
   using T = npu_perf_open;
   const T good{0, -1, 1000000, ArrayOf<npu_perf_counter>(3), 0, 0};
-  RunCases<T>(npu_validate_perf_open, good,
-              ArrayCases<T>(&T::counters, 16, false) +
-                  std::vector<Case<T>>{SET(T, flags, 1, -EINVAL), SET(T, fd, 0, -EINVAL),
-                                       SET(T, period_ns, 99999, -EINVAL),
-                                       SET(T, period_ns, ~0ull, -EINVAL),
-                                       SET(T, record_bytes, 1, -EINVAL), SET(T, pad, 1, -EINVAL)});
-  RunCases<npu_perf_counter>(npu_validate_perf_counter, {NPU_METRIC_POWER, 0},
-                             {SET(npu_perf_counter, metric_id, 0xff, -EINVAL),
-                              SET(npu_perf_counter, flags, 1, -EINVAL)});
+  RunCases<T>(
+      npu_validate_perf_open, good,
+      ArrayCases<T>(&T::counters, 16, false) +
+          std::vector<Case<T>>{SET(T, flags, 1, -EINVAL), SET(T, fd, 0, -EINVAL),
+                               SET(T, period_ns, 99999, -EINVAL), SET(T, period_ns, ~0ull, -EINVAL),
+                               SET(T, record_bytes, 1, -EINVAL), SET(T, pad, 1, -EINVAL)});
+  RunCases<npu_perf_counter>(
+      npu_validate_perf_counter, {NPU_METRIC_POWER, 0},
+      {SET(npu_perf_counter, metric_id, 0xff, -EINVAL), SET(npu_perf_counter, flags, 1, -EINVAL)});
 }
 
 TEST(Validate, EventMask) {

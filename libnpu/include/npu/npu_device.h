@@ -10,10 +10,10 @@ NPU_EXTERN_C_BEGIN
 /* Versions, each as major << 16 | minor. 0: that part was not reached yet. */
 typedef struct npuVersions {
   uint32_t struct_size;
-  uint32_t header;  /* of the program: set by the caller from NPU_VERSION_MAJOR and _MINOR, or 0 */
+  uint32_t header; /* of the program: set by the caller from NPU_VERSION_MAJOR and _MINOR, or 0 */
   uint32_t library;
-  uint32_t uapi;    /* that the library speaks */
-  uint32_t isa;     /* that the library knows */
+  uint32_t uapi; /* that the library speaks */
+  uint32_t isa;  /* that the library knows */
   uint32_t reserved;
 } npuVersions;
 
@@ -77,18 +77,18 @@ typedef struct npuDeviceInfo {
   uint32_t struct_size;
   uint32_t index;
   char name[32];
-  char uuid[48];          /* "NPU-" and 32 hexadecimal digits in groups */
-  uint32_t is_virtual;    /* 1: a device model, not silicon */
+  char uuid[48];       /* "NPU-" and 32 hexadecimal digits in groups */
+  uint32_t is_virtual; /* 1: a device model, not silicon */
   uint32_t clusters;
   uint32_t tiles_per_cluster;
   uint32_t core_clock_khz;
   uint64_t hbm_bytes;
-  uint64_t l1_bytes;      /* scratchpad of one tile */
-  uint64_t l2_bytes;      /* scratchpad of one cluster */
-  uint64_t acc_bytes;     /* accumulator of one tile */
-  uint32_t isa_version;   /* major << 16 | minor */
-  uint32_t uapi_version;  /* of driver or model */
-  uint32_t epoch;         /* resets so far */
+  uint64_t l1_bytes;     /* scratchpad of one tile */
+  uint64_t l2_bytes;     /* scratchpad of one cluster */
+  uint64_t acc_bytes;    /* accumulator of one tile */
+  uint32_t isa_version;  /* major << 16 | minor */
+  uint32_t uapi_version; /* of driver or model */
+  uint32_t epoch;        /* resets so far */
   uint32_t reserved;
 } npuDeviceInfo;
 

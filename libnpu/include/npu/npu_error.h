@@ -13,9 +13,9 @@ typedef struct npuErrorInfo {
   npuResult code;       /* what the call returned */
   int32_t sys_errno;    /* errno of the system call behind it, or 0 */
   uint32_t reserved;
-  char function[64];    /* the public function that failed */
-  char text[512];       /* one sentence: what was wrong, with names and numbers */
-  char remedy[256];     /* one sentence: what to do */
+  char function[64]; /* the public function that failed */
+  char text[512];    /* one sentence: what was wrong, with names and numbers */
+  char remedy[256];  /* one sentence: what to do */
 } npuErrorInfo;
 
 /* Writes the detail of the last call of this thread that returned an error to |inout_info|. Succeeding calls do not change it; code = NPU_OK: there was none so far.

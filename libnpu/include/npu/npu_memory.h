@@ -12,7 +12,7 @@ typedef int32_t npuMemKind;
 enum {
   NPU_MEM_UNKNOWN = 0, /* only as an answer: not an address of this context */
   NPU_MEM_DEVICE = 1,  /* HBM */
-  NPU_MEM_HOST = 2     /* pinned host memory that the device reaches, slower for the device than HBM */
+  NPU_MEM_HOST = 2 /* pinned host memory that the device reaches, slower for the device than HBM */
 };
 
 /* Allocates |size_bytes| of memory, which reads as zero. Addresses are aligned to 256 bytes.
@@ -27,7 +27,8 @@ enum {
  *            NPU_ERROR_OUT_OF_DEVICE_MEMORY, NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_QUOTA
  * Since:     0.1
  */
-NPU_API npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes, npuDevPtr *out_ptr);
+NPU_API npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
+                              npuDevPtr *out_ptr);
 
 /* Gives an allocation back. Work submitted before this call may still use it: the memory is re-used only after that work has ended. ptr must be what npuMemAlloc returned; 0 does nothing.
  *
@@ -44,14 +45,15 @@ NPU_API npuResult npuMemFree(npuContext context, npuDevPtr ptr);
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_NOT_SUPPORTED (the device has no window), NPU_ERROR_INVALID_ARGUMENT
  * Since:     0.1
  */
-NPU_API npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes, void **out_host);
+NPU_API npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes,
+                            void **out_host);
 
 /* What is known of an address. */
 typedef struct npuMemInfo {
   uint32_t struct_size;
-  npuMemKind kind;       /* NPU_MEM_UNKNOWN: not of this context; everything else is 0 then */
-  npuDevPtr base;        /* of its allocation */
-  uint64_t size_bytes;   /* of its allocation */
+  npuMemKind kind;        /* NPU_MEM_UNKNOWN: not of this context; everything else is 0 then */
+  npuDevPtr base;         /* of its allocation */
+  uint64_t size_bytes;    /* of its allocation */
   uint64_t allocation_id; /* never used twice in a process */
 } npuMemInfo;
 
@@ -69,7 +71,8 @@ NPU_API npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo *ino
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_DEVICE_LOST
  * Since:     0.1
  */
-NPU_API npuResult npuMemGetInfo(npuContext context, uint64_t *out_free_bytes, uint64_t *out_total_bytes);
+NPU_API npuResult npuMemGetInfo(npuContext context, uint64_t *out_free_bytes,
+                                uint64_t *out_total_bytes);
 
 /* Copies by the host, done when the call returns. They are not ordered with queues: wait for the work that produces or uses the memory first.
  *
@@ -79,8 +82,10 @@ NPU_API npuResult npuMemGetInfo(npuContext context, uint64_t *out_free_bytes, ui
  *            NPU_ERROR_INVALID_ARGUMENT   the host pointer is NULL while size_bytes is not 0
  * Since:     0.1
  */
-NPU_API npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void *src, uint64_t size_bytes);
-NPU_API npuResult npuMemCopyToHost(npuContext context, void *dst, npuDevPtr src, uint64_t size_bytes);
+NPU_API npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void *src,
+                                     uint64_t size_bytes);
+NPU_API npuResult npuMemCopyToHost(npuContext context, void *dst, npuDevPtr src,
+                                   uint64_t size_bytes);
 
 NPU_EXTERN_C_END
 

@@ -19,7 +19,8 @@ NPU_EXTERN_C_BEGIN
  * Since:     0.1
  */
 NPU_API npuResult npuModuleLoad(npuContext context, const char *path, npuModule *out_module);
-NPU_API npuResult npuModuleLoadData(npuContext context, const void *data, uint64_t size_bytes, npuModule *out_module);
+NPU_API npuResult npuModuleLoadData(npuContext context, const void *data, uint64_t size_bytes,
+                                    npuModule *out_module);
 
 /* Ends a module and its kernels. Launches submitted before still run. NULL does nothing.
  *

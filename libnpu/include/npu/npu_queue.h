@@ -19,8 +19,10 @@ enum { NPU_PRIORITY_LOW = -1, NPU_PRIORITY_NORMAL = 0, NPU_PRIORITY_HIGH = 1 };
 typedef struct npuQueueInfo {
   uint32_t struct_size;
   npuQueuePriority priority;
-  uint32_t ring_entries; /* commands that may be in flight: a power of two in [64, 65536]; 0: 1024 */
-  uint32_t timeout_ms;   /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
+  uint32_t
+      ring_entries; /* commands that may be in flight: a power of two in [64, 65536]; 0: 1024 */
+  uint32_t
+      timeout_ms; /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
 } npuQueueInfo;
 
 /* Creates a queue. |info| may be NULL.
@@ -66,12 +68,14 @@ typedef struct npuLaunchInfo {
 
 /* Runs a kernel on the grid. The module must belong to the queue's context.
  * Errors: also NPU_ERROR_ARGUMENT_LAYOUT (args_bytes is not the kernel's), NPU_ERROR_BAD_LAUNCH (empty or too large a grid). */
-NPU_API npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo *info, uint64_t *out_value);
+NPU_API npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo *info,
+                                 uint64_t *out_value);
 
 /* Copies |size_bytes| between device addresses of the context (HBM or pinned host memory), by DMA. The ranges must lie in allocations and not overlap.
  * 0 bytes: nothing is copied, the command still has its place on the timeline (so with npuQueueCopyStrided and npuQueueFill).
  * Errors: also NPU_ERROR_INVALID_ADDRESS. */
-NPU_API npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes, uint64_t *out_value);
+NPU_API npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes,
+                               uint64_t *out_value);
 
 /* A strided copy: depth slices of height rows of width_bytes. Pitches are distances in bytes from row to row and slice to slice; where height or depth is 1 theirs must be 0. */
 typedef struct npuCopyInfo {
@@ -93,16 +97,20 @@ NPU_API npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo *info, u
 
 /* Fills |size_bytes| from |dst| with the lowest |pattern_bytes| (1, 2, 4 or 8) bytes of |pattern|; dst and size are multiples of pattern_bytes.
  * Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED. */
-NPU_API npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern, uint32_t pattern_bytes, uint64_t size_bytes, uint64_t *out_value);
+NPU_API npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern,
+                               uint32_t pattern_bytes, uint64_t size_bytes, uint64_t *out_value);
 
 /* Later commands of |queue| start after |other| (same context) has completed |value|, which must have been submitted. Device side: the host does not wait. When |other| fails at or
  * before |value|, is reset or destroyed before it gets there, this queue stops with NPU_ERROR_DEPENDENCY_FAILED; the next wait or query of it tells. */
-NPU_API npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value, uint64_t *out_value);
+NPU_API npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value,
+                                    uint64_t *out_value);
 
 /* Semaphores: 64-bit words at 8-byte aligned device addresses. Signal stores |value| with release order; wait holds the queue until the word is >= value.
  * Errors: also NPU_ERROR_UNALIGNED, NPU_ERROR_INVALID_ADDRESS. */
-NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value, uint64_t *out_value);
-NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value, uint64_t *out_value);
+NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value,
+                                 uint64_t *out_value);
+NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
+                                        uint64_t *out_value);
 
 /* The largest value that has completed; |out_value| is not NULL here.
  *
@@ -145,15 +153,15 @@ NPU_API npuResult npuQueueGetTiming(npuQueue queue, uint64_t value, npuTiming *i
 typedef struct npuFault {
   uint32_t struct_size; /* of each element of the array, set by the caller in the first one */
   npuResult code;
-  uint64_t value;     /* of the command */
-  char kernel[64];    /* empty: not a launch */
-  uint32_t pc;        /* instruction in the kernel */
+  uint64_t value;       /* of the command */
+  char kernel[64];      /* empty: not a launch */
+  uint32_t pc;          /* instruction in the kernel */
   uint32_t source_line; /* 0: the blob has no line table */
   char source_file[64];
-  uint32_t tile;      /* of the device */
-  uint32_t access;    /* 0 none, 1 read, 2 write, 3 execute */
-  uint64_t group;     /* linear work-group number */
-  uint64_t address;   /* faulting device address, or the code of a trap or assertion */
+  uint32_t tile;    /* of the device */
+  uint32_t access;  /* 0 none, 1 read, 2 write, 3 execute */
+  uint64_t group;   /* linear work-group number */
+  uint64_t address; /* faulting device address, or the code of a trap or assertion */
 } npuFault;
 
 /* The queue's faults, oldest first (a queue stops at its first one, so there is at most one until it is reset).

@@ -16,10 +16,11 @@ namespace {
 #define NPU_ERRORS(X)                                                                              \
   X(INVALID_ARGUMENT)                                                                              \
   X(INVALID_HANDLE)                                                                                \
-  X(INVALID_ADDRESS) X(UNALIGNED) X(OVERFLOW) X(NOT_SUPPORTED) X(NOT_INITIALIZED) X(SHUTDOWN)      \
-      X(FORKED) X(BUSY) X(NOT_FOUND) X(STRUCT_SIZE) X(RESERVED_NOT_ZERO) X(PERMISSION)             \
-          X(ARGUMENT_LAYOUT) X(BAD_ENVIRONMENT) X(OUT_OF_HOST_MEMORY) X(OUT_OF_DEVICE_MEMORY)      \
-              X(QUOTA) X(OUT_OF_QUEUES) X(QUEUE_FULL) X(OUT_OF_MODULES) X(OUT_OF_ADDRESS_SPACE)    \
+  X(INVALID_ADDRESS)                                                                               \
+  X(UNALIGNED) X(OVERFLOW) X(NOT_SUPPORTED) X(NOT_INITIALIZED) X(SHUTDOWN) X(FORKED) X(BUSY)       \
+      X(NOT_FOUND) X(STRUCT_SIZE) X(RESERVED_NOT_ZERO) X(PERMISSION) X(ARGUMENT_LAYOUT)            \
+          X(BAD_ENVIRONMENT) X(OUT_OF_HOST_MEMORY) X(OUT_OF_DEVICE_MEMORY) X(QUOTA)                \
+              X(OUT_OF_QUEUES) X(QUEUE_FULL) X(OUT_OF_MODULES) X(OUT_OF_ADDRESS_SPACE)             \
                   X(NO_DEVICE) X(DEVICE_LOST) X(CONTEXT_LOST) X(DRIVER) X(VERSION_SKEW) X(FILE)    \
                       X(START_MODEL) X(PROTOCOL) X(BLOB_FORMAT) X(BLOB_UNSIGNED) X(BLOB_SIGNATURE) \
                           X(BLOB_KEY) X(BLOB_ROLLBACK) X(BLOB_ISA) X(BLOB_INSTRUCTION)             \
