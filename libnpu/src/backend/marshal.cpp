@@ -167,7 +167,7 @@ int read_reply(const npu_call_desc& desc, std::span<const std::byte> frame, uint
       std::memcpy(answer.data() + desc.fd_offset, static_cast<std::byte*>(args) + desc.fd_offset,
                   4);
     }
-    std::memcpy(args, answer.data(), answer.size());
+    if (with_struct) std::memcpy(args, answer.data(), answer.size());
     *broken = false;
     return header.error;
   }

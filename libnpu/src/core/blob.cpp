@@ -59,7 +59,7 @@ Status read_lines(Bytes body, Image* out) {
     return broken("has a line table whose size is wrong");
   }
   out->lines.resize(head.count);
-  std::memcpy(out->lines.data(), body.data(), rows);
+  if (rows != 0) std::memcpy(out->lines.data(), body.data(), rows);
   out->strings.assign(reinterpret_cast<const char*>(body.data()) + rows, head.strings_bytes);
   if (!out->strings.empty() && out->strings.back() != '\0')
     return broken("has a line table without an end");

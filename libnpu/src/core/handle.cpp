@@ -105,21 +105,23 @@ Ref<Object> HandleTable::remove(uint64_t handle, Kind kind) {
 void HandleTable::recycle(Slot* slot) {
   Object* object = slot->object;
   slot->object = nullptr;
-  {
-    std::lock_guard lock(mutex_);
-    free_.push_back(index_of(object->handle()));
-  }
+  const uint32_t index = index_of(object->handle());
   object->release();
+  std::lock_guard lock(mutex_);
+  free_.push_back(index);  // last: ending_count() tells by it that the object is gone
 }
 
-uint64_t HandleTable::pin_count() const {
-  uint64_t count = 0;
+uint64_t HandleTable::ending_count() const {
+  uint64_t pins = 0;
+  uint64_t alive = 0;
   std::lock_guard lock(mutex_);
   for (uint32_t i = 0; i < used_slots_; i++) {
     const Slot* chunk = chunks_[i >> kChunkLog2].load(std::memory_order_acquire);
-    count += chunk[i & (kChunkSlots - 1)].word.load(std::memory_order_acquire) & kPinMask;
+    const uint64_t word = chunk[i & (kChunkSlots - 1)].word.load(std::memory_order_acquire);
+    pins += word & kPinMask;
+    if ((word & kAlive) != 0) alive++;
   }
-  return count;
+  return pins + used_slots_ - free_.size() - alive;
 }
 
 }  // namespace npu

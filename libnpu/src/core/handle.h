@@ -41,8 +41,8 @@ class HandleTable {
   // Makes the handle stale; its object, or nothing if it was no handle of this kind. Of several callers one gets it.
   Ref<Object> remove(uint64_t handle, Kind kind);
 
-  // Pins held by running calls.
-  uint64_t pin_count() const;
+  // Pins held by running calls, and removed objects whose last reference is not gone yet.
+  uint64_t ending_count() const;
 
  private:
   static constexpr uint32_t kChunkLog2 = 12;

@@ -93,7 +93,7 @@ void Library::close_all() {
     device->end(handles_);
   }
   // Calls of other threads that hold a handle return soon: whatever they wait for has been cancelled.
-  while (handles_.pin_count() != 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  while (handles_.ending_count() != 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 
 Environment Library::environment() const {

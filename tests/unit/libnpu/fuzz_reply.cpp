@@ -15,12 +15,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // The reply as it would lie in the receive buffer, with what a client checks before it.
   std::vector<std::byte> frame(reinterpret_cast<const std::byte*>(data) + 2,
                                reinterpret_cast<const std::byte*>(data) + size);
+  if (frame.size() < sizeof(npu_frame)) return npu::frame_length(frame) == 0 ? 0 : 1;
   npu_frame header{};
-  std::memcpy(&header, frame.data(), frame.size() < sizeof header ? frame.size() : sizeof header);
+  std::memcpy(&header, frame.data(), sizeof header);
   header.magic = NPU_FRAME_MAGIC;
   header.call = nr;
   header.sequence = 1;
-  if (frame.size() >= sizeof header) std::memcpy(frame.data(), &header, sizeof header);
+  std::memcpy(frame.data(), &header, sizeof header);
   const int64_t length = npu::frame_length(frame);
   if (length <= 0 || static_cast<uint64_t>(length) > frame.size()) return 0;
   // Each array has exactly the room that it names, so that a sanitizer sees any write beyond.

@@ -28,7 +28,7 @@ TEST(HandleTableTest, FindsLiveHandlesOfTheRightKindOnly) {
   HandleTable::Slot* slot = table.pin(handle, Kind::kEvent);
   ASSERT_NE(slot, nullptr);
   EXPECT_EQ(slot->object->handle(), handle);
-  EXPECT_EQ(table.pin_count(), 1u);
+  EXPECT_EQ(table.ending_count(), 1u);
   table.unpin(slot);
   EXPECT_EQ(table.pin(handle, Kind::kQueue), nullptr);
   EXPECT_TRUE(table.remove(handle, Kind::kEvent));
@@ -110,7 +110,7 @@ TEST(HandleTableTest, ThreadsMayRaceForEverything) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(pinned, 0u);
   table.remove(shared, Kind::kEvent);
-  EXPECT_EQ(table.pin_count(), 0u);
+  EXPECT_EQ(table.ending_count(), 0u);
   EXPECT_EQ(Object::live_count(), 0);
 }
 
