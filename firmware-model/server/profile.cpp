@@ -16,7 +16,10 @@
 // toml++ 3.3 asserts things that its input can break ("[\x11" as a key, found by fuzzing): that is the input's fault.
 [[noreturn]] static void refuse_text() { throw std::invalid_argument("malformed text"); }
 #define TOML_ASSERT(expr) ((expr) ? void() : refuse_text())
+#pragma push_macro("NDEBUG")
+#undef NDEBUG  // toml++ drops the line above in a build without assertions
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 #include "firmware-model/server/places.h"
 
