@@ -30,6 +30,7 @@ enum npu_note_type {
 	NPU_NOTE_BUILD_ID = 1, /* 16 bytes */
 	NPU_NOTE_KERNEL = 2, /* struct npu_note_kernel, then nargs x struct npu_note_arg */
 	NPU_NOTE_LINES = 3, /* struct npu_note_lines, then count x struct npu_note_line, then the strings */
+	NPU_NOTE_FIRMWARE = 4, /* struct npu_note_firmware; exactly one in an image of type FIRMWARE, none in others */
 };
 
 /* One kernel. Names end with a NUL inside their field. */
@@ -64,6 +65,13 @@ struct npu_note_arg {
 struct npu_note_lines {
 	__u32 count;
 	__u32 strings_bytes;
+};
+
+struct npu_note_firmware {
+	__u16 abi_major; /* what FW_ABI will say */
+	__u16 abi_minor;
+	__u32 rsvd;
+	char version[32]; /* visible ASCII, ends with a NUL */
 };
 
 /* Row n - 1 describes line id n. */
@@ -125,6 +133,7 @@ NPU_FW_ASSERT_SIZE(npu_note_kernel, 96);
 NPU_FW_ASSERT_SIZE(npu_note_arg, 40);
 NPU_FW_ASSERT_SIZE(npu_note_lines, 8);
 NPU_FW_ASSERT_SIZE(npu_note_line, 8);
+NPU_FW_ASSERT_SIZE(npu_note_firmware, 40);
 NPU_FW_ASSERT_SIZE(npu_manifest, 80);
 NPU_FW_ASSERT_SIZE(npu_manifest_seg, 48);
 NPU_FW_ASSERT_SIZE(npu_manifest_trailer, 8);

@@ -45,6 +45,18 @@ enum npu_platform {
 #define NPU_IRQ_EVENT 0x1u /* a record was written to the event ring */
 #define NPU_IRQ_MAILBOX 0x2u /* a mailbox command has ended */
 #define NPU_IRQ_QUEUE 0x4u /* some queue passed its interrupt_at; which ones: the event ring */
+#define NPU_IRQ_ERROR 0x8u /* a record was written to the error ring */
+#define NPU_IRQ_ALL 0xfu
+#define NPU_MSIX_VECTORS 16
+
+/* bits of CONTROL */
+#define NPU_CONTROL_RESET 0x1u
+#define NPU_CONTROL_BOOT 0x2u
+
+/* FW_ABI of the firmware that this header describes. A driver accepts any minor of a major that it knows. */
+#define NPU_FW_ABI_MAJOR 1
+#define NPU_FW_ABI_MINOR 0
+#define NPU_FW_MAX_BYTES (4u << 20)
 
 enum npu_event_type {
 	NPU_EVENT_NONE = 0,
@@ -71,6 +83,40 @@ struct npu_event_record {
 	__u16 context;
 	__u64 group;
 };
+
+enum npu_severity {
+	NPU_SEVERITY_CORRECTED = 0, /* nothing was lost */
+	NPU_SEVERITY_RECOVERABLE = 1, /* some work was or will be lost; the device goes on */
+	NPU_SEVERITY_FATAL = 2, /* nothing runs before a device reset */
+};
+
+enum npu_error_type {
+#define NPU_ERROR(nr, NAME, key, severity, doc) NPU_ERROR_##NAME = nr,
+#include "spec/ras.def"
+};
+
+enum npu_inject {
+#define NPU_INJECT(nr, NAME, key, doc) NPU_INJECT_##NAME = nr,
+#include "spec/ras.def"
+};
+
+/* Record n lies in slot n mod entries. Written whole, then seq = n + 1 with release, as an event record. */
+struct npu_error_record {
+	__u64 seq;
+	__u32 type; /* enum npu_error_type */
+	__u32 severity; /* enum npu_severity */
+	__u64 time_ps; /* TIME_PS */
+	__u64 address; /* as the row of the type says; ~0: none */
+	__u32 unit; /* tile or HBM stack; ~0: none */
+	__u32 count; /* errors that this record stands for */
+	__u64 info[3];
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(struct npu_error_record) == 64, "npu_error_record");
+#else
+_Static_assert(sizeof(struct npu_error_record) == 64, "npu_error_record");
+#endif
 
 #ifdef __cplusplus
 static_assert(sizeof(struct npu_event_record) == 64, "npu_event_record");

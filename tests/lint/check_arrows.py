@@ -17,11 +17,12 @@ C_STANDARD = {name + ".h" for name in (
 ARROWS = {
     "uapi": "<linux/types.h> <stdint.h> <stddef.h>",
     "uapi/npu_validate.h": "uapi <linux/types.h> <linux/errno.h>",
+    "uapi/npu_ioctl.h": "uapi <drm/drm.h> <libdrm/drm.h>",
     "driver": "uapi linux",
     "libnpu/include": "C",
     "libnpu/include/npu/npu.hpp": "C C++ libnpu/include",
     "libnpu/src": "C C++ libnpu/include uapi",
-    "libnpu/src/backend": "C C++ libnpu/include libnpu/src uapi posix <boost/interprocess/ <xf86drm.h>",
+    "libnpu/src/backend": "C C++ libnpu/include libnpu/src uapi posix <boost/interprocess/ <libdrm/drm.h> <xf86drm.h>",
     "libnpu/ops": "C C++ libnpu/include",
     "libnpu/ml": "C C++ libnpu/include libnpu/src/backend libnpu/src/core uapi",
     "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix",

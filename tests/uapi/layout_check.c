@@ -10,6 +10,7 @@
 
 #include "uapi/npu_accel.h"
 #include "uapi/npu_fw.h"
+#include "uapi/npu_ioctl.h"
 #include "uapi/npu_metrics.h"
 #include "uapi/npu_model.h"
 #include "uapi/npu_pagetable.h"
