@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * What the files of the driver share: the objects, their locks, and each file's entry points.
+ *
+ * DOC: objects and lifetimes
+ *
+ * npu_device  one PCI function. Embeds the drm_device, so it lives until the last open file is gone, long after
+ *             remove() when need be. Whoever touches the hardware is inside drm_dev_enter().
+ * npu_file    one open file. Owns ids of its address spaces and queues, its doorbell page, its events.
+ * npu_user    one uid on one device: the sums that quotas look at.
+ * npu_bo      a GEM object: system memory, HBM, memory of a process, or an import.
+ * npu_vm      a device address space: a drm_gpuvm and page tables in HBM. Refcounted; queues hold it.
+ * npu_queue   a user-mode queue. Refcounted; the file's id, the device's number table and every sleeper hold it.
+ *
+ * DOC: locks, outermost first
+ *
+ *   reset_lock (rwsem)      read: every call that uses hardware state; write: the reset worker. Never held over a wait
+ *                           for the device's work. Taken in npu_enter(), nowhere else.
+ *   npu_file.lock           id tables of one file
+ *   npu_vm.lock             the gpuvm and page tables of one address space
+ *   drm_gem_object.resv     pages and mappings of one object
+ *   copy.lock               the driver's own queue
+ *   hbm.lock                the allocator of device memory
+ *   retire.lock             memory that waits for the device to let go of it
+ *   mbox.lock (mutex)       one mailbox command at a time
+ *   queues_lock (spinlock, irq)   number -> queue, states, sleepers. Innermost; taken by the interrupt thread.
+ *   events_lock (spinlock)  list of files that want events
+ *
+ * mmap_lock of a process may be held around drm_gem_object.resv (page faults) and around no other lock here, so nothing
+ * above resv may touch user memory while it is held.
+ */
+#ifndef NPU_DRV_H
+#define NPU_DRV_H
+
+#include <linux/completion.h>
+#include <linux/dma-mapping.h>
+#include <linux/idr.h>
+#include <linux/io.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/refcount.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <drm/drm_device.h>
+#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gpuvm.h>
+#include <drm/drm_print.h>
+
+#include "npu_compat.h"
+#include "uapi/npu_accel.h"
+#include "uapi/npu_pagetable.h"
+#include "uapi/npu_regs.h"
+#include "uapi/npu_status.h"
+#include "uapi/npu_validate.h"
+
+struct npu_bo;
+struct npu_coredump;
+struct npu_file;
+struct npu_queue;
+struct npu_vm;
+
+/* Where the doorbell page of a file lies in its mmap space: above everything that DRM hands out. */
+#define NPU_MMAP_DOORBELL (1ULL << 56)
+
+/* Entries of the rings that the device writes; powers of two. */
+#define NPU_EVENT_ENTRIES 4096u
+#define NPU_ERROR_ENTRIES 256u
+
+/* Limits of one open file, beside those that the device sets (npu_query.c). */
+#define NPU_FILE_QUEUES_MAX 256u
+#define NPU_FILE_VMS_MAX 32u
+#define NPU_FILE_BOS_MAX 30000u
+#define NPU_FILE_NOTIFIES_MAX 1024u
+#define NPU_FILE_PERF_MAX 16u
+#define NPU_TIMEOUT_MS_DEFAULT 3600000u
+#define NPU_TIMEOUT_MS_MAX 86400000u
+
+/* ------------------------------------------------------------------------------------------------- device -- */
+enum npu_state {
+	NPU_STATE_READY = 0,
+	NPU_STATE_RESETTING, /* calls that need hardware wait in npu_enter() */
+	NPU_STATE_WEDGED, /* resets failed: EIO until the module is loaded again */
+	NPU_STATE_GONE, /* unplugged: ENODEV */
+};
+
+/* What one uid holds on one device. Counters are atomics: charged and refunded from any context. */
+struct npu_user {
+	struct kref ref;
+	struct list_head link; /* npu_device.users */
+	kuid_t uid;
+	atomic64_t hbm_bytes;
+	atomic64_t system_bytes;
+	atomic64_t queues;
+	atomic64_t vms;
+};
+
+enum npu_resource {
+	NPU_RES_HBM,
+	NPU_RES_SYSTEM,
+	NPU_RES_QUEUES,
+	NPU_RES_VMS,
+};
+
+/* Identity and sizes, read once from registers and mailbox after boot. */
+struct npu_identity {
+	char name[NPU_NAME_BYTES];
+	u8 uuid[NPU_UUID_BYTES];
+	u8 fw_build_id[16];
+	u32 abi; /* register ABI */
+	u32 fw_abi;
+	u32 isa;
+	u32 platform;
+	u32 clusters, tiles_per_cluster;
+	u32 l1_bytes, l2_bytes, acc_bytes;
+	u32 core_clock_khz, hbm_clock_khz;
+	u32 max_queues, max_contexts, doorbell_pages;
+	u64 hbm_bytes;
+};
+
+/* Memory given back only when the device has let go of it: npu_retire.c. */
+struct npu_retire {
+	struct mutex lock; /* guards the lists; leaf but for mbox.lock */
+	struct list_head fresh; /* no ticket yet */
+	struct list_head waiting; /* by ticket, ascending */
+	struct delayed_work work;
+};
+
+struct npu_copy; /* the driver's own queue: npu_copy.c */
+
+struct npu_device {
+	struct drm_device drm;
+	struct pci_dev *pdev;
+	void __iomem *regs; /* BAR0 */
+	phys_addr_t regs_phys;
+	void __iomem *hbm; /* BAR2, write-combining */
+	phys_addr_t hbm_phys;
+	u64 hbm_cpu_bytes; /* how much of the HBM BAR2 shows */
+
+	struct npu_identity id;
+	struct npu_limits limits; /* of one open file; constant after probe */
+	u32 index;
+
+	/* State. Written under reset_lock (write); read anywhere with READ_ONCE. */
+	enum npu_state state;
+	u64 epoch;
+	u32 reset_cause; /* enum npu_reset_cause of the last one */
+	u32 resets_failed; /* in a row */
+	struct rw_semaphore reset_lock;
+	struct work_struct reset_work;
+	struct delayed_work watchdog_work;
+	struct workqueue_struct *wq; /* unbound; resets, watchdog, retire */
+	ktime_t boot_time;
+
+	struct {
+		struct mutex lock; /* one command at a time; leaf */
+		struct completion done;
+		bool dead; /* a command did not answer: only a reset helps */
+	} mbox;
+
+	struct {
+		struct npu_event_record *records;
+		dma_addr_t iova;
+		u64 head;
+	} events; /* guarded by the interrupt thread being the only reader */
+
+	struct {
+		struct npu_error_record *records;
+		dma_addr_t iova;
+		u64 head;
+		struct mutex lock; /* log and counters */
+		struct npu_error_record log[64]; /* the newest, slot = total % 64 */
+		u64 total;
+		u64 sbe, dbe;
+		u32 retired_pages;
+		struct list_head bad_pages;
+	} ras;
+
+	struct {
+		struct mutex lock;
+		struct gpu_buddy mm;
+		u64 bytes; /* managed */
+		u64 object_bytes; /* held by objects of users */
+		bool ready;
+	} hbm_mm;
+
+	struct ida contexts; /* device context numbers; 0 is the driver's own */
+	struct ida doorbell_pages; /* 0 is the driver's own */
+
+	spinlock_t queues_lock; /* guards `queues`, and state and lists of each queue */
+	struct xarray queues; /* device number -> npu_queue */
+	struct ida queue_numbers;
+	wait_queue_head_t any_progress; /* waits on words that no queue announces */
+
+	struct mutex files_lock; /* guards files */
+	struct list_head files;
+	spinlock_t events_lock; /* guards npu_file.event_mask and sends */
+
+	struct mutex users_lock;
+	struct list_head users;
+
+	struct npu_retire retire;
+	struct npu_copy *copy;
+	struct npu_coredump *coredump; /* snapshot being taken */
+	struct device *hwmon;
+
+	atomic64_t faults;
+	atomic64_t irqs; /* interrupts handled */
+	atomic_t objects; /* BOs that exist, for the census */
+	atomic_t vms;
+	atomic_t live_queues;
+	atomic_t mappings; /* gpuvas */
+};
+
+static inline struct npu_device *to_npu(struct drm_device *drm)
+{
+	return container_of(drm, struct npu_device, drm);
+}
+
+/* One open file. */
+struct npu_file {
+	struct npu_device *npu;
+	struct drm_file *drm_file;
+	struct npu_user *user;
+	struct list_head link; /* npu_device.files */
+	struct mutex lock; /* guards the id tables and doorbell page below */
+	struct xarray vms; /* id -> npu_vm, from 1 */
+	struct xarray queues; /* id -> npu_queue, from 1 */
+	struct xarray notifies; /* cookie is a key of ours; npu_wait.c */
+	u32 notify_count;
+	atomic_t perf_streams;
+	atomic_t bos;
+
+	int doorbell_page; /* device page; < 0: none yet */
+	DECLARE_BITMAP(doorbell_slots, NPU_DOORBELL_SLOTS);
+	struct address_space *mapping; /* of the inode, for revoking */
+
+	u64 event_mask; /* guarded by npu_device.events_lock */
+	bool events_lost;
+
+	/* What ended queues did; those that live are added when somebody asks. */
+	u64 ended_commands;
+	u64 ended_busy_ns;
+	atomic64_t hbm_bytes;
+	atomic64_t system_bytes;
+};
+
+/*
+ * npu_enter(): the one way from a call to the hardware. Takes reset_lock (read), enters the drm_dev section, wakes the device if it
+ * sleeps. 0, -ENODEV (gone), -EIO (wedged), -EINTR. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
+ */
+int npu_enter(struct npu_device *npu, int *idx);
+void npu_leave(struct npu_device *npu, int idx);
+
+/* ------------------------------------------------------------------------------------------------ npu_drv.c -- */
+extern const struct drm_driver npu_drm_driver;
+/* Array `array` of a call, element by element, with the E2BIG rule; `known` is sizeof the element here. */
+int npu_array_get(const struct npu_array *array, u32 i, void *elem, size_t known);
+int npu_array_put(const struct npu_array *array, u32 i, const void *elem, size_t known);
+int npu_user_get(struct npu_device *npu, kuid_t uid, struct npu_user **out);
+void npu_user_put(struct npu_device *npu, struct npu_user *user);
+/* -EDQUOT when the file, or its user (half the device unless root), would pass its limit. */
+int npu_charge(struct npu_file *file, enum npu_resource res, u64 amount);
+void npu_refund(struct npu_device *npu, struct npu_user *user, enum npu_resource res, u64 amount);
+
+/* Calls: int npu_<name>_ioctl(struct drm_device *, void *args, struct drm_file *), one for each row of calls.def. */
+#define NPU_CALL(nr, NAME, name, dir, min_bytes, doc) \
+	int npu_##name##_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file);
+#include "uapi/spec/calls.def"
+
+/* ------------------------------------------------------------------------------------------------ npu_pci.c -- */
+int npu_irq_init(struct npu_device *npu);
+/* Masks vectors and waits until no handler runs; the reset worker calls it. */
+void npu_irq_disable(struct npu_device *npu);
+void npu_irq_enable(struct npu_device *npu);
+
+/* ----------------------------------------------------------------------------------------------- npu_mbox.c -- */
+/*
+ * Runs one mailbox command. 0 and *result, or a negative errno made of the status: NOT_FOUND -ENOENT, BUSY -EBUSY, OUT_OF_* -ENOSPC, argument
+ * errors -EINVAL, NOT_INITIALIZED and silence -EIO. After silence (deadline scaled by the platform) the mailbox is dead and a reset was asked for.
+ */
+int npu_mbox(struct npu_device *npu, enum npu_mbox cmd, const u64 *args, u32 nargs, u64 *result);
+#define npu_mbox_call(npu, cmd, result, ...)                                              \
+	({                                                                                 \
+		const u64 args_[] = { __VA_ARGS__ };                                       \
+		npu_mbox(npu, cmd, args_, ARRAY_SIZE(args_), result);                      \
+	})
+void npu_mbox_irq(struct npu_device *npu);
+void npu_mbox_revive(struct npu_device *npu); /* after a reset */
+
+/* ------------------------------------------------------------------------------------------------- npu_fw.c -- */
+/* Firmware file, boot handshake, ABI check. On success id is filled and the device is READY. -EPROTO: another ABI; -EIO: it does not boot. */
+int npu_fw_boot(struct npu_device *npu);
+/* Milliseconds for the hardware to do something that takes silicon `ms`. */
+unsigned int npu_scaled_ms(struct npu_device *npu, unsigned int ms);
+
+/* ------------------------------------------------------------------------------------------------ npu_hbm.c -- */
+/* A piece of HBM: a list of buddy blocks. */
+struct npu_hbm {
+	struct list_head blocks; /* struct gpu_buddy_block.link */
+	u64 bytes;
+};
+#define NPU_HBM_CONTIGUOUS 1u
+int npu_hbm_init(struct npu_device *npu);
+void npu_hbm_fini(struct npu_device *npu);
+/* Cleared memory. -ENOSPC, -ENOMEM, -EIO. */
+int npu_hbm_alloc(struct npu_device *npu, u64 bytes, u64 align, u32 flags, struct npu_hbm *out);
+/* At once: the device must have let go of it (npu_retire_hbm() otherwise). */
+void npu_hbm_free(struct npu_device *npu, struct npu_hbm *hbm);
+void npu_hbm_stats(struct npu_device *npu, u64 *free_bytes, u64 *largest_free);
+/* Takes the 64 KiB page at offset out of use: now when it is free, else when its owner frees it. */
+void npu_hbm_retire_page(struct npu_device *npu, u64 offset);
+u64 npu_hbm_block_offset(struct npu_device *npu, struct gpu_buddy_block *block);
+u64 npu_hbm_block_bytes(struct npu_device *npu, struct gpu_buddy_block *block);
+/* Page tables: pieces of 4096, 256 and 128 bytes. */
+int npu_table_alloc(struct npu_device *npu, u32 bytes, u64 *offset);
+void npu_table_free(struct npu_device *npu, u64 offset, u32 bytes);
+/* Forgets everything: after a device reset the content and all owners are void. */
+void npu_table_reset(struct npu_device *npu);
+
+/* --------------------------------------------------------------------------------------------- npu_retire.c -- */
+void npu_retire_init(struct npu_device *npu);
+void npu_retire_fini(struct npu_device *npu); /* the device is stopped: frees everything */
+/* Calls fn(arg) once every access that began before now has ended (mailbox QUIESCE). May be called with vm.lock and resv held. */
+struct npu_retired {
+	struct list_head link;
+	u64 ticket;
+	void (*fn)(struct npu_device *npu, struct npu_retired *self);
+};
+void npu_retire(struct npu_device *npu, struct npu_retired *what);
+
+/* ------------------------------------------------------------------------------------------------- npu_vm.c -- */
+struct npu_vm {
+	struct drm_gpuvm base; /* its refcount is the object's */
+	struct npu_device *npu;
+	struct npu_user *user; /* charged for it */
+	struct mutex lock; /* guards gpuvm tree, page tables, pins, faults */
+	u32 context; /* device context number */
+	bool has_context;
+	u64 va_end;
+	u64 root; /* HBM offset of the root table */
+	struct npu_pt_ops pt;
+	u64 table_bytes;
+	u64 mapped_bytes;
+	u64 epoch; /* of its creation; another epoch than the device's: LOST */
+	struct list_head pins; /* ranges of rings and control blocks of live queues */
+	struct list_head freed_tables; /* of the bind in progress */
+	struct npu_fault faults[NPU_MAX_FAULTS]; /* newest at (total - 1) % MAX */
+	u64 faults_total;
+	atomic_t users; /* queues */
+};
+
+static inline struct npu_vm *npu_vm_get(struct npu_vm *vm)
+{
+	drm_gpuvm_get(&vm->base);
+	return vm;
+}
+
+static inline void npu_vm_put(struct npu_vm *vm)
+{
+	drm_gpuvm_put(&vm->base);
+}
+
+/* A reference, or NULL. */
+struct npu_vm *npu_vm_lookup(struct npu_file *file, u32 id);
+void npu_vm_close_all(struct npu_file *file);
+static inline bool npu_vm_lost(const struct npu_vm *vm)
+{
+	return vm->epoch != READ_ONCE(vm->npu->epoch);
+}
+
+struct npu_vm_pin {
+	struct list_head link;
+	u64 dva, bytes;
+};
+/* All of it is mapped. vm.lock held. */
+bool npu_vm_covers(struct npu_vm *vm, u64 dva, u64 bytes);
+/* [dva, dva + bytes) is writable and shows the object from offset on, without gap. vm.lock held. */
+bool npu_vm_maps(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes);
+bool npu_vm_pinned(struct npu_vm *vm, u64 dva, u64 bytes);
+void npu_vm_pin(struct npu_vm *vm, struct npu_vm_pin *pin);
+void npu_vm_unpin(struct npu_vm *vm, struct npu_vm_pin *pin); /* takes vm.lock */
+/* Keeps a copy; reason is worked out from what is mapped when it is NONE. Takes vm.lock. */
+void npu_vm_record_fault(struct npu_vm *vm, struct npu_fault *fault);
+/* The driver's own address space: maps [0, hbm_bytes) of HBM at NPU_KERNEL_HBM_DVA. Context 0. */
+#define NPU_KERNEL_HBM_DVA (1ULL << 46)
+int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out);
+/* Maps DMA addresses of an object's range at dva in the driver's own address space, and takes it out again. */
+int npu_vm_kernel_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes);
+void npu_vm_kernel_unmap(struct npu_vm *vm, u64 dva, u64 bytes);
+
+/* ------------------------------------------------------------------------------------------------- npu_bo.c -- */
+enum npu_bo_kind {
+	NPU_BO_KIND_SYSTEM, /* pages of the shmem file of the GEM object */
+	NPU_BO_KIND_HBM,
+	NPU_BO_KIND_USERPTR,
+	NPU_BO_KIND_IMPORT, /* sg table of another driver's dma-buf */
+};
+
+struct npu_bo {
+	struct drm_gem_object base;
+	enum npu_bo_kind kind;
+	u32 flags; /* NPU_BO_* of the uapi */
+	u32 caching; /* enum npu_caching, never DEFAULT */
+	bool readonly; /* the device may not write */
+	u64 epoch; /* HBM: of its creation */
+	struct npu_user *user; /* charged; NULL: imported */
+	struct npu_file *owner_stats; /* unused after close; never followed */
+	u64 charged_bytes;
+	struct npu_vm *exclusive_vm; /* only compared, never followed */
+	char label[NPU_LABEL_BYTES]; /* under base.resv */
+
+	/* SYSTEM, USERPTR, IMPORT; under base.resv; live until the object dies */
+	struct page **pages;
+	struct sg_table *sgt; /* DMA mapped */
+	void *vaddr; /* of a SYNC object: mapped from creation on */
+
+	struct npu_hbm hbm; /* HBM */
+	struct npu_retired retired; /* the way of HBM back */
+};
+
+static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)
+{
+	return container_of(obj, struct npu_bo, base);
+}
+
+static inline bool npu_bo_is_hbm(const struct npu_bo *bo)
+{
+	return bo->kind == NPU_BO_KIND_HBM;
+}
+
+static inline bool npu_bo_lost(const struct npu_bo *bo)
+{
+	return npu_bo_is_hbm(bo) && bo->epoch != READ_ONCE(to_npu(bo->base.dev)->epoch);
+}
+
+/* A reference, or NULL; drm_gem_object_put(&bo->base). */
+struct npu_bo *npu_bo_lookup(struct npu_file *file, u32 handle);
+/*
+ * Walks [offset, offset + bytes) in pieces that are contiguous for the device: fn(arg, address, bytes, is_hbm). The object's pages exist
+ * from its creation on. Stops at the first error of fn.
+ */
+int npu_bo_for_each_piece(struct npu_bo *bo, u64 offset, u64 bytes,
+			  int (*fn)(void *arg, u64 address, u64 bytes, bool is_hbm), void *arg);
+/* The 64-bit word at offset, for WAIT: system objects through a kernel mapping that the first call makes, HBM through BAR2. */
+int npu_bo_read_word(struct npu_bo *bo, u64 offset, u64 *value);
+/* Kernel address of a SYNC object. */
+void *npu_bo_vaddr(struct npu_bo *bo, u64 offset);
+struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
+						     struct sg_table *sgt);
+int npu_mmap(struct file *filp, struct vm_area_struct *vma);
+/* Takes CPU mappings of all HBM objects away; the next access faults anew (or gets SIGBUS when the object is LOST). */
+void npu_bo_revoke_hbm(struct npu_device *npu);
+
+/* ----------------------------------------------------------------------------------------------- npu_copy.c -- */
+int npu_copy_init(struct npu_device *npu);
+void npu_copy_fini(struct npu_device *npu);
+/* Every job that has not ended ends with err; around a reset. */
+void npu_copy_stop(struct npu_device *npu, int err);
+int npu_copy_restart(struct npu_device *npu);
+/* Interrupt thread: the driver's own queue moved or died. */
+void npu_copy_progress(struct npu_device *npu);
+void npu_copy_fault(struct npu_device *npu, const struct npu_event_record *record);
+#define NPU_COPY_QUEUE 0u /* its number on the device */
+
+/* ---------------------------------------------------------------------------------------------- npu_queue.c -- */
+struct npu_queue {
+	struct kref ref;
+	struct npu_device *npu;
+	struct npu_user *user;
+	struct npu_vm *vm;
+	struct npu_bo *ctrl_bo;
+	struct npu_queue_ctrl *ctrl; /* hostile: the user writes it too. Read with READ_ONCE, never trusted */
+	u32 id; /* in its file */
+	u32 number; /* on the device */
+	u32 doorbell_slot;
+	u32 priority;
+	u32 ring_log2;
+	u64 epoch;
+	struct npu_vm_pin ring_pin, ctrl_pin;
+
+	/* Under npu_device.queues_lock */
+	enum npu_queue_state state;
+	int status; /* enum npu_status it died with */
+	u32 flags; /* NPU_QUEUE_GUILTY, NPU_QUEUE_INNOCENT */
+	struct npu_fault fault;
+	struct npu_file *file; /* NULL once the file is closed */
+	struct list_head notifies; /* npu_notify_entry.queue_link */
+	u64 wakeups; /* sleepers look again when it changed */
+
+	wait_queue_head_t wait;
+	u32 timeout_ms;
+	u64 watched_progress; /* watchdog only */
+	ktime_t watched_since;
+};
+
+struct npu_queue *npu_queue_lookup(struct npu_file *file, u32 id); /* a reference, or NULL */
+void npu_queue_put(struct npu_queue *queue);
+void npu_queue_close_all(struct npu_file *file);
+static inline bool npu_queue_dead(const struct npu_queue *queue)
+{
+	return NPU_QUEUE_STATE_IS_DEAD(READ_ONCE(queue->state));
+}
+/* From the device's own state, never from memory of the user. 0 when the device cannot say (dead, resetting). */
+u64 npu_queue_completed(struct npu_queue *queue);
+u64 npu_queue_submitted(struct npu_queue *queue);
+/* Marks it dead, wakes everybody, tells the file. No hardware access. */
+void npu_queue_died(struct npu_queue *queue, enum npu_queue_state state, int status, u32 flags,
+		    const struct npu_event_record *record);
+/* Interrupt thread. */
+void npu_queue_progress(struct npu_queue *queue);
+/* Ends it on the device; for the watchdog. -EIO: the device does not answer, reset it. */
+int npu_queue_kill(struct npu_queue *queue, int status);
+/* After a reset: every queue of an older epoch becomes LOST. */
+void npu_queue_lose_all(struct npu_device *npu, struct npu_queue *guilty);
+
+/* ------------------------------------------------------------------------------------------- npu_doorbell.c -- */
+int npu_doorbell_get(struct npu_file *file, u32 *slot); /* file.lock held */
+void npu_doorbell_put(struct npu_file *file, u32 slot);
+void npu_doorbell_fini(struct npu_file *file);
+int npu_doorbell_mmap(struct npu_file *file, struct vm_area_struct *vma);
+/* Every mapping of every file faults at its next use: before a reset, at unplug, before sleep. */
+void npu_doorbell_revoke_all(struct npu_device *npu);
+void npu_doorbell_ring_kernel(struct npu_device *npu, u64 value);
+
+/* ----------------------------------------------------------------------------------------------- npu_wait.c -- */
+void npu_notify_close_all(struct npu_file *file);
+/* Looks at the notifications of a queue again; interrupt thread. */
+void npu_notify_progress(struct npu_queue *queue);
+
+/* ---------------------------------------------------------------------------------------------- npu_event.c -- */
+int npu_event_init(struct npu_device *npu); /* allocates the ring */
+int npu_event_start(struct npu_device *npu); /* tells the device of it; after each boot */
+void npu_event_irq(struct npu_device *npu); /* interrupt thread: drains the ring */
+/* Sends one event to a file if it wants it; sets time and header. */
+void npu_event_send(struct npu_file *file, struct npu_event *event, u32 type, u32 bytes, u64 mask_bit);
+void npu_event_send_all(struct npu_device *npu, struct npu_event *event, u32 type, u32 bytes, u64 mask_bit);
+
+/* ---------------------------------------------------------------------------------------------- npu_reset.c -- */
+void npu_reset_init(struct npu_device *npu);
+void npu_reset_fini(struct npu_device *npu);
+/* Asks for a reset from any context; returns at once. */
+void npu_reset_schedule(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty);
+/* Resets and waits for the end; process context without any lock of ours. 0, -EIO (wedged), -ENODEV. */
+int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause);
+void npu_watchdog_kick(struct npu_device *npu); /* a queue may have work */
+void npu_wedge(struct npu_device *npu, const char *why);
+
+/* ---------------------------------------------------------------------------------------------- npu_query.c -- */
+void npu_query_init_limits(struct npu_device *npu);
+/* One metric, for DEV_QUERY, hwmon and perf streams. npu_enter() held by the caller, or the device asleep (then LOST). */
+struct npu_metric npu_metric_read(struct npu_device *npu, u32 id);
+void npu_file_usage(struct npu_file *file, struct npu_client_info *out);
+
+/* ------------------------------------------------------------------------------------------------ npu_ras.c -- */
+int npu_ras_init(struct npu_device *npu);
+int npu_ras_start(struct npu_device *npu);
+void npu_ras_fini(struct npu_device *npu);
+void npu_ras_irq(struct npu_device *npu);
+
+/* ---------------------------------------------- npu_hwmon.c npu_sysfs.c npu_debugfs.c npu_coredump.c -- */
+int npu_hwmon_init(struct npu_device *npu);
+extern const struct attribute_group *npu_sysfs_groups[];
+void npu_debugfs_init(struct npu_device *npu);
+/* Takes what support needs first (versions, registers, queues, last errors), before a reset destroys it. */
+void npu_coredump_take(struct npu_device *npu, const char *why);
+/* -------------------------------------------------------------------------------------------------- registers -- */
+static inline u32 npu_read32(struct npu_device *npu, enum npu_reg reg)
+{
+	return readl(npu->regs + reg);
+}
+
+static inline u64 npu_read64(struct npu_device *npu, enum npu_reg reg)
+{
+	return readq(npu->regs + reg);
+}
+
+static inline void npu_write32(struct npu_device *npu, enum npu_reg reg, u32 value)
+{
+	writel(value, npu->regs + reg);
+}
+
+static inline void npu_write64(struct npu_device *npu, enum npu_reg reg, u64 value)
+{
+	writeq(value, npu->regs + reg);
+}
+
+#endif
