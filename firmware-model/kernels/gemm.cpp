@@ -57,7 +57,7 @@ class Gemm {
       block_k_ = k_.arg_u32("block_k");
   Arg alpha_ = k_.arg_f32("alpha"), beta_ = k_.arg_f32("beta"), act_ = k_.arg_u32("act");
   Buf l1_bias_ = k_.l1(kGemmBlockCols * 4);
-  Buf l1_out_ = k_.l1(kGemmBlockCElements * 4);
+  Buf l1_out_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
   Reg row0_, col0_, rows_, cols_, scale_, step_;
 };
 
@@ -98,18 +98,18 @@ Tile Gemm::source_b() {
 void Gemm::load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate) {
   pipe.produce([&](const Reg& at) {
     k_.ld(k_.tile_l1(v_.in, at, rows_, step_), a).trans(v_.a_transposed);
-    k_.ld(k_.panel_l1(v_.in, at + kGemmBlockABytes, step_, cols_), b)
+    k_.ld(k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_), b)
         .trans(v_.b == FormB::kTransposed);
   });
   pipe.consume([&](const Reg& at) {
     k_.mm(acc, k_.tile_l1(v_.in, at, rows_, step_),
-          k_.panel_l1(v_.in, at + kGemmBlockABytes, step_, cols_))
+          k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_))
         .acc(accumulate);
   });
 }
 
 void Gemm::multiply(const Tile& acc) {
-  Pipe<2> pipe(k_, kGemmBlockABytes + kGemmBlockBBytes);
+  Pipe<2> pipe(k_, 2 * kGemmBlockBytes);
   Reg left = depth_;
   step_ = min(left, block_k_);
   k_.if_(
@@ -206,7 +206,7 @@ Program Gemm::build() {
     k_.ld(k_.tile_l1(DType::F32, l1_bias_, 1, cols_), k_.tile_hbm(DType::F32, at, 1, cols_));
   });
   bias.free();
-  Tile acc = k_.tile_acc(k_.acc(kGemmBlockCElements * 4), rows_, cols_);
+  Tile acc = k_.tile_acc(k_.acc(kGemmBlockRows * kGemmBlockCols * 4), rows_, cols_);
   multiply(acc);
   step_.free();
   k_.fence();

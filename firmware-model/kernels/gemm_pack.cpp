@@ -16,7 +16,7 @@ Program pack(DType type, bool transposed) {
   Arg batch_b = k.arg_u64("batch_stride_b"), batch_packed = k.arg_u64("batch_stride_packed");
   Arg n = k.arg_u32("n"), depth_arg = k.arg_u32("k"), ldb_arg = k.arg_u32("ldb");
   Arg block_n = k.arg_u32("block_n"), block_k = k.arg_u32("block_k");
-  Buf l1 = k.l1(kGemmBlockBBytes);
+  Buf l1 = k.l1(kGemmBlockBytes);
   k.chain(true);
 
   Reg col0 = k.group_x() * block_n;

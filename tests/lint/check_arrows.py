@@ -23,7 +23,7 @@ ARROWS = {
     "libnpu/include/npu/npu.hpp": "C C++ libnpu/include",
     "libnpu/src": "C C++ libnpu/include uapi",
     "libnpu/src/backend": "C C++ libnpu/include libnpu/src uapi posix <boost/interprocess/ <libdrm/drm.h> <xf86drm.h>",
-    "libnpu/ops": "C C++ libnpu/include",
+    "libnpu/ops": "C C++ libnpu/include uapi/spec/ops.def",
     "libnpu/ml": "C C++ libnpu/include libnpu/src/backend libnpu/src/core uapi",
     "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix",
     "firmware-model": "C C++ uapi posix <sodium <toml++/ <boost/interprocess/ <seccomp.h>",

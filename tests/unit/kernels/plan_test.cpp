@@ -7,7 +7,6 @@
 #include <cmath>
 #include <limits>
 
-#include "firmware-model/kernels/limits.h"
 #include "libnpu/ops/check.h"
 #include "libnpu/ops/limits.h"
 #include "tests/unit/kernels/rig.h"
@@ -16,18 +15,6 @@ namespace npu::kernels {
 namespace {
 
 using ops::Plan;
-
-static_assert(ops::kGemmBlockBytes == kGemmBlockABytes && ops::kGemmBlockBytes == kGemmBlockBBytes);
-static_assert(ops::kGemmBlockCols == kGemmBlockCols);
-static_assert(ops::kGemmBlockRows * ops::kGemmBlockCols == kGemmBlockCElements);
-static_assert(ops::kAttentionQueries == kAttentionQueries && ops::kAttentionKeys == kAttentionKeys);
-static_assert(ops::kAttentionHead == kAttentionHead &&
-              ops::kAttentionBlockBytes == kAttentionBlockBytes);
-static_assert(ops::kDecodeHeads == kDecodeHeads && ops::kDecodeKeys == kDecodeKeys);
-static_assert(ops::kSoftmaxElements == kSoftmaxElements && ops::kNormElements == kNormElements);
-static_assert(ops::kNormCols == kNormCols && ops::kArgmaxElements == kArgmaxElements);
-static_assert(ops::kRowsMax == kRowsMax && ops::kElementwiseElements == kElementwiseElements);
-static_assert(ops::kRopeElements == kRopeElements && ops::kRopeRows == kRopeRows);
 
 constexpr npuDevPtr kSome = 0x10000;
 
