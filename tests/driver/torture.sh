@@ -24,7 +24,7 @@ fail() {
 
 # The first device's PCI address, its folders and its census.
 address() {
-  for link in $driver/*:*; do
+  for link in "$driver"/*:*; do
     [ -e "$link" ] && basename "$link" && return
   done
 }
@@ -212,8 +212,8 @@ torture_hang() {
   works
 }
 
-ras() { echo $(cat "$(sys)/npu_ras/ecc_sbe" "$(sys)/npu_ras/ecc_dbe" "$(sys)/npu_ras/retired_pages"); }
-ras_is() { [ "$(ras)" = "$*" ]; }
+ras() { cat "$(sys)/npu_ras/ecc_sbe" "$(sys)/npu_ras/ecc_dbe" "$(sys)/npu_ras/retired_pages" | tr '\n' ' '; }
+ras_is() { [ "$(ras)" = "$* " ]; }
 
 torture_ras() {
   # shellcheck disable=SC2046
