@@ -45,8 +45,20 @@ bool CommandProcessor::fetch(Queue& queue) {
   return true;
 }
 
+bool CommandProcessor::takes_hang(const Queue& queue) {
+  const uint64_t wanted = hang_queue_.load(std::memory_order_relaxed);
+  return (wanted == kAnyQueue || wanted == queue.config.id) && hang_armed_.exchange(false);
+}
+
 StepResult CommandProcessor::step(Queue& queue) {
-  if (!queue.has_command && !fetch(queue)) return StepResult::kFaulted;
+  if (!queue.has_command) {
+    if (!fetch(queue)) return StepResult::kFaulted;
+    // Asleep, and deaf to everything but the end of the queue.
+    if (hang_armed_.load(std::memory_order_acquire) && takes_hang(queue)) {
+      queue.cancel.wait(false);
+      return StepResult::kCanceled;
+    }
+  }
   const npu_cmd& command = queue.command;
   Outcome outcome;
   if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {

@@ -6,6 +6,7 @@
 #ifndef NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
 #define NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "firmware-model/device/command.h"
@@ -30,11 +31,18 @@ class CommandProcessor {
   // Goes on with the parked command, or takes the next one from the ring: the caller knows that
   // there is one.
   StepResult step(Queue& queue);
+  // The next command of this device queue never ends, until the queue does. Any thread.
+  static constexpr uint64_t kAnyQueue = ~uint64_t{0};
+  void hang_next(uint64_t queue) {
+    hang_queue_.store(queue, std::memory_order_relaxed);
+    hang_armed_.store(true, std::memory_order_release);
+  }
   // Stops the queue for a reason that is no command's.
   void stop(Queue& queue, const Outcome& outcome);
 
  private:
   bool fetch(Queue& queue);
+  bool takes_hang(const Queue& queue);
   Outcome run_list(Queue& queue, const npu_cmd_exec& command);
   Outcome run_list_entry(Queue& queue, const npu_cmd_exec& command);
   bool write_list_record(Queue& queue, const npu_cmd_exec& command, const Outcome& outcome);
@@ -47,6 +55,8 @@ class CommandProcessor {
   CommandRunner runner_;
   EventRing& events_;
   Interrupts& interrupts_;
+  std::atomic<uint64_t> hang_queue_{kAnyQueue};
+  std::atomic<bool> hang_armed_{false};
 };
 
 }  // namespace npu::model

@@ -54,6 +54,10 @@ std::string Device::check(const npu_device_config& config) {
   if (config.max_queues > kMaxQueues || config.max_contexts > kMaxContexts) {
     return "max_queues may be 65536 and max_contexts 65535 at most";
   }
+  if (config.boot_from_host > 1) return "boot_from_host is 0 or 1";
+  if (config.injection_count != 0 && config.injections == nullptr) {
+    return "injections must point to injection_count faults";
+  }
   if (config.worker_threads > kMaxThreads) return "worker_threads may be 1024 at most";
   if (profile.clusters == 0 || profile.tiles_per_cluster == 0 ||
       uint64_t{profile.clusters} * profile.tiles_per_cluster > kMaxTiles) {
@@ -100,16 +104,35 @@ std::unique_ptr<Device> Device::create(const npu_device_config& config,
   std::unique_ptr<Device> device(new Device(config, ports, hbm));
   *error = device->scheduler_.open();
   if (!error->empty()) return nullptr;
-  device->registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_READY);
+  *error = device->inject_at_start(config);
+  if (!error->empty()) return nullptr;
+  device->start();
   return device;
+}
+
+std::string Device::inject_at_start(const npu_device_config& config) {
+  Lock lock(scheduler_);
+  for (uint32_t i = 0; i < config.injection_count; ++i) {
+    const npu_injection& injection = config.injections[i];
+    if (injection.pad != 0 ||
+        inject(lock, injection.fault, injection.place, injection.count) != NPU_ST_OK) {
+      return "injected fault " + std::to_string(injection.fault) +
+             " does not exist or cannot be at place " + std::to_string(injection.place) + ", " +
+             std::to_string(injection.count) + " times; see its row in uapi/spec/ras.def";
+    }
+  }
+  return {};
 }
 
 Device::Device(const npu_device_config& config, const npu_device_ports& ports, const HbmWindow& hbm)
     : ports_(ports),
       profile_(config.profile),
-      hbm_(hbm),
+      uuid_(std::to_array(config.uuid)),
+      boot_from_host_(config.boot_from_host != 0),
       interrupts_(registers_, ports_),
       events_(ports_),
+      ras_(registers_, interrupts_, ports_),
+      hbm_{hbm.base, hbm.bytes, &ras_.poison()},
       policy_(make_policy(config)),
       launches_(profile_, config.worker_threads,
                 config.scalar_numerics != 0 ? scalar_numerics() : simd_numerics()),
@@ -118,12 +141,14 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
                  events_, interrupts_),
       contexts_(config.max_contexts != 0 ? config.max_contexts : kDefaultContexts),
       queues_(config.max_queues != 0 ? config.max_queues : kDefaultQueues),
+      sensors_(profile_, registers_, [this] { return scheduler_.busy_wall_ns(); }),
       scheduler_(processor_, registers_) {
   scheduler_.set_after_command([this] { finish_pending_answers(); });
   set_identity_registers();
 }
 
 Device::~Device() {
+  if (boot_thread_.joinable()) boot_thread_.join();
   scheduler_.stop();
   munmap(hbm_.base, hbm_.bytes);
 }
@@ -180,6 +205,7 @@ bool Device::read(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t* 
   if (!ref) return false;
   uint64_t whole = ref->access == RegisterAccess::WO ? 0 : registers_.get(ref->reg);
   if (ref->reg == NPU_REG_BUSY_WALL_NS) whole = scheduler_.busy_wall_ns();
+  if (ref->reg == NPU_REG_HEARTBEAT) whole = heartbeat_.count();
   *value = registers_.read_part(*ref, whole);
   return true;
 }
@@ -197,7 +223,8 @@ bool Device::write(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t 
 void Device::write_register(const RegisterRef& ref, uint64_t value) {
   switch (ref.reg) {
     case NPU_REG_CONTROL:
-      if ((value & 1) != 0) reset();
+      if ((value & NPU_CONTROL_RESET) != 0) reset();
+      if ((value & NPU_CONTROL_BOOT) != 0) boot();
       break;
     case NPU_REG_IRQ_STATUS:
       interrupts_.acknowledge(static_cast<uint32_t>(value));

@@ -11,18 +11,22 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "firmware-model/device/command_processor.h"
 #include "firmware-model/device/context.h"
 #include "firmware-model/device/event.h"
+#include "firmware-model/device/firmware.h"
 #include "firmware-model/device/interrupt.h"
 #include "firmware-model/device/launch.h"
 #include "firmware-model/device/loader.h"
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/device/queue.h"
+#include "firmware-model/device/ras.h"
 #include "firmware-model/device/registers.h"
 #include "firmware-model/device/scheduler.h"
+#include "firmware-model/device/sensor.h"
 
 namespace npu::model {
 
@@ -35,7 +39,10 @@ class Device {
 
   bool read(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t* value);
   bool write(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t value);
+  // A command that never answers is NPU_ST_TIMEOUT here.
   npu_status mailbox(uint32_t command, std::span<const uint64_t, 8> args, uint64_t* result);
+  // Ends all work; waits for another reset that is under way.
+  void reset();
 
   void* hbm() { return hbm_.base; }
   bool set_doorbells(uint32_t page, void* slots, void* aux);
@@ -53,12 +60,22 @@ class Device {
     std::shared_ptr<Queue> until_stopped;
     bool to_registers = false;  // the answer belongs into MBOX_STATUS and MBOX_RESULT
   };
+  // Injected faults that wait for their occasion; they survive a reset.
+  struct ArmedFaults {
+    uint64_t boot_fail = 0;
+    uint64_t boot_stall = 0;
+    uint64_t mbox_stall = 0;
+    uint32_t fw_abi = 0;
+    bool fw_assert = false;
+  };
+  static constexpr uint64_t kInjectedAssert = 0xdead;  // its code
   using Args = std::span<const uint64_t, 8>;
   using Lock = Scheduler::Lock;
 
   Device(const npu_device_config& config, const npu_device_ports& ports, const HbmWindow& hbm);
   static std::string check(const npu_device_config& config);
   void set_identity_registers();
+  std::string inject_at_start(const npu_device_config& config);
 
   bool access_hbm(uint64_t offset, uint32_t size_bytes, bool write, uint64_t* value);
   void write_register(const RegisterRef& ref, uint64_t value);
@@ -66,10 +83,33 @@ class Device {
   void start_mailbox_command(uint32_t command);
   void finish_pending_answers();
   void answer_registers(const Answer& answer);
-  void reset();
 
+  // boot.cpp
+  void start();
+  void boot();
+  void boot_built_in(Lock& lock);
+  bool stall_boot();
+  void run_boot(uint64_t iova, uint64_t bytes);
+  void finish_boot(Lock& lock, npu_status status, const FirmwareInfo& info);
+  bool firmware_runs() const;
+  // Firmware dies of |reason|: STATUS is FAILED and no work is left.
+  void stop_firmware(Lock& lock, npu_error_type reason, uint64_t info);
+  void look_at_heat(Lock& lock);
+  void end_all_work(Lock& lock);
+
+  // inject.cpp
+  npu_status inject(Lock& lock, uint32_t fault, uint64_t place, uint64_t count);
+  npu_status inject_memory_error(uint32_t fault, uint64_t place, uint64_t count);
+  npu_status inject_interrupts(uint32_t fault, uint64_t place, uint64_t count);
+  static npu_status inject_counted(uint64_t* counter, uint64_t place, uint64_t count);
+
+  // Whether a command is refused, or swallowed (TIMEOUT), before anybody looks at it.
+  npu_status admit_command();
   Answer begin_command(Lock& lock, uint32_t command, Args args);
+  Answer report_command(Lock& lock, uint32_t command, Args args);
   Answer queue_command(Lock& lock, uint32_t command, Args args);
+  Answer metric(Lock& lock, uint64_t id);
+  Answer identity(uint64_t word) const;
   void end_command(Queue& queue);
   Answer context_create(Args args);
   Answer context_destroy(Args args);
@@ -78,15 +118,20 @@ class Device {
   Answer queue_destroy(Lock& lock, uint32_t id);
   Answer queue_suspend(Lock& lock, uint32_t id);
   npu_status hbm_clear(uint64_t offset, uint64_t bytes);
+  npu_status admitted_hbm_clear(Args args);
   Context* context_of(uint64_t number);
   Queue* queue_of(uint64_t number);
 
   const npu_device_ports ports_;
   const npu_profile profile_;
-  const HbmWindow hbm_;
+  const std::array<uint8_t, 16> uuid_;
+  const bool boot_from_host_;
   RegisterFile registers_;
   Interrupts interrupts_;
   EventRing events_;
+  Ras ras_;
+  const HbmWindow hbm_;
+  Heartbeat heartbeat_;
   SignalTimes signals_;
   ModuleCache module_cache_;
   BlobPolicy policy_;
@@ -99,7 +144,13 @@ class Device {
   // Of commands written to MBOX_CMD; only the last one is to_registers.
   std::vector<Answer> pending_answers_;
   bool resetting_ = false;
+  bool booting_ = false;  // boot_thread_ has not finished
   uint64_t last_owner_ = 0;
+  FirmwareInfo firmware_;  // of the last good boot
+  ArmedFaults armed_;
+  Sensors sensors_;
+  Sensors::Heat heat_ = Sensors::Heat::kNormal;
+  std::thread boot_thread_;
 
   // Last: its thread uses everything above.
   Scheduler scheduler_;

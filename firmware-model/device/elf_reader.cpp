@@ -49,6 +49,16 @@ bool name_fits(const char* field, size_t field_bytes) {
   return true;
 }
 
+// Visible ASCII, at least one character, then NUL to the end of the field.
+bool version_fits(const char* field, size_t field_bytes) {
+  const size_t length = strnlen(field, field_bytes);
+  if (length == 0 || length == field_bytes) return false;
+  for (size_t i = 0; i < field_bytes; ++i) {
+    if (i < length ? field[i] <= ' ' || field[i] > '~' : field[i] != '\0') return false;
+  }
+  return true;
+}
+
 npu_status check_header(const Elf64_Ehdr& header) {
   static constexpr unsigned char kIdent[EI_NIDENT] = {ELFMAG0,    ELFMAG1,     ELFMAG2,   ELFMAG3,
                                                       ELFCLASS64, ELFDATA2LSB, EV_CURRENT};
@@ -123,14 +133,30 @@ class NoteReader {
   bool note(uint32_t type, Bytes body) {
     switch (type) {
       case NPU_NOTE_BUILD_ID:
-        return body.size() == 16 && !std::exchange(seen_build_id_, true);
+        return !std::exchange(seen_build_id_, true) && build_id(body);
       case NPU_NOTE_KERNEL:
         return kernel(body);
       case NPU_NOTE_LINES:
         return !std::exchange(seen_lines_, true) && lines(body);
+      case NPU_NOTE_FIRMWARE:
+        return !image_.firmware && firmware(body);
       default:
         return false;
     }
+  }
+
+  bool build_id(Bytes body) {
+    if (body.size() != image_.build_id.size()) return false;
+    std::memcpy(image_.build_id.data(), body.data(), body.size());
+    return true;
+  }
+
+  bool firmware(Bytes body) {
+    const auto note = read_at<npu_note_firmware>(body, 0);
+    if (!note || body.size() != sizeof(npu_note_firmware) || note->rsvd != 0) return false;
+    if (!version_fits(note->version, sizeof(note->version))) return false;
+    image_.firmware = *note;
+    return true;
   }
 
   bool kernel(Bytes body) {

@@ -6,8 +6,10 @@
 #ifndef NPU_MODEL_DEVICE_ELF_READER_H_
 #define NPU_MODEL_DEVICE_ELF_READER_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +31,8 @@ struct ElfImage {
   std::vector<npu_note_kernel> kernels;
   std::vector<npu_note_line> lines;
   std::string strings;
+  std::array<uint8_t, 16> build_id{};
+  std::optional<npu_note_firmware> firmware;
 };
 
 // Fills |out|, whose code points into |elf|. NPU_ST_BLOB_FORMAT, or NPU_ST_BLOB_ISA.

@@ -1,60 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing of event records.
+// The record of lost events.
 #include "firmware-model/device/event.h"
 
-#include <atomic>
-#include <bit>
-
-#include "firmware-model/device/shared_memory.h"
+#include <cstddef>
 
 namespace npu::model {
-namespace {
 
-constexpr uint64_t kMaxEntries = uint64_t{1} << 20;
-
-}  // namespace
+EventRing::EventRing(const npu_device_ports& ports)
+    : ring_(ports, [](uint64_t lost) {
+        npu_event_record overflow{};
+        static_assert(offsetof(npu_event_record, seq) == 0);
+        overflow.type = NPU_EVENT_OVERFLOW;
+        overflow.value = lost;
+        return std::bit_cast<RecordRing::Record>(overflow);
+      }) {}
 
 npu_status EventRing::configure(uint64_t iova, uint64_t entries) {
-  if (entries != 0 && (!std::has_single_bit(entries) || entries > kMaxEntries)) {
-    return NPU_ST_INVALID_ARGUMENT;
-  }
-  if (iova % sizeof(npu_event_record) != 0) return NPU_ST_UNALIGNED;
-  if (iova > UINT64_MAX - entries * sizeof(npu_event_record)) return NPU_ST_OVERFLOW;
-  std::lock_guard lock(mutex_);
-  iova_ = iova;
-  entries_ = entries;
-  written_ = 0;
-  lost_ = 0;
-  return NPU_ST_OK;
-}
-
-void EventRing::post(const npu_event_record& record) {
-  std::lock_guard lock(mutex_);
-  if (lost_ != 0) {
-    npu_event_record overflow{};
-    overflow.type = NPU_EVENT_OVERFLOW;
-    overflow.value = lost_;
-    if (write(overflow)) lost_ = 0;
-  }
-  if (lost_ != 0 || !write(record)) ++lost_;
-}
-
-bool EventRing::write(npu_event_record record) {
-  if (entries_ == 0) return false;
-  const uint64_t iova = iova_ + (written_ & (entries_ - 1)) * sizeof(record);
-  uint64_t bytes = 0;
-  auto* at = static_cast<std::byte*>(ports_.host_memory(ports_.ctx, iova, 1, &bytes));
-  if (at == nullptr || bytes < sizeof(record)) return false;
-  static_assert(offsetof(npu_event_record, seq) == 0);
-  // While the body changes, seq is 0: a driver that is a whole ring behind never takes a torn
-  // record for a good one.
-  store_word(at, 0);
-  std::atomic_thread_fence(std::memory_order_release);
-  record.seq = 0;
-  store_struct(at, record);
-  // pairs with firmware-model/server/event_hub.cpp : EventHub::drain_locked
-  store_word(at, ++written_, std::memory_order_release);
-  return true;
+  const npu_status status = ring_.configure(iova, entries);
+  if (status == NPU_ST_OK) ring_.forget_lost();
+  return status;
 }
 
 }  // namespace npu::model

@@ -5,6 +5,7 @@
 #ifndef NPU_MODEL_DEVICE_INTERRUPT_H_
 #define NPU_MODEL_DEVICE_INTERRUPT_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "firmware-model/device/npu_device.h"
@@ -32,15 +33,32 @@ class Interrupts {
     fire(mask & ~old & static_cast<uint32_t>(registers_.get(NPU_REG_IRQ_STATUS)));
   }
 
+  // The next |count| vectors do not fire.
+  void lose(uint32_t count) { lost_.store(count, std::memory_order_relaxed); }
+
+  // Whether or not there is anything to report.
+  void fire_vector(uint32_t vector) {
+    if (ports_.interrupt != nullptr) ports_.interrupt(ports_.ctx, vector);
+  }
+
  private:
   void fire(uint32_t bits) {
     for (uint32_t vector = 0; bits != 0; ++vector, bits >>= 1) {
-      if ((bits & 1) != 0 && ports_.interrupt != nullptr) ports_.interrupt(ports_.ctx, vector);
+      if ((bits & 1) != 0 && !take_lost()) fire_vector(vector);
     }
+  }
+
+  bool take_lost() {
+    uint32_t left = lost_.load(std::memory_order_relaxed);
+    while (left != 0) {
+      if (lost_.compare_exchange_weak(left, left - 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
   }
 
   RegisterFile& registers_;
   const npu_device_ports& ports_;
+  std::atomic<uint32_t> lost_{0};
 };
 
 }  // namespace npu::model

@@ -144,6 +144,24 @@ npu_status build_kernel(const ElfImage& image, const npu_note_kernel& note,
   return NPU_ST_OK;
 }
 
+// All checks up to the instructions. |out| points into |blob|.
+npu_status open_blob(Bytes blob, const BlobPolicy& policy, npu_image_type type, ElfImage* out) {
+  BlobParts parts;
+  npu_status status = split_blob(blob, &parts);
+  if (status == NPU_ST_OK) status = check_hashes(parts);
+  if (status == NPU_ST_OK) status = check_signature(parts, policy);
+  if (status != NPU_ST_OK) return status;
+  if (policy.production && parts.manifest.security_counter < policy.min_counter) {
+    return NPU_ST_BLOB_ROLLBACK;
+  }
+  if (parts.manifest.image_type != type) return NPU_ST_BLOB_FORMAT;
+  status = read_elf(parts.elf, out);
+  if (status != NPU_ST_OK) return status;
+  const bool is_firmware = out->firmware.has_value();
+  if (is_firmware != (type == NPU_IMAGE_FIRMWARE)) return NPU_ST_BLOB_FORMAT;
+  return segments_match(parts, *out) ? NPU_ST_OK : NPU_ST_BLOB_FORMAT;
+}
+
 }  // namespace
 
 bool init_crypto() { return sodium_init() >= 0; }
@@ -157,20 +175,9 @@ ModuleCache::Digest digest_of(Bytes bytes) {
 
 npu_status load_blob(Bytes blob, const BlobPolicy& policy, std::shared_ptr<const Module>* out,
                      BlobPlace* place) {
-  BlobParts parts;
-  npu_status status = split_blob(blob, &parts);
-  if (status == NPU_ST_OK) status = check_hashes(parts);
-  if (status == NPU_ST_OK) status = check_signature(parts, policy);
-  if (status != NPU_ST_OK) return status;
-  if (policy.production && parts.manifest.security_counter < policy.min_counter) {
-    return NPU_ST_BLOB_ROLLBACK;
-  }
-  if (parts.manifest.image_type != NPU_IMAGE_KERNELS) return NPU_ST_BLOB_FORMAT;
-
   ElfImage image;
-  status = read_elf(parts.elf, &image);
+  npu_status status = open_blob(blob, policy, NPU_IMAGE_KERNELS, &image);
   if (status != NPU_ST_OK) return status;
-  if (!segments_match(parts, image)) return NPU_ST_BLOB_FORMAT;
   auto module = std::make_shared<Module>();
   for (const npu_note_kernel& note : image.kernels) {
     auto kernel = std::make_unique<Kernel>();
@@ -182,6 +189,21 @@ npu_status load_blob(Bytes blob, const BlobPolicy& policy, std::shared_ptr<const
   module->lines = std::move(image.lines);
   module->strings = std::move(image.strings);
   *out = std::move(module);
+  return NPU_ST_OK;
+}
+
+npu_status load_firmware(Bytes blob, const BlobPolicy& policy, FirmwareInfo* out) {
+  ElfImage image;
+  npu_status status = open_blob(blob, policy, NPU_IMAGE_FIRMWARE, &image);
+  for (size_t i = 0; status == NPU_ST_OK && i < image.kernels.size(); ++i) {
+    Program program;
+    uint32_t bad_pc = 0;
+    status = build_kernel(image, image.kernels[i], policy, &program, &bad_pc);
+  }
+  if (status != NPU_ST_OK) return status;
+  out->abi_major = image.firmware->abi_major;
+  out->abi_minor = image.firmware->abi_minor;
+  out->build_id = image.build_id;
   return NPU_ST_OK;
 }
 

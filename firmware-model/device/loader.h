@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the bytes of a blob to a module: sizes, hash, signature, counter, parse, every instruction,
-// in this order.
+// From the bytes of a blob to a module or to firmware: sizes, hash, signature, counter, parse, every
+// instruction, in this order.
 //
 // Thread safety: pure functions of a private copy of the blob. init_crypto() once before.
 #ifndef NPU_MODEL_DEVICE_LOADER_H_
@@ -45,6 +45,17 @@ ModuleCache::Digest digest_of(std::span<const std::byte> bytes);
 // |blob| must be private memory that nobody else can write.
 npu_status load_blob(std::span<const std::byte> blob, const BlobPolicy& policy,
                      std::shared_ptr<const Module>* out, BlobPlace* place);
+
+// Who a firmware image says it is.
+struct FirmwareInfo {
+  uint16_t abi_major = 0;
+  uint16_t abi_minor = 0;
+  std::array<uint8_t, 16> build_id{};
+};
+
+// Likewise for an image of type FIRMWARE, which is no module, as a module is no firmware.
+npu_status load_firmware(std::span<const std::byte> blob, const BlobPolicy& policy,
+                         FirmwareInfo* out);
 
 }  // namespace npu::model
 

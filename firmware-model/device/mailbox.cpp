@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mailbox of a device: contexts, queues, the event ring, and the reset.
+// The mailbox of a device: contexts, queues, the rings, sensors and identity.
 //
 // A command that waits for a queue to stop answers when it has stopped. Written to MBOX_CMD it
 // leaves MBOX_STATUS busy until then; a further write abandons the waiting, not the effect: a
@@ -40,8 +40,9 @@ Queue* Device::queue_of(uint64_t number) {
 
 npu_status Device::mailbox(uint32_t command, Args args, uint64_t* result) {
   *result = 0;
-  if (command == NPU_MBOX_HBM_CLEAR) return hbm_clear(args[0], args[1]);
+  if (command == NPU_MBOX_HBM_CLEAR) return admitted_hbm_clear(args);
   Lock lock(scheduler_);
+  if (const npu_status status = admit_command(); status != NPU_ST_OK) return status;
   const Answer answer = begin_command(lock, command, args);
   if (const auto& queue = answer.until_stopped; queue != nullptr) {
     scheduler_.wait(lock, [&] { return !scheduler_.runs(*queue); });
@@ -58,14 +59,19 @@ void Device::start_mailbox_command(uint32_t command) {
   }
   if (command == NPU_MBOX_HBM_CLEAR) {
     Answer answer;
-    answer.status = hbm_clear(args[0], args[1]);
+    answer.status = admitted_hbm_clear(args);
     Lock lock(scheduler_);
-    return answer_registers(answer);
+    if (answer.status != NPU_ST_TIMEOUT) return answer_registers(answer);
+    registers_.set(NPU_REG_MBOX_STATUS, NPU_MBOX_BUSY);
+    return;
   }
   Lock lock(scheduler_);
   for (Answer& earlier : pending_answers_) earlier.to_registers = false;
   registers_.set(NPU_REG_MBOX_STATUS, NPU_MBOX_BUSY);
-  Answer answer = begin_command(lock, command, args);
+  Answer answer;
+  answer.status = admit_command();
+  if (answer.status == NPU_ST_TIMEOUT) return;
+  if (answer.status == NPU_ST_OK) answer = begin_command(lock, command, args);
   if (answer.until_stopped == nullptr) return answer_registers(answer);
   answer.to_registers = true;
   pending_answers_.push_back(std::move(answer));
@@ -91,12 +97,25 @@ void Device::answer_registers(const Answer& answer) {
   interrupts_.raise(NPU_IRQ_MAILBOX);
 }
 
+npu_status Device::admit_command() {
+  if (resetting_) return NPU_ST_BUSY;
+  if (!firmware_runs()) return NPU_ST_NOT_INITIALIZED;
+  if (armed_.mbox_stall == 0) return NPU_ST_OK;
+  --armed_.mbox_stall;
+  return NPU_ST_TIMEOUT;
+}
+
+// Long, and without effect on anything that the scheduler's mutex guards.
+npu_status Device::admitted_hbm_clear(Args args) {
+  {
+    Lock lock(scheduler_);
+    if (const npu_status status = admit_command(); status != NPU_ST_OK) return status;
+  }
+  return hbm_clear(args[0], args[1]);
+}
+
 Device::Answer Device::begin_command(Lock& lock, uint32_t command, Args args) {
   Answer answer;
-  if (resetting_) {
-    answer.status = NPU_ST_BUSY;
-    return answer;
-  }
   switch (command) {
     case NPU_MBOX_CONTEXT_CREATE:
       return context_create(args);
@@ -113,21 +132,81 @@ Device::Answer Device::begin_command(Lock& lock, uint32_t command, Args args) {
       return answer;
     case NPU_MBOX_QUEUE_CREATE:
       return queue_create(lock, args);
-    case NPU_MBOX_EVENT_RING:
-      answer.status = events_.configure(args[0], args[1]);
-      return answer;
     case NPU_MBOX_QUIESCE:
       answer.result = scheduler_.take_ticket(lock);
       return answer;
+    case NPU_MBOX_EVENT_RING:
+    case NPU_MBOX_ERROR_RING:
+    case NPU_MBOX_METRIC:
+    case NPU_MBOX_IDENTITY:
+    case NPU_MBOX_INJECT:
+      return report_command(lock, command, args);
     default:
       return queue_command(lock, command, args);
   }
 }
 
+// What the device tells about itself.
+Device::Answer Device::report_command(Lock& lock, uint32_t command, Args args) {
+  Answer answer;
+  switch (command) {
+    case NPU_MBOX_EVENT_RING:
+      answer.status = events_.configure(args[0], args[1]);
+      return answer;
+    case NPU_MBOX_ERROR_RING:
+      answer.status = ras_.configure_ring(args[0], args[1]);
+      return answer;
+    case NPU_MBOX_METRIC:
+      return metric(lock, args[0]);
+    case NPU_MBOX_IDENTITY:
+      return identity(args[0]);
+    default:
+      // Answered before the fault shows: a driver that stops its own firmware learns that it did.
+      answer.status = args[0] > UINT32_MAX
+                          ? NPU_ST_NOT_FOUND
+                          : inject(lock, static_cast<uint32_t>(args[0]), args[1], args[2]);
+      return answer;
+  }
+}
+
+Device::Answer Device::metric(Lock& lock, uint64_t id) {
+  Answer answer;
+  look_at_heat(lock);
+  int64_t value = 0;
+  if (!firmware_runs()) {
+    answer.status = NPU_ST_NOT_INITIALIZED;
+  } else if (id == NPU_METRIC_ECC_SBE || id == NPU_METRIC_ECC_DBE) {
+    answer.result = id == NPU_METRIC_ECC_SBE ? ras_.ecc_sbe() : ras_.ecc_dbe();
+  } else if (id < NPU_METRIC_ID_END && sensors_.read(static_cast<uint32_t>(id), &value)) {
+    answer.result = static_cast<uint64_t>(value);
+  } else {
+    answer.status = NPU_ST_NOT_FOUND;
+  }
+  return answer;
+}
+
+Device::Answer Device::identity(uint64_t word) const {
+  Answer answer;
+  std::array<uint8_t, 64> bytes{};
+  constexpr size_t kNameBytes = 32;
+  static_assert(sizeof(profile_.name) == kNameBytes);
+  std::memcpy(bytes.data(), profile_.name, strnlen(profile_.name, kNameBytes - 1));
+  std::copy(uuid_.begin(), uuid_.end(), bytes.begin() + kNameBytes);
+  std::copy(firmware_.build_id.begin(), firmware_.build_id.end(),
+            bytes.begin() + kNameBytes + sizeof(uuid_));
+  if (word >= bytes.size() / 8) {
+    answer.status = NPU_ST_INVALID_ARGUMENT;
+    return answer;
+  }
+  for (size_t i = 8; i-- > 0;) answer.result = answer.result << 8 | bytes[word * 8 + i];
+  return answer;
+}
+
 Device::Answer Device::queue_command(Lock& lock, uint32_t command, Args args) {
   Answer answer;
   Queue* queue = queue_of(args[0]);
-  const bool known = command >= NPU_MBOX_QUEUE_DESTROY && command <= NPU_MBOX_QUEUE_PROGRESS;
+  const bool known = (command >= NPU_MBOX_QUEUE_DESTROY && command <= NPU_MBOX_QUEUE_PROGRESS) ||
+                     command == NPU_MBOX_QUEUE_SUBMITTED;
   if (!known || queue == nullptr) {
     answer.status = known ? NPU_ST_NOT_FOUND : NPU_ST_NOT_SUPPORTED;
     return answer;
@@ -153,6 +232,10 @@ Device::Answer Device::queue_command(Lock& lock, uint32_t command, Args args) {
       } else {
         scheduler_.set_priority(lock, *queue, static_cast<uint32_t>(args[1]));
       }
+      break;
+    case NPU_MBOX_QUEUE_SUBMITTED:
+      scheduler_.take_rung(lock);
+      answer.result = queue->schedule.write_index;
       break;
     default:
       answer.result = queue->progress.load(std::memory_order_relaxed);
@@ -281,37 +364,8 @@ npu_status Device::hbm_clear(uint64_t offset, uint64_t bytes) {
     }
     at += piece;
   }
+  if (hbm_.poison->any()) hbm_.poison->mend(offset, bytes);
   return NPU_ST_OK;
-}
-
-void Device::reset() {
-  Lock lock(scheduler_);
-  if (resetting_) return;
-  resetting_ = true;
-  registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_BOOTING);
-  for (const auto& queue : queues_) {
-    if (queue != nullptr) scheduler_.remove(lock, *queue, NPU_QUEUE_STATE_LOST);
-  }
-  scheduler_.wait(lock, [this] { return scheduler_.idle(); });
-  for (auto& queue : queues_) {
-    if (queue == nullptr) continue;
-    queue->publish_state(NPU_QUEUE_STATE_LOST, NPU_ST_CANCELED);
-    signals_.unwatch_completed(queue->watched_completed, &queue->ends);
-    queue.reset();
-  }
-  for (auto& context : contexts_) {
-    if (context != nullptr) signals_.forget_owner(context->owner);
-    context.reset();
-  }
-  pending_answers_.clear();
-  events_.configure(0, 0);
-  for (const npu_reg reg : {NPU_REG_IRQ_MASK, NPU_REG_IRQ_STATUS, NPU_REG_MBOX_STATUS}) {
-    registers_.set(reg, 0);
-  }
-  registers_.add(NPU_REG_EPOCH, 1);
-  scheduler_.doorbells().set_epoch(registers_.get(NPU_REG_EPOCH));
-  resetting_ = false;
-  registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_READY);
 }
 
 }  // namespace npu::model

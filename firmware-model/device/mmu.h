@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "firmware-model/device/npu_device.h"
+#include "firmware-model/device/poison.h"
 #include "firmware-model/tile/tile.h"
 
 namespace npu::model {
@@ -20,6 +21,7 @@ namespace npu::model {
 struct HbmWindow {
   std::byte* base = nullptr;
   uint64_t bytes = 0;
+  PoisonMap* poison = nullptr;
 
   bool holds(const std::byte* at) const {
     const auto address = reinterpret_cast<uintptr_t>(at);

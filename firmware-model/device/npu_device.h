@@ -47,6 +47,14 @@ typedef struct npu_profile {
   uint32_t pj_per_hbm_byte;
 } npu_profile;
 
+/* A fault that is injected before the device starts: a row of uapi/spec/ras.def. */
+typedef struct npu_injection {
+  uint32_t fault; /* enum npu_inject */
+  uint32_t pad;
+  uint64_t place;
+  uint64_t count;
+} npu_injection;
+
 typedef struct npu_device_config {
   uint32_t struct_size;
   uint32_t
@@ -61,6 +69,11 @@ typedef struct npu_device_config {
   uint32_t max_contexts; /* 0 = 256 */
   uint32_t pad;
   npu_profile profile;
+  uint8_t uuid[16];        /* of the board; the mailbox command IDENTITY tells it */
+  uint32_t boot_from_host; /* 0: built-in firmware, READY at once. 1: ROM until the host boots an
+                              image through FW_IOVA and CONTROL */
+  uint32_t injection_count;
+  const npu_injection *injections; /* copied */
 } npu_device_config;
 
 typedef struct npu_device_ports {
@@ -72,7 +85,7 @@ typedef struct npu_device_ports {
   void (*interrupt)(void *ctx, uint32_t vector);
 } npu_device_ports;
 
-/* Creates a device in state READY. On failure returns NULL and writes a sentence with cause and remedy to error. */
+/* Creates a device in state READY, with boot_from_host in state ROM. On failure returns NULL and writes a sentence with cause and remedy to error. */
 npu_device *npu_device_create(const npu_device_config *config, const npu_device_ports *ports,
                               char *error, size_t error_bytes);
 /* Stops all work, joins the threads, frees everything. */
@@ -83,6 +96,10 @@ int npu_device_mmio_read(npu_device *device, uint32_t bar, uint64_t offset, uint
                          uint64_t *out_value);
 int npu_device_mmio_write(npu_device *device, uint32_t bar, uint64_t offset, uint32_t size,
                           uint64_t value);
+
+/* What CONTROL bit 0 does, for a reset of the bus (vfio-user RESET, FLR). All work has ended when it returns, work that
+ * hangs too. */
+void npu_device_reset(npu_device *device);
 
 /* Runs a mailbox command (registers MBOX_*) as one step: what a driver does with a lock around it. Returns enum npu_status, *out_result = MBOX_RESULT. */
 int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8],

@@ -101,6 +101,12 @@ struct Queue : std::enable_shared_from_this<Queue> {
   // Writes the state word only.
   bool publish_state(npu_queue_state state, npu_status status);
 
+  // Ends the command that runs, a hung one too. Any thread.
+  void end() {
+    cancel.store(true);
+    cancel.notify_all();
+  }
+
   const QueueConfig config;
   const std::shared_ptr<Context> context;
 

@@ -44,7 +44,7 @@ void Scheduler::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    if (running_ != nullptr) running_->cancel = true;
+    if (running_ != nullptr) running_->end();
   }
   waker_.wake();
   thread_.join();
@@ -68,7 +68,7 @@ bool Scheduler::add(Lock& lock, Queue& queue) {
 void Scheduler::remove(Lock&, Queue& queue, npu_queue_state state) {
   unlist(queue);
   queue.schedule.state = state;
-  queue.cancel = true;
+  queue.end();
   doorbells_.unbind(queue.config.doorbell_page, queue.config.doorbell_slot);
 }
 
@@ -160,13 +160,22 @@ bool Scheduler::has_news() const {
 void Scheduler::ring(Queue& queue, uint64_t value) {
   Queue::Schedule& schedule = queue.schedule;
   if (dead(schedule.state) || value == schedule.write_index) return;
-  if (value < schedule.write_index || value - queue.completed > queue.entries()) {
+  // Whoever rings for a slot has seen its last command completed, and `progress` is stored before
+  // that is published.
+  const uint64_t completed = queue.progress.load(std::memory_order_relaxed);
+  if (value < schedule.write_index || value - completed > queue.entries()) {
     schedule.pending_fault = NPU_ST_BAD_DOORBELL;
   } else {
     schedule.write_index = value;
   }
   if (schedule.parked && schedule.pending_fault == NPU_ST_OK) return;
-  if (has_work(queue)) make_ready(queue);
+  // What the queue has left belongs to the command thread as long as it runs; run_one() looks.
+  if (!runs(queue) && has_work(queue)) make_ready(queue);
+}
+
+void Scheduler::take_rung(Lock& lock) {
+  take_doorbells();
+  kick(lock);
 }
 
 void Scheduler::take_doorbells() {

@@ -78,6 +78,11 @@ class Scheduler {
   // Called by the thread with the mutex held after each command.
   void set_after_command(std::function<void()> hook) { after_command_ = std::move(hook); }
 
+  // Takes what was rung so far, so that an answer knows of it while a long command runs.
+  void take_rung(Lock& lock);
+  // A condition of wait() that no command changes may hold now.
+  void notify(Lock&) { ended_.notify_all(); }
+
   uint64_t take_ticket(Lock& lock);
   // No access to memory is under way: tickets given out before are reached.
   void quiet() { registers_.raise_to(NPU_REG_QUIESCED, ticket_.load()); }

@@ -64,12 +64,22 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   config.max_queues = kMaxQueues;
   config.max_contexts = kMaxContexts;
   config.profile = options.profile;
+  fill_uuid(options.profile, options.index, config.uuid);
+  config.injections = options.injections.data();
+  config.injection_count = static_cast<uint32_t>(options.injections.size());
   device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
   char text[512] = "";
   device->device_ = npu_device_create(&config, &device->ports_, text, sizeof(text));
   if (device->device_ == nullptr) {
     *error = text;
+    return nullptr;
+  }
+  if (device->reg(NPU_REG_STATUS) != NPU_DEVICE_STATUS_READY) {
+    const auto status = static_cast<int32_t>(device->reg(NPU_REG_FW_STATUS));
+    *error = "the firmware of device " + std::to_string(options.index) +
+             " does not run (FW_STATUS " + std::to_string(status) +
+             "); start the model without the injected fault that keeps it from booting";
     return nullptr;
   }
   device->hbm_ = std::make_unique<Hbm>(static_cast<std::byte*>(npu_device_hbm(device->device_)),
@@ -84,8 +94,11 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   uint64_t ring_iova = 0;
   const uint64_t ring_bytes = EventHub::kEntries * sizeof(npu_event_record);
   if (device->iova_.add(reinterpret_cast<std::byte*>(ring), ring_bytes, true, &ring_iova) != 0 ||
-      device->mailbox(NPU_MBOX_EVENT_RING, {ring_iova, EventHub::kEntries}) != NPU_ST_OK) {
-    *error = "the device refuses the event ring; server and device model are of different versions";
+      device->mailbox(NPU_MBOX_EVENT_RING, {ring_iova, EventHub::kEntries}) != NPU_ST_OK ||
+      !device->read_identity()) {
+    *error =
+        "the device refuses the event ring or its identity; server and device model are of "
+        "different versions, or a fault was injected into the mailbox";
     return nullptr;
   }
   npu_device_mmio_write(device->device_, NPU_BAR_REGS, NPU_REG_IRQ_MASK, 4,
@@ -96,6 +109,20 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
 
 Device::~Device() {
   if (device_ != nullptr) npu_device_destroy(device_);
+}
+
+bool Device::read_identity() {
+  uint8_t bytes[64];
+  for (uint64_t word = 0; word < 8; ++word) {
+    uint64_t value = 0;
+    if (mailbox(NPU_MBOX_IDENTITY, {word}, &value) != NPU_ST_OK) return false;
+    std::memcpy(bytes + word * 8, &value, 8);
+  }
+  static_assert(sizeof(identity_.name) == 32 && sizeof(identity_.uuid) == 16);
+  std::memcpy(identity_.name, bytes, 32);
+  std::memcpy(identity_.uuid, bytes + 32, 16);
+  std::memcpy(identity_.fw_build_id, bytes + 48, 16);
+  return true;
 }
 
 void* Device::host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes) {
@@ -207,11 +234,7 @@ std::shared_ptr<Account> Device::user_account(uint32_t uid) {
 }
 
 npu_dev_info Device::info() const {
-  npu_dev_info info{};
-  static_assert(sizeof(info.name) == sizeof(profile_.name));
-  std::memcpy(info.name, profile_.name, sizeof(info.name) - 1);
-  fill_uuid(profile_, index_, info.uuid);
-  fill_id("npu-model 0.1.0", info.fw_build_id);
+  npu_dev_info info = identity_;
   info.features[0] = NPU_FEATURE_HBM_MMAP | NPU_FEATURE_PERF;
   info.epoch = epoch();
   info.page_sizes = NPU_PAGE_4K | NPU_PAGE_64K | NPU_PAGE_2M;
@@ -221,7 +244,7 @@ npu_dev_info Device::info() const {
   info.acc_bytes = reg(NPU_REG_ACC_BYTES);
   info.uapi_major = NPU_UAPI_MAJOR;
   info.uapi_minor = NPU_UAPI_MINOR;
-  const uint32_t abi = static_cast<uint32_t>(reg(NPU_REG_ABI));
+  const uint32_t abi = static_cast<uint32_t>(reg(NPU_REG_FW_ABI));
   info.fw_abi_major = abi >> 16;
   info.fw_abi_minor = abi & 0xffff;
   const uint32_t isa = static_cast<uint32_t>(reg(NPU_REG_ISA));

@@ -34,6 +34,7 @@ struct DeviceOptions {
   bool scalar_numerics = false;
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
+  std::vector<npu_injection> injections;
   int io_event_fd = -1;  // written when the I/O thread should look at events()
 };
 
@@ -94,12 +95,14 @@ class Device {
  private:
   Device() = default;
   void make_limits();
+  bool read_identity();
 
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
   static void interrupt(void* ctx, uint32_t vector);
 
   npu_profile profile_{};
   uint32_t index_ = 0;
+  npu_dev_info identity_{};  // name, uuid and build id, as the device tells them
   npu_limits limits_{};
   IovaMap iova_;
   EventHub events_;

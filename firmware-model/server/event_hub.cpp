@@ -29,7 +29,7 @@ void EventHub::interrupt() {
 void EventHub::drain_locked() {
   for (;;) {
     npu_event_record* slot = &ring_[head_ % kEntries];
-    // pairs with firmware-model/device/event.cpp : EventRing::write
+    // pairs with firmware-model/device/record_ring.cpp : RecordRing::write
     const uint64_t seq = __atomic_load_n(&slot->seq, __ATOMIC_ACQUIRE);
     if (seq == 0 || seq < head_ + 1) return;
     npu_event_record record;

@@ -69,6 +69,7 @@ bool Server::open(const ServerOptions& options, std::string* error) {
   device.scalar_numerics = options.scalar_numerics;
   device.production = options.production;
   device.keys = options.keys;
+  device.injections = options.injections;
   device.io_event_fd = io_event_.get();
   for (device.index = 0; device.index < options.device_count; ++device.index) {
     devices_.push_back(Device::create(device, error));

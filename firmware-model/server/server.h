@@ -29,6 +29,7 @@ struct ServerOptions {
   bool scalar_numerics = false;
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
+  std::vector<npu_injection> injections;  // into every device
 };
 
 class Server {

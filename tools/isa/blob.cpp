@@ -202,6 +202,25 @@ std::optional<Failure> check_segments(const Blob& blob, const ElfFile& elf, View
   return std::nullopt;
 }
 
+bool is_version(const std::string& text) {
+  if (text.empty() || text.size() >= sizeof(npu_note_firmware::version)) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+Bytes firmware_desc(const FirmwareVersion& version) {
+  npu_note_firmware note{};
+  note.abi_major = version.abi_major;
+  note.abi_minor = version.abi_minor;
+  std::copy(version.text.begin(), version.text.end(), note.version);
+  Bytes desc;
+  append(desc, note);
+  return desc;
+}
+
+uint8_t type_of(const ElfFile& elf) {
+  return elf.firmware ? NPU_IMAGE_FIRMWARE : NPU_IMAGE_KERNELS;
+}
+
 Bytes signed_message(View manifest_and_rows) {
   Bytes message(kPrefixBytes + manifest_and_rows.size());
   std::memcpy(message.data(), NPU_FW_SIGN_PREFIX, kPrefixBytes);
@@ -211,8 +230,12 @@ Bytes signed_message(View manifest_and_rows) {
 
 }  // namespace
 
-Outcome<Bytes> write_elf(std::span<const Program> programs) {
+Outcome<Bytes> write_elf(std::span<const Program> programs,
+                         const std::optional<FirmwareVersion>& firmware) {
   if (auto failure = check_programs(programs)) return *failure;
+  if (firmware && !is_version(firmware->text))
+    return Failure{"a firmware version is 1 to 31 visible characters, not '" + firmware->text +
+                   "'"};
   Bytes code, notes;
   LineTable lines;
   for (const Program& program : programs) {
@@ -228,6 +251,7 @@ Outcome<Bytes> write_elf(std::span<const Program> programs) {
     append_note(notes, NPU_NOTE_KERNEL, desc);
   }
   append_note(notes, NPU_NOTE_LINES, lines.desc());
+  if (firmware) append_note(notes, NPU_NOTE_FIRMWARE, firmware_desc(*firmware));
   Bytes hashed = code;
   hashed.insert(hashed.end(), notes.begin(), notes.end());
   const auto hash = sha256(hashed);
@@ -243,11 +267,16 @@ Outcome<Bytes> sign_elf(View bytes, const KeyPair& key, const SignOptions& optio
   if (!parts) return parts.failure();
   const auto elf = read_elf_file(parts->elf);
   if (!elf) return elf.failure();
+  const uint8_t type = type_of(*elf);
+  if (options.image_type && *options.image_type != type)
+    return Failure{type == NPU_IMAGE_FIRMWARE
+                       ? "it is firmware ('npu-fw pack --firmware' made it), not kernels"
+                       : "it holds kernels; 'npu-fw pack --firmware VERSION' makes firmware"};
   npu_manifest manifest{};
   manifest.magic = NPU_MANIFEST_MAGIC;
   manifest.version = NPU_MANIFEST_VERSION;
   manifest.nseg = static_cast<uint16_t>(elf->segments.size());
-  manifest.image_type = options.image_type;
+  manifest.image_type = type;
   manifest.key_class = options.key_class;
   manifest.security_counter = options.security_counter;
   manifest.elf_bytes = parts->elf.size();
@@ -291,8 +320,11 @@ Outcome<Blob> read_blob(View bytes) {
   if (!elf) return elf.failure();
   if (blob.is_signed) {
     if (auto failure = check_segments(blob, *elf, parts->elf)) return *failure;
+    if (blob.manifest.image_type != type_of(*elf))
+      return Failure{"the image type of the manifest is not that of the ELF"};
   }
   blob.build_id = elf->build_id;
+  blob.firmware = elf->firmware;
   blob.programs = std::move(elf->programs);
   return blob;
 }

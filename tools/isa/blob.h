@@ -13,16 +13,26 @@
 #include "tools/isa/keys.h"
 #include "tools/isa/outcome.h"
 #include "tools/isa/program.h"
+#include "uapi/npu_regs.h"
 
 namespace npu::isa {
 
 using Bytes = std::vector<uint8_t>;
 
+// What makes a program file control firmware: the interface it has for drivers, and its own version.
+struct FirmwareVersion {
+  uint16_t abi_major = NPU_FW_ABI_MAJOR;
+  uint16_t abi_minor = NPU_FW_ABI_MINOR;
+  std::string text;  // 1 to 31 visible ASCII characters
+};
+
 // An ELF with all programs, in this order; not signed. Refuses programs that do not verify and names that stand twice.
-Outcome<Bytes> write_elf(std::span<const Program> programs);
+Outcome<Bytes> write_elf(std::span<const Program> programs,
+                         const std::optional<FirmwareVersion>& firmware = std::nullopt);
 
 struct SignOptions {
-  uint8_t image_type = NPU_IMAGE_KERNELS;
+  std::optional<uint8_t> image_type =
+      std::nullopt;  // left out: what the ELF is; anything else is refused
   uint8_t key_class = NPU_KEY_OWNER;
   uint64_t security_counter = 0;
 };
@@ -35,6 +45,7 @@ struct Blob {
   uint64_t elf_bytes = 0;
   std::array<uint8_t, 16> build_id{};
   std::vector<Program> programs;
+  std::optional<npu_note_firmware> firmware;
   // Only of a signed blob:
   bool is_signed = false;
   npu_manifest manifest{};

@@ -4,11 +4,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "tools/isa/outcome.h"
 #include "tools/isa/program.h"
+#include "uapi/npu_fw.h"
 
 namespace npu::isa {
 
@@ -20,6 +22,7 @@ struct ElfSegment {
 struct ElfFile {
   std::vector<ElfSegment> segments;  // in the order of the program headers
   std::array<uint8_t, 16> build_id{};
+  std::optional<npu_note_firmware> firmware;
   std::vector<Program> programs;  // verified; each with the rows of the line table that it uses
 };
 

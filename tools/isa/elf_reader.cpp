@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <string_view>
 
 #include "tools/isa/codec.h"
 #include "tools/isa/elf_file.h"
@@ -122,9 +123,26 @@ class Reader {
         return take_kernel(desc);
       case NPU_NOTE_LINES:
         return take_lines(desc);
+      case NPU_NOTE_FIRMWARE:
+        return take_firmware(desc);
       default:
         return "a note has a type that this reader does not know";
     }
+  }
+
+  const char* take_firmware(View desc) {
+    const auto note = read_at<npu_note_firmware>(desc, 0);
+    if (!note || desc.size() != sizeof(npu_note_firmware) || note->rsvd != 0 || file_.firmware)
+      return "a malformed firmware version";
+    const std::string_view field(note->version, sizeof(note->version));
+    const size_t length = std::min(field.find('\0'), field.size());
+    if (length == 0 || length == field.size() ||
+        field.find_first_not_of('\0', length) != std::string_view::npos ||
+        std::any_of(field.begin(), field.begin() + static_cast<ptrdiff_t>(length),
+                    [](char c) { return c <= ' ' || c > '~'; }))
+      return "a malformed firmware version";
+    file_.firmware = *note;
+    return nullptr;
   }
 
   const char* take_kernel(View desc) {

@@ -31,6 +31,14 @@ std::string arguments_text(const Program& program) {
   return text;
 }
 
+std::string abi_text(const npu_note_firmware& note) {
+  return std::to_string(note.abi_major) + "." + std::to_string(note.abi_minor);
+}
+
+std::string firmware_text(const npu_note_firmware& note) {
+  return std::string(note.version) + ", interface " + abi_text(note);
+}
+
 Json kernel_json(const Program& program) {
   const npu_note_kernel& note = program.note;
   Json args = Json::array();
@@ -52,6 +60,7 @@ Json kernel_json(const Program& program) {
 std::string describe_text(const Blob& blob) {
   std::string text = "build id    " + to_hex(blob.build_id.data(), blob.build_id.size()) + "\n";
   text += "ELF         " + std::to_string(blob.elf_bytes) + " bytes\n";
+  if (blob.firmware) text += "firmware    " + firmware_text(*blob.firmware) + "\n";
   if (blob.is_signed) {
     const npu_manifest& manifest = blob.manifest;
     text += "signed by   " + to_hex(manifest.key_id, NPU_KEY_ID_BYTES) + " (" +
@@ -83,6 +92,8 @@ std::string describe_json(const Blob& blob) {
     json["image_type"] = name_of(kImageTypes, manifest.image_type);
     json["security_counter"] = manifest.security_counter;
   }
+  if (blob.firmware)
+    json["firmware"] = {{"version", blob.firmware->version}, {"abi", abi_text(*blob.firmware)}};
   json["kernels"] = Json::array();
   for (const Program& program : blob.programs) json["kernels"].push_back(kernel_json(program));
   return json.dump(2) + "\n";

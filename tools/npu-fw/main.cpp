@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ using namespace npu::isa;
 
 struct Options {
   std::vector<std::string> inputs;
-  std::string file, output, key, name, format = "text";
+  std::string file, output, key, name, firmware, format = "text";
   SignOptions sign;
 };
 
@@ -83,7 +84,12 @@ int pack(const Options& options) {
     if (!more) return fail(more.error());
     std::move(more->begin(), more->end(), std::back_inserter(programs));
   }
-  const auto elf = write_elf(programs);
+  std::optional<FirmwareVersion> firmware;
+  if (!options.firmware.empty()) {
+    firmware.emplace();
+    firmware->text = options.firmware;
+  }
+  const auto elf = write_elf(programs, firmware);
   if (!elf) return fail(elf.error());
   if (const auto failure = write_whole_file(options.output, *elf)) return fail(failure->text);
   return kExitDone;
@@ -137,12 +143,15 @@ void add_blob_commands(CLI::App& app, Options& options) {
   CLI::App* pack = app.add_subcommand("pack", "put programs together into one program file");
   pack->add_option("inputs", options.inputs, "program files, blobs or assembler text")->required();
   pack->add_option("-o,--output", options.output, "program file to write")->required();
+  pack->add_option(
+      "--firmware", options.firmware,
+      "make control firmware of this VERSION, which a device boots, instead of kernels");
   CLI::App* sign = app.add_subcommand("sign", "make a signed blob of a program file");
   sign->add_option("file", options.file, "program file or blob")->required();
   sign->add_option("-k,--key", options.key, "secret key file")->required();
   sign->add_option("-o,--output", options.output, "blob to write")->required();
   sign->add_option("--counter", options.sign.security_counter, "security counter (default 0)");
-  sign->add_option("--type", options.sign.image_type, "kernels (default) or firmware")
+  sign->add_option("--type", options.sign.image_type, "what the file must be: kernels or firmware")
       ->transform(CLI::CheckedTransformer(kImageTypes));
   sign->add_option("--class", options.sign.key_class, "dev, prod or owner (default)")
       ->transform(CLI::CheckedTransformer(kKeyClasses));

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 
@@ -18,6 +19,7 @@ namespace {
 using Blob = std::vector<uint8_t>;
 using model::BlobPlace;
 using model::BlobPolicy;
+using model::FirmwareInfo;
 using model::Module;
 
 BlobPolicy policy() {
@@ -47,8 +49,17 @@ class LoaderTest : public testing::Test {
     return status;
   }
 
+  npu_status load_image(const Blob& blob) {
+    firmware_ = {};
+    const std::vector<std::byte> exact(
+        reinterpret_cast<const std::byte*>(blob.data()),
+        reinterpret_cast<const std::byte*>(blob.data()) + blob.size());
+    return model::load_firmware(exact, policy(), &firmware_);
+  }
+
   BlobPlace place_;
   std::shared_ptr<const Module> module_;
+  FirmwareInfo firmware_;
 };
 
 Blob small_blob() {
@@ -187,10 +198,42 @@ TEST_F(LoaderTest, AProductionDeviceRefusesALowerCounter) {
 }
 
 TEST_F(LoaderTest, ControlFirmwareIsNoModule) {
-  isa::SignOptions options;
-  options.image_type = NPU_IMAGE_FIRMWARE;
-  const isa::Program programs[] = {null_kernel()};
-  EXPECT_EQ(load(signed_blob(programs, test_key(), options)), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(load(firmware_image()), NPU_ST_BLOB_FORMAT);
+  const auto as_type = [](const Blob& blob, uint8_t type) {
+    return resign(blob, [&](uint8_t*, npu_manifest& manifest) { manifest.image_type = type; });
+  };
+  // Neither does a manifest make a module of it, or firmware of a module.
+  EXPECT_EQ(load(as_type(firmware_image(), NPU_IMAGE_KERNELS)), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(load(as_type(small_blob(), NPU_IMAGE_FIRMWARE)), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(load_image(as_type(small_blob(), NPU_IMAGE_FIRMWARE)), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(load_image(as_type(firmware_image(), NPU_IMAGE_KERNELS)), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(load_image(small_blob()), NPU_ST_BLOB_FORMAT);
+}
+
+TEST_F(LoaderTest, AFirmwareImageSaysWhatItIs) {
+  EXPECT_EQ(load_image(firmware_image(3, 7)), NPU_ST_OK);
+  EXPECT_EQ(firmware_.abi_major, 3);
+  EXPECT_EQ(firmware_.abi_minor, 7);
+  EXPECT_NE(firmware_.build_id, FirmwareInfo().build_id);
+}
+
+TEST_F(LoaderTest, EachFieldOfTheFirmwareNoteIsChecked) {
+  const Blob good = firmware_image();
+  static constexpr char kVersion[] = "1.2.3-test";
+  const auto version = std::search(good.begin(), good.end(), kVersion, kVersion + 10);
+  ASSERT_NE(version, good.end());
+  const size_t at = static_cast<size_t>(version - good.begin());
+  const auto bad_byte = [&](size_t offset, uint8_t value) {
+    return load_image(resign(good, [&](uint8_t* elf, npu_manifest&) { elf[offset] = value; }));
+  };
+  EXPECT_EQ(bad_byte(at + 5, 'x'), NPU_ST_OK);
+  EXPECT_EQ(bad_byte(at, 0), NPU_ST_BLOB_FORMAT);        // no version
+  EXPECT_EQ(bad_byte(at + 2, ' '), NPU_ST_BLOB_FORMAT);  // not visible
+  EXPECT_EQ(bad_byte(at + 2, 0x80), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(bad_byte(at + 31, 1), NPU_ST_BLOB_FORMAT);                         // behind its end
+  EXPECT_EQ(bad_byte(at - 1, 1), NPU_ST_BLOB_FORMAT);                          // reserved
+  EXPECT_EQ(bad_byte(at - 8 - 8, NPU_NOTE_FIRMWARE + 1), NPU_ST_BLOB_FORMAT);  // no such type
+  EXPECT_EQ(bad_byte(at - 8 - 8, NPU_NOTE_BUILD_ID), NPU_ST_BLOB_FORMAT);      // its type
 }
 
 TEST_F(LoaderTest, NeedsAboveTheDeviceAreTooLarge) {

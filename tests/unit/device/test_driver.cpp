@@ -70,13 +70,17 @@ TestDriver::TestDriver(const DriverOptions& options) {
   config.keys = reinterpret_cast<const uint8_t(*)[32]>(keys.data());
   config.key_count = static_cast<uint32_t>(keys.size());
   config.profile = options.profile;
+  config.boot_from_host = options.boot_from_host ? 1 : 0;
+  std::memcpy(config.uuid, options.uuid.data(), sizeof(config.uuid));
+  config.injections = options.injections.data();
+  config.injection_count = static_cast<uint32_t>(options.injections.size());
   const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt};
   char error[256] = "";
   device_ = npu_device_create(&config, &ports, error, sizeof(error));
   require(device_ != nullptr, error);
   hbm_ = static_cast<std::byte*>(npu_device_hbm(device_));
   hbm_bytes_ = options.profile.hbm_bytes;
-  event_entries_ = options.event_entries;
+  event_entries_ = reg(NPU_REG_STATUS, 4) == NPU_DEVICE_STATUS_READY ? options.event_entries : 0;
   if (event_entries_ != 0) {
     const uint64_t iova = host_alloc(uint64_t{event_entries_} * sizeof(npu_event_record));
     event_ring_ = host_.at(iova).data;
@@ -89,7 +93,7 @@ TestDriver::TestDriver(const DriverOptions& options) {
         "doorbells");
   }
   npu_device_mmio_write(device_, NPU_BAR_REGS, NPU_REG_IRQ_MASK, 4,
-                        NPU_IRQ_EVENT | NPU_IRQ_MAILBOX | NPU_IRQ_QUEUE);
+                        NPU_IRQ_EVENT | NPU_IRQ_MAILBOX | NPU_IRQ_QUEUE | NPU_IRQ_ERROR);
 }
 
 TestDriver::~TestDriver() {

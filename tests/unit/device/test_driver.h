@@ -40,6 +40,9 @@ struct DriverOptions {
   bool shared_doorbells = false;  // doorbells in shared memory instead of registers
   npu_profile profile = small_profile();
   std::vector<std::array<uint8_t, 32>> keys;
+  bool boot_from_host = false;  // then the device stays in ROM, and there is no event ring
+  std::array<uint8_t, 16> uuid{};
+  std::vector<npu_injection> injections;
 };
 
 enum class Place { kHbm, kHost };
@@ -122,6 +125,7 @@ class TestDriver {
   uint64_t hbm_alloc(uint64_t bytes, uint64_t align_bytes = NPU_PAGE_64K);
   // Whole 4 KiB pages of host memory, zero, known to the device at the returned iova.
   uint64_t host_alloc(uint64_t bytes);
+  std::byte* host_data(uint64_t iova) const { return host_.at(iova).data; }
   Buffer make_buffer(uint32_t context, uint64_t bytes, Place place = Place::kHbm,
                      uint64_t flags = NPU_PTE_WRITE);
 
@@ -178,7 +182,7 @@ class TestDriver {
   std::byte* event_ring_ = nullptr;
   uint64_t events_read_ = 0;
   std::byte* doorbells_ = nullptr;  // shared: slots, then aux
-  std::array<std::atomic<uint64_t>, 3> vectors_{};
+  std::array<std::atomic<uint64_t>, NPU_MSIX_VECTORS> vectors_{};
   std::mutex mutex_;
   std::condition_variable interrupted_;
 };

@@ -83,9 +83,10 @@ isa::Program trap_kernel() {
 
 isa::Program endless_kernel() { return program("endless", {insn(NPU_OP_BR, {}, 0)}); }
 
-std::vector<uint8_t> signed_blob(std::span<const isa::Program> programs, const isa::KeyPair& key,
-                                 const isa::SignOptions& options) {
-  const auto elf = isa::write_elf(programs);
+namespace {
+
+std::vector<uint8_t> signed_or_abort(const isa::Outcome<isa::Bytes>& elf, const isa::KeyPair& key,
+                                     const isa::SignOptions& options) {
   if (!elf) {
     std::fprintf(stderr, "test kernels: %s\n", elf.error().c_str());
     std::abort();
@@ -96,6 +97,23 @@ std::vector<uint8_t> signed_blob(std::span<const isa::Program> programs, const i
     std::abort();
   }
   return *blob;
+}
+
+}  // namespace
+
+std::vector<uint8_t> signed_blob(std::span<const isa::Program> programs, const isa::KeyPair& key,
+                                 const isa::SignOptions& options) {
+  return signed_or_abort(isa::write_elf(programs), key, options);
+}
+
+std::vector<uint8_t> firmware_image(uint16_t abi_major, uint16_t abi_minor, const isa::KeyPair& key,
+                                    const isa::SignOptions& options) {
+  const isa::Program programs[] = {null_kernel()};
+  isa::FirmwareVersion version;
+  version.abi_major = abi_major;
+  version.abi_minor = abi_minor;
+  version.text = "1.2.3-test";
+  return signed_or_abort(isa::write_elf(programs, version), key, options);
 }
 
 std::vector<uint8_t> standard_blob() {

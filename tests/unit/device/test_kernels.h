@@ -40,6 +40,11 @@ isa::Program endless_kernel();
 std::vector<uint8_t> signed_blob(std::span<const isa::Program> programs,
                                  const isa::KeyPair& key = test_key(),
                                  const isa::SignOptions& options = {});
+// Control firmware whose FW_ABI is |abi_major|.|abi_minor|.
+std::vector<uint8_t> firmware_image(uint16_t abi_major = NPU_FW_ABI_MAJOR,
+                                    uint16_t abi_minor = NPU_FW_ABI_MINOR,
+                                    const isa::KeyPair& key = test_key(),
+                                    const isa::SignOptions& options = {});
 // All kernels above in one blob; the index of each.
 std::vector<uint8_t> standard_blob();
 enum StandardKernel : uint32_t { kNull, kRow, kTouch, kWork, kTrap, kEndless };
