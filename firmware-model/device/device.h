@@ -37,6 +37,9 @@ class Device {
   bool write(uint32_t bar, uint64_t offset, uint32_t size_bytes, uint64_t value);
   npu_status mailbox(uint32_t command, std::span<const uint64_t, 8> args, uint64_t* result);
 
+  // Host memory was withdrawn: all translations are forgotten; a ticket of QUIESCE.
+  uint64_t host_changed();
+
   void* hbm() { return hbm_.base; }
   bool set_doorbells(uint32_t page, void* slots, void* aux);
   int wake_fd() { return scheduler_.waker().shared_fd(); }

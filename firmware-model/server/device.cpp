@@ -64,7 +64,7 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   config.max_queues = kMaxQueues;
   config.max_contexts = kMaxContexts;
   config.profile = options.profile;
-  device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt};
+  device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt, nullptr};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
   char text[512] = "";
   device->device_ = npu_device_create(&config, &device->ports_, text, sizeof(text));

@@ -70,7 +70,7 @@ TestDriver::TestDriver(const DriverOptions& options) {
   config.keys = reinterpret_cast<const uint8_t(*)[32]>(keys.data());
   config.key_count = static_cast<uint32_t>(keys.size());
   config.profile = options.profile;
-  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt};
+  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt, nullptr};
   char error[256] = "";
   device_ = npu_device_create(&config, &ports, error, sizeof(error));
   require(device_ != nullptr, error);
