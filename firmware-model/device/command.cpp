@@ -235,11 +235,16 @@ Outcome CommandRunner::module_load(Queue& queue, const npu_cmd_module& command) 
   const auto copy = std::make_unique_for_overwrite<std::byte[]>(command.blob_bytes);
   CachedTranslation memory;
   for (uint64_t at = 0; at < command.blob_bytes;) {
+    const uint64_t dva = command.blob_dva + at;
+    const uint64_t left_bytes = command.blob_bytes - at;
     std::byte* from = nullptr;
-    const uint64_t piece = memory.get_run(queue.space(), command.blob_dva + at,
-                                          command.blob_bytes - at, NPU_ACCESS_READ, &from);
-    if (piece == 0) return Outcome::vm_fault(command.blob_dva + at, NPU_ACCESS_READ);
-    std::memcpy(copy.get() + at, from, piece);
+    uint64_t piece = memory.get_run(queue.space(), dva, left_bytes, NPU_ACCESS_READ, &from);
+    if (piece != 0) {
+      std::memcpy(copy.get() + at, from, piece);
+    } else {
+      piece = queue.space().copy_by_port(dva, left_bytes, NPU_ACCESS_READ, copy.get() + at);
+    }
+    if (piece == 0) return Outcome::vm_fault(dva, NPU_ACCESS_READ);
     at += piece;
   }
   const std::span<const std::byte> blob(copy.get(), command.blob_bytes);

@@ -44,6 +44,9 @@ class Device {
   // Ends all work; waits for another reset that is under way.
   void reset();
 
+  // Host memory was withdrawn: all translations are forgotten; a ticket of QUIESCE.
+  uint64_t host_changed();
+
   void* hbm() { return hbm_.base; }
   bool set_doorbells(uint32_t page, void* slots, void* aux);
   int wake_fd() { return scheduler_.waker().shared_fd(); }

@@ -18,6 +18,8 @@ using Wide = unsigned __int128;
 // memcpy to choose stores that go around the cache.
 constexpr uint64_t kPieceBytes = uint64_t{256} << 20;
 constexpr uint64_t kBytesPerOperation = 64;
+// A transfer through the port host_copy.
+constexpr uint64_t kBounceBytes = 64 * 1024;
 constexpr Wide kAddressEnd = Wide{1} << NPU_VA_BITS;
 
 // Rows of one side of a transfer.
@@ -67,6 +69,17 @@ bool sides_overlap(const Side& a, uint64_t a_bytes, const Side& b, uint64_t b_by
   return a.pitch - rest < shape.width && rows + 1 < shape.height;
 }
 
+// Pieces end at page borders, hence at multiples of every pattern size.
+void paint(std::byte* to, uint64_t bytes, uint64_t pattern) {
+  if (pattern == (pattern & 0xff) * 0x0101010101010101ull) {
+    std::memset(to, static_cast<int>(pattern & 0xff), bytes);
+    return;
+  }
+  uint64_t at = 0;
+  for (; at + 8 <= bytes; at += 8) std::memcpy(to + at, &pattern, 8);
+  std::memcpy(to + at, &pattern, bytes - at);
+}
+
 }  // namespace
 
 uint64_t Dma::duration_ps(uint64_t hbm_bytes, uint64_t host_bytes) const {
@@ -84,6 +97,27 @@ void Dma::count(const std::byte* at, uint64_t bytes, DmaResult* result) const {
   (hbm_.holds(at) ? result->hbm_bytes : result->host_bytes) += bytes;
 }
 
+std::byte* Dma::bounce() {
+  if (bounce_ == nullptr) bounce_ = std::make_unique_for_overwrite<std::byte[]>(kBounceBytes);
+  return bounce_.get();
+}
+
+uint64_t Dma::read_by_port(const DmaJob& job, uint64_t src, uint64_t wanted_bytes,
+                           std::byte** out) {
+  *out = bounce();
+  return job.space.copy_by_port(src, std::min(wanted_bytes, kBounceBytes), NPU_ACCESS_READ, *out);
+}
+
+uint64_t Dma::write_by_port(const DmaJob& job, uint64_t dst, uint64_t wanted_bytes,
+                            const std::byte* from, DmaResult* result) {
+  const uint64_t bytes = std::min(wanted_bytes, kBounceBytes);
+  // The port reads what others may be writing: it gets a copy.
+  std::memmove(bounce(), from, bytes);
+  const uint64_t done = job.space.copy_by_port(dst, bytes, NPU_ACCESS_WRITE, bounce());
+  result->host_bytes += done;
+  return done;
+}
+
 bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes,
                    DmaResult* result) {
   while (bytes != 0) {
@@ -94,18 +128,22 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
     const uint64_t wanted = std::min(bytes, kPieceBytes);
     std::byte* from = nullptr;
     std::byte* to = nullptr;
-    const uint64_t readable = src_.get_run(job.space, src, wanted, NPU_ACCESS_READ, &from);
-    const uint64_t writable =
+    uint64_t readable = src_.get_run(job.space, src, wanted, NPU_ACCESS_READ, &from);
+    if (readable == 0) readable = read_by_port(job, src, wanted, &from);
+    uint64_t writable =
         readable == 0 ? 0 : dst_.get_run(job.space, dst, readable, NPU_ACCESS_WRITE, &to);
+    if (readable != 0 && writable == 0) writable = write_by_port(job, dst, readable, from, result);
     if (writable == 0) {
       result->status = NPU_ST_VM_FAULT;
       result->fault_dva = readable == 0 ? src : dst;
       result->access = readable == 0 ? NPU_ACCESS_READ : NPU_ACCESS_WRITE;
       return false;
     }
-    std::memmove(to, from, writable);
+    if (to != nullptr) {
+      std::memmove(to, from, writable);
+      count(to, writable, result);
+    }
     count(from, writable, result);
-    count(to, writable, result);
     src += writable;
     dst += writable;
     bytes -= writable;
@@ -147,30 +185,28 @@ DmaResult Dma::copy(const DmaJob& job, const npu_cmd_copy& command) {
 
 bool Dma::fill_row(const DmaJob& job, uint64_t dst, uint64_t bytes, uint64_t pattern,
                    DmaResult* result) {
-  const bool one_byte = pattern == (pattern & 0xff) * 0x0101010101010101ull;
   while (bytes != 0) {
     if (job.cancel.load(std::memory_order_relaxed)) {
       result->status = NPU_ST_CANCELED;
       return false;
     }
     std::byte* to = nullptr;
-    const uint64_t piece =
+    uint64_t piece =
         dst_.get_run(job.space, dst, std::min(bytes, kPieceBytes), NPU_ACCESS_WRITE, &to);
+    if (piece != 0) {
+      paint(to, piece, pattern);
+      count(to, piece, result);
+    } else {
+      piece = std::min(bytes, kBounceBytes);
+      paint(bounce(), piece, pattern);
+      piece = write_by_port(job, dst, piece, bounce(), result);
+    }
     if (piece == 0) {
       result->status = NPU_ST_VM_FAULT;
       result->fault_dva = dst;
       result->access = NPU_ACCESS_WRITE;
       return false;
     }
-    if (one_byte) {
-      std::memset(to, static_cast<int>(pattern & 0xff), piece);
-    } else {
-      // Pieces end at page borders, hence at multiples of every pattern size.
-      uint64_t at = 0;
-      for (; at + 8 <= piece; at += 8) std::memcpy(to + at, &pattern, 8);
-      std::memcpy(to + at, &pattern, piece - at);
-    }
-    count(to, piece, result);
     dst += piece;
     bytes -= piece;
     // The next piece begins in the middle of the 8 bytes when the first one was not a multiple of

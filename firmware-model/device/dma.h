@@ -8,7 +8,9 @@
 #define NPU_MODEL_DEVICE_DMA_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "firmware-model/device/mmu.h"
 #include "uapi/npu_queue.h"
@@ -47,11 +49,17 @@ class Dma {
   bool fill_row(const DmaJob& job, uint64_t dst, uint64_t bytes, uint64_t pattern,
                 DmaResult* result);
   void count(const std::byte* at, uint64_t bytes, DmaResult* result) const;
+  std::byte* bounce();
+  // Memory without a host address. How many bytes; 0: a fault.
+  uint64_t read_by_port(const DmaJob& job, uint64_t src, uint64_t wanted_bytes, std::byte** out);
+  uint64_t write_by_port(const DmaJob& job, uint64_t dst, uint64_t wanted_bytes,
+                         const std::byte* from, DmaResult* result);
 
   const npu_profile& profile_;
   const HbmWindow hbm_;
   CachedTranslation src_;
   CachedTranslation dst_;
+  std::unique_ptr<std::byte[]> bounce_;
 };
 
 }  // namespace npu::model

@@ -202,6 +202,16 @@ Device::Answer Device::identity(uint64_t word) const {
   return answer;
 }
 
+uint64_t Device::host_changed() {
+  Lock lock(scheduler_);
+  for (const auto& context : contexts_) {
+    if (context != nullptr) context->space.flush();
+  }
+  // A parked queue looks at its word through the new translations.
+  scheduler_.kick(lock);
+  return scheduler_.take_ticket(lock);
+}
+
 Device::Answer Device::queue_command(Lock& lock, uint32_t command, Args args) {
   Answer answer;
   Queue* queue = queue_of(args[0]);

@@ -30,15 +30,20 @@ uint64_t PageTableSpace::next_generation() {
   return last.fetch_add(1) + 1;
 }
 
-bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* run,
-                               Leaf* out) const {
+bool PageTableSpace::find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out) const {
   npu_pt_ops ops{};
   ops.ctx = const_cast<HbmWindow*>(&hbm_);
   ops.hbm_bytes = hbm_.bytes;
   ops.read64 = read_entry;
+  *out = {};
+  return npu_pt_walk(&ops, root_, dva, out) == NPU_FAULT_NONE &&
+         npu_pt_permits(out->flags, access) != 0;
+}
+
+bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* run,
+                               Leaf* out) const {
   npu_pt_hit hit{};
-  if (npu_pt_walk(&ops, root_, dva, &hit) != NPU_FAULT_NONE) return false;
-  if (npu_pt_permits(hit.flags, access) == 0) return false;
+  if (!find_page(dva, access, &hit)) return false;
   out->bytes = hit.bytes_left;
   out->writable = (hit.flags & NPU_PTE_WRITE) != 0;
   if ((hit.flags & NPU_PTE_SYSTEM) == 0) {
@@ -72,6 +77,24 @@ bool PageTableSpace::translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fa
     out->end_dva += leaf.bytes;
   }
   return true;
+}
+
+uint64_t PageTableSpace::copy_by_port(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
+                                      std::byte* buffer) const {
+  npu_pt_hit hit{};
+  if (ports_.host_copy == nullptr || !find_page(dva, access, &hit)) return 0;
+  if ((hit.flags & NPU_PTE_SYSTEM) == 0) return 0;
+  const uint64_t iova = hit.pa;
+  uint64_t bytes = hit.bytes_left;
+  while (bytes < wanted_bytes && dva <= UINT64_MAX - bytes) {
+    npu_pt_hit next{};
+    if (!find_page(dva + bytes, access, &next)) break;
+    if ((next.flags & NPU_PTE_SYSTEM) == 0 || next.pa != iova + bytes) break;
+    bytes += next.bytes_left;
+  }
+  bytes = std::min(bytes, wanted_bytes);
+  const int write = access == NPU_ACCESS_WRITE ? 1 : 0;
+  return ports_.host_copy(ports_.ctx, iova, buffer, bytes, write) == 0 ? bytes : 0;
 }
 
 bool PageTableSpace::translate(uint64_t dva, npu_fault_access access, Translation* out) const {

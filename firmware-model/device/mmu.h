@@ -14,6 +14,7 @@
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/device/poison.h"
 #include "firmware-model/tile/tile.h"
+#include "uapi/npu_pagetable.h"
 
 namespace npu::model {
 
@@ -41,6 +42,10 @@ class PageTableSpace final : public AddressSpace {
   // As translate(), but looks no further than |wanted_bytes| behind dva.
   bool translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
                        Translation* out) const;
+  // System memory that has no host address: copies between it and |buffer| through the port. How
+  // many of |wanted_bytes| were copied; 0: a fault.
+  uint64_t copy_by_port(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
+                        std::byte* buffer) const;
   void flush() { generation_.store(next_generation()); }
 
  private:
@@ -57,6 +62,7 @@ class PageTableSpace final : public AddressSpace {
   // Unique among all address spaces of the process: a cached translation says by its generation
   // alone whose it is.
   static uint64_t next_generation();
+  bool find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out) const;
   bool find_leaf(uint64_t dva, npu_fault_access access, HostRun* run, Leaf* out) const;
 
   const HbmWindow hbm_;

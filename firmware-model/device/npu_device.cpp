@@ -56,6 +56,7 @@ int npu_device_mmio_write(npu_device* device, uint32_t bar, uint64_t offset, uin
 }
 
 void npu_device_reset(npu_device* device) { device->impl->reset(); }
+uint64_t npu_device_host_changed(npu_device* device) { return device->impl->host_changed(); }
 
 int npu_device_mailbox(npu_device* device, uint32_t command, const uint64_t args[8],
                        uint64_t* out_result) {

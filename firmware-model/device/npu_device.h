@@ -83,6 +83,9 @@ typedef struct npu_device_ports {
   void *(*host_memory)(void *ctx, uint64_t iova, int write, uint64_t *out_bytes);
   /* Vector |vector| (bit number of NPU_IRQ_*) fires. Called by device threads, must not block. */
   void (*interrupt)(void *ctx, uint32_t vector);
+  /* Optional: copies between |buffer| and host memory for which host_memory has no pointer (decision 0011); |write| non-zero: into host memory. 0, or -1: no such address, or the other side does not
+   * answer. Called by the command-processor thread, may block for a bounded time; COPY, FILL and MODULE_LOAD reach such memory, everything else needs a pointer. */
+  int (*host_copy)(void *ctx, uint64_t iova, void *buffer, uint64_t bytes, int write);
 } npu_device_ports;
 
 /* Creates a device in state READY, with boot_from_host in state ROM. On failure returns NULL and writes a sentence with cause and remedy to error. */
@@ -100,6 +103,9 @@ int npu_device_mmio_write(npu_device *device, uint32_t bar, uint64_t offset, uin
 /* What CONTROL bit 0 does, for a reset of the bus (vfio-user RESET, FLR). All work has ended when it returns, work that
  * hangs too. */
 void npu_device_reset(npu_device *device);
+/* The owner has withdrawn host memory: host_memory does not give it out any more. Every address space forgets its translations. Returns a ticket as QUIESCE does: once the register QUIESCED has
+ * reached it, no pointer that was given out before is in use. */
+uint64_t npu_device_host_changed(npu_device *device);
 
 /* Runs a mailbox command (registers MBOX_*) as one step: what a driver does with a lock around it. Returns enum npu_status, *out_result = MBOX_RESULT. */
 int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8],

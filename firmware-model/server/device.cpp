@@ -67,7 +67,7 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   fill_uuid(options.profile, options.index, config.uuid);
   config.injections = options.injections.data();
   config.injection_count = static_cast<uint32_t>(options.injections.size());
-  device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt};
+  device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt, nullptr};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
   char text[512] = "";
   device->device_ = npu_device_create(&config, &device->ports_, text, sizeof(text));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// npu-modeld: serves devices on a Unix socket until nobody needs them (uapi/npu_model.h).
+// npu-modeld: serves devices on a Unix socket until nobody needs them (uapi/npu_model.h), or as PCI
+// functions to virtual machines (vfio_host.h).
 //
 // Exit status: 0 ended (idle or by a signal), 1 could not start, 2 wrong use, 3 another server holds the socket.
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include "firmware-model/server/sandbox.h"
 #include "firmware-model/server/server.h"
 #include "firmware-model/server/start.h"
+#include "firmware-model/server/vfio_host.h"
 #include "uapi/npu_model.h"
 
 namespace npu::model::server {
@@ -33,6 +35,7 @@ constexpr int kStatusLocked = 3;
 struct Arguments {
   std::string spec = NPU_MODEL_DEFAULT_SPEC;
   std::string socket;
+  std::vector<std::string> vfio_user;
   uint32_t idle_exit = 0;
   std::string threads;
   std::string numerics;
@@ -139,24 +142,59 @@ int serve_on(UniqueFd listener, UniqueFd signals, const ServerOptions& options,
   return 0;
 }
 
+// The lock and the listening socket of one path.
+struct Place {
+  std::string path;
+  UniqueFd lock;
+  UniqueFd listener;
+};
+
+int take_place(const std::string& path, Place* out, std::string* error) {
+  out->path = path;
+  const int status = take_lock(path, &out->lock, error);
+  return status != 0 ? status : listen_at(path, &out->listener, error);
+}
+
+// One device for each path, until a signal or for as long as somebody uses one of them.
+int serve_machines(const Arguments& arguments, const ServerOptions& options) {
+  if (options.device_count != 1 && options.device_count != arguments.vfio_user.size()) {
+    return fail(kStatusUsage, "--vfio-user makes one device for each path; leave the count away");
+  }
+  std::string error;
+  raise_descriptor_limit();
+  VfioHost host(options, arguments.idle_exit, catch_signals());
+  std::vector<Place> places(arguments.vfio_user.size());
+  for (size_t i = 0; i < places.size(); ++i) {
+    const int status = take_place(arguments.vfio_user[i], &places[i], &error);
+    if (status != 0) return fail(status, error);
+  }
+  if (arguments.sandbox == "basic" && !enter_sandbox(&error)) return fail(kStatusFailed, error);
+  for (Place& place : places) {
+    if (!host.add(std::move(place.listener), place.path, &error)) return fail(kStatusFailed, error);
+  }
+  for (const Place& place : places) printf("ready %s\n", place.path.c_str());
+  fflush(stdout);
+  host.run();
+  for (const Place& place : places) unlink(place.path.c_str());
+  return 0;
+}
+
 int serve(const Arguments& arguments) {
   std::string error;
   ServerOptions options;
   if (!make_options(arguments, &options, &error)) return fail(kStatusFailed, error);
+  if (!arguments.vfio_user.empty()) return serve_machines(arguments, options);
   std::string socket = arguments.socket;
   if (socket.empty()) {
     if (!ensure_runtime_directory(runtime_directory(), &error)) return fail(kStatusFailed, error);
     socket = default_socket(arguments.spec);
   }
-  UniqueFd lock;
-  int status = take_lock(socket, &lock, &error);
-  if (status != 0) return fail(status, error);
   raise_descriptor_limit();
   UniqueFd signals = catch_signals();
-  UniqueFd listener;
-  status = listen_at(socket, &listener, &error);
+  Place place;
+  int status = take_place(socket, &place, &error);
   if (status != 0) return fail(status, error);
-  status = serve_on(std::move(listener), std::move(signals), options, arguments, socket);
+  status = serve_on(std::move(place.listener), std::move(signals), options, arguments, socket);
   unlink(socket.c_str());
   return status;
 }
@@ -166,8 +204,12 @@ int run(int argc, char** argv) {
   arguments.sandbox = sandbox_available() ? "basic" : "off";
   CLI::App app{"Serves NPU device models on a Unix socket."};
   app.add_option("--spec", arguments.spec, "PROFILE or PROFILE*COUNT")->capture_default_str();
-  app.add_option("--socket", arguments.socket,
-                 "Path of the socket; default: <runtime directory>/<spec>.sock");
+  CLI::Option* const socket =
+      app.add_option("--socket", arguments.socket,
+                     "Path of the socket; default: <runtime directory>/<spec>.sock");
+  app.add_option("--vfio-user", arguments.vfio_user,
+                 "Path of a vfio-user socket: a PCI device for a virtual machine instead; may repeat")
+      ->excludes(socket);
   app.add_option("--idle-exit", arguments.idle_exit,
                  "End after so many seconds without a client; 0: never")
       ->check(CLI::Range(0, 86400 * 365));

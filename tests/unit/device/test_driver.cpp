@@ -74,7 +74,7 @@ TestDriver::TestDriver(const DriverOptions& options) {
   std::memcpy(config.uuid, options.uuid.data(), sizeof(config.uuid));
   config.injections = options.injections.data();
   config.injection_count = static_cast<uint32_t>(options.injections.size());
-  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt};
+  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt, nullptr};
   char error[256] = "";
   device_ = npu_device_create(&config, &ports, error, sizeof(error));
   require(device_ != nullptr, error);
