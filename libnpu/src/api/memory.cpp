@@ -2,6 +2,7 @@
 // npu_memory.h: check, call, translate.
 #include <npu/npu_memory.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "libnpu/src/api/guard.h"
@@ -104,6 +105,8 @@ npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
     NPU_TRY(api::need(src, "src"));
     NPU_TRY_ASSIGN(std::byte * host, pin->memory().host(dst, size_bytes, "dst"));
     std::memcpy(host, src, size_bytes);
+    // Device memory may be mapped with write combining: what this CPU holds back leaves it before another thread can ring for it.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     return Status::ok();
   });
 }

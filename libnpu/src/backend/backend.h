@@ -32,10 +32,12 @@ class Backend {
   // Rings the doorbell of a queue: |value| commands were submitted so far. The caller's commands are visible to whoever sees the doorbell.
   virtual void ring(uint32_t slot, uint64_t value) = 0;
 
-  // Sleeps while *word == seen, woken when the queue that owns the word signals. Spurious wake-ups happen: look again.
-  virtual SleepEnd sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) = 0;
-  // Wakes those who sleep on |word| in this process.
-  virtual void wake(const uint32_t* word) = 0;
+  // Sleeps while the count at |word| of a queue's control page is |seen|, at most until it has reached |wanted|, the queue died, or the time is over.
+  // Wakes up for other reasons too: look again.
+  virtual SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted,
+                         int64_t timeout_ns) = 0;
+  // Lets those of this process who sleep on |word| look again. Its queue was ended before, by QUEUE_DESTROY.
+  virtual void wake(const uint64_t* word) = 0;
 
   // True once the device or its server went away; it never comes back.
   virtual bool is_lost() = 0;

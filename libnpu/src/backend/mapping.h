@@ -13,12 +13,15 @@ class Mapping {
  public:
   // Maps [offset, offset + size_bytes) of |fd| for reading and writing. 0 or an errno.
   int map(int fd, uint64_t offset, uint64_t size_bytes);
+  // The same of a device: the driver knows what lies at |offset|, and answers for it.
+  int map_device(int fd, uint64_t offset, uint64_t size_bytes);
   void unmap() { region_ = {}; }
   std::byte* data() const { return static_cast<std::byte*>(region_.get_address()); }
   uint64_t size_bytes() const { return region_.get_size(); }
   bool valid() const { return region_.get_address() != nullptr; }
 
  private:
+  int map_region(int fd, uint64_t offset, uint64_t size_bytes);
   boost::interprocess::mapped_region region_;
 };
 

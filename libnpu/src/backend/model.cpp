@@ -37,8 +37,8 @@ class ModelBackend final : public Backend {
   int close_object(uint32_t handle) override;
   int map(uint64_t token, uint64_t size_bytes, Mapping* out) override;
   void ring(uint32_t slot, uint64_t value) override;
-  SleepEnd sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) override;
-  void wake(const uint32_t* word) override;
+  SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
+  void wake(const uint64_t* word) override;
   bool is_lost() override { return connection_.is_lost(); }
 
  private:
@@ -110,12 +110,13 @@ void ModelBackend::ring(uint32_t slot, uint64_t value) {
   }
 }
 
-SleepEnd ModelBackend::sleep(const uint32_t* word, uint32_t seen, int64_t timeout_ns) {
+// The server wakes when the queue's interrupt_at is reached, which the caller has set: |wanted| adds nothing. A futex is the lower half of the word.
+SleepEnd ModelBackend::sleep(const uint64_t* word, uint64_t seen, uint64_t, int64_t timeout_ns) {
   int64_t left_ns = timeout_ns;
   const int64_t slice_ns = std::min(left_ns, kSleepSliceNs);
   const timespec relative{.tv_sec = static_cast<time_t>(slice_ns / 1'000'000'000),
                           .tv_nsec = static_cast<long>(slice_ns % 1'000'000'000)};
-  if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &relative, nullptr, 0) == 0)
+  if (syscall(SYS_futex, word, FUTEX_WAIT, static_cast<uint32_t>(seen), &relative, nullptr, 0) == 0)
     return SleepEnd::kWoken;
   if (errno != ETIMEDOUT) return SleepEnd::kWoken;
   if (is_lost()) return SleepEnd::kLost;
@@ -123,7 +124,7 @@ SleepEnd ModelBackend::sleep(const uint32_t* word, uint32_t seen, int64_t timeou
   return left_ns > 0 ? SleepEnd::kWoken : SleepEnd::kTimeout;
 }
 
-void ModelBackend::wake(const uint32_t* word) {
+void ModelBackend::wake(const uint64_t* word) {
   syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 

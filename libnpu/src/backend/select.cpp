@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "libnpu/src/backend/accel_node.h"
 #include "libnpu/src/backend/backend.h"
 #include "libnpu/src/backend/connection.h"
 #include "libnpu/src/backend/daemon.h"
+#include "libnpu/src/backend/kmd.h"
 #include "libnpu/src/backend/model.h"
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/core/error.h"
@@ -83,51 +85,65 @@ Result<UniqueFd> connect_path(const std::string& path) {
   return status;
 }
 
-Result<UniqueFd> connect_road(const Environment& environment) {
-  switch (environment.device.road) {
-    case Road::kModel:
-      return connect_daemon(environment);
+// A machine with nodes of ours means them, whether or not this user may open them: silence about a device that is there would be the worse surprise.
+Road chosen_road(const DeviceRoad& device) {
+  if (device.road != Road::kAuto) return device.road;
+  return find_accel_nodes().empty() ? Road::kModel : Road::kKernel;
+}
+
+Result<UniqueFd> connect_server(Road road, const Environment& environment) {
+  switch (road) {
     case Road::kInProcess:
       return connect_in_process(environment);
     case Road::kSocket:
       return connect_path(environment.device.path);
-    case Road::kKernel:
-      break;
+    default:
+      return connect_daemon(environment);
   }
-  const Status status = fail(NPU_ERROR_NOT_SUPPORTED,
-                             "this build has no road through the kernel driver (NPU_DEVICE=accel)");
-  set_remedy("Unset NPU_DEVICE to use the device model.");
-  return status;
+}
+
+Status no_such_index(uint32_t index, uint32_t count) {
+  return fail(NPU_ERROR_NO_DEVICE, "there is no device %u: NPU_DEVICE names %u", index, count);
+}
+
+Result<std::unique_ptr<Backend>> open_kernel_road(const Environment& environment, uint32_t index) {
+  NPU_TRY_ASSIGN(const std::vector<AccelNode> nodes, select_accel_nodes(environment.device.path));
+  if (nodes.empty()) {
+    const Status status = fail(NPU_ERROR_NO_DEVICE, "no node of the driver npu is in /dev/accel");
+    set_remedy(
+        "Load the driver (modprobe npu) where lspci -d 1234:4e50 shows a device; NPU_DEVICE=model "
+        "uses the device model.");
+    return status;
+  }
+  if (index >= nodes.size()) return no_such_index(index, static_cast<uint32_t>(nodes.size()));
+  return open_kmd(nodes[index]);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, uint32_t index) {
-  const DeviceRoad& road = environment.device;
-  const bool counted = road.road == Road::kModel || road.road == Road::kInProcess;
-  if (counted && index >= road.count) {
-    return fail(NPU_ERROR_NO_DEVICE, "there is no device %u: NPU_DEVICE names %u", index,
-                road.count);
+  const Road road = chosen_road(environment.device);
+  if (road == Road::kKernel) return open_kernel_road(environment, index);
+  if (road != Road::kSocket && index >= environment.device.count) {
+    return no_such_index(index, environment.device.count);
   }
   for (int attempt = 1;; attempt++) {
-    NPU_TRY_ASSIGN(UniqueFd socket, connect_road(environment));
+    NPU_TRY_ASSIGN(UniqueFd socket, connect_server(road, environment));
     auto backend = open_model(std::move(socket), index);
     // A daemon that was about to end for idleness may hang up on a client it just let in.
     const bool hung_up = !backend.is_ok() && backend.status().code() == NPU_ERROR_DEVICE_LOST;
-    if (!hung_up || road.road != Road::kModel || attempt == kGreetings) return backend;
+    if (!hung_up || road != Road::kModel || attempt == kGreetings) return backend;
   }
 }
 
 Result<uint32_t> count_devices(const Environment& environment) {
-  switch (environment.device.road) {
-    case Road::kModel:
-    case Road::kInProcess:
-      return environment.device.count;
-    case Road::kKernel:
-      return uint32_t{0};
-    case Road::kSocket:
-      break;
+  const Road road = chosen_road(environment.device);
+  if (road == Road::kKernel) {
+    auto nodes = select_accel_nodes(environment.device.path);
+    // A name of nothing is no device, as with a socket that nobody listens on.
+    return nodes.is_ok() ? static_cast<uint32_t>(nodes.value().size()) : uint32_t{0};
   }
+  if (road != Road::kSocket) return environment.device.count;
   UniqueFd socket;
   uint32_t count = 0;
   if (connect_unix(environment.device.path.c_str(), &socket) != 0) return uint32_t{0};

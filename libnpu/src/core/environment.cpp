@@ -126,12 +126,30 @@ bool parse_spec(const char* text, DeviceRoad* out) {
   return true;
 }
 
+// DDDD:BB:DD.F as the kernel prints it, or the absolute path of a node.
+bool parse_accel(const char* text, DeviceRoad* out) {
+  constexpr const char kShape[] = "hhhh:hh:hh.h";
+  constexpr size_t kLength = sizeof kShape - 1;
+  if (text[0] == '/') {
+    out->path = text;
+    return std::strlen(text) <= kPathMax;
+  }
+  if (std::strlen(text) != kLength) return false;
+  for (size_t i = 0; i < kLength; i++) {
+    const char c = text[i] >= 'A' && text[i] <= 'F' ? static_cast<char>(text[i] + 32) : text[i];
+    const bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (kShape[i] == 'h' ? !is_hex : c != kShape[i]) return false;
+    out->path += c;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<DeviceRoad> parse_device_road(const char* text) {
   constexpr const char* kWanted =
-      "model[:PROFILE[*COUNT]], inproc[:PROFILE[*COUNT]], unix:/PATH or accel[:ADDRESS], COUNT "
-      "from 1 to 16";
+      "model[:PROFILE[*COUNT]], inproc[:PROFILE[*COUNT]] (COUNT from 1 to 16), unix:/PATH, accel, "
+      "accel:PCI-ADDRESS (0000:03:00.0) or accel:/dev/accel/NODE";
   DeviceRoad out;
   const char* colon = std::strchr(text, ':');
   const std::string word(text,
@@ -145,7 +163,7 @@ Result<DeviceRoad> parse_device_road(const char* text) {
   } else if (word == "unix" && rest != nullptr && rest[0] == '/' && std::strlen(rest) <= kPathMax) {
     out.road = Road::kSocket;
     out.path = rest;
-  } else if (word == "accel" && (rest == nullptr || rest[0] != '\0')) {
+  } else if (word == "accel" && (rest == nullptr || parse_accel(rest, &out))) {
     out.road = Road::kKernel;
   } else {
     return bad_value("NPU_DEVICE", text, kWanted);

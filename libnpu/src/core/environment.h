@@ -9,14 +9,15 @@
 
 namespace npu {
 
-// The way to the devices, from NPU_DEVICE.
-enum class Road { kModel, kInProcess, kSocket, kKernel };
+// The way to the devices, from NPU_DEVICE. kAuto, when it is unset: the kernel driver on a machine with nodes of it, else the model.
+enum class Road { kAuto, kModel, kInProcess, kSocket, kKernel };
 
 struct DeviceRoad {
-  Road road = Road::kModel;
-  std::string spec;    // kModel, kInProcess: PROFILE or PROFILE*COUNT
+  Road road = Road::kAuto;
+  std::string spec;    // kAuto, kModel, kInProcess: PROFILE or PROFILE*COUNT
   uint32_t count = 1;  // kModel, kInProcess: devices that the spec names
-  std::string path;    // kSocket: of the socket
+  std::string
+      path;  // kSocket: of the socket. kKernel: PCI address or path of the node; empty: all nodes
 };
 
 enum class LogLevel : uint32_t { kOff, kError, kWarn, kInfo, kDebug };

@@ -26,33 +26,51 @@ constexpr StatusText kStatusTexts[] = {
 struct ErrnoRow {
   int sys_errno;
   npuResult code;
+  const char* remedy;  // nullptr: that of the code
 };
+
+constexpr const char* kWedged =
+    "see the kernel's log; a device whose resets failed answers again after the driver was loaded "
+    "anew (modprobe -r npu; modprobe npu)";
+constexpr const char* kOldDriver =
+    "the driver is older than the library: install one of the same version";
 
 // What a refusal by driver or server means to the caller. The library checks arguments first, so an errno that complains of
 // arguments (EINVAL, ENOENT, ...) is no usage error of the caller: it is NPU_ERROR_DRIVER.
 constexpr ErrnoRow kErrnoRows[] = {
-    {ENOSPC, NPU_ERROR_OUT_OF_DEVICE_MEMORY},
-    {ENOMEM, NPU_ERROR_OUT_OF_HOST_MEMORY},
-    {EDQUOT, NPU_ERROR_QUOTA},
-    {EACCES, NPU_ERROR_PERMISSION},
-    {EPERM, NPU_ERROR_PERMISSION},
-    {ENODEV, NPU_ERROR_DEVICE_LOST},
-    {EIO, NPU_ERROR_DEVICE_LOST},
-    {EPIPE, NPU_ERROR_DEVICE_LOST},
-    {ECONNRESET, NPU_ERROR_DEVICE_LOST},
-    {ESHUTDOWN, NPU_ERROR_DEVICE_LOST},
-    {ECANCELED, NPU_ERROR_CONTEXT_LOST},
-    {EBUSY, NPU_ERROR_BUSY},
-    {EOPNOTSUPP, NPU_ERROR_NOT_SUPPORTED},
-    {EPROTO, NPU_ERROR_PROTOCOL},
+    {ENOSPC, NPU_ERROR_OUT_OF_DEVICE_MEMORY, nullptr},
+    {ENOMEM, NPU_ERROR_OUT_OF_HOST_MEMORY, nullptr},
+    {EDQUOT, NPU_ERROR_QUOTA, nullptr},
+    {EACCES, NPU_ERROR_PERMISSION, nullptr},
+    {EPERM, NPU_ERROR_PERMISSION, nullptr},
+    {ENODEV, NPU_ERROR_DEVICE_LOST, nullptr},
+    {EIO, NPU_ERROR_DEVICE_LOST, kWedged},
+    {EPIPE, NPU_ERROR_DEVICE_LOST, nullptr},
+    {ECONNRESET, NPU_ERROR_DEVICE_LOST, nullptr},
+    {ESHUTDOWN, NPU_ERROR_DEVICE_LOST, nullptr},
+    {ECANCELED, NPU_ERROR_CONTEXT_LOST, nullptr},
+    {EBUSY, NPU_ERROR_BUSY, nullptr},
+    {EOPNOTSUPP, NPU_ERROR_NOT_SUPPORTED, nullptr},
+    {EPROTO, NPU_ERROR_PROTOCOL, nullptr},
+    {ENOTTY, NPU_ERROR_VERSION_SKEW, kOldDriver},
 };
+
+const ErrnoRow* find_errno_row(int sys_errno) {
+  for (const ErrnoRow& row : kErrnoRows) {
+    if (row.sys_errno == sys_errno) return &row;
+  }
+  return nullptr;
+}
 
 void start_pending(npuResult code, int sys_errno) {
   ErrorDetail& pending = t_errors.pending;
   pending.code = code;
   pending.sys_errno = sys_errno;
   const StatusText* text = find_status_text(code);
-  std::snprintf(pending.remedy, sizeof pending.remedy, "%s", text != nullptr ? text->remedy : "");
+  const ErrnoRow* row = find_errno_row(sys_errno);
+  const char* remedy = text != nullptr ? text->remedy : "";
+  if (row != nullptr && row->code == code && row->remedy != nullptr) remedy = row->remedy;
+  std::snprintf(pending.remedy, sizeof pending.remedy, "%s", remedy);
 }
 
 }  // namespace
@@ -113,10 +131,8 @@ const StatusText* find_status_text(npuResult code) noexcept {
 }
 
 npuResult result_of_errno(int sys_errno) noexcept {
-  for (const ErrnoRow& row : kErrnoRows) {
-    if (row.sys_errno == sys_errno) return row.code;
-  }
-  return NPU_ERROR_DRIVER;
+  const ErrnoRow* row = find_errno_row(sys_errno);
+  return row != nullptr ? row->code : NPU_ERROR_DRIVER;
 }
 
 Status fail_call(int sys_errno, const char* what) {

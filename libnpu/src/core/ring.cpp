@@ -18,6 +18,7 @@ constexpr uint64_t kArgsMinBytes = 64 << 10;
 constexpr uint64_t kArgsPerEntryBytes = 128;
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "sleepers watch the lower half of a word");
+static_assert(sizeof(__u64) == sizeof(uint64_t));
 
 template <typename T>
 T load(const T& word, std::memory_order order) {
@@ -180,8 +181,7 @@ SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
   SleepEnd end = SleepEnd::kWoken;
   const uint64_t done = completed();
   if (done < count && failure().status == 0) {
-    const auto* word = reinterpret_cast<const uint32_t*>(&control->completed);
-    end = vm_.backend().sleep(word, static_cast<uint32_t>(done), timeout_ns);
+    end = vm_.backend().sleep(completed_word(), done, count, timeout_ns);
   }
   std::lock_guard lock(sleepers_mutex_);
   sleepers_.erase(sleepers_.find(count));
@@ -189,6 +189,6 @@ SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
   return end;
 }
 
-void Ring::wake_all() { vm_.backend().wake(reinterpret_cast<const uint32_t*>(&ctrl()->completed)); }
+void Ring::wake_all() { vm_.backend().wake(completed_word()); }
 
 }  // namespace npu

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -67,6 +68,9 @@ class Ring {
   Status create_memory();
   Status create_queue();
   npu_queue_ctrl* ctrl() const { return reinterpret_cast<npu_queue_ctrl*>(base_); }
+  const uint64_t* completed_word() const {
+    return reinterpret_cast<const uint64_t*>(base_ + offsetof(npu_queue_ctrl, completed));
+  }
   uint64_t records_offset() const { return NPU_CTRL_BYTES; }
   uint64_t ring_offset() const;
   uint64_t args_offset() const;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace npu {
 namespace {
 
@@ -23,8 +25,29 @@ TEST(EnvironmentTest, ReadsEveryRoad) {
   road = parse_device_road("unix:/run/npu.sock");
   ASSERT_TRUE(road.is_ok());
   EXPECT_EQ(road.value().path, "/run/npu.sock");
-  EXPECT_EQ(parse_device_road("accel").value().road, Road::kKernel);
-  EXPECT_EQ(parse_device_road("accel:0000:03:00.0").value().road, Road::kKernel);
+}
+
+TEST(EnvironmentTest, TheKernelRoadTakesAnAddressOrANode) {
+  auto road = parse_device_road("accel");
+  ASSERT_TRUE(road.is_ok());
+  EXPECT_EQ(road.value().road, Road::kKernel);
+  EXPECT_EQ(road.value().path, "");
+  road = parse_device_road("accel:0000:A3:1f.7");
+  ASSERT_TRUE(road.is_ok());
+  EXPECT_EQ(road.value().road, Road::kKernel);
+  EXPECT_EQ(road.value().path, "0000:a3:1f.7") << "as the kernel writes it";
+  road = parse_device_road("accel:/dev/accel/accel0");
+  ASSERT_TRUE(road.is_ok());
+  EXPECT_EQ(road.value().path, "/dev/accel/accel0");
+}
+
+TEST(EnvironmentTest, WithoutTheVariableTheMachineDecides) {
+  unsetenv("NPU_DEVICE");
+  auto environment = read_environment();
+  ASSERT_TRUE(environment.is_ok());
+  EXPECT_EQ(environment.value().device.road, Road::kAuto);
+  EXPECT_EQ(environment.value().device.spec, "maia100")
+      << "what the model is when it comes to that";
 }
 
 TEST(EnvironmentTest, RefusesEverythingElse) {
@@ -47,6 +70,13 @@ TEST(EnvironmentTest, RefusesEverythingElse) {
                            "unix:",
                            "unix:x",
                            "accel:",
+                           "accel:03:00.0",
+                           "accel:0000:03:00",
+                           "accel:0000:03:00.0x",
+                           "accel:000g:03:00.0",
+                           "accel:0000-03-00.0",
+                           "accel:accel0",
+                           "accel:0",
                            "cuda"}) {
     EXPECT_EQ(parse_device_road(text).status().code(), NPU_ERROR_BAD_ENVIRONMENT)
         << "'" << text << "'";

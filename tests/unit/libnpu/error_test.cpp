@@ -21,6 +21,19 @@ TEST(ErrorTest, ErrnoMeansTheSameEverywhere) {
   EXPECT_EQ(result_of_errno(12345), NPU_ERROR_DRIVER);
 }
 
+TEST(ErrorTest, AnErrnoMayKnowABetterRemedyThanItsCode) {
+  commit_error("npuTest", fail_call(EIO, "waiting").code());
+  EXPECT_EQ(last_error().code, NPU_ERROR_DEVICE_LOST);
+  EXPECT_NE(std::strstr(last_error().remedy, "modprobe"), nullptr) << last_error().remedy;
+  commit_error("npuTest", fail_call(ENODEV, "waiting").code());
+  EXPECT_STREQ(last_error().remedy, find_status_text(NPU_ERROR_DEVICE_LOST)->remedy);
+  commit_error("npuTest", fail_call(ENOTTY, "asking").code());
+  EXPECT_EQ(last_error().code, NPU_ERROR_VERSION_SKEW);
+  // The remedy belongs to the meaning, not to the number: where EIO is about a file, it is not told.
+  commit_error("npuTest", fail_errno(NPU_ERROR_FILE, EIO, "reading").code());
+  EXPECT_STREQ(last_error().remedy, find_status_text(NPU_ERROR_FILE)->remedy);
+}
+
 TEST(ErrorTest, OnlyCommittedDetailsAreSeen) {
   const Status inner = fail(NPU_ERROR_QUOTA, "handled inside");
   EXPECT_EQ(inner.code(), NPU_ERROR_QUOTA);

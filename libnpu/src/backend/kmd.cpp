@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backend of the kernel driver, by libdrm.
+//
+// Sleeping and waking. A sleeper sits in WAIT with its queue's id, so three things end it without a hand of ours: the word reaches the wanted count (the kernel arms
+// the queue's interrupt, looks once more, then sleeps), the queue dies, the queue is destroyed. wake() is called after QUEUE_DESTROY and so has nothing left to do. One gap
+// remains: between our look into the table and the kernel's look at the id, the queue may be destroyed and its id given to a new one. Hence no WAIT is longer than a
+// slice, after which the caller looks at its queue again: a wake-up can be late by a slice, never lost; and a sleeper makes ten calls a second, no busy loop.
+// (An eventfd per sleeper by NOTIFY closes the gap too, at three system calls instead of one for every sleep.)
+#include "libnpu/src/backend/kmd.h"
+
+#include <time.h>
+#include <xf86drm.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+
+#include "libnpu/src/backend/calls.h"
+#include "libnpu/src/backend/process.h"
+#include "libnpu/src/backend/word_table.h"
+#include "libnpu/src/core/error.h"
+#include "libnpu/src/core/time.h"
+#include "uapi/npu_ioctl.h"
+
+namespace npu {
+namespace {
+
+constexpr int64_t kSleepSliceNs = 100'000'000;
+// Between two looks where the driver cannot be asked to wait.
+constexpr int64_t kNapNs = 1'000'000;
+
+// 0: no such call.
+unsigned long request_of(uint32_t nr) {
+  switch (nr) {
+#define NPU_CALL(nr, NAME, name, dir, min_bytes, doc) \
+  case nr:                                            \
+    return NPU_IOWR(NAME, name);
+#include "uapi/spec/calls.def"
+    default:
+      return 0;
+  }
+}
+
+// Everything that this CPU has written is on its way before the doorbell is: ordinary memory, and what write combining holds back for device memory. A release fence
+// would order the first kind only.
+void order_before_doorbell() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
+void nap(int64_t most_ns) {
+  const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(std::min(most_ns, kNapNs))};
+  nanosleep(&pause, nullptr);
+}
+
+class KmdBackend final : public Backend {
+ public:
+  explicit KmdBackend(UniqueFd node) : node_(std::move(node)) { keep_from_children(node_.get()); }
+  ~KmdBackend() override { forget_descriptor(node_.get()); }
+
+  int call(uint32_t nr, void* args) override;
+  int close_object(uint32_t handle) override;
+  int map(uint64_t token, uint64_t size_bytes, Mapping* out) override;
+  void ring(uint32_t slot, uint64_t value) override;
+  SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
+  void wake(const uint64_t*) override {}
+  bool is_lost() override;
+
+ private:
+  int ask(uint32_t nr, void* args);
+  int adopt_queue(npu_queue_create* args);
+  int map_doorbells(uint64_t token);
+  void write_death(const uint64_t* word, const WordPlace& place);
+
+  UniqueFd node_;
+  std::atomic<bool> lost_{false};
+  WordTable words_;
+  std::mutex doorbell_mutex_;
+  Mapping doorbells_;  // before the first queue exists for its owner
+};
+
+// drmIoctl() restarts a call that a signal interrupted; deadlines are absolute, so that takes no longer.
+int KmdBackend::ask(uint32_t nr, void* args) {
+  const unsigned long request = request_of(nr);
+  if (request == 0) return EINVAL;
+  const int error = drmIoctl(node_.get(), request, args) == 0 ? 0 : errno;
+  if (error == ENODEV) lost_.store(true, std::memory_order_relaxed);
+  return error;
+}
+
+int KmdBackend::call(uint32_t nr, void* args) {
+  if (nr == NPU_CALL_QUEUE_DESTROY) {
+    words_.remove_queue(static_cast<npu_queue_destroy*>(args)->queue_id);
+  }
+  if (const int error = ask(nr, args); error != 0) return error;
+  if (nr == NPU_CALL_BO_CREATE) {
+    const auto* object = static_cast<npu_bo_create*>(args);
+    if ((object->flags & NPU_BO_SYNC) != 0) words_.add_object(object->handle, object->map_token);
+  }
+  return nr == NPU_CALL_QUEUE_CREATE ? adopt_queue(static_cast<npu_queue_create*>(args)) : 0;
+}
+
+// A queue that nobody can ring is none.
+int KmdBackend::adopt_queue(npu_queue_create* args) {
+  const int error = map_doorbells(args->doorbell_token);
+  if (error != 0) {
+    npu_queue_destroy destroy{.queue_id = args->queue_id, .pad = 0};
+    ask(NPU_CALL_QUEUE_DESTROY, &destroy);
+    args->queue_id = args->doorbell_slot = 0;
+    args->doorbell_token = 0;
+    return error;
+  }
+  words_.add_queue(args->queue_id, args->ctrl_handle, args->ctrl_offset);
+  return 0;
+}
+
+int KmdBackend::map_doorbells(uint64_t token) {
+  std::lock_guard lock(doorbell_mutex_);
+  if (doorbells_.valid()) return 0;
+  return doorbells_.map_device(node_.get(), token, NPU_DOORBELL_PAGE_BYTES);
+}
+
+int KmdBackend::close_object(uint32_t handle) {
+  words_.remove_object(handle);
+  return drmCloseBufferHandle(node_.get(), handle) == 0 ? 0 : errno;
+}
+
+int KmdBackend::map(uint64_t token, uint64_t size_bytes, Mapping* out) {
+  const int error = out->map_device(node_.get(), token, size_bytes);
+  if (error == 0) words_.add_mapping(token, out->data(), size_bytes);
+  return error;
+}
+
+void KmdBackend::ring(uint32_t slot, uint64_t value) {
+  if (slot >= NPU_DOORBELL_SLOTS) return;
+  order_before_doorbell();
+  // One store of 64 bits: the register takes no halves.
+  reinterpret_cast<volatile uint64_t*>(doorbells_.data())[slot] = value;
+}
+
+SleepEnd KmdBackend::sleep(const uint64_t* word, uint64_t seen, uint64_t wanted,
+                           int64_t timeout_ns) {
+  WordPlace place;
+  if (wanted <= seen) return SleepEnd::kWoken;
+  if (!words_.find(word, &place)) {
+    nap(timeout_ns);
+    return SleepEnd::kWoken;
+  }
+  npu_cond condition{};
+  condition.op = NPU_COND_GE;
+  condition.bo_handle = place.handle;
+  condition.queue_id = place.queue_id;
+  condition.offset = place.offset;
+  condition.value = wanted;
+  condition.mask = ~uint64_t{0};
+  npu_wait wait{};
+  wait.conds = make_array(&condition, 1);
+  wait.deadline_ns = Deadline::now_ns() + std::min(timeout_ns, kSleepSliceNs);
+  switch (ask(NPU_CALL_WAIT, &wait)) {
+    case 0:
+    case ENOENT:  // destroyed meanwhile
+      return SleepEnd::kWoken;
+    case ETIME:
+      if (is_lost()) return SleepEnd::kLost;
+      return timeout_ns > kSleepSliceNs ? SleepEnd::kWoken : SleepEnd::kTimeout;
+    case ECANCELED:
+      write_death(word, place);
+      return SleepEnd::kWoken;
+    default:
+      if (is_lost()) return SleepEnd::kLost;
+      nap(timeout_ns);
+      return SleepEnd::kWoken;
+  }
+}
+
+// The library learns of a queue's death from its control page, where device or driver write it. If the page does not say so (it was overwritten), every WAIT would
+// end at once and every look go back to sleep: so the driver's own word is put there.
+void KmdBackend::write_death(const uint64_t* word, const WordPlace& place) {
+  const uint64_t into_page = place.offset - place.ctrl_offset;
+  auto* page = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(word)) - into_page;
+  auto* control = reinterpret_cast<npu_queue_ctrl*>(page);
+  std::atomic_ref<__u32> state(control->state);
+  if (NPU_QUEUE_STATE_IS_DEAD(state.load(std::memory_order_acquire))) return;
+  npu_queue_query query{};
+  query.queue_id = place.queue_id;
+  if (ask(NPU_CALL_QUEUE_QUERY, &query) != 0 || !NPU_QUEUE_STATE_IS_DEAD(query.state)) return;
+  std::atomic_ref<__s32>(control->error_status).store(query.status, std::memory_order_relaxed);
+  state.store(query.state, std::memory_order_release);
+}
+
+// Wedged is as good as gone: only loading the driver again helps, and that closes this file.
+bool KmdBackend::is_lost() {
+  if (lost_.load(std::memory_order_relaxed)) return true;
+  npu_dev_info info{};
+  npu_dev_query query{};
+  query.type = NPU_QUERY_DEVICE;
+  query.out = make_array(&info, 1);
+  if (ask(NPU_CALL_DEV_QUERY, &query) == 0 && info.health == NPU_HEALTH_WEDGED) {
+    lost_.store(true, std::memory_order_relaxed);
+  }
+  return lost_.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> open_kmd(const AccelNode& node) {
+  NPU_TRY_ASSIGN(UniqueFd fd, open_accel_node(node));
+  return std::unique_ptr<Backend>(std::make_unique<KmdBackend>(std::move(fd)));
+}
+
+}  // namespace npu
