@@ -23,6 +23,8 @@
  *   hbm.lock                the allocator of device memory
  *   retire.lock             memory that waits for the device to let go of it
  *   mbox.lock (mutex)       one mailbox command at a time
+ *   npu_queue.lock          one queue's place on the device; around mbox.lock
+ *   events.lock             the event ring; around copy.lock and queues_lock
  *   queues_lock (spinlock, irq)   number -> queue, states, sleepers. Innermost; taken by the interrupt thread.
  *   events_lock (spinlock)  list of files that want events
  *
@@ -55,6 +57,7 @@
 
 #include "npu_compat.h"
 #include "uapi/npu_accel.h"
+#include "uapi/npu_metrics.h"
 #include "uapi/npu_pagetable.h"
 #include "uapi/npu_regs.h"
 #include "uapi/npu_status.h"
@@ -134,6 +137,25 @@ struct npu_retire {
 
 struct npu_copy; /* the driver's own queue: npu_copy.c */
 
+/* Answers of the mailbox command METRIC, kept for a moment: a reader that asks often must not fill the mailbox. */
+struct npu_metric_cache {
+	struct mutex lock; /* guards the rows; around mbox.lock */
+	struct {
+		ktime_t at; /* 0: never */
+		struct npu_metric metric;
+	} rows[NPU_METRIC_COUNT];
+};
+
+/* What the watchdog remembers from one look to the next. */
+struct npu_watch {
+	u32 heartbeat;
+	ktime_t heartbeat_since;
+	u64 copy_progress;
+	ktime_t copy_since;
+	unsigned long next_number; /* queue to go on with */
+	bool busy;
+};
+
 struct npu_device {
 	struct drm_device drm;
 	struct pci_dev *pdev;
@@ -165,10 +187,11 @@ struct npu_device {
 	} mbox;
 
 	struct {
+		struct mutex lock; /* guards head: two vectors and the watchdog drain. Never held over vm.lock or memory that may wait */
 		struct npu_event_record *records;
 		dma_addr_t iova;
 		u64 head;
-	} events; /* guarded by the interrupt thread being the only reader */
+	} events;
 
 	struct {
 		struct npu_error_record *records;
@@ -197,6 +220,16 @@ struct npu_device {
 	struct xarray queues; /* device number -> npu_queue */
 	struct ida queue_numbers;
 	wait_queue_head_t any_progress; /* waits on words that no queue announces */
+
+	struct mutex doorbell_lock; /* guards what doorbell mappings show; leaf, taken under mmap_lock */
+	struct mutex perf_lock; /* guards npu_file.perfs; leaf */
+	struct npu_metric_cache metrics;
+	struct {
+		enum npu_reset_cause cause; /* asked for by npu_reset_schedule() */
+		struct npu_queue *guilty; /* a reference */
+		bool asked;
+	} reset_request; /* guarded by queues_lock */
+	struct npu_watch watch; /* watchdog only */
 
 	struct mutex files_lock; /* guards files */
 	struct list_head files;
@@ -232,14 +265,19 @@ struct npu_file {
 	struct mutex lock; /* guards the id tables and doorbell page below */
 	struct xarray vms; /* id -> npu_vm, from 1 */
 	struct xarray queues; /* id -> npu_queue, from 1 */
+	atomic_t queue_count;
+	struct mutex notify_lock; /* guards notifies, notify_count, polled; around npu_queue.notify_lock */
 	struct xarray notifies; /* cookie is a key of ours; npu_wait.c */
 	u32 notify_count;
+	struct list_head polled; /* npu_notify_entry.link of words that no queue announces */
+	struct delayed_work poll_work; /* looks at them */
+	struct list_head perfs; /* npu_perf.file_link */
 	atomic_t perf_streams;
 	atomic_t bos;
 
-	int doorbell_page; /* device page; < 0: none yet */
+	int doorbell_page; /* device page; < 0: none yet. Written once */
+	struct page *doorbell_dummy; /* what its mappings show while the device is away */
 	DECLARE_BITMAP(doorbell_slots, NPU_DOORBELL_SLOTS);
-	struct address_space *mapping; /* of the inode, for revoking */
 
 	u64 event_mask; /* guarded by npu_device.events_lock */
 	bool events_lost;
@@ -253,13 +291,21 @@ struct npu_file {
 
 /*
  * npu_enter(): the one way from a call to the hardware. Takes reset_lock (read), enters the drm_dev section, wakes the device if it
- * sleeps. 0, -ENODEV (gone), -EIO (wedged), -EINTR. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
+ * sleeps. 0, -ENODEV (gone), -EIO (wedged), -ERESTARTSYS. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
+ * It does not nest: a second down_read behind a waiting writer would never return.
  */
 int npu_enter(struct npu_device *npu, int *idx);
+/* Signals do not end it: for the end of a file, whose process may have been killed. */
+int npu_enter_always(struct npu_device *npu, int *idx);
+/* Does not wait: -EAGAIN while a reset runs. */
+int npu_enter_try(struct npu_device *npu, int *idx);
 void npu_leave(struct npu_device *npu, int idx);
 
 /* ------------------------------------------------------------------------------------------------ npu_drv.c -- */
 extern const struct drm_driver npu_drm_driver;
+extern struct pci_driver npu_pci_driver; /* npu_pci.c; registered by npu_drv.c */
+/* Locks, lists and tables of npu_device; the first thing after devm_drm_dev_alloc(). Freed with the drm_device. 0 or -ENOMEM. */
+int npu_device_init(struct npu_device *npu);
 /* Array `array` of a call, element by element, with the E2BIG rule; `known` is sizeof the element here. */
 int npu_array_get(const struct npu_array *array, u32 i, void *elem, size_t known);
 int npu_array_put(const struct npu_array *array, u32 i, const void *elem, size_t known);
@@ -291,6 +337,11 @@ int npu_mbox(struct npu_device *npu, enum npu_mbox cmd, const u64 *args, u32 nar
 		const u64 args_[] = { __VA_ARGS__ };                                       \
 		npu_mbox(npu, cmd, args_, ARRAY_SIZE(args_), result);                      \
 	})
+/*
+ * As npu_mbox(), but -ETIME after `ms` (scaled) without an answer, and the mailbox stays alive: for QUEUE_SUSPEND, whose answer may take as long as a
+ * command runs. The next command takes its answer away, not its effect.
+ */
+int npu_mbox_try(struct npu_device *npu, enum npu_mbox cmd, const u64 *args, u32 nargs, u64 *result, unsigned int ms);
 void npu_mbox_irq(struct npu_device *npu);
 void npu_mbox_revive(struct npu_device *npu); /* after a reset */
 
@@ -485,19 +536,31 @@ struct npu_queue {
 	u64 epoch;
 	struct npu_vm_pin ring_pin, ctrl_pin;
 
-	/* Under npu_device.queues_lock */
+	struct mutex lock; /* guards on_device, over every mailbox command to this queue: its number may belong to another afterwards */
+	bool on_device;
+	u64 last_completed; /* when it was taken off the device */
+	bool stopping; /* SUSPEND was asked for and not answered yet */
+
+	struct mutex notify_lock; /* guards the list below and the entries in it */
+	struct list_head notifies; /* npu_notify_entry.link */
+	atomic_t notify_count;
+	struct work_struct notify_work;
+	struct work_struct fault_work; /* owns fault_record from the first fault on */
+	struct npu_event_record fault_record;
+
+	/* Under npu_device.queues_lock; state may be read anywhere with acquire */
 	enum npu_queue_state state;
 	int status; /* enum npu_status it died with */
 	u32 flags; /* NPU_QUEUE_GUILTY, NPU_QUEUE_INNOCENT */
 	struct npu_fault fault;
 	struct npu_file *file; /* NULL once the file is closed */
-	struct list_head notifies; /* npu_notify_entry.queue_link */
-	u64 wakeups; /* sleepers look again when it changed */
+	bool faulted; /* fault_work was queued */
 
 	wait_queue_head_t wait;
 	u32 timeout_ms;
 	u64 watched_progress; /* watchdog only */
 	ktime_t watched_since;
+	bool watched_busy;
 };
 
 struct npu_queue *npu_queue_lookup(struct npu_file *file, u32 id); /* a reference, or NULL */
@@ -505,16 +568,25 @@ void npu_queue_put(struct npu_queue *queue);
 void npu_queue_close_all(struct npu_file *file);
 static inline bool npu_queue_dead(const struct npu_queue *queue)
 {
-	return NPU_QUEUE_STATE_IS_DEAD(READ_ONCE(queue->state));
+	/* pairs with driver/npu_queue.c : npu_queue_died */
+	return NPU_QUEUE_STATE_IS_DEAD(smp_load_acquire(&queue->state));
 }
-/* From the device's own state, never from memory of the user. 0 when the device cannot say (dead, resetting). */
+/* From the device's own state, never from memory of the user; the last value known when it has left the device. Inside npu_enter(). */
 u64 npu_queue_completed(struct npu_queue *queue);
 u64 npu_queue_submitted(struct npu_queue *queue);
-/* Marks it dead, wakes everybody, tells the file. No hardware access. */
+/* Keeps the fault in its VM (takes vm.lock), marks it dead, wakes everybody, tells the file. No hardware access. The first death counts. */
 void npu_queue_died(struct npu_queue *queue, enum npu_queue_state state, int status, u32 flags,
 		    const struct npu_event_record *record);
-/* Interrupt thread. */
+/* Interrupt thread: wakes who waits for it. Takes no lock that is held over an allocation. */
 void npu_queue_progress(struct npu_queue *queue);
+/* Interrupt thread: the device stopped it. The death itself happens in a work, since it takes vm.lock. */
+void npu_queue_faulted(struct npu_queue *queue, const struct npu_event_record *record);
+/* Interrupt thread: records were lost; looks for a death among them. */
+void npu_queue_overflowed(struct npu_queue *queue);
+/* Device number -> a reference, or NULL. */
+struct npu_queue *npu_queue_by_number(struct npu_device *npu, u32 number);
+/* Busy by the device's own count? *completed is its progress. Inside npu_enter() or the reset lock. */
+bool npu_queue_busy(struct npu_queue *queue, u64 *completed);
 /* Ends it on the device; for the watchdog. -EIO: the device does not answer, reset it. */
 int npu_queue_kill(struct npu_queue *queue, int status);
 /* After a reset: every queue of an older epoch becomes LOST. */
@@ -522,7 +594,7 @@ void npu_queue_lose_all(struct npu_device *npu, struct npu_queue *guilty);
 
 /* ------------------------------------------------------------------------------------------- npu_doorbell.c -- */
 int npu_doorbell_get(struct npu_file *file, u32 *slot); /* file.lock held */
-void npu_doorbell_put(struct npu_file *file, u32 slot);
+void npu_doorbell_put(struct npu_file *file, u32 slot); /* takes file.lock */
 void npu_doorbell_fini(struct npu_file *file);
 int npu_doorbell_mmap(struct npu_file *file, struct vm_area_struct *vma);
 /* Every mapping of every file faults at its next use: before a reset, at unplug, before sleep. */
@@ -530,7 +602,9 @@ void npu_doorbell_revoke_all(struct npu_device *npu);
 void npu_doorbell_ring_kernel(struct npu_device *npu, u64 value);
 
 /* ----------------------------------------------------------------------------------------------- npu_wait.c -- */
+void npu_notify_open(struct npu_file *file);
 void npu_notify_close_all(struct npu_file *file);
+void npu_notify_work(struct work_struct *work); /* of npu_queue.notify_work */
 /* Looks at the notifications of a queue again; interrupt thread. */
 void npu_notify_progress(struct npu_queue *queue);
 
@@ -544,6 +618,7 @@ void npu_event_send_all(struct npu_device *npu, struct npu_event *event, u32 typ
 
 /* ---------------------------------------------------------------------------------------------- npu_reset.c -- */
 void npu_reset_init(struct npu_device *npu);
+/* The device leaves (after drm_dev_unplug()): GONE, mappings revoked, queues LOST, everybody woken; no reset or watchdog runs afterwards. */
 void npu_reset_fini(struct npu_device *npu);
 /* Asks for a reset from any context; returns at once. */
 void npu_reset_schedule(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty);
@@ -557,6 +632,9 @@ void npu_query_init_limits(struct npu_device *npu);
 /* One metric, for DEV_QUERY, hwmon and perf streams. npu_enter() held by the caller, or the device asleep (then LOST). */
 struct npu_metric npu_metric_read(struct npu_device *npu, u32 id);
 void npu_file_usage(struct npu_file *file, struct npu_client_info *out);
+
+/* ----------------------------------------------------------------------------------------------- npu_perf.c -- */
+void npu_perf_close_all(struct npu_file *file);
 
 /* ------------------------------------------------------------------------------------------------ npu_ras.c -- */
 int npu_ras_init(struct npu_device *npu);
