@@ -245,6 +245,8 @@ struct npu_device {
 
 	atomic64_t faults;
 	atomic64_t irqs; /* interrupts handled */
+	bool irqs_on; /* npu_irq_enable() was called; probe, reset worker and power management, one after another */
+	bool bus_lost; /* the PCI core says so: registers answer nothing */
 	atomic_t objects; /* BOs that exist, for the census */
 	atomic_t vms;
 	atomic_t live_queues;
@@ -322,9 +324,14 @@ void npu_refund(struct npu_device *npu, struct npu_user *user, enum npu_resource
 
 /* ------------------------------------------------------------------------------------------------ npu_pci.c -- */
 int npu_irq_init(struct npu_device *npu);
-/* Masks vectors and waits until no handler runs; the reset worker calls it. */
+/* Masks vectors and waits until no handler runs; the reset worker calls it. Both may be called twice. */
 void npu_irq_disable(struct npu_device *npu);
 void npu_irq_enable(struct npu_device *npu);
+/* For who must not wake the device (sysfs, hwmon): false when it sleeps. True: it stays awake until npu_pm_put(). */
+bool npu_pm_get_if_awake(struct npu_device *npu);
+/* Wakes it: an open file holds one. 0 or a negative errno. Takes the reset_lock when it must boot, so without it. */
+int npu_pm_get(struct npu_device *npu);
+void npu_pm_put(struct npu_device *npu);
 
 /* ----------------------------------------------------------------------------------------------- npu_mbox.c -- */
 /*
@@ -640,7 +647,10 @@ void npu_perf_close_all(struct npu_file *file);
 int npu_ras_init(struct npu_device *npu);
 int npu_ras_start(struct npu_device *npu);
 void npu_ras_fini(struct npu_device *npu);
-void npu_ras_irq(struct npu_device *npu);
+void npu_ras_irq(struct npu_device *npu); /* drains the ring; any thread */
+/* Makes a fault happen (spec/ras.def); for root. */
+int npu_ras_inject(struct npu_device *npu, enum npu_inject fault, u64 place, u64 count);
+const char *npu_error_name(u32 type); /* key of ras.def */
 
 /* ---------------------------------------------- npu_hwmon.c npu_sysfs.c npu_debugfs.c npu_coredump.c -- */
 int npu_hwmon_init(struct npu_device *npu);
@@ -648,6 +658,11 @@ extern const struct attribute_group *npu_sysfs_groups[];
 void npu_debugfs_init(struct npu_device *npu);
 /* Takes what support needs first (versions, registers, queues, last errors), before a reset destroys it. */
 void npu_coredump_take(struct npu_device *npu, const char *why);
+/* Parts of it, for debugfs too. */
+void npu_print_versions(struct npu_device *npu, struct drm_printer *p);
+void npu_print_registers(struct npu_device *npu, struct drm_printer *p);
+void npu_print_queues(struct npu_device *npu, struct drm_printer *p);
+void npu_print_errors(struct npu_device *npu, struct drm_printer *p);
 /* -------------------------------------------------------------------------------------------------- registers -- */
 static inline u32 npu_read32(struct npu_device *npu, enum npu_reg reg)
 {
