@@ -631,6 +631,12 @@ void npu_reset_fini(struct npu_device *npu);
 void npu_reset_schedule(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty);
 /* Resets and waits for the end; process context without any lock of ours. 0, -EIO (wedged), -ENODEV. */
 int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause);
+/*
+ * The halves of a reset, for sleep and resets of the bus (npu_pci.c). Process context, no lock of ours held. From stop's return on the device touches no memory, its
+ * mappings are revoked, npu_enter() waits (state RESETTING). start boots it, epoch + 1, as a reset does; an error has wedged it.
+ */
+void npu_reset_stop(struct npu_device *npu);
+int npu_reset_start(struct npu_device *npu, enum npu_reset_cause cause);
 void npu_watchdog_kick(struct npu_device *npu); /* a queue may have work */
 void npu_wedge(struct npu_device *npu, const char *why);
 
