@@ -246,7 +246,6 @@ struct npu_device {
 	atomic64_t faults;
 	atomic64_t irqs; /* interrupts handled */
 	bool irqs_on; /* npu_irq_enable() was called; probe, reset worker and power management, one after another */
-	bool bus_lost; /* the PCI core says so: registers answer nothing */
 	atomic_t objects; /* BOs that exist, for the census */
 	atomic_t vms;
 	atomic_t live_queues;
