@@ -20,8 +20,10 @@
  *   npu_vm.lock             the gpuvm and page tables of one address space
  *   drm_gem_object.resv     pages and mappings of one object
  *   copy.lock               the driver's own queue
+ *   retire.step             gives back what the device let go of; held while that runs, so around the three below
+ *   tables.lock             pieces of HBM for page tables
  *   hbm.lock                the allocator of device memory
- *   retire.lock             memory that waits for the device to let go of it
+ *   retire.lock             memory that waits for the device to let go of it; leaf
  *   mbox.lock (mutex)       one mailbox command at a time
  *   npu_queue.lock          one queue's place on the device; around mbox.lock
  *   events.lock             the event ring; around copy.lock and queues_lock
@@ -129,10 +131,23 @@ struct npu_identity {
 
 /* Memory given back only when the device has let go of it: npu_retire.c. */
 struct npu_retire {
-	struct mutex lock; /* guards the lists; leaf but for mbox.lock */
+	struct mutex step; /* one look at a time; guards waiting. Around the mailbox and every fn() */
+	struct mutex lock; /* guards fresh, stuck and stopped; leaf */
 	struct list_head fresh; /* no ticket yet */
 	struct list_head waiting; /* by ticket, ascending */
+	struct list_head stuck; /* only a reset frees it */
+	bool stopped; /* for good: nothing waits any more */
+	unsigned int delay_ms; /* work only: until its next look */
 	struct delayed_work work;
+};
+
+/* Pieces of HBM for page tables: npu_hbm.c. */
+#define NPU_TABLE_SIZES 3
+struct npu_tables {
+	struct mutex lock; /* guards all of it; the words of a piece belong to its owner */
+	struct xarray chunks; /* HBM offset / 64 KiB -> npu_table_chunk */
+	struct list_head partial[NPU_TABLE_SIZES]; /* chunks with a free piece */
+	u64 generation; /* +1 when everything is forgotten; written under reset_lock (write) */
 };
 
 struct npu_copy; /* the driver's own queue: npu_copy.c */
@@ -202,7 +217,7 @@ struct npu_device {
 		u64 total;
 		u64 sbe, dbe;
 		u32 retired_pages;
-		struct list_head bad_pages;
+		struct list_head bad_pages; /* guarded by hbm_mm.lock; npu_hbm.c */
 	} ras;
 
 	struct {
@@ -212,6 +227,7 @@ struct npu_device {
 		u64 object_bytes; /* held by objects of users */
 		bool ready;
 	} hbm_mm;
+	struct npu_tables tables;
 
 	struct ida contexts; /* device context numbers; 0 is the driver's own */
 	struct ida doorbell_pages; /* 0 is the driver's own */
@@ -365,11 +381,16 @@ struct npu_hbm {
 };
 #define NPU_HBM_CONTIGUOUS 1u
 int npu_hbm_init(struct npu_device *npu);
+/* No more allocations. Objects may outlive it: the allocator itself goes with the drm_device. */
 void npu_hbm_fini(struct npu_device *npu);
-/* Cleared memory. -ENOSPC, -ENOMEM, -EIO. */
+/*
+ * Cleared memory; its beginning is a multiple of `align` (0: 64 KiB), and so is every block when `bytes` is a multiple of it too. Inside npu_enter() or
+ * the reset lock; not under resv or copy.lock, since it may wait for the device to let go of other memory. -ENOSPC, -ENOMEM, -EIO, -EINTR (killed).
+ */
 int npu_hbm_alloc(struct npu_device *npu, u64 bytes, u64 align, u32 flags, struct npu_hbm *out);
-/* At once: the device must have let go of it (npu_retire_hbm() otherwise). */
+/* At once: the device must have let go of it (npu_retire() otherwise). */
 void npu_hbm_free(struct npu_device *npu, struct npu_hbm *hbm);
+/* largest_free: the largest object that would fit; in pieces, so all of it. */
 void npu_hbm_stats(struct npu_device *npu, u64 *free_bytes, u64 *largest_free);
 /* Takes the 64 KiB page at offset out of use: now when it is free, else when its owner frees it. */
 void npu_hbm_retire_page(struct npu_device *npu, u64 offset);
@@ -378,40 +399,78 @@ u64 npu_hbm_block_bytes(struct npu_device *npu, struct gpu_buddy_block *block);
 /* Page tables: pieces of 4096, 256 and 128 bytes. */
 int npu_table_alloc(struct npu_device *npu, u32 bytes, u64 *offset);
 void npu_table_free(struct npu_device *npu, u64 offset, u32 bytes);
-/* Forgets everything: after a device reset the content and all owners are void. */
+/* One word of a table that the caller owns: NULL for an offset that is no table. Reads and writes of the driver go to its own copy. */
+u64 *npu_table_word(struct npu_device *npu, u64 offset);
+/* Stores it for the device too; what was stored before is visible to the device before a pointer to a table is. */
+void npu_table_write(struct npu_device *npu, u64 offset, u64 value);
+/*
+ * Forgets everything: after a device reset the content and all owners are void. Whatever waits in npu_retire.c is given back first. The device is stopped,
+ * reset_lock is held (write).
+ */
 void npu_table_reset(struct npu_device *npu);
 
 /* --------------------------------------------------------------------------------------------- npu_retire.c -- */
 void npu_retire_init(struct npu_device *npu);
-void npu_retire_fini(struct npu_device *npu); /* the device is stopped: frees everything */
-/* Calls fn(arg) once every access that began before now has ended (mailbox QUIESCE). May be called with vm.lock and resv held. */
+void npu_retire_fini(struct npu_device *npu); /* the device is stopped: frees everything, and from then on at once */
+/*
+ * npu_retire(): calls fn() once every access that began before now has ended (mailbox QUIESCE). May be called with vm.lock and resv held. fn() runs in
+ * process context, perhaps under somebody's vm.lock: it takes no lock from vm.lock outwards, nor copy.lock.
+ */
 struct npu_retired {
 	struct list_head link;
 	u64 ticket;
 	void (*fn)(struct npu_device *npu, struct npu_retired *self);
 };
 void npu_retire(struct npu_device *npu, struct npu_retired *what);
+/* The same for what the device did not confirm to have forgotten: waits for its next reset, or its end. */
+void npu_retire_at_reset(struct npu_device *npu, struct npu_retired *what);
+/* Waits a moment for everything retired so far; true: something was given back. Inside npu_enter(); not under resv, copy.lock or tables.lock. */
+bool npu_retire_flush(struct npu_device *npu);
+/* At once, the device being stopped. */
+void npu_retire_all(struct npu_device *npu);
 
 /* ------------------------------------------------------------------------------------------------- npu_vm.c -- */
 struct npu_vm {
 	struct drm_gpuvm base; /* its refcount is the object's */
 	struct npu_device *npu;
-	struct npu_user *user; /* charged for it */
+	struct npu_user *user; /* charged for it; NULL: the driver's own */
 	struct mutex lock; /* guards gpuvm tree, page tables, pins, faults */
-	u32 context; /* device context number */
-	bool has_context;
+	u32 context; /* device context number; 0: the driver's own */
+	bool has_context; /* the device knows it */
+	bool has_root;
+	bool ended; /* VM_DESTROY or close came: nothing can be mapped any more */
 	u64 va_end;
 	u64 root; /* HBM offset of the root table */
 	struct npu_pt_ops pt;
+	struct npu_file *charging; /* pays for tables during a call */
 	u64 table_bytes;
 	u64 mapped_bytes;
 	u64 epoch; /* of its creation; another epoch than the device's: LOST */
+	u64 generation; /* npu_tables.generation of its tables; another one: they are void */
+	u32 reads; /* of table words: a long walk gives the CPU away now and then */
 	struct list_head pins; /* ranges of rings and control blocks of live queues */
-	struct list_head freed_tables; /* of the bind in progress */
+	struct list_head dropped; /* npu_va.link: unmapped, and the device may not know yet */
+	struct list_head freed_tables; /* npu_freed_table.retired.link: likewise */
+	struct npu_retired remains; /* what is left when the device does not let go */
 	struct npu_fault faults[NPU_MAX_FAULTS]; /* newest at (total - 1) % MAX */
 	u64 faults_total;
-	atomic_t users; /* queues */
+	atomic_t users; /* queues; raised under lock when not `ended` */
 };
+#define NPU_EPOCH_NONE U64_MAX /* of a VM that is given up: LOST */
+
+/* npu_mmu.c: page tables of a VM. vm.lock held, inside npu_enter(), unless it says otherwise. */
+int npu_mmu_create(struct npu_vm *vm); /* root table, context of the device */
+/* Takes the context off the device and its tables away. hw: the device can be reached. False: the device did not confirm. */
+bool npu_mmu_destroy(struct npu_vm *vm, bool hw);
+bool npu_mmu_valid(const struct npu_vm *vm); /* its tables exist */
+int npu_mmu_prepare(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags); /* bo NULL: unmap */
+int npu_mmu_commit(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags);
+void npu_mmu_compact(struct npu_vm *vm, u64 dva, u64 bytes);
+/* Everything written so far is what the device uses; tables that were taken out are retired. flush: something was unmapped. -EIO: the VM is given up. */
+int npu_mmu_publish(struct npu_vm *vm, bool flush);
+/* Makes it LOST at once and asks for a reset: device and driver disagree about it. */
+void npu_mmu_give_up(struct npu_vm *vm);
+struct npu_vm *npu_vm_alloc(struct npu_device *npu, u64 va_end);
 
 static inline struct npu_vm *npu_vm_get(struct npu_vm *vm)
 {
