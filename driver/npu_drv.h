@@ -163,10 +163,12 @@ struct npu_metric_cache {
 
 /* What the watchdog remembers from one look to the next. */
 struct npu_watch {
+	ktime_t looked_at;
 	u32 heartbeat;
 	ktime_t heartbeat_since;
 	u64 copy_progress;
 	ktime_t copy_since;
+	bool copy_busy;
 	unsigned long next_number; /* queue to go on with */
 	bool busy;
 };
@@ -190,6 +192,7 @@ struct npu_device {
 	u32 reset_cause; /* enum npu_reset_cause of the last one */
 	u32 resets_failed; /* in a row */
 	struct rw_semaphore reset_lock;
+	wait_queue_head_t state_wait; /* npu_enter() while RESETTING */
 	struct work_struct reset_work;
 	struct delayed_work watchdog_work;
 	struct workqueue_struct *wq; /* unbound; resets, watchdog, retire */
@@ -282,11 +285,14 @@ struct npu_file {
 	struct mutex lock; /* guards the id tables and doorbell page below */
 	struct xarray vms; /* id -> npu_vm, from 1 */
 	struct xarray queues; /* id -> npu_queue, from 1 */
+	u32 next_queue; /* ids are not used again soon; under lock */
 	atomic_t queue_count;
+	bool awake; /* holds an npu_pm_get() */
 	struct mutex notify_lock; /* guards notifies, notify_count, polled; around npu_queue.notify_lock */
 	struct xarray notifies; /* cookie is a key of ours; npu_wait.c */
 	u32 notify_count;
 	struct list_head polled; /* npu_notify_entry.link of words that no queue announces */
+	unsigned int poll_ms;
 	struct delayed_work poll_work; /* looks at them */
 	struct list_head perfs; /* npu_perf.file_link */
 	atomic_t perf_streams;
@@ -307,8 +313,8 @@ struct npu_file {
 };
 
 /*
- * npu_enter(): the one way from a call to the hardware. Takes reset_lock (read), enters the drm_dev section, wakes the device if it
- * sleeps. 0, -ENODEV (gone), -EIO (wedged), -ERESTARTSYS. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
+ * npu_enter(): the one way from a call to the hardware. Waits for a reset to end, takes reset_lock (read), enters the drm_dev section.
+ * The device is awake: the open file keeps it so. 0, -ENODEV (gone), -EIO (wedged), -ERESTARTSYS. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
  * It does not nest: a second down_read behind a waiting writer would never return.
  */
 int npu_enter(struct npu_device *npu, int *idx);
@@ -424,8 +430,8 @@ struct npu_retired {
 void npu_retire(struct npu_device *npu, struct npu_retired *what);
 /* The same for what the device did not confirm to have forgotten: waits for its next reset, or its end. */
 void npu_retire_at_reset(struct npu_device *npu, struct npu_retired *what);
-/* Waits a moment for everything retired so far; true: something was given back. Inside npu_enter(); not under resv, copy.lock or tables.lock. */
-bool npu_retire_flush(struct npu_device *npu);
+/* Waits a moment for everything retired so far. Inside npu_enter(); not under resv, copy.lock or tables.lock. */
+void npu_retire_flush(struct npu_device *npu);
 /* At once, the device being stopped. */
 void npu_retire_all(struct npu_device *npu);
 
@@ -592,6 +598,7 @@ struct npu_queue {
 	struct npu_user *user;
 	struct npu_vm *vm;
 	struct npu_bo *ctrl_bo;
+	u64 ctrl_offset; /* of the control page in ctrl_bo */
 	struct npu_queue_ctrl *ctrl; /* hostile: the user writes it too. Read with READ_ONCE, never trusted */
 	u32 id; /* in its file */
 	u32 number; /* on the device */
