@@ -21,7 +21,7 @@
 #include <drm/drm_gpuvm.h>
 #include <drm/drm_print.h>
 
-#include "npu_config.h"
+#include <npu_config.h> /* written by probes.sh */
 
 #ifdef NPU_HAVE_GPU_BUDDY
 #include <linux/gpu_buddy.h>

@@ -2,7 +2,7 @@
 /*
  * What is alive and who holds it, for leaks and hangs: /sys/kernel/debug/accel/<PCI address>/. Readable by root only. The format is for people and may change.
  */
-#include <linux/ctype.h>
+#include <linux/capability.h>
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
 #include <linux/uaccess.h>
@@ -174,12 +174,15 @@ static const struct {
 /* One number of the line; negative ones in two's complement. No number: 0. */
 static int npu_inject_number(char **line, u64 *out)
 {
-	char *word = strsep(line, " \t\n");
+	char *word;
 	s64 negative;
 	int err;
 
 	*out = 0;
-	if (!word || !*word)
+	do {
+		word = strsep(line, " \t");
+	} while (word && !*word);
+	if (!word)
 		return 0;
 	if (*word != '-')
 		return kstrtou64(word, 0, out);
