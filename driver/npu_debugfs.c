@@ -25,7 +25,7 @@ static struct npu_device *npu_of_seq(struct seq_file *m)
 static int npu_objects_show(struct seq_file *m, void *unused)
 {
 	struct npu_device *npu = npu_of_seq(m);
-	u32 files = 0, fresh, waiting;
+	u32 files = 0, fresh, waiting, stuck;
 	u64 free_bytes, largest;
 	struct list_head *at;
 
@@ -33,14 +33,17 @@ static int npu_objects_show(struct seq_file *m, void *unused)
 	list_for_each(at, &npu->files)
 		files++;
 	mutex_unlock(&npu->files_lock);
+	mutex_lock(&npu->retire.step);
 	mutex_lock(&npu->retire.lock);
 	fresh = list_count_nodes(&npu->retire.fresh);
 	waiting = list_count_nodes(&npu->retire.waiting);
+	stuck = list_count_nodes(&npu->retire.stuck);
 	mutex_unlock(&npu->retire.lock);
+	mutex_unlock(&npu->retire.step);
 	npu_hbm_stats(npu, &free_bytes, &largest);
 	seq_printf(m, "files %u\nbos %d\nvms %d\nqueues %d\nmappings %d\n", files, atomic_read(&npu->objects),
 		   atomic_read(&npu->vms), atomic_read(&npu->live_queues), atomic_read(&npu->mappings));
-	seq_printf(m, "retiring_fresh %u\nretiring_waiting %u\n", fresh, waiting);
+	seq_printf(m, "retiring_fresh %u\nretiring_waiting %u\nretiring_at_reset %u\n", fresh, waiting, stuck);
 	seq_printf(m, "hbm_managed_bytes %llu\nhbm_object_bytes %llu\nhbm_free_bytes %llu\nhbm_largest_free_bytes %llu\n",
 		   npu->hbm_mm.bytes, npu->hbm_mm.object_bytes, free_bytes, largest);
 	seq_printf(m, "retired_pages %u\nfaults %lld\ninterrupts %lld\nepoch %llu\n", npu->ras.retired_pages,

@@ -27,8 +27,6 @@
 #include <linux/interrupt.h>
 #include <linux/pm_runtime.h>
 
-#include <drm/drm_managed.h>
-
 #include "npu_drv.h"
 #include "npu_trace.h"
 #include "uapi/npu_ioctl.h"
@@ -337,16 +335,13 @@ static int npu_pci_init(struct npu_device *npu)
 /* Nothing of the device touches memory from here on. */
 static void npu_hw_stop(struct npu_device *npu)
 {
+	if (IS_ERR_OR_NULL(npu->regs))
+		return;
 	npu_irq_disable(npu);
 	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
 	/* The read comes back behind the write: the reset has begun before memory gets another owner. */
 	npu_read32(npu, NPU_REG_STATUS);
 	pci_clear_master(npu->pdev);
-}
-
-static void npu_hbm_release(struct drm_device *drm, void *unused)
-{
-	npu_hbm_fini(to_npu(drm));
 }
 
 /* Boots the device and gives it its rings; each step's memory lives until the driver is unbound, or longer. */
@@ -361,12 +356,26 @@ static int npu_hw_init(struct npu_device *npu)
 	npu_query_init_limits(npu);
 	err = npu_hbm_init(npu);
 	if (!err)
-		err = drmm_add_action_or_reset(&npu->drm, npu_hbm_release, NULL);
-	if (!err)
 		err = npu_event_start(npu);
 	if (!err)
 		err = npu_ras_start(npu);
+	if (!err)
+		err = npu_copy_init(npu);
 	return err;
+}
+
+/*
+ * The one way down, for a device that leaves and for a probe that failed anywhere: whoever waits is woken, no work runs, the device is
+ * stopped, and only then its memory goes. Each step does nothing for what was never begun.
+ */
+static void npu_fini(struct npu_device *npu)
+{
+	npu_reset_fini(npu);
+	npu_copy_fini(npu);
+	npu_hw_stop(npu);
+	npu_ras_fini(npu);
+	npu_hbm_fini(npu);
+	npu_retire_fini(npu);
 }
 
 static void npu_pm_init(struct npu_device *npu)
@@ -413,40 +422,31 @@ static int npu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = npu_device_init(npu);
 	if (err)
 		return err;
+	npu_retire_init(npu);
 	err = npu_pci_init(npu);
 	if (!err)
 		err = npu_event_init(npu);
 	if (!err)
 		err = npu_ras_init(npu);
-	if (err)
-		goto fini_reset;
-	npu_retire_init(npu);
-	err = npu_hw_init(npu);
 	if (!err)
-		err = npu_copy_init(npu);
+		err = npu_hw_init(npu);
 	if (err)
-		goto stop;
+		goto fini;
 	WRITE_ONCE(npu->state, NPU_STATE_READY);
 	npu_irq_enable(npu);
 	err = npu_hwmon_init(npu);
 	if (err)
-		goto fini_copy;
+		goto fini;
 	npu_debugfs_init(npu);
 	err = drm_dev_register(&npu->drm, 0);
 	if (err)
-		goto fini_copy;
+		goto fini;
 	npu_pm_init(npu);
 	npu_announce(npu);
 	return 0;
 
-fini_copy:
-	npu_copy_fini(npu);
-stop:
-	npu_hw_stop(npu);
-	npu_ras_fini(npu);
-	npu_retire_fini(npu);
-fini_reset:
-	npu_reset_fini(npu);
+fini:
+	npu_fini(npu);
 	return err;
 }
 
@@ -456,11 +456,7 @@ static void npu_remove(struct pci_dev *pdev)
 
 	npu_pm_fini(npu);
 	drm_dev_unplug(&npu->drm);
-	npu_reset_fini(npu);
-	npu_copy_fini(npu);
-	npu_hw_stop(npu);
-	npu_ras_fini(npu);
-	npu_retire_fini(npu);
+	npu_fini(npu);
 }
 
 static void npu_shutdown(struct pci_dev *pdev)
