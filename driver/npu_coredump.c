@@ -49,18 +49,29 @@ static void npu_print_fault(struct drm_printer *p, const struct npu_fault *fault
 /* What the driver knows of each queue. The device is not asked: it may be what hangs. */
 void npu_print_queues(struct npu_device *npu, struct drm_printer *p)
 {
-	struct npu_queue *queue;
-	unsigned long flags, number;
+	struct npu_queue *entry, *queue;
+	struct npu_fault fault;
+	unsigned long number;
+	int status, state;
+	u32 flags;
 
-	spin_lock_irqsave(&npu->queues_lock, flags);
-	xa_for_each(&npu->queues, number, queue) {
-		drm_printf(p, "  %lu: id %u context %u state %u status %d flags 0x%x priority %u ring 2^%u epoch %llu progress %llu\n",
-			   number, queue->id, queue->vm->context, queue->state, queue->status, queue->flags, queue->priority,
-			   queue->ring_log2, queue->epoch, queue->watched_progress);
-		if (queue->fault.status)
-			npu_print_fault(p, &queue->fault);
+	xa_for_each(&npu->queues, number, entry) {
+		queue = npu_queue_by_number(npu, number);
+		if (!queue)
+			continue;
+		spin_lock_irq(&npu->queues_lock);
+		state = queue->state;
+		status = queue->status;
+		flags = queue->flags;
+		fault = queue->fault;
+		spin_unlock_irq(&npu->queues_lock);
+		drm_printf(p, "  %lu: id %u context %u state %d status %d flags 0x%x priority %u ring 2^%u epoch %llu progress %llu\n",
+			   number, queue->id, queue->vm->context, state, status, flags, queue->priority, queue->ring_log2,
+			   queue->epoch, queue->watched_progress);
+		if (fault.status)
+			npu_print_fault(p, &fault);
+		npu_queue_put(queue);
 	}
-	spin_unlock_irqrestore(&npu->queues_lock, flags);
 }
 
 /* Newest first. */
