@@ -265,6 +265,7 @@ struct npu_device {
 	atomic64_t faults;
 	atomic64_t irqs; /* interrupts handled */
 	bool irqs_on; /* npu_irq_enable() was called; probe, reset worker and power management, one after another */
+	bool bus_lost; /* the PCI core says so: registers answer nothing */
 	atomic_t objects; /* BOs that exist, for the census */
 	atomic_t vms;
 	atomic_t live_queues;
@@ -284,6 +285,7 @@ struct npu_file {
 	struct list_head link; /* npu_device.files */
 	struct mutex lock; /* guards the id tables and doorbell page below */
 	struct xarray vms; /* id -> npu_vm, from 1 */
+	u32 next_vm; /* ids are not used again soon; under lock */
 	struct xarray queues; /* id -> npu_queue, from 1 */
 	u32 next_queue; /* ids are not used again soon; under lock */
 	atomic_t queue_count;
@@ -501,7 +503,7 @@ struct npu_vm_pin {
 	struct list_head link;
 	u64 dva, bytes;
 };
-/* All of it is mapped. vm.lock held. */
+/* All of it is mapped; false once VM_DESTROY has come. vm.lock held. */
 bool npu_vm_covers(struct npu_vm *vm, u64 dva, u64 bytes);
 /* [dva, dva + bytes) is writable and shows the object from offset on, without gap. vm.lock held. */
 bool npu_vm_maps(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes);

@@ -237,11 +237,12 @@ static pci_ers_result_t npu_error_detected(struct pci_dev *pdev, pci_channel_sta
 		return PCI_ERS_RESULT_CAN_RECOVER;
 	case pci_channel_io_frozen:
 		drm_warn(&npu->drm, "the bus reports errors: the slot will be reset\n");
+		WRITE_ONCE(npu->bus_lost, true);
 		npu_reset_stop(npu);
 		pci_disable_device(pdev);
 		return PCI_ERS_RESULT_NEED_RESET;
 	default:
-		npu_reset_stop(npu);
+		WRITE_ONCE(npu->bus_lost, true);
 		npu_wedge(npu, "the bus gave the device up");
 		return PCI_ERS_RESULT_DISCONNECT;
 	}
@@ -257,6 +258,7 @@ static pci_ers_result_t npu_slot_reset(struct pci_dev *pdev)
 	}
 	pci_restore_state(pdev);
 	pci_save_state(pdev);
+	WRITE_ONCE(npu->bus_lost, false);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
