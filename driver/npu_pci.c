@@ -79,10 +79,10 @@ static const struct {
 	const char *name;
 	irq_handler_t thread;
 } npu_irq_vectors[NPU_IRQ_VECTORS] = {
-	{ "npu-event", npu_irq_event_thread },
-	{ "npu-mailbox", npu_irq_mailbox_thread },
-	{ "npu-queue", npu_irq_queue_thread },
-	{ "npu-error", npu_irq_error_thread },
+	{ "event", npu_irq_event_thread },
+	{ "mailbox", npu_irq_mailbox_thread },
+	{ "queue", npu_irq_queue_thread },
+	{ "error", npu_irq_error_thread },
 };
 
 static void npu_irq_free_vectors(void *pdev)
@@ -93,6 +93,7 @@ static void npu_irq_free_vectors(void *pdev)
 int npu_irq_init(struct npu_device *npu)
 {
 	struct pci_dev *pdev = npu->pdev;
+	const char *name;
 	u32 i;
 	int err;
 
@@ -104,9 +105,13 @@ int npu_irq_init(struct npu_device *npu)
 		return err;
 	}
 	err = devm_add_action_or_reset(&pdev->dev, npu_irq_free_vectors, pdev);
-	for (i = 0; i < NPU_IRQ_VECTORS && !err; i++)
+	for (i = 0; i < NPU_IRQ_VECTORS && !err; i++) {
+		name = devm_kasprintf(&pdev->dev, GFP_KERNEL, "npu%u-%s", npu->index, npu_irq_vectors[i].name);
+		if (!name)
+			return -ENOMEM;
 		err = devm_request_threaded_irq(&pdev->dev, pci_irq_vector(pdev, i), NULL, npu_irq_vectors[i].thread,
-						IRQF_ONESHOT | IRQF_NO_AUTOEN, npu_irq_vectors[i].name, npu);
+						IRQF_ONESHOT | IRQF_NO_AUTOEN, name, npu);
+	}
 	return err;
 }
 
