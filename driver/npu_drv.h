@@ -104,6 +104,8 @@ struct npu_user {
 	atomic64_t system_bytes;
 	atomic64_t queues;
 	atomic64_t vms;
+	atomic64_t copy_jobs; /* npu_copy.c: under way */
+	atomic64_t copy_bytes; /* mapped for them */
 };
 
 enum npu_resource {
@@ -527,6 +529,12 @@ enum npu_bo_kind {
 	NPU_BO_KIND_IMPORT, /* sg table of another driver's dma-buf */
 };
 
+/* A run of an object that is contiguous for the device; it ends where the next one begins. */
+struct npu_bo_run {
+	u64 start; /* in the object */
+	u64 address; /* HBM offset or DMA address */
+};
+
 struct npu_bo {
 	struct drm_gem_object base;
 	enum npu_bo_kind kind;
@@ -534,19 +542,27 @@ struct npu_bo {
 	u32 caching; /* enum npu_caching, never DEFAULT */
 	bool readonly; /* the device may not write */
 	u64 epoch; /* HBM: of its creation */
-	struct npu_user *user; /* charged; NULL: imported */
-	struct npu_file *owner_stats; /* unused after close; never followed */
+	struct npu_user *user; /* charged; NULL: imported, or the driver's own */
 	u64 charged_bytes;
 	struct npu_vm *exclusive_vm; /* only compared, never followed */
 	char label[NPU_LABEL_BYTES]; /* under base.resv */
 
-	/* SYSTEM, USERPTR, IMPORT; under base.resv; live until the object dies */
-	struct page **pages;
-	struct sg_table *sgt; /* DMA mapped */
-	void *vaddr; /* of a SYNC object: mapped from creation on */
+	/* Constant from creation on. run_count + 1 entries, the last one is the end of the object */
+	struct npu_bo_run *runs;
+	u32 run_count;
+
+	/* SYSTEM, USERPTR, IMPORT; constant from creation on, but for what npu_bo_unplug() undoes */
+	struct page **pages; /* not of an IMPORT */
+	struct sg_table *sgt; /* DMA mapped while `link` is in the list */
+	void *vaddr; /* of a SYNC object */
+	struct list_head link; /* npu_bo.c: objects with a DMA mapping, of all devices */
+	struct mm_struct *mm; /* USERPTR: whose pinned_vm counts the pages */
+	struct file *dmabuf; /* IMPORT: its resv is ours too */
 
 	struct npu_hbm hbm; /* HBM */
-	struct npu_retired retired; /* the way of HBM back */
+	struct page *dummy; /* under base.resv: what CPU mappings show in place of HBM that is not there */
+	struct npu_retired retired; /* the way back of its memory */
+	struct work_struct free_work;
 };
 
 static inline struct npu_bo *to_npu_bo(struct drm_gem_object *obj)
@@ -572,25 +588,55 @@ struct npu_bo *npu_bo_lookup(struct npu_file *file, u32 handle);
  */
 int npu_bo_for_each_piece(struct npu_bo *bo, u64 offset, u64 bytes,
 			  int (*fn)(void *arg, u64 address, u64 bytes, bool is_hbm), void *arg);
-/* The 64-bit word at offset, for WAIT: system objects through a kernel mapping that the first call makes, HBM through BAR2. */
+/*
+ * The 64-bit word at offset, for WAIT: system objects through a kernel mapping, HBM through BAR2. -ECANCELED, -EIO, -ENODEV: the HBM is lost, or
+ * about to be. Takes no lock.
+ */
 int npu_bo_read_word(struct npu_bo *bo, u64 offset, u64 *value);
 /* Kernel address of a SYNC object. */
 void *npu_bo_vaddr(struct npu_bo *bo, u64 offset);
+/* A SYNC object of the driver itself: charged to nobody, not in the census. */
+int npu_bo_create_kernel(struct npu_device *npu, u64 bytes, struct npu_bo **out);
+/* Undoes the DMA mappings of all objects: after drm_dev_unplug(), the device being stopped. Objects and CPU mappings live on. */
+void npu_bo_unplug(struct npu_device *npu);
+/* For the files that make objects: the empty object, its DMA mapping and runs, its handle; the undoing of whatever was done. */
+struct npu_bo *npu_bo_alloc(struct npu_device *npu, enum npu_bo_kind kind, u64 bytes);
+int npu_bo_charge(struct npu_file *file, struct npu_bo *bo);
+int npu_bo_map_pages(struct npu_bo *bo);
+int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt);
+void npu_bo_abandon(struct npu_bo *bo);
+
+/* --------------------------------------------------------------------------------------------- npu_mmap.c -- */
+extern const struct vm_operations_struct npu_bo_vm_ops;
+int npu_mmap(struct file *filp, struct vm_area_struct *vma);
+int npu_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma);
+/* Takes CPU mappings of all HBM objects away. The next access faults anew: on HBM that is lost or out of reach it finds memory that stands in. */
+void npu_bo_revoke_hbm(struct npu_device *npu);
+
+/* ------------------------------------------------------------------------------------------ npu_userptr.c -- */
+void npu_userptr_release(struct npu_bo *bo);
+
+/* -------------------------------------------------------------------------------------------- npu_prime.c -- */
+struct dma_buf *npu_bo_export(struct drm_gem_object *obj, int flags);
+int npu_bo_pin(struct drm_gem_object *obj);
+struct sg_table *npu_bo_get_sg_table(struct drm_gem_object *obj);
+int npu_bo_vmap(struct drm_gem_object *obj, struct iosys_map *map);
+void npu_bo_vunmap(struct drm_gem_object *obj, struct iosys_map *map);
+/* .gem_prime_import and .gem_prime_import_sg_table of the drm_driver. */
+struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_buf *dmabuf);
 struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
 						     struct sg_table *sgt);
-int npu_mmap(struct file *filp, struct vm_area_struct *vma);
-/* Takes CPU mappings of all HBM objects away; the next access faults anew (or gets SIGBUS when the object is LOST). */
-void npu_bo_revoke_hbm(struct npu_device *npu);
 
 /* ----------------------------------------------------------------------------------------------- npu_copy.c -- */
 int npu_copy_init(struct npu_device *npu);
 void npu_copy_fini(struct npu_device *npu);
-/* Every job that has not ended ends with err; around a reset. */
+/* Every job that has not ended ends with err: around a reset, once the device can no longer touch memory. */
 void npu_copy_stop(struct npu_device *npu, int err);
 int npu_copy_restart(struct npu_device *npu);
 /* Interrupt thread: the driver's own queue moved or died. */
 void npu_copy_progress(struct npu_device *npu);
 void npu_copy_fault(struct npu_device *npu, const struct npu_event_record *record);
+bool npu_copy_busy(struct npu_device *npu); /* a job has not ended */
 #define NPU_COPY_QUEUE 0u /* its number on the device */
 
 /* ---------------------------------------------------------------------------------------------- npu_queue.c -- */
