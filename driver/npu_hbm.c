@@ -35,7 +35,7 @@
 #define NPU_CHUNK_PIECES (NPU_PAGE_64K / NPU_PT_SPLIT_BYTES)
 
 /* From the bottom of what BAR2 shows. */
-#define NPU_HBM_TABLES (1u << 31)
+#define NPU_HBM_TABLES BIT(31)
 
 struct npu_bad_page {
 	struct list_head link; /* npu_device.ras.bad_pages */
@@ -418,7 +418,7 @@ void npu_table_write(struct npu_device *npu, u64 offset, u64 value)
 	 * write-combining buffer in any order; npu_mmu_publish() empties it.
 	 */
 	if (npu_pt_is_table(value))
-		wmb(); /* pairs with the order in which the device's MMU reads an entry and the table behind it */
+		wmb(); /* the device reads an entry before the table behind it */
 	writeq(value, npu->hbm + offset);
 }
 

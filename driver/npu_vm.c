@@ -276,16 +276,6 @@ struct npu_vm *npu_vm_lookup(struct npu_file *file, u32 id)
 	return vm;
 }
 
-/* A file that is closed waits for a reset that runs, whatever signals came: its device context must not stay. */
-static int npu_vm_enter_to_end(struct npu_device *npu, int *idx)
-{
-	int err;
-
-	while ((err = npu_enter_always(npu, idx)) == -EAGAIN)
-		schedule_timeout_uninterruptible(1);
-	return err;
-}
-
 void npu_vm_close_all(struct npu_file *file)
 {
 	struct npu_device *npu = file->npu;
@@ -295,7 +285,8 @@ void npu_vm_close_all(struct npu_file *file)
 
 	if (xa_empty(&file->vms))
 		return;
-	err = npu_vm_enter_to_end(npu, &idx);
+	/* A reset that runs is waited for, whatever signals came: no context of the device may stay. */
+	err = npu_enter_always(npu, &idx);
 	xa_for_each(&file->vms, id, vm) {
 		xa_erase(&file->vms, id);
 		npu_vm_end(vm, !err);
