@@ -32,6 +32,8 @@
 
 /* A clear command is not longer than that, so that others get at the mailbox in between. */
 #define NPU_HBM_CLEAR_BYTES (256ULL << 20)
+/* A device that reports more is itself what is broken; the search below is linear. */
+#define NPU_BAD_PAGES_MAX 4096u
 #define NPU_CHUNK_PIECES (NPU_PAGE_64K / NPU_PT_SPLIT_BYTES)
 
 /* From the bottom of what BAR2 shows. */
@@ -120,14 +122,17 @@ static int npu_hbm_take(struct npu_device *npu, u64 bytes, u64 align, u32 flags,
 static void npu_hbm_catch_bad(struct npu_device *npu)
 {
 	struct gpu_buddy *mm = &npu->hbm_mm.mm;
-	struct npu_bad_page *bad;
+	struct npu_bad_page *bad, *previous;
 
 	lockdep_assert_held(&npu->hbm_mm.lock);
-	list_for_each_entry(bad, &npu->ras.bad_pages, link) {
+	/* Those that are not ours yet stand behind the others. */
+	list_for_each_entry_safe_reverse(bad, previous, &npu->ras.bad_pages, link) {
 		if (bad->taken)
-			continue;
+			break;
 		bad->taken = !gpu_buddy_alloc_blocks(mm, bad->offset, bad->offset + NPU_PAGE_64K, NPU_PAGE_64K,
 						     NPU_PAGE_64K, &bad->hbm.blocks, GPU_BUDDY_RANGE_ALLOCATION);
+		if (bad->taken)
+			list_move(&bad->link, &npu->ras.bad_pages);
 	}
 }
 
@@ -241,6 +246,7 @@ void npu_hbm_retire_page(struct npu_device *npu, u64 offset)
 {
 	struct npu_bad_page *bad, *old;
 	bool known = false;
+	u32 count = 0;
 
 	offset = ALIGN_DOWN(offset, NPU_PAGE_64K);
 	bad = kzalloc(sizeof(*bad), GFP_KERNEL);
@@ -252,8 +258,11 @@ void npu_hbm_retire_page(struct npu_device *npu, u64 offset)
 	/* The device may be what is broken: its addresses are looked at. */
 	if (!npu->hbm_mm.ready || offset >= npu->hbm_mm.mm.size)
 		known = true;
-	list_for_each_entry(old, &npu->ras.bad_pages, link)
+	list_for_each_entry(old, &npu->ras.bad_pages, link) {
 		known |= old->offset == offset;
+		count++;
+	}
+	known |= count >= NPU_BAD_PAGES_MAX;
 	if (!known) {
 		list_add_tail(&bad->link, &npu->ras.bad_pages);
 		npu_hbm_catch_bad(npu);

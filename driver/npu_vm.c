@@ -245,6 +245,7 @@ static void npu_vm_end(struct npu_vm *vm, bool hw)
 	drm_gpuvm_for_each_va_safe(base, next, &vm->base) {
 		drm_gpuva_remove(base);
 		npu_va_drop(vm, to_npu_va(base));
+		cond_resched();
 	}
 	gone = npu_mmu_destroy(vm, hw);
 	if (gone)
@@ -352,7 +353,8 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 	err = npu_vm_create_user(file, va_end, &vm);
 	if (!err) {
 		/* Ids are not used again soon, so that a stale one is found out. */
-		err = xa_alloc_cyclic(&file->vms, &id, vm, xa_limit_31b, &file->next_vm, GFP_KERNEL);
+		err = xa_alloc_cyclic(&file->vms, &id, vm, xa_limit_31b, &file->next_vm,
+				      GFP_KERNEL_ACCOUNT);
 		if (err < 0) {
 			npu_vm_end(vm, true);
 			npu_vm_put(vm);
