@@ -18,7 +18,7 @@ ARROWS = {
     "uapi": "<linux/types.h> <stdint.h> <stddef.h>",
     "uapi/npu_validate.h": "uapi <linux/types.h> <linux/errno.h>",
     "uapi/npu_ioctl.h": "uapi <drm/drm.h> <libdrm/drm.h>",
-    "driver": "uapi linux",
+    "driver": "uapi linux <npu_config.h>",
     "libnpu/include": "C",
     "libnpu/include/npu/npu.hpp": "C C++ libnpu/include",
     "libnpu/src": "C C++ libnpu/include uapi",

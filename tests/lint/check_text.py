@@ -22,7 +22,7 @@ FORBIDDEN_WORDS = [
 def check_spdx(path, lines):
     index = 1 if lines[0].startswith("#!") else 0
     first = lines[index] if len(lines) > index else ""
-    kernel = path.startswith(("driver/", "uapi/")) and tree.is_source(path)
+    kernel = path.startswith(("driver/", "uapi/")) and (tree.is_source(path) or path.endswith(".sh"))
     wanted = KERNEL_LICENCE if kernel else LICENCE
     match = re.search(r"SPDX-License-Identifier: (.*?)(\s*\*/)?$", first.strip())
     if not match:

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * DOC: when something does not end
+ *
+ * The ladder, mildest first. A queue that has work by the device's own count and makes no progress for its timeout is taken off the
+ * device (QUEUE_DESTROY cancels the running command; nobody else notices). A device that does not answer that, or whose
+ * firmware has died, is reset: HBM, address spaces and queues are lost, epoch + 1, open files stay. A device that does not come
+ * back three times in a row is wedged. One that leaves is gone.
+ *
+ * The watchdog looks every 250 ms while a queue is busy, every second while queues exist; without queues it does not run. At each look it
+ * also drains the rings, so an interrupt that was lost costs a look and never a waiter. It asks the mailbox for two numbers of each of
+ * up to 64 queues, round robin: what it costs is bounded, however many queues there are.
+ *
+ * A reset has two halves, stop and start; sleep and resets of the bus use them with time between. Both run under the write side of
+ * reset_lock; between them the state is RESETTING and npu_enter() waits.
+ *
+ * Rejected: a timer for each queue, armed at each doorbell: doorbells do not pass through the kernel. Time since submission as
+ * the measure instead of progress: a long job is not a hung one.
+ */
+#include <linux/delay.h>
+#include <linux/iopoll.h>
+#include <linux/kobject.h>
+
+#include "npu_drv.h"
+#include "npu_trace.h"
+
+#define NPU_WATCHDOG_BUSY_MS 250u
+#define NPU_WATCHDOG_IDLE_MS 1000u
+#define NPU_WATCHDOG_QUEUES 64u
+#define NPU_HEARTBEAT_MS 2000u
+#define NPU_COPY_TIMEOUT_MS 10000u /* no copy takes as long: the driver cuts them up */
+#define NPU_RESET_ATTEMPTS 3u
+#define NPU_RESET_STOP_MS 500u
+
+static const char *npu_reset_cause_name(enum npu_reset_cause cause)
+{
+	switch (cause) {
+	case NPU_RESET_ADMIN:
+		return "an administrator asked for it";
+	case NPU_RESET_WATCHDOG:
+		return "a queue hangs and cannot be ended";
+	case NPU_RESET_FIRMWARE:
+		return "firmware has died";
+	case NPU_RESET_ECC:
+		return "uncorrectable memory errors";
+	case NPU_RESET_THERMAL:
+		return "too hot";
+	case NPU_RESET_BUS:
+		return "the bus was reset";
+	}
+	return "unknown";
+}
+
+/* --------------------------------------------------------------------------------------------- what is told -- */
+static void npu_uevent(struct npu_device *npu, char *what)
+{
+	char epoch[32];
+	char *env[] = { what, epoch, NULL };
+
+	snprintf(epoch, sizeof(epoch), "NPU_EPOCH=%llu", npu->epoch);
+	/* The node of an accel device; drm_dev_wedged_event() would follow the primary node, which there is none of. */
+	kobject_uevent_env(&npu->drm.accel->kdev->kobj, KOBJ_CHANGE, env);
+}
+
+static void npu_reset_tell(struct npu_device *npu, u64 old_epoch)
+{
+	struct npu_event_device_reset event = {
+		.old_epoch = old_epoch,
+		.new_epoch = npu->epoch,
+		.cause = npu->reset_cause,
+		.health = npu->state == NPU_STATE_READY ? NPU_HEALTH_OK : NPU_HEALTH_WEDGED,
+	};
+
+	npu_event_send_all(npu, &event.base, NPU_EVENT_TYPE_DEVICE_RESET, sizeof(event), NPU_EVENT_MASK_DEVICE_RESET);
+}
+
+/* ------------------------------------------------------------------------------------------ the two halves -- */
+static void npu_set_state(struct npu_device *npu, enum npu_state state)
+{
+	lockdep_assert_held_write(&npu->reset_lock);
+	WRITE_ONCE(npu->state, state);
+	wake_up_all(&npu->state_wait);
+	wake_up_all(&npu->any_progress);
+}
+
+/* No mapping of a process reaches the device from here on, until the state is READY again. */
+static void npu_revoke_all(struct npu_device *npu)
+{
+	npu_doorbell_revoke_all(npu);
+	npu_bo_revoke_hbm(npu);
+}
+
+/* Nothing on the device runs or touches memory afterwards. */
+static void npu_reset_hardware(struct npu_device *npu)
+{
+	u32 status;
+
+	if (npu->bus_lost)
+		return;
+	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
+	if (read_poll_timeout(npu_read32, status, status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY, 500,
+			      npu_scaled_ms(npu, NPU_RESET_STOP_MS) * USEC_PER_MSEC, true, npu, NPU_REG_STATUS))
+		pci_clear_master(npu->pdev); /* what it does now, it does to itself */
+}
+
+/* First half. `why`: of the dump, NULL for none. */
+static void npu_reset_down(struct npu_device *npu, struct npu_queue *guilty, const char *why)
+{
+	lockdep_assert_held_write(&npu->reset_lock);
+	npu_set_state(npu, NPU_STATE_RESETTING);
+	npu_revoke_all(npu);
+	if (why)
+		npu_coredump_take(npu, why);
+	npu_irq_disable(npu);
+	npu_reset_hardware(npu);
+	/* From here on every older object is LOST; a page fault that had seen the old epoch is undone by the second revocation. */
+	WRITE_ONCE(npu->epoch, npu->epoch + 1);
+	npu_revoke_all(npu);
+	npu_copy_stop(npu, -ECANCELED);
+	npu_queue_lose_all(npu, guilty);
+	npu_retire_all(npu);
+}
+
+static int npu_reset_try(struct npu_device *npu)
+{
+	int err;
+
+	pci_set_master(npu->pdev);
+	err = npu_fw_boot(npu);
+	if (err)
+		return err;
+	npu_table_reset(npu);
+	err = npu_event_start(npu);
+	if (!err)
+		err = npu_ras_start(npu);
+	if (!err)
+		err = npu_copy_restart(npu);
+	return err;
+}
+
+static void npu_wedge_locked(struct npu_device *npu, const char *why)
+{
+	lockdep_assert_held_write(&npu->reset_lock);
+	if (npu->state == NPU_STATE_WEDGED || npu->state == NPU_STATE_GONE)
+		return;
+	npu_set_state(npu, NPU_STATE_WEDGED);
+	npu_revoke_all(npu);
+	npu_irq_disable(npu);
+	pci_clear_master(npu->pdev);
+	npu_copy_stop(npu, -EIO);
+	npu_queue_lose_all(npu, NULL);
+	npu_retire_all(npu);
+	drm_err(&npu->drm, "the device is wedged: %s. Remedy: reset its slot (echo 1 > /sys/bus/pci/devices/%s/reset), else power-cycle the machine\n",
+		why, pci_name(npu->pdev));
+	npu_uevent(npu, "WEDGED=bus-reset");
+}
+
+/* Second half. 0, or -EIO and the device is wedged. */
+static int npu_reset_up(struct npu_device *npu, enum npu_reset_cause cause)
+{
+	int err = -EIO;
+
+	lockdep_assert_held_write(&npu->reset_lock);
+	WRITE_ONCE(npu->reset_cause, cause);
+	npu->resets_failed = 0;
+	while (err && !npu->bus_lost && npu->resets_failed < NPU_RESET_ATTEMPTS) {
+		err = npu_reset_try(npu);
+		if (!err)
+			break;
+		npu->resets_failed++;
+		drm_err(&npu->drm, "reset %u of %u failed: %d\n", npu->resets_failed, NPU_RESET_ATTEMPTS, err);
+		npu_copy_stop(npu, -ECANCELED);
+		npu_reset_hardware(npu);
+	}
+	trace_npu_reset(npu, cause, err);
+	if (err) {
+		npu_wedge_locked(npu, "resets failed");
+		return -EIO;
+	}
+	npu->watch = (struct npu_watch){};
+	npu_irq_enable(npu);
+	npu_set_state(npu, NPU_STATE_READY);
+	npu_doorbell_revoke_all(npu); /* who met the stand-in page finds the device again */
+	return 0;
+}
+
+static void npu_reset_whole(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty)
+{
+	const u64 old_epoch = npu->epoch;
+	int err;
+
+	drm_warn(&npu->drm, "device reset, epoch %llu: %s\n", old_epoch, npu_reset_cause_name(cause));
+	trace_npu_reset(npu, cause, 1);
+	npu_reset_down(npu, guilty, npu_reset_cause_name(cause));
+	err = npu_reset_up(npu, cause);
+	npu_reset_tell(npu, old_epoch);
+	if (err)
+		return;
+	npu_uevent(npu, "NPU_RESET=1");
+	drm_info(&npu->drm, "device reset done, epoch %llu\n", npu->epoch);
+}
+
+void npu_reset_stop(struct npu_device *npu)
+{
+	int idx;
+
+	down_write(&npu->reset_lock);
+	if (npu->state != NPU_STATE_RESETTING && npu->state != NPU_STATE_GONE && drm_dev_enter(&npu->drm, &idx)) {
+		npu_reset_down(npu, NULL, NULL);
+		drm_dev_exit(idx);
+	}
+	up_write(&npu->reset_lock);
+}
+
+int npu_reset_start(struct npu_device *npu, enum npu_reset_cause cause)
+{
+	int idx, err = -ENODEV;
+
+	down_write(&npu->reset_lock);
+	if (npu->state != NPU_STATE_RESETTING) {
+		err = npu->state == NPU_STATE_READY ? 0 : npu->state == NPU_STATE_WEDGED ? -EIO : -ENODEV;
+	} else if (drm_dev_enter(&npu->drm, &idx)) {
+		err = npu_reset_up(npu, cause);
+		npu_reset_tell(npu, npu->epoch - 1);
+		drm_dev_exit(idx);
+	}
+	up_write(&npu->reset_lock);
+	return err;
+}
+
+void npu_wedge(struct npu_device *npu, const char *why)
+{
+	down_write(&npu->reset_lock);
+	npu_wedge_locked(npu, why);
+	up_write(&npu->reset_lock);
+}
+
+/* --------------------------------------------------------------------------------------------- the worker -- */
+/* Several may ask before it begins: one reset serves all. The first cause counts, but one that names a queue tells more. */
+void npu_reset_schedule(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&npu->queues_lock, flags);
+	if (!npu->reset_request.asked || (guilty && !npu->reset_request.guilty)) {
+		npu->reset_request.asked = true;
+		npu->reset_request.cause = cause;
+		npu->reset_request.guilty = guilty;
+		if (guilty)
+			kref_get(&guilty->ref);
+	}
+	spin_unlock_irqrestore(&npu->queues_lock, flags);
+	queue_work(npu->wq, &npu->reset_work);
+}
+
+/* True: somebody asked. The caller gets the reference to the queue. */
+static bool npu_reset_take_request(struct npu_device *npu, enum npu_reset_cause *cause, struct npu_queue **guilty)
+{
+	bool asked;
+
+	spin_lock_irq(&npu->queues_lock);
+	asked = npu->reset_request.asked;
+	*cause = npu->reset_request.cause;
+	*guilty = npu->reset_request.guilty;
+	npu->reset_request.asked = false;
+	npu->reset_request.guilty = NULL;
+	spin_unlock_irq(&npu->queues_lock);
+	return asked;
+}
+
+static void npu_reset_work(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(work, struct npu_device, reset_work);
+	enum npu_reset_cause cause;
+	struct npu_queue *guilty;
+	int idx;
+
+	down_write(&npu->reset_lock);
+	/* Taken under the lock: what is asked for while the lock is waited for belongs to this reset. */
+	if (npu_reset_take_request(npu, &cause, &guilty) && npu->state == NPU_STATE_READY &&
+	    drm_dev_enter(&npu->drm, &idx)) {
+		npu_reset_whole(npu, cause, guilty);
+		drm_dev_exit(idx);
+	}
+	up_write(&npu->reset_lock);
+	npu_queue_put(guilty);
+}
+
+int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause)
+{
+	npu_reset_schedule(npu, cause, NULL);
+	flush_work(&npu->reset_work);
+	switch (READ_ONCE(npu->state)) {
+	case NPU_STATE_READY:
+		return 0;
+	case NPU_STATE_RESETTING: /* it sleeps, or its bus is being reset */
+		return -EAGAIN;
+	case NPU_STATE_WEDGED:
+		return -EIO;
+	default:
+		return -ENODEV;
+	}
+}
+
+/* ------------------------------------------------------------------------------------------- the watchdog -- */
+/* False: firmware has died, and a reset was asked for. */
+static bool npu_watch_firmware(struct npu_device *npu, ktime_t now)
+{
+	const u32 status = npu_read32(npu, NPU_REG_STATUS);
+	const u32 heartbeat = npu_read32(npu, NPU_REG_HEARTBEAT);
+	struct npu_watch *watch = &npu->watch;
+
+	if (status == U32_MAX && npu_read32(npu, NPU_REG_ID) == U32_MAX) {
+		npu_reset_schedule(npu, NPU_RESET_BUS, NULL);
+		return false;
+	}
+	if (status != NPU_DEVICE_STATUS_READY) {
+		npu_reset_schedule(npu, NPU_RESET_FIRMWARE, NULL);
+		return false;
+	}
+	/* A watchdog that did not look for a while has seen no beats either. */
+	if (heartbeat != watch->heartbeat || ktime_ms_delta(now, watch->looked_at) > 2 * NPU_WATCHDOG_IDLE_MS)
+		watch->heartbeat_since = now;
+	watch->heartbeat = heartbeat;
+	if (ktime_ms_delta(now, watch->heartbeat_since) < npu_scaled_ms(npu, NPU_HEARTBEAT_MS))
+		return true;
+	drm_err(&npu->drm, "the heartbeat of the firmware stands still\n");
+	npu_reset_schedule(npu, NPU_RESET_FIRMWARE, NULL);
+	return false;
+}
+
+/* The driver's own queue has no owner who could set a timeout, and all memory management may wait for it. */
+static void npu_watch_copy(struct npu_device *npu, ktime_t now)
+{
+	struct npu_watch *watch = &npu->watch;
+	u64 submitted, completed;
+	bool busy;
+
+	if (!npu->copy || npu_mbox_call(npu, NPU_MBOX_QUEUE_SUBMITTED, &submitted, NPU_COPY_QUEUE) ||
+	    npu_mbox_call(npu, NPU_MBOX_QUEUE_PROGRESS, &completed, NPU_COPY_QUEUE))
+		return;
+	npu_copy_progress(npu);
+	busy = submitted > completed;
+	if (!busy || !watch->copy_busy || completed != watch->copy_progress)
+		watch->copy_since = now;
+	watch->copy_busy = busy;
+	watch->copy_progress = completed;
+	watch->busy |= busy;
+	if (ktime_ms_delta(now, watch->copy_since) >= npu_scaled_ms(npu, NPU_COPY_TIMEOUT_MS)) {
+		drm_err(&npu->drm, "the driver's own queue hangs at command %llu\n", completed);
+		npu_reset_schedule(npu, NPU_RESET_WATCHDOG, NULL);
+	}
+}
+
+static void npu_watch_queue(struct npu_device *npu, struct npu_queue *queue, ktime_t now)
+{
+	u64 completed;
+	bool busy;
+
+	if (npu_queue_dead(queue))
+		return;
+	busy = npu_queue_busy(queue, &completed) &&
+	       (READ_ONCE(queue->state) == NPU_QUEUE_STATE_READY || READ_ONCE(queue->stopping));
+	if (!busy || !queue->watched_busy || completed != queue->watched_progress)
+		WRITE_ONCE(queue->watched_since, now);
+	queue->watched_busy = busy;
+	queue->watched_progress = completed;
+	npu->watch.busy |= busy;
+	if (ktime_ms_delta(now, READ_ONCE(queue->watched_since)) < READ_ONCE(queue->timeout_ms))
+		return;
+	drm_dbg(&npu->drm, "queue %u made no progress for %u ms: killed\n", queue->number, queue->timeout_ms);
+	if (npu_queue_kill(queue, NPU_ST_WATCHDOG))
+		npu_reset_schedule(npu, NPU_RESET_WATCHDOG, queue);
+}
+
+/* A share of the queues, going on where the last look ended. */
+static void npu_watch_queues(struct npu_device *npu, ktime_t now)
+{
+	struct npu_watch *watch = &npu->watch;
+	struct npu_queue *queue;
+	u32 looked = 0, i;
+
+	for (i = 1; i < npu->id.max_queues && looked < NPU_WATCHDOG_QUEUES; i++) {
+		watch->next_number = watch->next_number % (npu->id.max_queues - 1) + 1;
+		queue = npu_queue_by_number(npu, watch->next_number);
+		if (!queue)
+			continue;
+		npu_watch_queue(npu, queue, now);
+		npu_queue_put(queue);
+		looked++;
+	}
+}
+
+static void npu_watchdog_look(struct npu_device *npu)
+{
+	const ktime_t now = ktime_get();
+
+	npu_event_irq(npu);
+	npu_ras_irq(npu);
+	npu->watch.busy = false;
+	if (npu_watch_firmware(npu, now)) {
+		npu_watch_copy(npu, now);
+		npu_watch_queues(npu, now);
+	}
+	npu->watch.looked_at = now;
+}
+
+static void npu_watchdog_work(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(to_delayed_work(work), struct npu_device, watchdog_work);
+	bool again = true, busy = false;
+	int idx, err;
+
+	err = npu_enter_try(npu, &idx);
+	if (!err) {
+		npu_watchdog_look(npu);
+		busy = npu->watch.busy;
+		again = busy || atomic_read(&npu->live_queues);
+		npu_leave(npu, idx);
+	} else if (err != -EAGAIN) {
+		again = false;
+	}
+	if (again)
+		queue_delayed_work(npu->wq, &npu->watchdog_work,
+				   msecs_to_jiffies(busy ? NPU_WATCHDOG_BUSY_MS : NPU_WATCHDOG_IDLE_MS));
+}
+
+void npu_watchdog_kick(struct npu_device *npu)
+{
+	/* Nothing when it is on its way already: whoever kicks often must not put it off for ever. */
+	if (READ_ONCE(npu->state) != NPU_STATE_GONE)
+		queue_delayed_work(npu->wq, &npu->watchdog_work, msecs_to_jiffies(NPU_WATCHDOG_BUSY_MS));
+}
+
+/* ---------------------------------------------------------------------------------------------- begin, end -- */
+void npu_reset_init(struct npu_device *npu)
+{
+	INIT_WORK(&npu->reset_work, npu_reset_work);
+	INIT_DELAYED_WORK(&npu->watchdog_work, npu_watchdog_work);
+}
+
+void npu_reset_fini(struct npu_device *npu)
+{
+	enum npu_reset_cause cause;
+	struct npu_queue *guilty;
+
+	down_write(&npu->reset_lock);
+	npu_set_state(npu, NPU_STATE_GONE);
+	npu_revoke_all(npu);
+	npu_queue_lose_all(npu, NULL);
+	up_write(&npu->reset_lock);
+	/* Both see GONE from here on, and ask for nothing more. */
+	cancel_work_sync(&npu->reset_work);
+	cancel_delayed_work_sync(&npu->watchdog_work);
+	npu_reset_take_request(npu, &cause, &guilty);
+	npu_queue_put(guilty);
+}
