@@ -31,13 +31,6 @@ void fill_id(const std::string& text, uint8_t out[16]) {
   }
 }
 
-// A board keeps its name for life: the uuid depends on the profile and the place of the device alone (RFC 9562 version 8).
-void fill_uuid(const npu_profile& profile, uint32_t index, uint8_t out[16]) {
-  fill_id(std::string("npu-model/") + profile.name + "/" + std::to_string(index), out);
-  out[6] = static_cast<uint8_t>((out[6] & 0x0f) | 0x80);
-  out[8] = static_cast<uint8_t>((out[8] & 0x3f) | 0x80);
-}
-
 uint64_t host_memory_limit() {
   const long pages = sysconf(_SC_PHYS_PAGES);
   const long page = sysconf(_SC_PAGESIZE);
@@ -47,6 +40,12 @@ uint64_t host_memory_limit() {
 }
 
 }  // namespace
+
+void fill_uuid(const npu_profile& profile, uint32_t index, uint8_t out[16]) {
+  fill_id(std::string("npu-model/") + profile.name + "/" + std::to_string(index), out);
+  out[6] = static_cast<uint8_t>((out[6] & 0x0f) | 0x80);
+  out[8] = static_cast<uint8_t>((out[8] & 0x3f) | 0x80);
+}
 
 std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string* error) {
   std::unique_ptr<Device> device(new Device);

@@ -27,6 +27,9 @@
 
 namespace npu::model::server {
 
+// A board keeps its name for life: the uuid depends on the profile and the place of the device alone (RFC 9562 version 8).
+void fill_uuid(const npu_profile& profile, uint32_t index, uint8_t out[16]);
+
 struct DeviceOptions {
   npu_profile profile{};
   uint32_t index = 0;

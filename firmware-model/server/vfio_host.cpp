@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "firmware-model/server/device.h"
 #include "firmware-model/server/metrics.h"
 
 namespace npu::model::server {
@@ -29,9 +30,11 @@ VfioHost::VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd 
   options_.scalar_numerics = options.scalar_numerics;
   options_.production = options.production;
   options_.keys = options.keys;
+  options_.injections = options.injections;
 }
 
 bool VfioHost::add(UniqueFd listener, const std::string& path, std::string* error) {
+  fill_uuid(options_.profile, static_cast<uint32_t>(servers_.size()), options_.uuid.data());
   auto server = vfio_user::Server::create(options_, std::move(listener), path, error);
   if (server == nullptr) return false;
   servers_.push_back(std::move(server));

@@ -47,6 +47,11 @@ bool PciFunction::make_device(const FunctionOptions& options, std::string* error
   config.keys = reinterpret_cast<const uint8_t(*)[32]>(options.keys.data());
   config.key_count = static_cast<uint32_t>(options.keys.size());
   config.profile = options.profile;
+  std::copy(options.uuid.begin(), options.uuid.end(), config.uuid);
+  config.injections = options.injections.data();
+  config.injection_count = static_cast<uint32_t>(options.injections.size());
+  // The driver in the machine brings the firmware.
+  config.boot_from_host = 1;
   const npu_device_ports ports{this, &PciFunction::host_memory, &PciFunction::interrupt,
                                &PciFunction::host_copy};
   char text[512] = "";
@@ -179,7 +184,7 @@ void PciFunction::set_max_data_bytes(uint64_t bytes) {
 // A device thread that waits for the client would wait for this thread: it is let go first.
 void PciFunction::reset_device() {
   in_band_.close();
-  npu_device_mmio_write(device_, NPU_BAR_REGS, NPU_REG_CONTROL, 4, 1);
+  npu_device_reset(device_);
   in_band_.open(max_data_bytes_);
   irqs_.clear_pending();
 }

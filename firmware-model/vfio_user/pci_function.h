@@ -31,6 +31,8 @@ struct FunctionOptions {
   bool scalar_numerics = false;
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
+  std::array<uint8_t, 16> uuid{};         // of the board
+  std::vector<npu_injection> injections;  // faults to begin with
 };
 
 class PciFunction {
