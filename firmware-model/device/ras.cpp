@@ -36,7 +36,7 @@ npu_error_record make_error(npu_error_type type, uint64_t time_ps, uint64_t addr
 Ras::Ras(const RegisterFile& registers, Interrupts& interrupts, const npu_device_ports& ports)
     : registers_(registers), interrupts_(interrupts), ring_(ports, [this](uint64_t lost) {
         return std::bit_cast<RecordRing::Record>(
-            make_error(NPU_ERROR_OVERFLOW, registers_.get(NPU_REG_TIME_PS), kNoAddress, lost));
+            make_error(NPU_ERROR_RECORDS_LOST, registers_.get(NPU_REG_TIME_PS), kNoAddress, lost));
       }) {}
 
 void Ras::report(npu_error_type type, uint64_t address, uint32_t count, uint64_t info) {
