@@ -560,7 +560,7 @@ struct npu_bo {
 	struct file *dmabuf; /* IMPORT: its resv is ours too */
 
 	struct npu_hbm hbm; /* HBM */
-	struct page *dummy; /* under base.resv: what CPU mappings show in place of HBM that is not there */
+	struct page *dummy; /* what CPU mappings show in place of HBM that is not there; set once, by cmpxchg */
 	struct npu_retired retired; /* the way back of its memory */
 	struct work_struct free_work;
 };
