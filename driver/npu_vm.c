@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 
 #include "npu_drv.h"
+#include "npu_trace.h"
 
 /* One area of an address space. */
 struct npu_va {
@@ -648,6 +649,7 @@ int npu_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_f
 		err = -ENOENT;
 	} else {
 		err = npu_vm_lost(vm) ? -ECANCELED : npu_bind_run(file, vm, &args->ops, &failed_index);
+		trace_npu_bind(vm, args->ops.count, err);
 		npu_vm_put(vm);
 	}
 	npu_leave(file->npu, idx);
