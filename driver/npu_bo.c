@@ -141,7 +141,7 @@ static int npu_bo_build_runs(struct npu_bo *bo)
 	err = npu_run_walk(&b);
 	if (err)
 		return err;
-	bo->runs = kvmalloc_array((size_t)b.count + 1, sizeof(*bo->runs), GFP_KERNEL_ACCOUNT);
+	bo->runs = kvmalloc_array((size_t)b.count + 1, sizeof(*bo->runs), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!bo->runs)
 		return -ENOMEM;
 	bo->run_count = b.count;
@@ -485,6 +485,9 @@ static int npu_bo_back_system(struct npu_bo *bo)
 {
 	struct page **pages;
 
+	/* DRM's array of pages would be larger than the kernel allocates. */
+	if (bo->base.size >> PAGE_SHIFT > INT_MAX / sizeof(*pages))
+		return -ENOMEM;
 	/* Fails rather than calling the OOM killer for a size that somebody made up. */
 	mapping_set_gfp_mask(bo->base.filp->f_mapping, GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	pages = drm_gem_get_pages(&bo->base);

@@ -41,7 +41,7 @@ static int npu_userptr_pin(struct npu_bo *bo, unsigned long address)
 	struct page **pages;
 	long got = -EINTR;
 
-	pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+	pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!pages)
 		return -ENOMEM;
 	while (done < count && !fatal_signal_pending(current)) {
