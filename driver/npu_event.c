@@ -39,7 +39,8 @@ static void npu_event_overflow(struct npu_device *npu)
 	struct npu_queue *queue;
 	unsigned long number;
 
-	npu_copy_progress(npu);
+	if (npu->copy)
+		npu_copy_progress(npu);
 	for (number = 1; number < npu->id.max_queues; number++) {
 		queue = npu_queue_by_number(npu, number);
 		if (!queue)
@@ -51,6 +52,8 @@ static void npu_event_overflow(struct npu_device *npu)
 
 static void npu_event_copy_queue(struct npu_device *npu, const struct npu_event_record *record)
 {
+	if (!npu->copy)
+		return;
 	if (record->type == NPU_EVENT_QUEUE_FAULT)
 		npu_copy_fault(npu, record);
 	else

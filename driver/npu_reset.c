@@ -78,7 +78,10 @@ static void npu_reset_tell(struct npu_device *npu, u64 old_epoch)
 static void npu_set_state(struct npu_device *npu, enum npu_state state)
 {
 	lockdep_assert_held_write(&npu->reset_lock);
-	WRITE_ONCE(npu->state, state);
+	/* Whoever sees READY sees the epoch that belongs to it. pairs with driver/npu_bo.c : npu_bo_read_hbm */
+	smp_store_release(&npu->state, state);
+	/* And whoever still saw READY has read before the device is touched. */
+	smp_mb();
 	wake_up_all(&npu->state_wait);
 	wake_up_all(&npu->any_progress);
 }
@@ -408,7 +411,7 @@ static void npu_watchdog_look(struct npu_device *npu)
 static void npu_watchdog_work(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(to_delayed_work(work), struct npu_device, watchdog_work);
-	bool again = true, busy = false;
+	bool again, busy = false;
 	int idx, err;
 
 	err = npu_enter_try(npu, &idx);
@@ -417,8 +420,9 @@ static void npu_watchdog_work(struct work_struct *work)
 		busy = npu->watch.busy;
 		again = busy || atomic_read(&npu->live_queues);
 		npu_leave(npu, idx);
-	} else if (err != -EAGAIN) {
-		again = false;
+	} else {
+		/* A reset runs, or it sleeps; the latter has no queues. */
+		again = err == -EAGAIN && atomic_read(&npu->live_queues);
 	}
 	if (again)
 		queue_delayed_work(npu->wq, &npu->watchdog_work,
@@ -447,6 +451,7 @@ void npu_reset_fini(struct npu_device *npu)
 	down_write(&npu->reset_lock);
 	npu_set_state(npu, NPU_STATE_GONE);
 	npu_revoke_all(npu);
+	npu_irq_disable(npu); /* before what the handlers use goes */
 	npu_queue_lose_all(npu, NULL);
 	up_write(&npu->reset_lock);
 	/* Both see GONE from here on, and ask for nothing more. */
