@@ -171,7 +171,7 @@ int npu_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	if ((bo->flags & NPU_BO_NO_MMAP) || bo->kind == NPU_BO_KIND_USERPTR || bo->kind == NPU_BO_KIND_IMPORT)
 		return -EACCES;
 	/* A private mapping would copy pages at the first store, and go on without the device. */
-	if (is_cow_mapping(vma->vm_flags))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (npu_bo_is_hbm(bo)) {
 		/* A mapping of the dma-buf's own file could not be taken away: it hangs on another address_space. */
