@@ -455,6 +455,7 @@ static void npu_device_release(struct drm_device *drm, void *unused)
 
 int npu_device_init(struct npu_device *npu)
 {
+	mutex_init(&npu->reset_mutex);
 	init_rwsem(&npu->reset_lock);
 	init_waitqueue_head(&npu->state_wait);
 	mutex_init(&npu->mbox.lock);
@@ -477,7 +478,8 @@ int npu_device_init(struct npu_device *npu)
 	spin_lock_init(&npu->events_lock);
 	mutex_init(&npu->users_lock);
 	INIT_LIST_HEAD(&npu->users);
-	npu->wq = alloc_workqueue("npu", WQ_UNBOUND, 0);
+	/* Fences of copies may wait for a reset, so it needs a worker without any memory. */
+	npu->wq = alloc_workqueue("npu", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!npu->wq)
 		return -ENOMEM;
 	npu_reset_init(npu);

@@ -39,8 +39,7 @@ static void npu_event_overflow(struct npu_device *npu)
 	struct npu_queue *queue;
 	unsigned long number;
 
-	if (npu->copy)
-		npu_copy_progress(npu);
+	npu_copy_progress(npu);
 	for (number = 1; number < npu->id.max_queues; number++) {
 		queue = npu_queue_by_number(npu, number);
 		if (!queue)
@@ -52,8 +51,6 @@ static void npu_event_overflow(struct npu_device *npu)
 
 static void npu_event_copy_queue(struct npu_device *npu, const struct npu_event_record *record)
 {
-	if (!npu->copy)
-		return;
 	if (record->type == NPU_EVENT_QUEUE_FAULT)
 		npu_copy_fault(npu, record);
 	else
