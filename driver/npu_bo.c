@@ -2,24 +2,25 @@
 /*
  * DOC: objects
  *
- * Memory that a file holds by a handle and address spaces map. All of it exists from creation on and never moves, so a page table or a
- * ring may show it without a lock. Whatever the kind, the device's view is one sorted array of runs: a lookup costs a binary
- * search, however much memory is scattered.
+ * Memory that a file holds by a handle and address spaces map. All of it exists from creation on and never moves, so
+ * a page table or a ring may show it without a lock. Whatever the kind, the device's view is one sorted array of
+ * runs: a lookup costs a binary search, however much memory is scattered.
  *
  *   system    pages of the GEM object's shmem file, DMA mapped
  *   HBM       blocks of npu_hbm.c
  *   userptr   pinned pages of a process (npu_userptr.c)
  *   import    sg table of another driver's dma-buf (npu_prime.c)
  *
- * Rejected: the shmem helper of DRM, whose interface changed in every second release; eviction and a shrinker: user-mode queues give no point in time at which
- * memory could be taken away. Rejected too: write-combining for system memory. The device is coherent, so it would only make the kernel change the attributes
- * of its linear map page by page; NPU_CACHING_WC is taken as the hint that it is.
+ * Rejected: the shmem helper of DRM, whose interface changed in every second release; eviction and a shrinker:
+ * user-mode queues give no point in time at which memory could be taken away. Rejected too: write-combining for
+ * system memory. The device is coherent, so it would only make the kernel change the attributes of its linear map
+ * page by page; NPU_CACHING_WC is taken as the hint that it is.
  *
  * DOC: the end of an object
  *
- * The last reference queues it with npu_retire(): its memory goes when every access that began before has ended. A device that
- * leaves with objects still alive loses their DMA mappings at once (npu_bo_unplug()), because the PCI device may be gone when
- * the last file is closed.
+ * The last reference queues it with npu_retire(): its memory goes when every access that began before has ended. A
+ * device that leaves with objects still alive loses their DMA mappings at once (npu_bo_unplug()), because the PCI
+ * device may be gone when the last file is closed.
  */
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
@@ -33,7 +34,10 @@
 /* The uapi's smallest page is a page of the process. */
 static_assert(PAGE_SIZE == NPU_PAGE_4K);
 
-/* Guards npu_bos, and each DMA mapping against being undone twice. Around a foreign dma-buf's resv; taken with none of our locks held. */
+/*
+ * Guards npu_bos, and each DMA mapping against being undone twice. Around a foreign dma-buf's resv; taken with none
+ * of our locks held.
+ */
 static DEFINE_MUTEX(npu_bos_lock);
 static LIST_HEAD(npu_bos);
 
@@ -215,7 +219,7 @@ static int npu_bo_dma_map(struct npu_bo *bo, struct sg_table *sgt)
 		return -ENODEV;
 	err = dma_map_sgtable(dev, sgt, npu_bo_direction(bo), 0);
 	if (!err && npu_bo_bounced(bo, sgt)) {
-		drm_dbg(&npu->drm, "this memory reaches the device only by bounce buffers; remedy: boot without swiotlb=force\n");
+		drm_dbg(&npu->drm, "memory behind a bounce buffer; remedy: boot without swiotlb=force\n");
 		dma_unmap_sgtable(dev, sgt, npu_bo_direction(bo), 0);
 		err = -EOPNOTSUPP;
 	}
@@ -345,8 +349,8 @@ static void npu_bo_free_work(struct work_struct *work)
 }
 
 /*
- * HBM goes at once: somebody may be waiting for it (npu_retire_flush()). The rest takes locks of memory management and of other drivers,
- * which must not happen under vm.lock.
+ * HBM goes at once: somebody may be waiting for it (npu_retire_flush()). The rest takes locks of memory management
+ * and of other drivers, which must not happen under vm.lock.
  */
 static void npu_bo_retired(struct npu_device *npu, struct npu_retired *retired)
 {
@@ -453,8 +457,8 @@ static int npu_bo_read_hbm(struct npu_bo *bo, u64 offset, u64 *value)
 		return -ENODEV;
 	*value = readq(npu->hbm + at);
 	/*
-	 * A reset leaves READY before it touches the device and counts the epoch up before it comes back, so a word that was read across a reset is found out.
-	 * pairs with driver/npu_reset.c : npu_set_state
+	 * A reset leaves READY before it touches the device and counts the epoch up before it comes back, so a word
+	 * that was read across a reset is found out. pairs with driver/npu_reset.c : npu_set_state
 	 */
 	smp_rmb();
 	state = READ_ONCE(npu->state);

@@ -2,28 +2,33 @@
 /*
  * DOC: the driver's own queue
  *
- * COPY_SUBMIT makes jobs for one queue of the device that belongs to the driver: number 0, context 0, doorbell page 0. It is the only place of the driver that makes
- * dma_fences; user-mode queues must not (nobody bounds their work), copies between objects of known size may.
+ * COPY_SUBMIT makes jobs for one queue of the device that belongs to the driver: number 0, context 0, doorbell page
+ * 0. It is the only place of the driver that makes dma_fences; user-mode queues must not (nobody bounds their work),
+ * copies between objects of known size may.
  *
- * All that can fail or wait for memory happens in the call: objects are looked up and mapped into the driver's address space, the fence and the links of
- * time lines are allocated. Then the job is published: in its stream, in the reservation objects, in the syncobjs. From there to the signal nothing allocates, and
- * nothing takes a lock under which somebody allocates; lockdep checks it (dma_fence_begin_signalling()). What follows the signal (unmapping, last references) is a work of
- * its own.
+ * All that can fail or wait for memory happens in the call: objects are looked up and mapped into the driver's
+ * address space, the fence and the links of time lines are allocated. Then the job is published: in its stream, in
+ * the reservation objects, in the syncobjs. From there to the signal nothing allocates, and nothing takes a lock
+ * under which somebody allocates; lockdep checks it (dma_fence_begin_signalling()). What follows the signal
+ * (unmapping, last references) is a work of its own.
  *
- * Jobs of one file form a stream and run in order, each once the fences it waits for have signalled. Streams take turns, a chunk of at most 16 MiB at a
- * time, so a long copy does not hold up a short one. The queue itself is in order, so a stream's fences signal in order too.
+ * Jobs of one file form a stream and run in order, each once the fences it waits for have signalled. Streams take
+ * turns, a chunk of at most 16 MiB at a time, so a long copy does not hold up a short one. The queue itself is in
+ * order, so a stream's fences signal in order too.
  *
- * A copy that fails (a poisoned line of HBM) stops the queue. It is made anew; the job at fault ends with EIO, chunks behind it were not run and run
- * again. A queue that stands still is the watchdog's: the device is reset, and every job ends with ECANCELED. So every fence signals.
+ * A copy that fails (a poisoned line of HBM) stops the queue. It is made anew; the job at fault ends with EIO, chunks
+ * behind it were not run and run again. A queue that stands still is the watchdog's: the device is reset, and every
+ * job ends with ECANCELED. So every fence signals.
  *
- * NPU_COPY_WAIT can be interrupted until the first chunk is on its way: the job is taken back and the call starts again. Later only death
- * ends the wait, because a copy that ran in part must not run twice.
+ * NPU_COPY_WAIT can be interrupted until the first chunk is on its way: the job is taken back and the call starts
+ * again. Later only death ends the wait, because a copy that ran in part must not run twice.
  *
- * Rejected: drm_sched: one ring that is fed in order needs none of it, and its interface changes in every release. A window of fixed size into which
- * each chunk is mapped when its turn comes: tables and TLB flushes then lie on the way to the signal. One order for all files: a user's
- * fence from elsewhere would hold up everybody.
+ * Rejected: drm_sched: one ring that is fed in order needs none of it, and its interface changes in every release. A
+ * window of fixed size into which each chunk is mapped when its turn comes: tables and TLB flushes then lie on the
+ * way to the signal. One order for all files: a user's fence from elsewhere would hold up everybody.
  *
- * Locks: copy.lock guards streams, jobs in them and the ring; room_lock the sums of users; windows_lock the addresses. The last two are leaves.
+ * Locks: copy.lock guards streams, jobs in them and the ring; room_lock the sums of users; windows_lock the
+ * addresses. The last two are leaves.
  */
 #include <linux/slab.h>
 
@@ -134,13 +139,18 @@ static void npu_copy_pump(struct npu_copy *copy)
 	if (!npu_copy_in_flight(copy))
 		return;
 	WRITE_ONCE(copy->ctrl->interrupt_at, copy->reaped + 1);
-	/* Either the device sees interrupt_at, or this sees completed. pairs with the fence of the device between both. */
+	/*
+	 * Either the device sees interrupt_at, or this sees completed. pairs with the fence of the device between
+	 * both.
+	 */
 	mb();
 	if (READ_ONCE(copy->ctrl->completed) > copy->reaped)
 		queue_work(copy->wq, &copy->run_work);
 }
 
-/* The queue has stopped: what was not run goes back to its job. Somebody is to blame, or the same would happen again. */
+/*
+ * The queue has stopped: what was not run goes back to its job. Somebody is to blame, or the same would happen again.
+ */
 static void npu_copy_break(struct npu_copy *copy, bool blamed)
 {
 	lockdep_assert_held(&copy->lock);
@@ -316,7 +326,10 @@ static void npu_copy_watch_work(struct work_struct *work)
 	stalled = (copy->broken || npu_copy_in_flight(copy)) &&
 		  ktime_ms_delta(ktime_get(), copy->moved_at) >= npu_scaled_ms(npu, NPU_COPY_STALL_MS);
 	if (stalled && copy->broken) {
-		/* The device stopped the queue by itself, so nothing of it touches memory: the fences need not wait for the reset. */
+		/*
+		 * The device stopped the queue by itself, so nothing of it touches memory: the fences need not wait
+		 * for the reset.
+		 */
 		npu_copy_end_all(copy, -EIO);
 	} else if (stalled) {
 		copy->moved_at = ktime_get();

@@ -97,7 +97,7 @@ struct npu_copy_job {
 	bool reserved;
 
 	struct list_head link; /* npu_copy_stream.jobs; and all below under copy.lock */
-	atomic_t waits_left; /* without the lock: fences that have not signalled, and one while the call registers them */
+	atomic_t waits_left; /* lockless: fences that have not signalled, and one while the call registers them */
 	u32 next; /* step and offset of the chunk to issue */
 	u64 offset;
 	u32 in_flight;
@@ -124,7 +124,7 @@ struct npu_copy {
 	struct npu_queue_ctrl *ctrl;
 	struct npu_completion *records;
 
-	struct mutex lock;
+	struct mutex lock; /* guards the members down to moved_at, and the jobs of streams */
 	struct list_head streams; /* whose turn is next comes first */
 	struct npu_copy_chunk chunks[NPU_COPY_SLOTS];
 	u64 submitted, reaped;
@@ -137,9 +137,9 @@ struct npu_copy {
 	struct delayed_work watch_work;
 	struct work_struct restart_work; /* on npu_device.wq */
 
-	spinlock_t room_lock;
+	spinlock_t room_lock; /* guards npu_user.copy_jobs and copy_bytes */
 	wait_queue_head_t room;
-	struct mutex windows_lock;
+	struct mutex windows_lock; /* guards windows */
 	struct drm_mm windows;
 	atomic_t jobs; /* published and not cleaned up */
 	wait_queue_head_t idle;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
-/* Jobs of the driver's own queue: from the call to their place in a stream, and what they hold afterwards. npu_copy.c has the essay. */
+/*
+ * Jobs of the driver's own queue: from the call to their place in a stream, and what they hold afterwards. npu_copy.c
+ * has the essay.
+ */
 #include <linux/dma-resv.h>
 #include <linux/slab.h>
 
@@ -321,8 +324,8 @@ static u32 npu_copy_add_object(struct npu_copy_job *job, struct npu_bo *bo, u64 
 }
 
 /* One side of an operation. */
-static int npu_copy_find(struct npu_copy_job *job, struct npu_file *file, u32 handle, u64 offset, u64 bytes, bool written,
-			 u32 *index)
+static int npu_copy_find(struct npu_copy_job *job, struct npu_file *file, u32 handle, u64 offset, u64 bytes,
+			 bool written, u32 *index)
 {
 	struct npu_bo *bo = npu_bo_lookup(file, handle);
 	int err;
@@ -358,7 +361,8 @@ static int npu_copy_add_step(struct npu_copy_job *job, struct npu_file *file, co
 	};
 	err = npu_copy_find(job, file, op->dst_handle, op->dst_offset, op->size_bytes, true, &step->dst_object);
 	if (!err && !step->fill)
-		err = npu_copy_find(job, file, op->src_handle, op->src_offset, op->size_bytes, false, &step->src_object);
+		err = npu_copy_find(job, file, op->src_handle, op->src_offset, op->size_bytes, false,
+				    &step->src_object);
 	if (!err)
 		job->step_count++;
 	return err;

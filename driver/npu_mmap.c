@@ -2,13 +2,15 @@
 /*
  * DOC: objects in a process
  *
- * System memory is mapped page by page from its array and stays what it is, come what may. HBM is mapped through BAR2, write-combining,
- * and may be taken away: before a reset, and when the device leaves. Whoever touches it then finds a page of the object that stands in
- * for all of it, as DRM demands of a device that is unplugged: no process gets a signal for what it cannot help. A reset
- * loses the content of HBM, so a LOST object shows that page for the rest of its life.
+ * System memory is mapped page by page from its array and stays what it is, come what may. HBM is mapped through
+ * BAR2, write-combining, and may be taken away: before a reset, and when the device leaves. Whoever touches it then
+ * finds a page of the object that stands in for all of it, as DRM demands of a device that is unplugged: no process
+ * gets a signal for what it cannot help. A reset loses the content of HBM, so a LOST object shows that page for the
+ * rest of its life.
  *
- * One fault maps the neighbours too, up to 256 KiB. Rejected: remap_pfn_range() at mmap() time, which cannot be undone by a later fault and costs page tables for
- * what is never touched; one stand-in page for all objects, in which processes could read what others write.
+ * One fault maps the neighbours too, up to 256 KiB. Rejected: remap_pfn_range() at mmap() time, which cannot be
+ * undone by a later fault and costs page tables for what is never touched; one stand-in page for all objects, in
+ * which processes could read what others write.
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>
@@ -19,7 +21,10 @@
 
 #define NPU_FAULT_PAGES 64u
 
-/* Read: a fault looks at the state of the device and maps HBM as one step; write: mappings are taken away. Leaf, under mmap_lock. */
+/*
+ * Read: a fault looks at the state of the device and maps HBM as one step; write: mappings are taken away. Leaf,
+ * under mmap_lock.
+ */
 static DECLARE_RWSEM(npu_hbm_maps);
 
 /* Pages of the VMA around the fault, [first, end), as offsets in the object. */
@@ -195,9 +200,15 @@ int npu_mmap(struct file *filp, struct vm_area_struct *vma)
 
 void npu_bo_revoke_hbm(struct npu_device *npu)
 {
-	/* Who faulted before has mapped before the pages are taken away; who faults later sees the state or epoch that the caller wrote. */
+	/*
+	 * Who faulted before has mapped before the pages are taken away; who faults later sees the state or epoch
+	 * that the caller wrote.
+	 */
 	down_write(&npu_hbm_maps); /* pairs with driver/npu_mmap.c : npu_hbm_reachable */
-	/* Objects of system memory lose theirs too and map them again: telling them apart would cost a list of HBM objects. */
+	/*
+	 * Objects of system memory lose theirs too and map them again: telling them apart would cost a list of HBM
+	 * objects.
+	 */
 	unmap_mapping_range(npu->drm.anon_inode->i_mapping, 0, 0, 1);
 	up_write(&npu_hbm_maps);
 }

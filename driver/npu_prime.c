@@ -2,12 +2,13 @@
 /*
  * DOC: sharing with other drivers
  *
- * DRM's helpers do the work. What leaves: system memory, for any device; HBM, as a handle that this device takes back (so that processes can share it), but no
- * other device attaches to it, for want of peer-to-peer DMA on kernels that the driver supports. What does not leave: objects that belong to one VM, memory
- * of a process, and imports (DRM hands out the original of those). What comes in: whatever has DMA addresses in whole pages.
+ * DRM's helpers do the work. What leaves: system memory, for any device; HBM, as a handle that this device takes back
+ * (so that processes can share it), but no other device attaches to it, for want of peer-to-peer DMA on kernels that
+ * the driver supports. What does not leave: objects that belong to one VM, memory of a process, and imports (DRM
+ * hands out the original of those). What comes in: whatever has DMA addresses in whole pages.
  *
- * All symbols come from drm.ko: those of the dma-buf core need MODULE_IMPORT_NS(), whose argument changed its form between kernels
- * without a compiler noticing.
+ * All symbols come from drm.ko: those of the dma-buf core need MODULE_IMPORT_NS(), whose argument changed its form
+ * between kernels without a compiler noticing.
  */
 #include <linux/dma-buf.h>
 #include <linux/fs.h>

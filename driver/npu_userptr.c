@@ -2,10 +2,12 @@
 /*
  * DOC: memory of a process as an object
  *
- * The pages are pinned for as long as the object lives (FOLL_LONGTERM, so they are moved out of memory that must stay movable), and count
- * against RLIMIT_MEMLOCK by way of mm->pinned_vm, as RDMA counts them, besides the quota of system memory. CAP_IPC_LOCK lifts the former.
+ * The pages are pinned for as long as the object lives (FOLL_LONGTERM, so they are moved out of memory that must stay
+ * movable), and count against RLIMIT_MEMLOCK by way of mm->pinned_vm, as RDMA counts them, besides the quota of
+ * system memory. CAP_IPC_LOCK lifts the former.
  *
- * Rejected: MMU notifiers instead of pins. When the kernel takes such a page away, the device would have to stop every queue that can reach it.
+ * Rejected: MMU notifiers instead of pins. When the kernel takes such a page away, the device would have to stop
+ * every queue that can reach it.
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
