@@ -460,6 +460,7 @@ struct npu_vm {
 	u64 mapped_bytes;
 	u64 epoch; /* of its creation; another epoch than the device's: LOST */
 	u64 generation; /* npu_tables.generation of its tables; another one: they are void */
+	u64 kept_end; /* the driver's own: tables below it are never given back */
 	u32 reads; /* of table words: a long walk gives the CPU away now and then */
 	struct list_head pins; /* ranges of rings and control blocks of live queues */
 	struct list_head dropped; /* npu_va.link: unmapped, and the device may not know yet */
