@@ -524,7 +524,6 @@ static struct npu_notify_entry *npu_notify_find(struct npu_file *file, u64 cooki
 	struct npu_notify_entry *entry;
 
 	lockdep_assert_held(&file->notify_lock);
-	npu_notify_drop_spent(file);
 	xa_for_each(&file->notifies, *key, entry)
 		if (entry->cookie == cookie)
 			return entry;
@@ -562,6 +561,8 @@ static int npu_notify_add(struct npu_file *file, const struct npu_notify *args)
 	u32 id;
 
 	mutex_lock(&file->notify_lock);
+	/* A spent one can still be removed by its cookie until somebody adds another. */
+	npu_notify_drop_spent(file);
 	if (npu_notify_find(file, args->cookie, &key))
 		err = -EBUSY;
 	mutex_unlock(&file->notify_lock);
