@@ -74,7 +74,10 @@ void npu_doorbell_fini(struct npu_file *file)
 		__free_page(file->doorbell_dummy);
 }
 
-/* mmap_lock or the VMA's lock is held; doorbell_lock makes the look at the state and the insertion one step for npu_doorbell_revoke_all(). */
+/*
+ * mmap_lock or the VMA's lock is held. doorbell_lock makes the look at the state and the insertion one step for
+ * npu_doorbell_revoke_all().
+ */
 static vm_fault_t npu_doorbell_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -105,6 +108,8 @@ int npu_doorbell_mmap(struct npu_file *file, struct vm_area_struct *vma)
 {
 	int err;
 
+	/* Larger pages would show the doorbells of other files too. */
+	BUILD_BUG_ON(PAGE_SIZE != NPU_DOORBELL_PAGE_BYTES);
 	if (vma->vm_pgoff != NPU_MMAP_DOORBELL >> PAGE_SHIFT || vma_pages(vma) != 1)
 		return -EINVAL;
 	/* A private copy would swallow what is rung; nothing in it can be executed. */

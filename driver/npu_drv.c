@@ -200,8 +200,8 @@ static bool npu_file_may(struct npu_file *file, enum npu_resource res)
 	unsigned long id;
 	u32 count = 0;
 
-	if (res == NPU_RES_QUEUES)
-		return atomic_read(&file->queue_count) < file->npu->limits.queues_max;
+	if (res == NPU_RES_QUEUES) /* npu_queue_place() has counted this one */
+		return atomic_read(&file->queue_count) <= file->npu->limits.queues_max;
 	if (res != NPU_RES_VMS)
 		return true;
 	xa_for_each(&file->vms, id, vm)
@@ -333,9 +333,8 @@ static void npu_show_fdinfo(struct drm_printer *p, struct drm_file *drm_file)
 #define NPU_CALL(nr, NAME, name, dir, min_bytes, doc)                                            \
 	static int npu_##name##_checked(struct drm_device *drm, void *data, struct drm_file *f)  \
 	{                                                                                        \
-		int err = npu_validate_##name(data, &to_npu(drm)->limits);                       \
-                                                                                                 \
-		return err ?: npu_##name##_ioctl(drm, data, f);                                  \
+		return npu_validate_##name(data, &to_npu(drm)->limits) ?:                        \
+		       npu_##name##_ioctl(drm, data, f);                                         \
 	}
 #include "uapi/spec/calls.def"
 
@@ -426,6 +425,7 @@ const struct drm_driver npu_drm_driver = {
 	.driver_features = DRIVER_GEM | DRIVER_COMPUTE_ACCEL | DRIVER_SYNCOBJ | DRIVER_SYNCOBJ_TIMELINE | DRIVER_GEM_GPUVA,
 	.open = npu_open,
 	.postclose = npu_postclose,
+	.gem_prime_import = npu_gem_prime_import,
 	.gem_prime_import_sg_table = npu_gem_prime_import_sg_table,
 	.show_fdinfo = npu_show_fdinfo,
 	.ioctls = npu_ioctls,
@@ -455,6 +455,7 @@ static void npu_device_release(struct drm_device *drm, void *unused)
 
 int npu_device_init(struct npu_device *npu)
 {
+	mutex_init(&npu->reset_mutex);
 	init_rwsem(&npu->reset_lock);
 	init_waitqueue_head(&npu->state_wait);
 	mutex_init(&npu->mbox.lock);
@@ -477,7 +478,8 @@ int npu_device_init(struct npu_device *npu)
 	spin_lock_init(&npu->events_lock);
 	mutex_init(&npu->users_lock);
 	INIT_LIST_HEAD(&npu->users);
-	npu->wq = alloc_workqueue("npu", WQ_UNBOUND, 0);
+	/* Fences of copies may wait for a reset, so it needs a worker without any memory. */
+	npu->wq = alloc_workqueue("npu", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!npu->wq)
 		return -ENOMEM;
 	npu_reset_init(npu);

@@ -14,6 +14,7 @@
  *
  * DOC: locks, outermost first
  *
+ *   reset_mutex             one reset, or half of one, at a time
  *   reset_lock (rwsem)      read: every call that uses hardware state; write: the reset worker. Never held over a wait
  *                           for the device's work. Taken in npu_enter(), nowhere else.
  *   npu_file.lock           id tables of one file
@@ -168,9 +169,6 @@ struct npu_watch {
 	ktime_t looked_at;
 	u32 heartbeat;
 	ktime_t heartbeat_since;
-	u64 copy_progress;
-	ktime_t copy_since;
-	bool copy_busy;
 	unsigned long next_number; /* queue to go on with */
 	bool busy;
 };
@@ -188,11 +186,15 @@ struct npu_device {
 	struct npu_limits limits; /* of one open file; constant after probe */
 	u32 index;
 
-	/* State. Written under reset_lock (write); read anywhere with READ_ONCE. */
+	/*
+	 * Written under reset_mutex; by others than RESETTING, and the epoch, under reset_lock (write) too. Read anywhere with READ_ONCE. RESETTING may
+	 * begin while calls are inside npu_enter(): their mailbox then answers -EIO, and no more of them come.
+	 */
 	enum npu_state state;
 	u64 epoch;
 	u32 reset_cause; /* enum npu_reset_cause of the last one */
 	u32 resets_failed; /* in a row */
+	struct mutex reset_mutex; /* a whole reset, or a half of one; around everything */
 	struct rw_semaphore reset_lock;
 	wait_queue_head_t state_wait; /* npu_enter() while RESETTING */
 	struct work_struct reset_work;
@@ -318,7 +320,8 @@ struct npu_file {
 
 /*
  * npu_enter(): the one way from a call to the hardware. Waits for a reset to end, takes reset_lock (read), enters the drm_dev section.
- * The device is awake: the open file keeps it so. 0, -ENODEV (gone), -EIO (wedged), -ERESTARTSYS. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
+ * The device is awake: the open file keeps it so. User memory is touched before or afterwards: it may never come (FUSE, userfaultfd), and a
+ * reset would wait for it. 0, -ENODEV (gone), -EIO (wedged), -ERESTARTSYS. *idx is for npu_leave(). A call that sleeps for the device's work leaves first.
  * It does not nest: a second down_read behind a waiting writer would never return.
  */
 int npu_enter(struct npu_device *npu, int *idx);
@@ -457,6 +460,7 @@ struct npu_vm {
 	u64 mapped_bytes;
 	u64 epoch; /* of its creation; another epoch than the device's: LOST */
 	u64 generation; /* npu_tables.generation of its tables; another one: they are void */
+	u64 kept_end; /* the driver's own: tables below it are never given back */
 	u32 reads; /* of table words: a long walk gives the CPU away now and then */
 	struct list_head pins; /* ranges of rings and control blocks of live queues */
 	struct list_head dropped; /* npu_va.link: unmapped, and the device may not know yet */
@@ -560,7 +564,7 @@ struct npu_bo {
 	struct file *dmabuf; /* IMPORT: its resv is ours too */
 
 	struct npu_hbm hbm; /* HBM */
-	struct page *dummy; /* under base.resv: what CPU mappings show in place of HBM that is not there */
+	struct page *dummy; /* what CPU mappings show in place of HBM that is not there; set once, by cmpxchg */
 	struct npu_retired retired; /* the way back of its memory */
 	struct work_struct free_work;
 };

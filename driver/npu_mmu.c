@@ -11,11 +11,19 @@
  * Tables are charged to their user twice: as HBM, and as system memory for that copy. Without the second, half of the HBM
  * in tables would be that much host memory which no quota counts.
  *
+ * The driver's own address space shows host memory to its queue in windows. Copies must work when the HBM is full of objects, and a copy
+ * should not cost the allocation of tables; so the first windows have their tables from the beginning and keep them.
+ *
  * When a flush is not answered, driver and device disagree about what is mapped. The address space is given up (LOST for its
  * owner), everything it ever mapped stays allocated until the reset that is asked for. Rejected: trying again: the mailbox
  * has waited for its whole deadline already.
  */
-#include "npu_drv.h"
+#include "npu_copy.h"
+
+/* Windows whose tables are never given back: so much of the driver's address space for each byte of HBM; the tables are 1/512 of it. */
+#define NPU_KEPT_SHARE 64
+#define NPU_KEPT_BYTES_MIN (16ULL << 20)
+#define NPU_KEPT_BYTES_MAX (1ULL << 30)
 
 /* Lies in the copy of the table itself. */
 struct npu_freed_table {
@@ -271,6 +279,16 @@ void npu_mmu_compact(struct npu_vm *vm, u64 dva, u64 bytes)
 }
 
 /* ----------------------------------------------------------------------------- the driver's own address space -- */
+/* Makes the tables of the first windows: an address that suits no larger page needs all of them. */
+static int npu_vm_keep_windows(struct npu_vm *vm)
+{
+	const u64 bytes = clamp(vm->npu->hbm_mm.bytes / NPU_KEPT_SHARE, NPU_KEPT_BYTES_MIN, NPU_KEPT_BYTES_MAX);
+
+	vm->kept_end = NPU_COPY_WINDOWS_BEGIN + ALIGN_DOWN(bytes, NPU_PAGE_2M);
+	return npu_pt_prepare_map(&vm->pt, vm->root, NPU_COPY_WINDOWS_BEGIN, vm->kept_end - NPU_COPY_WINDOWS_BEGIN,
+				  NPU_PAGE_4K, NPU_PTE_SYSTEM);
+}
+
 static int npu_vm_map_hbm(struct npu_vm *vm)
 {
 	const u64 bytes = vm->npu->hbm_mm.bytes;
@@ -293,7 +311,7 @@ int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
 	if (!vm)
 		return -ENOMEM;
 	mutex_lock(&vm->lock);
-	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm);
+	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm) ?: npu_vm_keep_windows(vm);
 	mutex_unlock(&vm->lock);
 	if (err) {
 		npu_vm_put(vm);
@@ -303,7 +321,15 @@ int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
 	return 0;
 }
 
-/* Inside drm_dev_enter(), vm.lock held. Tables that the next mapping can use again are kept. */
+static void npu_vm_kernel_compact(struct npu_vm *vm, u64 dva, u64 bytes)
+{
+	const u64 from = max(dva, vm->kept_end);
+
+	if (from < dva + bytes)
+		npu_mmu_compact(vm, from, dva + bytes - from);
+}
+
+/* Inside drm_dev_enter(), vm.lock held. */
 static void npu_vm_kernel_take_out(struct npu_vm *vm, u64 dva, u64 bytes)
 {
 	int err;
@@ -311,15 +337,34 @@ static void npu_vm_kernel_take_out(struct npu_vm *vm, u64 dva, u64 bytes)
 	err = npu_mmu_prepare(vm, NULL, 0, dva, bytes, 0);
 	if (!err)
 		err = npu_mmu_commit(vm, NULL, 0, dva, bytes, 0);
-	if (err)
+	if (err) {
 		npu_mmu_give_up(vm);
-	else
-		npu_mmu_publish(vm, true);
+		return;
+	}
+	npu_vm_kernel_compact(vm, dva, bytes);
+	npu_mmu_publish(vm, true);
+}
+
+static int npu_vm_kernel_put_in(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes)
+{
+	const u32 flags = bo->readonly ? NPU_BIND_READONLY : 0;
+	int err;
+
+	err = npu_mmu_prepare(vm, bo, offset, dva, bytes, flags);
+	if (err) {
+		npu_vm_kernel_compact(vm, dva, bytes);
+		npu_mmu_publish(vm, false);
+		return err;
+	}
+	err = npu_mmu_commit(vm, bo, offset, dva, bytes, flags);
+	if (!err)
+		return npu_mmu_publish(vm, false);
+	npu_mmu_give_up(vm);
+	return err;
 }
 
 int npu_vm_kernel_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes)
 {
-	const u32 flags = bo->readonly ? NPU_BIND_READONLY : 0;
 	int idx, err;
 
 	if (!drm_dev_enter(&vm->npu->drm, &idx))
@@ -327,15 +372,7 @@ int npu_vm_kernel_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva,
 	mutex_lock(&vm->lock);
 	err = npu_vm_lost(vm) || !npu_mmu_valid(vm) ? -ECANCELED : 0;
 	if (!err)
-		err = npu_mmu_prepare(vm, bo, offset, dva, bytes, flags);
-	/* After a failure the tables made so far stay, empty, for the next one. */
-	if (!err) {
-		err = npu_mmu_commit(vm, bo, offset, dva, bytes, flags);
-		if (err)
-			npu_mmu_give_up(vm);
-		else
-			err = npu_mmu_publish(vm, false);
-	}
+		err = npu_vm_kernel_put_in(vm, bo, offset, dva, bytes);
 	mutex_unlock(&vm->lock);
 	drm_dev_exit(idx);
 	return err;

@@ -383,6 +383,8 @@ static void npu_fini(struct npu_device *npu)
 	npu_ras_fini(npu);
 	npu_hbm_fini(npu);
 	npu_retire_fini(npu);
+	/* What still lives keeps its pages, but the bus address of none. */
+	npu_bo_unplug(npu);
 }
 
 static void npu_pm_init(struct npu_device *npu)

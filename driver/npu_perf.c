@@ -109,7 +109,7 @@ static enum hrtimer_restart npu_perf_tick(struct hrtimer *timer)
 	struct npu_perf *perf = container_of(timer, struct npu_perf, timer);
 
 	hrtimer_forward_now(timer, ns_to_ktime(perf->period_ns));
-	queue_work(perf->npu->wq, &perf->work);
+	queue_work(system_dfl_wq, &perf->work); /* not on our own: streams must not use up the workers of a reset */
 	return HRTIMER_RESTART;
 }
 

@@ -96,8 +96,6 @@ static struct npu_metric npu_metric_device(struct npu_device *npu, u32 id)
 
 	if (row < 0)
 		return npu_metric_none(id, NPU_METRIC_FLAG_UNSUPPORTED);
-	if (READ_ONCE(npu->state) != NPU_STATE_READY)
-		return npu_metric_none(id, NPU_METRIC_FLAG_LOST);
 	mutex_lock(&cache->lock);
 	now = ktime_get();
 	if (!cache->rows[row].at || ktime_ms_delta(now, cache->rows[row].at) >= NPU_METRIC_FRESH_MS) {
@@ -111,11 +109,8 @@ static struct npu_metric npu_metric_device(struct npu_device *npu, u32 id)
 
 static struct npu_metric npu_metric_register(struct npu_device *npu, u32 id, enum npu_reg reg)
 {
-	u64 value;
+	const u64 value = npu_read64(npu, reg);
 
-	if (READ_ONCE(npu->state) != NPU_STATE_READY)
-		return npu_metric_none(id, NPU_METRIC_FLAG_LOST);
-	value = npu_read64(npu, reg);
 	return value == U64_MAX ? npu_metric_none(id, NPU_METRIC_FLAG_LOST) : npu_metric_valid(id, value);
 }
 
@@ -143,13 +138,10 @@ static struct npu_metric npu_metric_ecc(struct npu_device *npu, u32 id)
 	return npu_metric_valid(id, value);
 }
 
-struct npu_metric npu_metric_read(struct npu_device *npu, u32 id)
+/* What only the device knows; inside npu_enter(). */
+static struct npu_metric npu_metric_hardware(struct npu_device *npu, u32 id)
 {
 	switch (id) {
-	case NPU_METRIC_MEMORY_TOTAL:
-	case NPU_METRIC_MEMORY_USED:
-	case NPU_METRIC_MEMORY_RESERVED:
-		return npu_metric_memory(npu, id);
 	case NPU_METRIC_LAUNCHES:
 		return npu_metric_register(npu, id, NPU_REG_LAUNCHES);
 	case NPU_METRIC_COMMANDS:
@@ -158,6 +150,18 @@ struct npu_metric npu_metric_read(struct npu_device *npu, u32 id)
 		return npu_metric_register(npu, id, NPU_REG_TIME_PS);
 	case NPU_METRIC_FAULTS:
 		return npu_metric_register(npu, id, NPU_REG_FAULTS);
+	default:
+		return npu_metric_device(npu, id);
+	}
+}
+
+static struct npu_metric npu_metric_get(struct npu_device *npu, u32 id, bool entered)
+{
+	switch (id) {
+	case NPU_METRIC_MEMORY_TOTAL:
+	case NPU_METRIC_MEMORY_USED:
+	case NPU_METRIC_MEMORY_RESERVED:
+		return npu_metric_memory(npu, id);
 	case NPU_METRIC_UPTIME:
 		return npu_metric_valid(id, ktime_to_ns(ktime_sub(ktime_get(), npu->boot_time)));
 	case NPU_METRIC_QUEUES_USED:
@@ -170,23 +174,47 @@ struct npu_metric npu_metric_read(struct npu_device *npu, u32 id)
 	case NPU_METRIC_ECC_DBE:
 		return npu_metric_ecc(npu, id);
 	default:
-		return npu_metric_device(npu, id);
+		return entered ? npu_metric_hardware(npu, id) : npu_metric_none(id, NPU_METRIC_FLAG_LOST);
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------- answers -- */
-/* As many of `count` elements as there is room for; the count becomes what exists. */
-static int npu_query_answer(struct npu_dev_query *args, const void *elems, u32 count, size_t bytes)
+struct npu_metric npu_metric_read(struct npu_device *npu, u32 id)
 {
-	u32 i;
-	int err;
+	return npu_metric_get(npu, id, READ_ONCE(npu->state) == NPU_STATE_READY);
+}
 
-	for (i = 0; i < min(count, args->out.count); i++) {
-		err = npu_array_put(&args->out, i, elems + i * bytes, bytes);
+/* ------------------------------------------------------------------------------------------------- answers -- */
+/*
+ * Rows of a query. They are made inside npu_enter() and copied out after npu_leave(): user memory may be slow, or never come, and a
+ * reset must not wait for it.
+ */
+struct npu_rows {
+	void *elems; /* kvfree() */
+	u32 count;
+	u32 bytes; /* of one */
+};
+
+static void *npu_rows_alloc(struct npu_rows *rows, u32 count, u32 bytes)
+{
+	rows->elems = kvcalloc(count, bytes, GFP_KERNEL_ACCOUNT);
+	rows->count = count;
+	rows->bytes = bytes;
+	return rows->elems;
+}
+
+/* As many as there is room for; the count becomes what exists. */
+static int npu_rows_put(const struct npu_rows *rows, struct npu_dev_query *args)
+{
+	const u32 written = min(rows->count, args->out.count);
+	int err;
+	u32 i;
+
+	for (i = 0; i < written; i++) {
+		err = npu_array_put(&args->out, i, rows->elems + (size_t)i * rows->bytes, rows->bytes);
 		if (err)
 			return err;
 	}
-	args->out.count = count;
+	args->out.count = rows->count;
 	return 0;
 }
 
@@ -214,60 +242,60 @@ static void npu_query_pci(struct pci_dev *pdev, struct npu_dev_info *info)
 	info->pci_revision = pdev->revision;
 }
 
-static int npu_query_device(struct npu_device *npu, struct npu_dev_query *args)
+static int npu_query_device(struct npu_device *npu, struct npu_rows *rows)
 {
 	const struct npu_identity *id = &npu->id;
-	struct npu_dev_info info = {
-		.features = { NPU_FEATURES },
-		.epoch = READ_ONCE(npu->epoch),
-		.page_sizes = NPU_PAGE_4K | NPU_PAGE_64K | NPU_PAGE_2M,
-		.hbm_bytes = id->hbm_bytes,
-		.l1_bytes = id->l1_bytes,
-		.l2_bytes = id->l2_bytes,
-		.acc_bytes = id->acc_bytes,
-		.uapi_major = NPU_UAPI_MAJOR,
-		.uapi_minor = NPU_UAPI_MINOR,
-		.fw_abi_major = id->fw_abi >> 16,
-		.fw_abi_minor = id->fw_abi & 0xffff,
-		.isa_major = id->isa >> 16,
-		.isa_minor = id->isa & 0xffff,
-		.platform = id->platform,
-		.health = npu_health(npu),
-		.clusters = id->clusters,
-		.tiles_per_cluster = id->tiles_per_cluster,
-		.va_bits = NPU_VA_BITS,
-		.core_clock_khz = id->core_clock_khz,
-		.hbm_clock_khz = id->hbm_clock_khz,
-		.doorbell_page_bytes = NPU_DOORBELL_PAGE_BYTES,
-		.index = npu->index,
-	};
+	struct npu_dev_info *info = npu_rows_alloc(rows, 1, sizeof(*info));
 
-	memcpy(info.name, id->name, sizeof(info.name));
-	memcpy(info.uuid, id->uuid, sizeof(info.uuid));
-	memcpy(info.fw_build_id, id->fw_build_id, sizeof(info.fw_build_id));
-	npu_query_pci(npu->pdev, &info);
-	return npu_query_answer(args, &info, 1, sizeof(info));
+	if (!info)
+		return -ENOMEM;
+	memcpy(info->name, id->name, sizeof(info->name));
+	memcpy(info->uuid, id->uuid, sizeof(info->uuid));
+	memcpy(info->fw_build_id, id->fw_build_id, sizeof(info->fw_build_id));
+	info->features[0] = NPU_FEATURES;
+	info->epoch = READ_ONCE(npu->epoch);
+	info->page_sizes = NPU_PAGE_4K | NPU_PAGE_64K | NPU_PAGE_2M;
+	info->hbm_bytes = id->hbm_bytes;
+	info->l1_bytes = id->l1_bytes;
+	info->l2_bytes = id->l2_bytes;
+	info->acc_bytes = id->acc_bytes;
+	info->uapi_major = NPU_UAPI_MAJOR;
+	info->uapi_minor = NPU_UAPI_MINOR;
+	info->fw_abi_major = id->fw_abi >> 16;
+	info->fw_abi_minor = id->fw_abi & 0xffff;
+	info->isa_major = id->isa >> 16;
+	info->isa_minor = id->isa & 0xffff;
+	info->platform = id->platform;
+	info->health = npu_health(npu);
+	info->clusters = id->clusters;
+	info->tiles_per_cluster = id->tiles_per_cluster;
+	info->va_bits = NPU_VA_BITS;
+	info->core_clock_khz = id->core_clock_khz;
+	info->hbm_clock_khz = id->hbm_clock_khz;
+	info->doorbell_page_bytes = NPU_DOORBELL_PAGE_BYTES;
+	info->index = npu->index;
+	npu_query_pci(npu->pdev, info);
+	return 0;
 }
 
-static int npu_query_engines(struct npu_device *npu, struct npu_dev_query *args, bool entered)
+static int npu_query_engines(struct npu_device *npu, struct npu_rows *rows, bool entered)
 {
-	struct npu_engine_info engines[] = {
-		{
-			.engine_class = NPU_QUEUE_COMPUTE,
-			.cluster = ~0u,
-			.tiles = npu->id.clusters * npu->id.tiles_per_cluster,
-			.queues_max = npu->id.max_queues,
-			.queues_used = atomic_read(&npu->live_queues) + 1, /* the driver's own */
-			.ring_align_bytes = NPU_PAGE_4K,
-			.busy_ns = entered ? npu_read64(npu, NPU_REG_BUSY_PS) / 1000 : 0,
-		},
-	};
-	struct npu_engine_info both[2] = { engines[0], engines[0] };
+	struct npu_engine_info *engines = npu_rows_alloc(rows, 2, sizeof(*engines));
+	u32 i;
 
-	both[1].engine_class = NPU_QUEUE_COPY;
-	both[1].tiles = 0;
-	both[1].busy_ns = 0;
-	return npu_query_answer(args, both, ARRAY_SIZE(both), sizeof(both[0]));
+	if (!engines)
+		return -ENOMEM;
+	for (i = 0; i < 2; i++) {
+		engines[i].engine_class = i == 0 ? NPU_QUEUE_COMPUTE : NPU_QUEUE_COPY;
+		engines[i].cluster = ~0u;
+		engines[i].queues_max = npu->id.max_queues;
+		engines[i].queues_used = atomic_read(&npu->live_queues);
+		engines[i].ring_align_bytes = NPU_PAGE_4K;
+	}
+	engines[0].tiles = npu->id.clusters * npu->id.tiles_per_cluster;
+	if (entered)
+		engines[0].busy_ns = npu_read64(npu, NPU_REG_BUSY_PS) / 1000;
+	return 0;
 }
 
 /* What is left to a user of the share that npu_charge() lets it have. */
@@ -278,49 +306,57 @@ static u64 npu_query_left(u64 limit, kuid_t uid, const atomic64_t *used)
 	return share - min_t(u64, share, atomic64_read(used));
 }
 
-static int npu_query_regions(struct npu_file *file, struct npu_dev_query *args)
+static int npu_query_regions(struct npu_file *file, struct npu_rows *rows)
 {
-	struct npu_device *npu = file->npu;
-	const struct npu_limits *limits = &npu->limits;
-	const u64 system_left = npu_query_left(limits->pinned_bytes_max, file->user->uid, &file->user->system_bytes);
-	const u64 hbm_left = npu_query_left(limits->hbm_bytes_max, file->user->uid, &file->user->hbm_bytes);
-	struct npu_region_info regions[] = {
-		{
-			.region = NPU_REGION_SYSTEM,
-			.size_bytes = limits->pinned_bytes_max,
-			.free_bytes = system_left,
-			.largest_free_bytes = system_left,
-			.cpu_visible_bytes = limits->pinned_bytes_max,
-			.page_bytes = NPU_PAGE_4K,
-		},
-		{
-			.region = NPU_REGION_HBM,
-			.size_bytes = npu->id.hbm_bytes,
-			.cpu_visible_bytes = npu->hbm_cpu_bytes,
-			.page_bytes = NPU_PAGE_64K,
-		},
-	};
+	struct npu_region_info *regions = npu_rows_alloc(rows, 2, sizeof(*regions));
+	const struct npu_limits *limits = &file->npu->limits;
+	const struct npu_user *user = file->user;
 	u64 largest;
 
-	npu_hbm_stats(npu, &regions[1].free_bytes, &largest);
+	if (!regions)
+		return -ENOMEM;
+	regions[0].region = NPU_REGION_SYSTEM;
+	regions[0].size_bytes = limits->pinned_bytes_max;
+	regions[0].free_bytes = npu_query_left(limits->pinned_bytes_max, user->uid, &user->system_bytes);
+	regions[0].largest_free_bytes = regions[0].free_bytes;
+	regions[0].cpu_visible_bytes = regions[0].size_bytes;
+	regions[0].page_bytes = NPU_PAGE_4K;
+	regions[1].region = NPU_REGION_HBM;
+	regions[1].size_bytes = file->npu->id.hbm_bytes;
+	npu_hbm_stats(file->npu, &regions[1].free_bytes, &largest);
 	/* An object may consist of many pieces: all that is free, as far as the user's quota goes. */
-	regions[1].largest_free_bytes = min(regions[1].free_bytes, hbm_left);
-	return npu_query_answer(args, regions, ARRAY_SIZE(regions), sizeof(regions[0]));
+	regions[1].largest_free_bytes = min(regions[1].free_bytes,
+					    npu_query_left(limits->hbm_bytes_max, user->uid, &user->hbm_bytes));
+	regions[1].cpu_visible_bytes = file->npu->hbm_cpu_bytes;
+	regions[1].page_bytes = NPU_PAGE_64K;
+	return 0;
 }
 
-static int npu_query_metrics(struct npu_device *npu, struct npu_dev_query *args)
+static int npu_query_limits(struct npu_device *npu, struct npu_rows *rows)
 {
-	struct npu_metric *rows = kcalloc(NPU_METRIC_COUNT, sizeof(*rows), GFP_KERNEL);
-	int err;
+	struct npu_limits *limits = npu_rows_alloc(rows, 1, sizeof(*limits));
 
-	if (!rows)
+	if (!limits)
 		return -ENOMEM;
-#define NPU_METRIC(number, NAME, key, unit, kind, exporter, doc) \
-	rows[NPU_METRIC_ROW_##NAME] = npu_metric_read(npu, number);
+	*limits = npu->limits;
+	return 0;
+}
+
+static const u32 npu_metric_ids[NPU_METRIC_COUNT] = {
+#define NPU_METRIC(number, NAME, key, unit, kind, exporter, doc) [NPU_METRIC_ROW_##NAME] = number,
 #include "uapi/spec/metrics.def"
-	err = npu_query_answer(args, rows, NPU_METRIC_COUNT, sizeof(*rows));
-	kfree(rows);
-	return err;
+};
+
+static int npu_query_metrics(struct npu_device *npu, struct npu_rows *rows, bool entered)
+{
+	struct npu_metric *metrics = npu_rows_alloc(rows, NPU_METRIC_COUNT, sizeof(*metrics));
+	u32 i;
+
+	if (!metrics)
+		return -ENOMEM;
+	for (i = 0; i < NPU_METRIC_COUNT; i++)
+		metrics[i] = npu_metric_get(npu, npu_metric_ids[i], entered);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------- clients -- */
@@ -395,50 +431,47 @@ static void npu_client_add(struct npu_client_info *rows, u32 *count, const struc
 }
 
 /* A user sees his own processes, root all. */
-static int npu_query_clients(struct npu_device *npu, struct npu_dev_query *args)
+static int npu_query_clients(struct npu_device *npu, struct npu_rows *rows)
 {
+	struct npu_client_info *clients = npu_rows_alloc(rows, NPU_MAX_QUERY_ELEMS, sizeof(*clients));
 	const kuid_t viewer = current_euid();
-	struct npu_client_info *rows, row;
+	struct npu_client_info row;
 	struct npu_file *file;
-	u32 count = 0;
-	int err;
 
-	rows = kvcalloc(NPU_MAX_QUERY_ELEMS, sizeof(*rows), GFP_KERNEL_ACCOUNT);
-	if (!rows)
+	if (!clients)
 		return -ENOMEM;
+	rows->count = 0;
 	mutex_lock(&npu->files_lock);
 	list_for_each_entry(file, &npu->files, link) {
 		if (!uid_eq(viewer, GLOBAL_ROOT_UID) && !uid_eq(viewer, file->user->uid))
 			continue;
 		npu_file_usage(file, &row);
-		npu_client_add(rows, &count, &row);
+		npu_client_add(clients, &rows->count, &row);
 	}
 	mutex_unlock(&npu->files_lock);
-	sort(rows, count, sizeof(*rows), npu_client_compare, NULL);
-	err = npu_query_answer(args, rows, count, sizeof(*rows));
-	kvfree(rows);
-	return err;
+	sort(clients, rows->count, sizeof(*clients), npu_client_compare, NULL);
+	return 0;
 }
 
-static int npu_query_run(struct npu_file *file, struct npu_dev_query *args, bool entered)
+static int npu_query_run(struct npu_file *file, u32 type, struct npu_rows *rows, bool entered)
 {
 	struct npu_device *npu = file->npu;
 
-	switch (args->type) {
+	switch (type) {
 	case NPU_QUERY_DEVICE:
-		return npu_query_device(npu, args);
+		return npu_query_device(npu, rows);
 	case NPU_QUERY_ENGINES:
-		return npu_query_engines(npu, args, entered);
+		return npu_query_engines(npu, rows, entered);
 	case NPU_QUERY_REGIONS:
-		return npu_query_regions(file, args);
+		return npu_query_regions(file, rows);
 	case NPU_QUERY_PORTS:
-		return npu_query_answer(args, NULL, 0, 0);
+		return 0; /* it has none */
 	case NPU_QUERY_LIMITS:
-		return npu_query_answer(args, &npu->limits, 1, sizeof(npu->limits));
+		return npu_query_limits(npu, rows);
 	case NPU_QUERY_METRICS:
-		return npu_query_metrics(npu, args);
+		return npu_query_metrics(npu, rows, entered);
 	case NPU_QUERY_CLIENTS:
-		return npu_query_clients(npu, args);
+		return npu_query_clients(npu, rows);
 	default:
 		return -EINVAL;
 	}
@@ -447,15 +480,21 @@ static int npu_query_run(struct npu_file *file, struct npu_dev_query *args, bool
 int npu_dev_query_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct npu_device *npu = to_npu(drm);
+	struct npu_dev_query *args = data;
+	struct npu_rows rows = {};
 	int err, idx;
+	bool entered;
 
 	/* Says that a reset runs, instead of waiting for its end. */
 	err = npu_enter_try(npu, &idx);
 	if (err == -ENODEV)
 		return err;
-	if (err)
-		return npu_query_run(drm_file->driver_priv, data, false);
-	err = npu_query_run(drm_file->driver_priv, data, true);
-	npu_leave(npu, idx);
+	entered = !err;
+	err = npu_query_run(drm_file->driver_priv, args->type, &rows, entered);
+	if (entered)
+		npu_leave(npu, idx);
+	if (!err)
+		err = npu_rows_put(&rows, args);
+	kvfree(rows.elems);
 	return err;
 }

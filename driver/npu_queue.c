@@ -124,6 +124,20 @@ static int npu_queue_command(struct npu_queue *queue, enum npu_mbox cmd, u64 arg
 	return err;
 }
 
+/* READY or SUSPENDED, unless it is dead. */
+static int npu_queue_set_state(struct npu_queue *queue, enum npu_queue_state state)
+{
+	int err = 0;
+
+	spin_lock_irq(&queue->npu->queues_lock);
+	if (NPU_QUEUE_STATE_IS_DEAD(queue->state))
+		err = -ECANCELED;
+	else
+		smp_store_release(&queue->state, state);
+	spin_unlock_irq(&queue->npu->queues_lock);
+	return err;
+}
+
 /* --------------------------------------------------------------------------------------------------- death -- */
 static void npu_queue_fill_fault(struct npu_queue *queue, const struct npu_event_record *record,
 				 struct npu_fault *fault)
@@ -291,17 +305,20 @@ static int npu_queue_take_off(struct npu_queue *queue)
 	 */
 	queue->on_device = false;
 	mutex_unlock(&queue->lock);
-	return err;
+	if (!err || err == -ENOENT)
+		return 0;
+	drm_dbg(&queue->npu->drm, "queue %u cannot be ended: %d\n", queue->number, err);
+	npu_reset_schedule(queue->npu, NPU_RESET_FIRMWARE, NULL);
+	return -EIO;
 }
 
 int npu_queue_kill(struct npu_queue *queue, int status)
 {
 	int err = npu_queue_take_off(queue);
 
-	if (err && err != -ENOENT)
-		return -EIO;
-	npu_queue_died(queue, NPU_QUEUE_STATE_KILLED, status, 0, NULL);
-	return 0;
+	if (!err)
+		npu_queue_died(queue, NPU_QUEUE_STATE_KILLED, status, 0, NULL);
+	return err;
 }
 
 void npu_queue_lose_all(struct npu_device *npu, struct npu_queue *guilty)
@@ -436,13 +453,17 @@ static struct npu_queue *npu_queue_alloc(struct npu_file *file, const struct npu
 static int npu_queue_pin(struct npu_queue *queue, const struct npu_queue_create *args)
 {
 	struct npu_vm *vm = queue->vm;
-	int err = -EINVAL;
+	int err;
 
 	if (!(queue->ctrl_bo->flags & NPU_BO_SYNC))
 		return -EINVAL;
 	if (npu_validate_span(args->ctrl_offset, queue->ctrl_pin.bytes, queue->ctrl_bo->base.size))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
+	err = -ENOENT;
+	if (vm->ended) /* VM_DESTROY was faster */
+		goto unlock;
+	err = -EINVAL;
 	if (!npu_vm_covers(vm, args->ring_dva, queue->ring_pin.bytes) ||
 	    !npu_vm_maps(vm, queue->ctrl_bo, args->ctrl_offset, args->ctrl_dva, queue->ctrl_pin.bytes))
 		goto unlock;
@@ -465,9 +486,10 @@ static int npu_queue_place(struct npu_file *file, struct npu_queue *queue)
 	struct npu_device *npu = queue->npu;
 	int err;
 
+	atomic_inc(&file->queue_count);
 	err = npu_charge(file, NPU_RES_QUEUES, 1);
 	if (err)
-		return err;
+		goto uncount;
 	err = ida_alloc_range(&npu->queue_numbers, 1, npu->id.max_queues - 1, GFP_KERNEL);
 	if (err < 0)
 		goto refund;
@@ -481,7 +503,6 @@ static int npu_queue_place(struct npu_file *file, struct npu_queue *queue)
 	if (err)
 		goto put_slot;
 	kref_get(&queue->ref);
-	atomic_inc(&file->queue_count);
 	return 0;
 
 put_slot:
@@ -490,6 +511,8 @@ free_number:
 	ida_free(&npu->queue_numbers, queue->number);
 refund:
 	npu_refund(npu, queue->user, NPU_RES_QUEUES, 1);
+uncount:
+	atomic_dec(&file->queue_count);
 	return err;
 }
 
@@ -515,9 +538,10 @@ static int npu_queue_start(struct npu_file *file, struct npu_queue *queue, const
 	err = npu_mbox_call(queue->npu, NPU_MBOX_QUEUE_CREATE, NULL, number, queue->vm->context, args->ring_dva,
 			    args->ctrl_dva, shape, doorbell, 0);
 	queue->on_device = !err;
-	if (!err && (args->flags & NPU_QUEUE_FLAG_SUSPENDED)) {
-		queue->state = NPU_QUEUE_STATE_SUSPENDED;
-		/* It answers at once, unless the owner has guessed the slot and rings already: his own business. */
+	/* A queue that died already (its owner guessed the slot and rings) stays so. */
+	if (!err && (args->flags & NPU_QUEUE_FLAG_SUSPENDED) &&
+	    !npu_queue_set_state(queue, NPU_QUEUE_STATE_SUSPENDED)) {
+		/* It answers at once, unless a command runs already: likewise his own business. */
 		err = npu_mbox_try(queue->npu, NPU_MBOX_QUEUE_SUSPEND, &number, 1, NULL, NPU_SUSPEND_ANSWER_MS);
 		queue->stopping = err == -ETIME;
 		err = queue->stopping ? 0 : err;
@@ -549,6 +573,7 @@ static int npu_queue_publish(struct npu_file *file, struct npu_queue *queue, con
 	queue->file = NULL;
 	spin_unlock_irq(&npu->queues_lock);
 	npu_queue_unplace(file, queue);
+	flush_work(&queue->fault_work);
 	atomic_dec(&npu->live_queues);
 	npu_queue_put(queue);
 	return err;
@@ -689,35 +714,27 @@ put:
 	return err;
 }
 
-/* READY or SUSPENDED, unless it is dead. */
-static int npu_queue_set_state(struct npu_queue *queue, enum npu_queue_state state)
-{
-	int err = 0;
-
-	spin_lock_irq(&queue->npu->queues_lock);
-	if (NPU_QUEUE_STATE_IS_DEAD(queue->state))
-		err = -ECANCELED;
-	else
-		smp_store_release(&queue->state, state);
-	spin_unlock_irq(&queue->npu->queues_lock);
-	return err;
-}
-
+/* State and device change together: queue.lock is held over both. */
 static int npu_queue_run(struct npu_queue *queue)
 {
-	int err = npu_queue_command(queue, NPU_MBOX_QUEUE_RESUME, 0);
+	int err = -ECANCELED;
 
-	if (err)
-		return err;
-	WRITE_ONCE(queue->stopping, false);
-	return npu_queue_set_state(queue, NPU_QUEUE_STATE_READY);
+	mutex_lock(&queue->lock);
+	if (queue->on_device && !npu_queue_dead(queue))
+		err = npu_mbox_call(queue->npu, NPU_MBOX_QUEUE_RESUME, NULL, queue->number);
+	if (!err) {
+		WRITE_ONCE(queue->stopping, false);
+		err = npu_queue_set_state(queue, NPU_QUEUE_STATE_READY);
+	}
+	mutex_unlock(&queue->lock);
+	return err;
 }
 
 /*
  * Asks the device to stop it, and says whether it has: 0, -ETIME (a command still runs), or an error. Asking again is harmless, and the
  * answer is the device's, not the control page's.
  */
-static int npu_queue_ask_stop(struct npu_queue *queue)
+static int npu_queue_ask_stop(struct npu_queue *queue, bool first)
 {
 	struct npu_device *npu = queue->npu;
 	const u64 number = queue->number;
@@ -729,11 +746,14 @@ static int npu_queue_ask_stop(struct npu_queue *queue)
 	mutex_lock(&queue->lock);
 	if (!queue->on_device || npu_queue_dead(queue))
 		err = -ECANCELED;
-	else if (READ_ONCE(queue->state) != NPU_QUEUE_STATE_SUSPENDED)
+	else if (!first && READ_ONCE(queue->state) != NPU_QUEUE_STATE_SUSPENDED)
 		err = -EBUSY; /* another thread said RUN meanwhile */
 	else
+		err = npu_queue_set_state(queue, NPU_QUEUE_STATE_SUSPENDED);
+	if (!err) {
 		err = npu_mbox_try(npu, NPU_MBOX_QUEUE_SUSPEND, &number, 1, NULL, NPU_SUSPEND_ANSWER_MS);
-	queue->stopping = err == -ETIME;
+		WRITE_ONCE(queue->stopping, err == -ETIME);
+	}
 	mutex_unlock(&queue->lock);
 	npu_leave(npu, idx);
 	return err;
@@ -746,16 +766,13 @@ static int npu_queue_suspend(struct npu_queue *queue)
 	unsigned int ms = 1;
 	int err;
 
-	err = npu_queue_set_state(queue, NPU_QUEUE_STATE_SUSPENDED);
-	while (!err) {
-		err = npu_queue_ask_stop(queue);
-		if (err != -ETIME || time_after(jiffies, deadline))
-			return err;
+	err = npu_queue_ask_stop(queue, true);
+	while (err == -ETIME && !time_after(jiffies, deadline)) {
 		if (wait_event_interruptible_timeout(queue->wait, npu_queue_dead(queue),
 						     msecs_to_jiffies(ms)) < 0)
 			return -ERESTARTSYS;
 		ms = min(ms * 2, NPU_SUSPEND_POLL_LAST_MS);
-		err = npu_queue_dead(queue) ? -ECANCELED : 0;
+		err = npu_queue_ask_stop(queue, false);
 	}
 	return err;
 }

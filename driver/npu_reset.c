@@ -11,8 +11,12 @@
  * also drains the rings, so an interrupt that was lost costs a look and never a waiter. It asks the mailbox for two numbers of each of
  * up to 64 queues, round robin: what it costs is bounded, however many queues there are.
  *
- * A reset has two halves, stop and start; sleep and resets of the bus use them with time between. Both run under the write side of
- * reset_lock; between them the state is RESETTING and npu_enter() waits.
+ * A reset has two halves, stop and start; sleep and resets of the bus use them with time between. From the begin of the first to the end of
+ * the second the state is RESETTING and npu_enter() waits.
+ *
+ * The device is halted and the fences of copies are ended before reset_lock is taken: who holds it for reading may be waiting in
+ * memory reclaim for just such a fence, of a copy on a device that hangs. Calls that are inside then see a dead mailbox. Only with
+ * the lock for writing, when none is inside any more, the epoch moves and the device is made anew.
  *
  * Rejected: a timer for each queue, armed at each doorbell: doorbells do not pass through the kernel. Time since submission as
  * the measure instead of progress: a long job is not a hung one.
@@ -20,6 +24,7 @@
 #include <linux/delay.h>
 #include <linux/iopoll.h>
 #include <linux/kobject.h>
+#include <linux/sched/mm.h>
 
 #include "npu_drv.h"
 #include "npu_trace.h"
@@ -28,7 +33,6 @@
 #define NPU_WATCHDOG_IDLE_MS 1000u
 #define NPU_WATCHDOG_QUEUES 64u
 #define NPU_HEARTBEAT_MS 2000u
-#define NPU_COPY_TIMEOUT_MS 10000u /* no copy takes as long: the driver cuts them up */
 #define NPU_RESET_ATTEMPTS 3u
 #define NPU_RESET_STOP_MS 500u
 
@@ -77,8 +81,11 @@ static void npu_reset_tell(struct npu_device *npu, u64 old_epoch)
 /* ------------------------------------------------------------------------------------------ the two halves -- */
 static void npu_set_state(struct npu_device *npu, enum npu_state state)
 {
-	lockdep_assert_held_write(&npu->reset_lock);
-	WRITE_ONCE(npu->state, state);
+	lockdep_assert_held(&npu->reset_mutex);
+	/* Whoever sees READY sees the epoch that belongs to it. pairs with driver/npu_bo.c : npu_bo_read_hbm */
+	smp_store_release(&npu->state, state);
+	/* And whoever still saw READY has read before the device is touched. */
+	smp_mb();
 	wake_up_all(&npu->state_wait);
 	wake_up_all(&npu->any_progress);
 }
@@ -90,33 +97,59 @@ static void npu_revoke_all(struct npu_device *npu)
 	npu_bo_revoke_hbm(npu);
 }
 
-/* Nothing on the device runs or touches memory afterwards. */
-static void npu_reset_hardware(struct npu_device *npu)
+/* Nothing on the device runs or touches memory afterwards, and no mailbox command is under way or begins. */
+static void npu_halt(struct npu_device *npu)
 {
 	u32 status;
 
+	mutex_lock(&npu->mbox.lock);
+	npu->mbox.dead = true;
 	if (npu->bus_lost)
-		return;
+		goto unlock;
 	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
 	if (read_poll_timeout(npu_read32, status, status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY, 500,
 			      npu_scaled_ms(npu, NPU_RESET_STOP_MS) * USEC_PER_MSEC, true, npu, NPU_REG_STATUS))
 		pci_clear_master(npu->pdev); /* what it does now, it does to itself */
+unlock:
+	mutex_unlock(&npu->mbox.lock);
 }
 
-/* First half. `why`: of the dump, NULL for none. */
-static void npu_reset_down(struct npu_device *npu, struct npu_queue *guilty, const char *why)
+/*
+ * The device is halted, and every fence of ours has signalled. Takes no lock that somebody holds over an allocation, and does not enter
+ * reclaim itself. `why`: of the dump, NULL for none.
+ */
+static void npu_reset_halt(struct npu_device *npu, const char *why)
 {
-	lockdep_assert_held_write(&npu->reset_lock);
+	unsigned int noreclaim;
+
+	lockdep_assert_held(&npu->reset_mutex);
 	npu_set_state(npu, NPU_STATE_RESETTING);
-	npu_revoke_all(npu);
-	if (why)
+	if (why) {
+		noreclaim = memalloc_noreclaim_save();
 		npu_coredump_take(npu, why);
+		memalloc_noreclaim_restore(noreclaim);
+	}
 	npu_irq_disable(npu);
-	npu_reset_hardware(npu);
-	/* From here on every older object is LOST; a page fault that had seen the old epoch is undone by the second revocation. */
+	npu_halt(npu);
+	npu_copy_stop(npu, -ECANCELED);
+}
+
+/* First half. reset_lock is held for writing afterwards. */
+static void npu_reset_down(struct npu_device *npu, const char *why)
+{
+	npu_reset_halt(npu, why);
+	down_write(&npu->reset_lock);
+	/* Calls that were still inside may have begun copies. */
+	npu_copy_stop(npu, -ECANCELED);
+	/* From here on every older object is LOST, and page faults find the memory that stands in. */
 	WRITE_ONCE(npu->epoch, npu->epoch + 1);
 	npu_revoke_all(npu);
-	npu_copy_stop(npu, -ECANCELED);
+}
+
+/* What was on the device is lost. */
+static void npu_reset_lose(struct npu_device *npu, struct npu_queue *guilty)
+{
+	lockdep_assert_held_write(&npu->reset_lock);
 	npu_queue_lose_all(npu, guilty);
 	npu_retire_all(npu);
 }
@@ -146,10 +179,10 @@ static void npu_wedge_locked(struct npu_device *npu, const char *why)
 	npu_set_state(npu, NPU_STATE_WEDGED);
 	npu_revoke_all(npu);
 	npu_irq_disable(npu);
+	npu_halt(npu);
 	pci_clear_master(npu->pdev);
 	npu_copy_stop(npu, -EIO);
-	npu_queue_lose_all(npu, NULL);
-	npu_retire_all(npu);
+	npu_reset_lose(npu, NULL);
 	drm_err(&npu->drm, "the device is wedged: %s. Remedy: reset its slot (echo 1 > /sys/bus/pci/devices/%s/reset), else power-cycle the machine\n",
 		why, pci_name(npu->pdev));
 	npu_uevent(npu, "WEDGED=bus-reset");
@@ -169,8 +202,8 @@ static int npu_reset_up(struct npu_device *npu, enum npu_reset_cause cause)
 			break;
 		npu->resets_failed++;
 		drm_err(&npu->drm, "reset %u of %u failed: %d\n", npu->resets_failed, NPU_RESET_ATTEMPTS, err);
+		npu_halt(npu);
 		npu_copy_stop(npu, -ECANCELED);
-		npu_reset_hardware(npu);
 	}
 	trace_npu_reset(npu, cause, err);
 	if (err) {
@@ -184,55 +217,45 @@ static int npu_reset_up(struct npu_device *npu, enum npu_reset_cause cause)
 	return 0;
 }
 
-static void npu_reset_whole(struct npu_device *npu, enum npu_reset_cause cause, struct npu_queue *guilty)
-{
-	const u64 old_epoch = npu->epoch;
-	int err;
-
-	drm_warn(&npu->drm, "device reset, epoch %llu: %s\n", old_epoch, npu_reset_cause_name(cause));
-	trace_npu_reset(npu, cause, 1);
-	npu_reset_down(npu, guilty, npu_reset_cause_name(cause));
-	err = npu_reset_up(npu, cause);
-	npu_reset_tell(npu, old_epoch);
-	if (err)
-		return;
-	npu_uevent(npu, "NPU_RESET=1");
-	drm_info(&npu->drm, "device reset done, epoch %llu\n", npu->epoch);
-}
-
 void npu_reset_stop(struct npu_device *npu)
 {
 	int idx;
 
-	down_write(&npu->reset_lock);
+	mutex_lock(&npu->reset_mutex);
 	if (npu->state != NPU_STATE_RESETTING && npu->state != NPU_STATE_GONE && drm_dev_enter(&npu->drm, &idx)) {
-		npu_reset_down(npu, NULL, NULL);
+		npu_reset_down(npu, NULL);
+		npu_reset_lose(npu, NULL);
+		up_write(&npu->reset_lock);
 		drm_dev_exit(idx);
 	}
-	up_write(&npu->reset_lock);
+	mutex_unlock(&npu->reset_mutex);
 }
 
 int npu_reset_start(struct npu_device *npu, enum npu_reset_cause cause)
 {
 	int idx, err = -ENODEV;
 
-	down_write(&npu->reset_lock);
+	mutex_lock(&npu->reset_mutex);
 	if (npu->state != NPU_STATE_RESETTING) {
 		err = npu->state == NPU_STATE_READY ? 0 : npu->state == NPU_STATE_WEDGED ? -EIO : -ENODEV;
 	} else if (drm_dev_enter(&npu->drm, &idx)) {
+		down_write(&npu->reset_lock);
 		err = npu_reset_up(npu, cause);
+		up_write(&npu->reset_lock);
 		npu_reset_tell(npu, npu->epoch - 1);
 		drm_dev_exit(idx);
 	}
-	up_write(&npu->reset_lock);
+	mutex_unlock(&npu->reset_mutex);
 	return err;
 }
 
 void npu_wedge(struct npu_device *npu, const char *why)
 {
+	mutex_lock(&npu->reset_mutex);
 	down_write(&npu->reset_lock);
 	npu_wedge_locked(npu, why);
 	up_write(&npu->reset_lock);
+	mutex_unlock(&npu->reset_mutex);
 }
 
 /* --------------------------------------------------------------------------------------------- the worker -- */
@@ -253,37 +276,70 @@ void npu_reset_schedule(struct npu_device *npu, enum npu_reset_cause cause, stru
 	queue_work(npu->wq, &npu->reset_work);
 }
 
-/* True: somebody asked. The caller gets the reference to the queue. */
-static bool npu_reset_take_request(struct npu_device *npu, enum npu_reset_cause *cause, struct npu_queue **guilty)
+/* True: somebody asks. */
+static bool npu_reset_peek_request(struct npu_device *npu, enum npu_reset_cause *cause)
 {
 	bool asked;
 
 	spin_lock_irq(&npu->queues_lock);
 	asked = npu->reset_request.asked;
 	*cause = npu->reset_request.cause;
-	*guilty = npu->reset_request.guilty;
+	spin_unlock_irq(&npu->queues_lock);
+	return asked;
+}
+
+/* The caller gets the reference to the queue. */
+static struct npu_queue *npu_reset_take_request(struct npu_device *npu, enum npu_reset_cause *cause)
+{
+	struct npu_queue *guilty;
+
+	spin_lock_irq(&npu->queues_lock);
+	*cause = npu->reset_request.cause;
+	guilty = npu->reset_request.guilty;
 	npu->reset_request.asked = false;
 	npu->reset_request.guilty = NULL;
 	spin_unlock_irq(&npu->queues_lock);
-	return asked;
+	return guilty;
+}
+
+static void npu_reset_whole(struct npu_device *npu, enum npu_reset_cause cause)
+{
+	const u64 old_epoch = npu->epoch;
+	struct npu_queue *guilty;
+	int err;
+
+	drm_warn(&npu->drm, "device reset, epoch %llu: %s\n", old_epoch, npu_reset_cause_name(cause));
+	trace_npu_reset(npu, cause, 1);
+	npu_reset_down(npu, npu_reset_cause_name(cause));
+	/* Taken when nobody is inside: what calls asked for that saw the dead mailbox belongs to this reset too. */
+	guilty = npu_reset_take_request(npu, &cause);
+	npu_reset_lose(npu, guilty);
+	err = npu_reset_up(npu, cause);
+	up_write(&npu->reset_lock);
+	npu_queue_put(guilty);
+	npu_reset_tell(npu, old_epoch);
+	if (err)
+		return;
+	npu_uevent(npu, "NPU_RESET=1");
+	drm_info(&npu->drm, "device reset done, epoch %llu\n", npu->epoch);
 }
 
 static void npu_reset_work(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(work, struct npu_device, reset_work);
 	enum npu_reset_cause cause;
-	struct npu_queue *guilty;
 	int idx;
 
-	down_write(&npu->reset_lock);
-	/* Taken under the lock: what is asked for while the lock is waited for belongs to this reset. */
-	if (npu_reset_take_request(npu, &cause, &guilty) && npu->state == NPU_STATE_READY &&
-	    drm_dev_enter(&npu->drm, &idx)) {
-		npu_reset_whole(npu, cause, guilty);
+	mutex_lock(&npu->reset_mutex);
+	if (!npu_reset_peek_request(npu, &cause)) {
+		/* An earlier reset has served it. */
+	} else if (npu->state == NPU_STATE_READY && drm_dev_enter(&npu->drm, &idx)) {
+		npu_reset_whole(npu, cause);
 		drm_dev_exit(idx);
+	} else {
+		npu_queue_put(npu_reset_take_request(npu, &cause)); /* nothing that a reset would help */
 	}
-	up_write(&npu->reset_lock);
-	npu_queue_put(guilty);
+	mutex_unlock(&npu->reset_mutex);
 }
 
 int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause)
@@ -329,29 +385,6 @@ static bool npu_watch_firmware(struct npu_device *npu, ktime_t now)
 	return false;
 }
 
-/* The driver's own queue has no owner who could set a timeout, and all memory management may wait for it. */
-static void npu_watch_copy(struct npu_device *npu, ktime_t now)
-{
-	struct npu_watch *watch = &npu->watch;
-	u64 submitted, completed;
-	bool busy;
-
-	if (!npu->copy || npu_mbox_call(npu, NPU_MBOX_QUEUE_SUBMITTED, &submitted, NPU_COPY_QUEUE) ||
-	    npu_mbox_call(npu, NPU_MBOX_QUEUE_PROGRESS, &completed, NPU_COPY_QUEUE))
-		return;
-	npu_copy_progress(npu);
-	busy = submitted > completed;
-	if (!busy || !watch->copy_busy || completed != watch->copy_progress)
-		watch->copy_since = now;
-	watch->copy_busy = busy;
-	watch->copy_progress = completed;
-	watch->busy |= busy;
-	if (ktime_ms_delta(now, watch->copy_since) >= npu_scaled_ms(npu, NPU_COPY_TIMEOUT_MS)) {
-		drm_err(&npu->drm, "the driver's own queue hangs at command %llu\n", completed);
-		npu_reset_schedule(npu, NPU_RESET_WATCHDOG, NULL);
-	}
-}
-
 static void npu_watch_queue(struct npu_device *npu, struct npu_queue *queue, ktime_t now)
 {
 	u64 completed;
@@ -394,21 +427,24 @@ static void npu_watch_queues(struct npu_device *npu, ktime_t now)
 static void npu_watchdog_look(struct npu_device *npu)
 {
 	const ktime_t now = ktime_get();
+	unsigned int noreclaim;
 
 	npu_event_irq(npu);
-	npu_ras_irq(npu);
+	npu_copy_progress(npu);
 	npu->watch.busy = false;
-	if (npu_watch_firmware(npu, now)) {
-		npu_watch_copy(npu, now);
+	if (npu_watch_firmware(npu, now))
 		npu_watch_queues(npu, now);
-	}
 	npu->watch.looked_at = now;
+	/* Who retires pages may allocate; fences may wait for this thread, so it must not wait for them in reclaim. */
+	noreclaim = memalloc_noreclaim_save();
+	npu_ras_irq(npu);
+	memalloc_noreclaim_restore(noreclaim);
 }
 
 static void npu_watchdog_work(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(to_delayed_work(work), struct npu_device, watchdog_work);
-	bool again = true, busy = false;
+	bool again, busy = false;
 	int idx, err;
 
 	err = npu_enter_try(npu, &idx);
@@ -417,8 +453,9 @@ static void npu_watchdog_work(struct work_struct *work)
 		busy = npu->watch.busy;
 		again = busy || atomic_read(&npu->live_queues);
 		npu_leave(npu, idx);
-	} else if (err != -EAGAIN) {
-		again = false;
+	} else {
+		/* A reset runs, or it sleeps; the latter has no queues. */
+		again = err == -EAGAIN && atomic_read(&npu->live_queues);
 	}
 	if (again)
 		queue_delayed_work(npu->wq, &npu->watchdog_work,
@@ -442,16 +479,17 @@ void npu_reset_init(struct npu_device *npu)
 void npu_reset_fini(struct npu_device *npu)
 {
 	enum npu_reset_cause cause;
-	struct npu_queue *guilty;
 
+	mutex_lock(&npu->reset_mutex);
+	npu_irq_disable(npu); /* before what the handlers use goes */
 	down_write(&npu->reset_lock);
 	npu_set_state(npu, NPU_STATE_GONE);
 	npu_revoke_all(npu);
 	npu_queue_lose_all(npu, NULL);
 	up_write(&npu->reset_lock);
+	mutex_unlock(&npu->reset_mutex);
 	/* Both see GONE from here on, and ask for nothing more. */
 	cancel_work_sync(&npu->reset_work);
 	cancel_delayed_work_sync(&npu->watchdog_work);
-	npu_reset_take_request(npu, &cause, &guilty);
-	npu_queue_put(guilty);
+	npu_queue_put(npu_reset_take_request(npu, &cause));
 }

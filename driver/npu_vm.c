@@ -24,6 +24,7 @@
 #include <linux/slab.h>
 
 #include "npu_drv.h"
+#include "npu_trace.h"
 
 /* One area of an address space. */
 struct npu_va {
@@ -606,26 +607,38 @@ static void npu_bind_cleanup(struct npu_bind *bind)
 	kvfree(bind->steps);
 }
 
+/* Inside npu_enter(). */
+static int npu_bind_enter(struct npu_bind *bind, u32 *failed_index, struct list_head *dropped)
+{
+	struct npu_vm *vm = bind->vm;
+	int err;
+
+	if (mutex_lock_interruptible(&vm->lock))
+		return -ERESTARTSYS;
+	err = npu_bind_locked(bind, failed_index, dropped);
+	mutex_unlock(&vm->lock);
+	return err;
+}
+
 static int npu_bind_run(struct npu_file *file, struct npu_vm *vm, const struct npu_array *ops, u32 *failed_index)
 {
 	struct npu_bind bind = { .vm = vm, .file = file };
 	LIST_HEAD(dropped);
-	int err;
+	int idx, err;
 
+	if (npu_vm_lost(vm))
+		return -ECANCELED;
 	INIT_LIST_HEAD(&bind.spare);
 	bind.steps = kvcalloc(ops->count, sizeof(*bind.steps), GFP_KERNEL_ACCOUNT);
 	if (!bind.steps)
 		return -ENOMEM;
-	/* User memory is read before any lock that is held over it elsewhere. */
 	err = npu_bind_read(&bind, ops);
+	if (!err)
+		err = npu_enter(vm->npu, &idx);
 	if (!err) {
 		bind.count = ops->count;
-		if (mutex_lock_interruptible(&vm->lock)) {
-			err = -ERESTARTSYS;
-		} else {
-			err = npu_bind_locked(&bind, failed_index, &dropped);
-			mutex_unlock(&vm->lock);
-		}
+		err = npu_bind_enter(&bind, failed_index, &dropped);
+		npu_leave(vm->npu, idx);
 	}
 	npu_bind_cleanup(&bind);
 	npu_va_free_list(vm->npu, vm->user, &dropped);
@@ -638,19 +651,13 @@ int npu_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_f
 	struct npu_vm_bind *args = data;
 	u32 failed_index = ~0u;
 	struct npu_vm *vm;
-	int idx, err;
+	int err = -ENOENT;
 
-	err = npu_enter(file->npu, &idx);
-	if (err)
-		return err;
 	vm = npu_vm_lookup(file, args->vm_id);
-	if (!vm) {
-		err = -ENOENT;
-	} else {
-		err = npu_vm_lost(vm) ? -ECANCELED : npu_bind_run(file, vm, &args->ops, &failed_index);
+	if (vm) {
+		err = npu_bind_run(file, vm, &args->ops, &failed_index);
 		npu_vm_put(vm);
 	}
-	npu_leave(file->npu, idx);
 	/* A call that starts again must find its argument as it was. */
 	if (err != -ERESTARTSYS && err != -EINTR)
 		args->failed_index = failed_index;

@@ -52,16 +52,16 @@ static void npu_look_put(struct npu_look *look)
 	npu_queue_put(look->queue);
 }
 
-/* Inside npu_enter(). On failure the caller puts what there is. */
-static int npu_look_make(struct npu_file *file, const struct npu_cond *cond, struct npu_look *look)
+/* look->cond is filled in. Inside npu_enter(). On failure the caller puts what there is. */
+static int npu_look_make(struct npu_file *file, struct npu_look *look)
 {
-	u64 value;
+	const struct npu_cond *cond = &look->cond;
+	u64 word;
 	int err;
 
 	err = npu_validate_cond(cond, &file->npu->limits);
 	if (err)
 		return err;
-	look->cond = *cond;
 	if (cond->queue_id) {
 		look->queue = npu_queue_lookup(file, cond->queue_id);
 		if (!look->queue)
@@ -74,9 +74,8 @@ static int npu_look_make(struct npu_file *file, const struct npu_cond *cond, str
 		return -ENOENT;
 	if (npu_validate_span(cond->offset, 8, look->bo->base.size))
 		return -EINVAL;
-	/* Makes the kernel's mapping, which later looks must not have to. */
-	err = npu_bo_lost(look->bo) ? 0 : npu_bo_read_word(look->bo, cond->offset, &value);
-	return err;
+	/* Memory that the kernel cannot see at all; that it is lost is for the looks to find. */
+	return npu_bo_read_word(look->bo, cond->offset, &word) == -EOPNOTSUPP ? -EOPNOTSUPP : 0;
 }
 
 static bool npu_cond_holds(const struct npu_cond *cond, u64 word)
@@ -115,39 +114,21 @@ static enum npu_found npu_look_idle(struct npu_look *look)
 	return found;
 }
 
-/* The word of an object in HBM is behind the device; that of any other is not. */
-static int npu_look_read(struct npu_look *look, u64 *word)
-{
-	struct npu_device *npu = to_npu(look->bo->base.dev);
-	int err, idx;
-
-	if (!npu_bo_is_hbm(look->bo))
-		return npu_bo_read_word(look->bo, look->cond.offset, word);
-	err = npu_enter_try(npu, &idx);
-	if (err)
-		return err;
-	/* Looked at inside: an epoch ends only when nobody is. */
-	err = npu_bo_lost(look->bo) ? -ECANCELED : npu_bo_read_word(look->bo, look->cond.offset, word);
-	npu_leave(npu, idx);
-	return err;
-}
-
 static enum npu_found npu_look_at(struct npu_look *look)
 {
+	bool dead, read;
 	u64 word;
-	bool dead;
-	int err;
 
 	look->again = false;
 	if (look->cond.op == NPU_COND_QUEUE_IDLE)
 		return npu_look_idle(look);
 	/* Dead is read before the word: a value that was written before the death is then never missed. */
 	dead = look->queue && npu_queue_dead(look->queue);
-	err = npu_look_read(look, &word);
-	look->again = err == -EAGAIN;
-	if (!err && npu_cond_holds(&look->cond, word))
+	read = npu_bo_read_word(look->bo, look->cond.offset, &word) == 0;
+	if (read && npu_cond_holds(&look->cond, word))
 		return NPU_FOUND_TRUE;
-	return dead || (err && err != -EAGAIN) ? NPU_FOUND_DEAD : NPU_FOUND_FALSE;
+	/* A word that cannot be read is in HBM which a reset has taken, or is taking. */
+	return dead || !read ? NPU_FOUND_DEAD : NPU_FOUND_FALSE;
 }
 
 static bool npu_look_polls(const struct npu_look *look)
@@ -174,7 +155,10 @@ static void npu_arm_interrupt(struct npu_queue_ctrl *ctrl, u64 value)
 			break;
 		}
 	}
-	/* pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked */
+	/*
+	 * The request before the look at the words. The device's half is CommandProcessor::interrupt_when_asked() of the model:
+	 * it stores completed, then looks at interrupt_at.
+	 */
 	mb();
 }
 
@@ -256,13 +240,29 @@ static void npu_wait_delist(struct npu_wait_run *run)
 		remove_wait_queue(npu_wait_head(run, i), &run->entries[i]);
 }
 
+/* 0: nothing known of. The device left, or will not come back. */
+static int npu_wait_state(struct npu_wait_run *run)
+{
+	switch (READ_ONCE(run->npu->state)) {
+	case NPU_STATE_GONE:
+		return -ENODEV;
+	case NPU_STATE_WEDGED:
+		return -EIO;
+	default:
+		return drm_dev_is_unplugged(&run->npu->drm) ? -ENODEV : 0;
+	}
+}
+
 static int npu_wait_dead(struct npu_wait_run *run, u32 i)
 {
 	struct npu_queue *queue = run->looks[i].queue;
+	const bool by_queue = queue && npu_queue_dead(queue);
+	int err = by_queue ? 0 : npu_wait_state(run);
 
+	if (err)
+		return err;
 	run->args->first_index = i;
-	/* An object without a queue was lost by a reset. */
-	run->args->status = queue && npu_queue_dead(queue) ? READ_ONCE(queue->status) : NPU_ST_CONTEXT_LOST;
+	run->args->status = by_queue ? READ_ONCE(queue->status) : NPU_ST_CONTEXT_LOST;
 	return -ECANCELED;
 }
 
@@ -271,6 +271,7 @@ static int npu_wait_look(struct npu_wait_run *run)
 {
 	const bool all = run->args->flags & NPU_WAIT_FLAG_ALL;
 	u32 held = 0, first = U32_MAX, i;
+	int err;
 
 	for (i = 0; i < run->count; i++) {
 		switch (npu_look_at(&run->looks[i])) {
@@ -288,10 +289,9 @@ static int npu_wait_look(struct npu_wait_run *run)
 			return 0;
 		}
 	}
-	if (READ_ONCE(run->npu->state) == NPU_STATE_GONE)
-		return -ENODEV;
-	if (READ_ONCE(run->npu->state) == NPU_STATE_WEDGED)
-		return -EIO;
+	err = npu_wait_state(run);
+	if (err)
+		return err;
 	if (run->args->deadline_ns > (s64)ktime_get_ns())
 		return 1;
 	run->args->first_index = first;
@@ -343,18 +343,17 @@ static int npu_wait_sleep(struct npu_wait_run *run)
 
 static int npu_wait_make(struct npu_wait_run *run, struct npu_file *file)
 {
-	struct npu_cond cond;
-	int err, idx;
+	int err = 0, idx;
 	u32 i;
 
-	err = npu_enter(run->npu, &idx);
+	/* User memory may be slow, or never come: not inside npu_enter(). */
+	for (i = 0; i < run->count && !err; i++)
+		err = npu_array_get(&run->args->conds, i, &run->looks[i].cond, sizeof(run->looks[i].cond));
+	err = err ?: npu_enter(run->npu, &idx);
 	if (err)
 		return err;
-	for (i = 0; i < run->count && !err; i++) {
-		err = npu_array_get(&run->args->conds, i, &cond, sizeof(cond));
-		if (!err)
-			err = npu_look_make(file, &cond, &run->looks[i]);
-	}
+	for (i = 0; i < run->count && !err; i++)
+		err = npu_look_make(file, &run->looks[i]);
 	npu_leave(run->npu, idx);
 	return err;
 }
@@ -444,8 +443,11 @@ void npu_notify_progress(struct npu_queue *queue)
 	if (!atomic_read(&queue->notify_count))
 		return;
 	kref_get(&queue->ref);
-	/* In a work: QUEUE_IDLE asks the mailbox, for which the interrupt thread must not wait. */
-	if (!queue_work(queue->npu->wq, &queue->notify_work))
+	/*
+	 * In a work: QUEUE_IDLE asks the mailbox, for which the interrupt thread must not wait. Not on our workqueue: however many
+	 * of these there are, a reset finds a worker.
+	 */
+	if (!queue_work(system_dfl_wq, &queue->notify_work))
 		npu_queue_put(queue); /* never the last: the caller has one */
 }
 
@@ -459,7 +461,7 @@ static void npu_notify_enlist(struct npu_file *file, struct npu_notify_entry *en
 		list_add_tail(&entry->link, &file->polled);
 		npu_notify_look(entry);
 		file->poll_ms = NPU_POLL_FIRST_MS;
-		mod_delayed_work(file->npu->wq, &file->poll_work, msecs_to_jiffies(file->poll_ms));
+		mod_delayed_work(system_dfl_wq, &file->poll_work, msecs_to_jiffies(file->poll_ms));
 		return;
 	}
 	mutex_lock(&queue->notify_lock);
@@ -513,7 +515,7 @@ static void npu_notify_poll(struct work_struct *work)
 	npu_notify_drop_spent(file);
 	file->poll_ms = min(2 * file->poll_ms, NPU_POLL_LAST_MS);
 	if (!list_empty(&file->polled))
-		queue_delayed_work(file->npu->wq, &file->poll_work, msecs_to_jiffies(file->poll_ms));
+		queue_delayed_work(system_dfl_wq, &file->poll_work, msecs_to_jiffies(file->poll_ms));
 	mutex_unlock(&file->notify_lock);
 }
 
@@ -522,7 +524,6 @@ static struct npu_notify_entry *npu_notify_find(struct npu_file *file, u64 cooki
 	struct npu_notify_entry *entry;
 
 	lockdep_assert_held(&file->notify_lock);
-	npu_notify_drop_spent(file);
 	xa_for_each(&file->notifies, *key, entry)
 		if (entry->cookie == cookie)
 			return entry;
@@ -537,7 +538,8 @@ static int npu_notify_make(struct npu_file *file, const struct npu_notify *args,
 	err = npu_enter(file->npu, &idx);
 	if (err)
 		return err;
-	err = npu_look_make(file, &args->cond, &entry->look);
+	entry->look.cond = args->cond;
+	err = npu_look_make(file, &entry->look);
 	npu_leave(file->npu, idx);
 	if (err)
 		return err;
@@ -559,6 +561,8 @@ static int npu_notify_add(struct npu_file *file, const struct npu_notify *args)
 	u32 id;
 
 	mutex_lock(&file->notify_lock);
+	/* A spent one can still be removed by its cookie until somebody adds another. */
+	npu_notify_drop_spent(file);
 	if (npu_notify_find(file, args->cookie, &key))
 		err = -EBUSY;
 	mutex_unlock(&file->notify_lock);
