@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes what the virtual machine needs, once, under build/hil/:
+#   trixie/    Debian 13: kernel 6.12 with modules and headers, compiler, sparse, busybox, QEMU from backports, kernel 7.3 from backports
+#   bookworm/  the headers of Debian 12's backported kernel 6.12, unpacked; the host's own compiler builds with them
+#   checkpatch/  checkpatch.pl and its word lists, from the source of 6.12
+# A part is made aside and renamed when complete, so an interrupted run leaves nothing behind that looks complete. The
+# stamp of a part is the hash of the function that makes it.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+part= # folder being made
+
+recipe_hash() { declare -f "make_$1" configure_apt latest_kernel | sha256sum | cut -c 1-16; }
+
+fresh() { [[ -f $hil/$1/.stamp && $(<"$hil/$1/.stamp") == "$(recipe_hash "$1")" ]]; }
+
+mirror_failed() {
+  die "$1 (the log is $2)." "Is the Debian mirror reachable? Another one: NPU_DEBIAN_MIRROR=http://.../debian ./dev hil. The next run starts this part again."
+}
+
+# The mirror that this machine uses anyway; empty (debootstrap's default) when it is not a Debian machine.
+host_mirror() {
+  if [[ -n ${NPU_DEBIAN_MIRROR-} ]]; then echo "$NPU_DEBIAN_MIRROR"; return; fi
+  # shellcheck disable=SC2016  # $(...) is apt's own format
+  apt-get indextargets --format '$(REPO_URI) $(SUITE)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
+    awk '$2 !~ /security/ { print $1; exit }'
+}
+
+# Small and quick: no documentation, no recommended packages, no waiting for the disk.
+configure_apt() {
+  local tree=$1 mirror
+  mirror=$(awk '$1 == "deb" { print $2; exit }' "$tree/etc/apt/sources.list")
+  printf 'deb %s %s main\n' "$mirror" trixie "$mirror" trixie-updates "$mirror" trixie-backports "$mirror" bookworm-backports >"$tree/etc/apt/sources.list"
+  printf '%s\n' force-unsafe-io path-exclude=/usr/share/{doc,man,locale,info,lintian}/'*' >"$tree/etc/dpkg/dpkg.cfg.d/hil"
+  printf '%s\n' 'APT::Install-Recommends "false";' 'APT::Get::Assume-Yes "true";' 'Acquire::Languages "none";' 'Acquire::Retries "3";' >"$tree/etc/apt/apt.conf.d/hil"
+}
+
+# latest_kernel PACKAGE SUITE: the release that a meta package of that suite depends on.
+latest_kernel() {
+  in_tree "$part" apt-cache show "$1" | awk -v suite="$2" '
+    /^Version:/ { fits = index($2, suite) }
+    /^Depends:/ && (fits || suite == "") && match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }'
+}
+
+make_trixie() {
+  local tree=$hil/$part stable newer
+  run_step "Debian 13: base system" "$hil/log/base.log" debootstrap --variant=minbase trixie "$tree" ${mirror:+"$mirror"} ||
+    mirror_failed "debootstrap failed" "$hil/log/base.log"
+  configure_apt "$tree"
+  run_step "Debian 13: package lists" "$hil/log/lists.log" in_tree "$part" apt-get update || mirror_failed "apt-get update failed" "$hil/log/lists.log"
+  stable=$(in_tree "$part" apt-cache show linux-headers-amd64/trixie | awk 'match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }')
+  newer=$(latest_kernel linux-headers-amd64 bpo13)
+  [[ -n $stable && -n $newer ]] || die "the mirror has no kernel headers for Debian 13 ('$stable') or its backports ('$newer')." "Try another mirror: NPU_DEBIAN_MIRROR=... ./dev hil"
+  run_step "Debian 13: kernel $stable and tools" "$hil/log/tools.log" in_tree "$part" apt-get install "linux-image-$stable" "linux-headers-$stable" \
+    gcc make kmod sparse busybox-static perl xz-utils || mirror_failed "apt-get failed" "$hil/log/tools.log"
+  # After the kernel: both want libelf, and QEMU's backport must not decide which.
+  run_step "Debian 13: QEMU and headers $newer" "$hil/log/qemu.log" in_tree "$part" apt-get install "linux-headers-$newer" \
+    {qemu-system-x86,qemu-system-common,qemu-system-data,seabios}/trixie-backports || mirror_failed "apt-get failed" "$hil/log/qemu.log"
+  run_step "Debian 13: kernel $newer" "$hil/log/newer.log" in_tree "$part" bash -ec "mkdir /debs; cd /debs
+    apt-get download linux-modules-$newer linux-binary-$newer linux-base-$newer
+    for deb in *.deb; do dpkg-deb --fsys-tarfile \$deb | tar -xf - -C / --keep-directory-symlink --exclude='./usr/share/*'; done
+    rm -r /debs; depmod $newer" || mirror_failed "the kernel $newer could not be fetched" "$hil/log/newer.log"
+  printf '%s\n' "6.12 trixie $stable" "7.3 trixie $newer" >"$tree/.kernels"
+  in_tree "$part" apt-get clean
+}
+
+make_bookworm() {
+  local tree=$hil/$part release
+  release=$(part=trixie latest_kernel linux-headers-amd64 bpo12)
+  [[ -n $release ]] || die "the mirror has no kernel headers of Debian 12's backports." "Try another mirror: NPU_DEBIAN_MIRROR=... ./dev hil"
+  mkdir -p "$tree"
+  run_step "Debian 12: headers $release" "$hil/log/bookworm.log" in_tree trixie bash -ec "cd $tree
+    apt-get -o APT::Sandbox::User=root download linux-headers-$release linux-headers-${release%-amd64}-common linux-kbuild-${release%-amd64}
+    for deb in *.deb; do dpkg-deb -x \$deb .; done; rm *.deb" || mirror_failed "the headers of Debian 12 could not be fetched" "$hil/log/bookworm.log"
+  # The package's Makefile names /usr/src; unpacked it has to find its other half beside itself.
+  # shellcheck disable=SC2016  # make expands
+  printf 'include $(dir $(realpath $(lastword $(MAKEFILE_LIST))))../linux-headers-%s-common/Makefile\n' "${release%-amd64}" >"$tree/usr/src/linux-headers-$release/Makefile"
+  echo "6.12-bookworm bookworm $release" >"$tree/.kernels"
+}
+
+make_checkpatch() {
+  local tree=$hil/$part
+  mkdir -p "$tree"
+  run_step "checkpatch.pl from the source of 6.12" "$hil/log/checkpatch.log" in_tree trixie bash -ec "cd $tree
+    apt-get -o APT::Sandbox::User=root download linux-source-6.12
+    dpkg-deb --fsys-tarfile *.deb | tar -xOf - --wildcards './usr/src/linux-source-*.tar.xz' |
+      tar -xJf - --wildcards --strip-components=2 '*/scripts/checkpatch.pl' '*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch'
+    rm *.deb" || mirror_failed "the kernel's source could not be fetched" "$hil/log/checkpatch.log"
+}
+
+# make_part NAME: nothing when its stamp is right.
+make_part() {
+  fresh "$1" && return 0
+  part=$1.part
+  rm -rf "${hil:?}/$part"
+  "make_$1"
+  recipe_hash "$1" >"$hil/$part/.stamp"
+  rm -rf "${hil:?}/$1.old"
+  if [[ -d $hil/$1 ]]; then mv "$hil/$1" "$hil/$1.old"; fi
+  mv "$hil/$part" "$hil/$1"
+  rm -rf "${hil:?}/$1.old"
+}
+
+if fresh trixie && fresh bookworm && fresh checkpatch && [[ -f $kernels ]]; then exit 0; fi
+((EUID == 0)) || die "debootstrap needs root to make build/hil/." "Run this once: sudo ./dev hil (later runs need no root when user namespaces are allowed)."
+mkdir -p "$hil/log"
+exec {lock}>"$hil/lock"
+flock -n "$lock" || { say "another run makes build/hil/; waiting for it"; flock "$lock"; }
+free_mib=$(df -Pm "$hil" | awk 'NR == 2 { print $4 }')
+((free_mib >= 3072)) || die "build/hil/ needs 3 GiB of disk, $free_mib MiB are free." "Make room, or let build/hil be a link to a larger disk."
+mirror=$(host_mirror)
+start=$SECONDS
+for name in trixie bookworm checkpatch; do make_part "$name"; done
+{ cat "$hil"/{trixie,bookworm}/.kernels; if [[ -f $hil/debug/.kernels ]]; then cat "$hil/debug/.kernels"; fi; } >"$kernels.part"
+mv "$kernels.part" "$kernels"
+say "parts of the virtual machine: ready after $((SECONDS - start)) s, $(du -sm "$hil/trixie" | cut -f 1) MiB"
