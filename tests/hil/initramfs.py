@@ -53,6 +53,12 @@ class Archive:
         plain = self._cached(source, ".ko", lambda out: _write(out, lzma.open(source).read()))
         self.file(path.removesuffix(".xz"), plain)
 
+    def stripped(self, path, source):
+        """An ELF file without its debug information, which the guest has no use for."""
+        lean = self._cached(source, "", lambda out: subprocess.run(["strip", "-g", "-o", out, source], check=True))
+        self.directory(os.path.dirname(path))
+        self.entries[path] = (stat.S_IFREG | 0o755, lean)
+
     def host(self, path):
         """A file or folder of the host at its own path, with all that its programs need."""
         path = os.path.abspath(path)
@@ -74,9 +80,7 @@ class Archive:
         if not is_elf:
             self.file(path, path)
             return
-        self.file(path, self._cached(path, "", lambda out: subprocess.run(["strip", "-g", "-o", out, path], check=True)))
-        os.chmod(self.entries[path][1], 0o755)
-        self.entries[path] = (stat.S_IFREG | 0o755, self.entries[path][1])
+        self.stripped(path, path)
         for library in libraries_of(path):
             self.host_library(library)
 

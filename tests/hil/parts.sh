@@ -6,6 +6,7 @@
 #   checkpatch/  checkpatch.pl and its word lists, from the source of 6.12
 # A part is made aside and renamed when complete, so an interrupted run leaves nothing behind that looks complete. The
 # stamp of a part is the hash of the function that makes it.
+# shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 part= # folder being made
