@@ -35,7 +35,7 @@ def of_tree(tree):
 
 
 def command(program, kernel, initrd, memory, sockets, run, shell=False, extra=()):
-    """`run`: folder for console.log, results.raw and kmsg.raw. `sockets`: one vfio-user server each."""
+    """`run`: folder for console.log, results.raw and kmsg.raw. `sockets`: one vfio-user server each, relative to it."""
     arguments = program + [
         "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", memory,
@@ -49,6 +49,6 @@ def command(program, kernel, initrd, memory, sockets, run, shell=False, extra=()
                       "-device", f"virtserialport,chardev={name},nr={number},name={name}"]
     arguments += ["-serial", "mon:stdio", "-s"] if shell else ["-serial", f"file:{os.path.join(run, 'console.log')}", "-monitor", "none"]
     for number, path in enumerate(sockets):
-        device = {"driver": "vfio-user-pci", "bus": f"rp{number}", "socket": {"type": "unix", "path": path}}
+        device = {"driver": "vfio-user-pci", "bus": f"rp{number}", "rombar": 0, "socket": {"type": "unix", "path": path}}
         arguments += ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1}", "-device", json.dumps(device)]
     return arguments + list(extra)
