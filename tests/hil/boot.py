@@ -55,8 +55,13 @@ class Kernel:
         self.tree = os.path.join(HIL, "trixie")
         self.busybox = os.path.join(self.tree, "usr/bin/busybox")
         home = os.path.join(HIL, tree, "root") if tree == "debug" else self.tree
-        self.image = os.path.join(home, "boot", f"vmlinuz-{release}")
-        self.modules = guest_image.KernelModules(os.path.join(home, "usr/lib/modules", release))
+        folder = os.path.join(home, "usr/lib/modules", release)
+        # The unpacked kernel saves the guest seconds. Debian's newer packages keep the packed one beside the modules.
+        places = [os.path.join(home, "boot", f"vmlinux-{release}"), os.path.join(home, "boot", f"vmlinuz-{release}"), os.path.join(folder, "vmlinuz")]
+        self.image = next((path for path in places if os.path.exists(path)), None)
+        if not self.image:
+            raise PlanError(f"there is no image of {release}: {' or '.join(places)}. Make the parts again: ./dev clean hil && ./dev hil")
+        self.modules = guest_image.KernelModules(folder)
         self.driver = driver
 
 

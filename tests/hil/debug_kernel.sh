@@ -18,7 +18,8 @@ free_mib=$(df -Pm "$hil" | awk 'NR == 2 { print $4 }')
 mkdir -p "$hil/log" "$to/obj"
 
 # A source tree is complete when its mark is there.
-if [[ ! -f $to/source/.unpacked || $(<"$to/source/.unpacked") != "$key" ]]; then
+stable=$(awk '$1 == "6.12" { print $3 }' "$hil/trixie/.kernels")
+if [[ ! -f $to/source/.unpacked || $(<"$to/source/.unpacked") != "$stable" ]]; then
   rm -rf "${to:?}/source"
   mkdir -p "$to/source"
   run_step "debug kernel: build tools" "$hil/log/debug_tools.log" in_tree trixie bash -ec \
@@ -28,7 +29,7 @@ if [[ ! -f $to/source/.unpacked || $(<"$to/source/.unpacked") != "$key" ]]; then
     dpkg-deb --fsys-tarfile *.deb | tar -xOf - --wildcards './usr/src/linux-source-*.tar.xz' | tar -xJf - --strip-components=1 \
       --exclude='*/drivers/gpu/drm/amd/*.[ch]' --exclude='*/Documentation/*.rst' --exclude='*/tools/testing/*'
     rm *.deb" || die "the kernel's source could not be fetched." "$hil/log/debug_source.log"
-  echo "$key" >"$to/source/.unpacked"
+  echo "$stable" >"$to/source/.unpacked"
 fi
 
 release=$(awk '/^(VERSION|PATCHLEVEL|SUBLEVEL) =/ { printf "%s%s", dot, $3; dot = "." }' "$to/source/Makefile")-npu-debug
@@ -54,7 +55,7 @@ rm -rf "${to:?}/root"
 mkdir -p "$to/root/boot" "$to/root/usr"
 run_step "debug kernel: modules" "$hil/log/debug_install.log" in_obj INSTALL_MOD_PATH="$to/root/usr" modules_install ||
   die "the modules could not be installed." "$hil/log/debug_install.log"
-cp "$to/obj/arch/x86/boot/bzImage" "$to/root/boot/vmlinuz-$release"
+cp "$to/obj/arch/x86/boot/compressed/vmlinux.bin" "$to/root/boot/vmlinux-$release"  # vmlinux without its symbols
 # Objects have done their work; what modules are built against stays.
 find "$to/obj" \( -name '*.o' -o -name '*.a' -o -name '*.ko' -o -name 'vmlinux*' \) ! -path "*/scripts/*" ! -path "*/tools/*" -delete
 echo "debug debug $release" >"$to/.kernels"
