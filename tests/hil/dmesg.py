@@ -12,7 +12,7 @@ DEFECT = re.compile(r"""
     | ODEBUG: | workqueue\ lockup | blocked\ for\ more\ than | bad\ page | Bad\ page | detected\ .*\ leak | memory\ leak
     """, re.X)
 # The kernel says what it is ready to report; these lines of a debug kernel's start are no reports.
-ANNOUNCEMENT = re.compile(r"kasan: KernelAddressSanitizer initialized|MAX_LOCKDEP|lockdep: fixing up|Kernel command line:|UBSAN: .*enabled")
+ANNOUNCEMENT = re.compile(r"KernelAddressSanitizer initialized|MAX_LOCKDEP|Kernel command line:|kmemleak: Kernel memory leak detector initialized")
 
 
 def defects(lines):

@@ -69,7 +69,7 @@ def build(plan, tests, kernel, cache, out, shell=False):
     archive = Archive(cache)
     archive.file("/bin/busybox", kernel.busybox)
     archive.file("/init", os.path.join(HERE, "guest", "init"))
-    for folder in ("/proc", "/sys", "/dev", "/tmp", "/run", "/root", "/sbin", "/usr/bin", ROOT):
+    for folder in ("/proc", "/sys", "/dev", "/tmp", "/run", "/sbin", "/usr/bin", ROOT):
         archive.directory(folder)
     archive.data("/etc/passwd", PASSWD.encode())
     archive.data("/etc/group", GROUP.encode())

@@ -16,6 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 USERS = ("root", "user")
 NAME = re.compile(r"[A-Za-z0-9_.-]+\Z")
 LIST_SECONDS = 60
+GUEST_OWN = ("/bin/", "/sbin/", "/proc/", "/sys/", "/dev/", "/run/", "/hil/", "/tmp/.")  # what these paths mean is the guest's matter
 
 
 class PlanError(SystemExit):
@@ -75,9 +76,9 @@ class Plan:
         return tests
 
     def programs(self):
-        """Files below the repository that commands name: they are packed without being listed."""
+        """Files that commands name, of the repository or of the host's /usr: they are packed without being listed."""
         words = [word for test in self.tests + self.suites for word in re.split(r"[\s;&|<>()'\"]+", test.command)]
-        return sorted({word for word in words if "/" in word and not word.startswith("/") and os.path.isfile(os.path.join(ROOT, word))})
+        return sorted({word for word in words if "/" in word and not word.startswith(GUEST_OWN) and os.path.isfile(os.path.join(ROOT, word))})
 
 
 def gtest_suites(test):

@@ -6,13 +6,14 @@ import re
 import shutil
 import subprocess
 
+import host_clock
 from plan import PlanError
 
 VFIO_USER_SINCE = (10, 1)
 CPUS = 2
 # Slow, shared machines must not look like lock-ups; the watchdog of the whole run is on the host.
 KERNEL_ARGUMENTS = ("console=ttyS0 loglevel=5 panic=-1 oops=panic log_buf_len=4M watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120 "
-                    "tsc=reliable no_timer_check mitigations=off cryptomgr.notests random.trust_cpu=on raid=noautodetect")
+                    "no_timer_check mitigations=off cryptomgr.notests random.trust_cpu=on raid=noautodetect")
 
 
 def native():
@@ -34,14 +35,19 @@ def of_tree(tree):
             "-L", os.path.join(tree, "usr/share/qemu"), "-L", os.path.join(tree, "usr/share/seabios")]
 
 
+def kernel_arguments(shell):
+    khz = host_clock.tsc_khz()
+    return KERNEL_ARGUMENTS + (f" tsc=reliable tsc_early_khz={khz}" if khz else "") + (" nokaslr" if shell else "")
+
+
 def command(program, kernel, initrd, memory, sockets, run, shell=False, extra=()):
-    """`run`: folder for console.log, results.raw and kmsg.raw. `sockets`: one vfio-user server each."""
+    """`run`: folder for console.log, results.raw and kmsg.raw. `sockets`: one vfio-user server each, relative to it."""
     arguments = program + [
         "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS), "-m", memory,
         "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
         "-machine", "q35,memory-backend=ram",
-        "-kernel", kernel, "-initrd", initrd, "-append", KERNEL_ARGUMENTS + (" nokaslr" if shell else ""),
+        "-kernel", kernel, "-initrd", initrd, "-append", kernel_arguments(shell),
         "-device", "virtio-serial-pci",
     ]
     for number, name in enumerate(("results", "kmsg"), start=1):
@@ -49,6 +55,6 @@ def command(program, kernel, initrd, memory, sockets, run, shell=False, extra=()
                       "-device", f"virtserialport,chardev={name},nr={number},name={name}"]
     arguments += ["-serial", "mon:stdio", "-s"] if shell else ["-serial", f"file:{os.path.join(run, 'console.log')}", "-monitor", "none"]
     for number, path in enumerate(sockets):
-        device = {"driver": "vfio-user-pci", "bus": f"rp{number}", "socket": {"type": "unix", "path": path}}
+        device = {"driver": "vfio-user-pci", "bus": f"rp{number}", "rombar": 0, "socket": {"type": "unix", "path": path}}
         arguments += ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1}", "-device", json.dumps(device)]
     return arguments + list(extra)
