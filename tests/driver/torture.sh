@@ -157,10 +157,12 @@ torture_irqs() {
 }
 
 torture_firmware() {
-  # One boot that fails is tried again; the device comes back by itself.
-  inject boot-fail 0 1
-  reset_device || fail "one failed boot was not made good"
-  is_ready || fail "state $(attribute state) after one failed boot"
+  # A boot that fails, or never ends, is tried again; the device comes back by itself.
+  for fault in boot-fail boot-stall; do
+    inject $fault 0 1
+    reset_device || fail "one $fault was not made good"
+    is_ready || fail "state $(attribute state) after $fault"
+  done
   # Firmware that dies is noticed, and the device reset.
   epoch=$(attribute epoch)
   npu_load --seconds 8 --threads 1 --allow reset &
@@ -169,12 +171,12 @@ torture_firmware() {
   wait || :
   wait_for 30 is_ready || fail "not ready after firmware died"
   [ "$(attribute epoch)" -gt "$epoch" ] || fail "nobody noticed that firmware died"
-  # A boot that never ends, often enough: wedged. Calls say so, and the bus reset mends it.
-  inject boot-stall 0 8
+  # No boot works, often enough: wedged. Calls say so, and loading the module anew mends it.
+  inject boot-fail 0 4
   reset_device && fail "a device that does not boot was reset"
   is_state wedged || fail "state $(attribute state), expected wedged"
   npu_load --seconds 1 --threads 1 >/dev/null 2>&1 && fail "a wedged device works"
-  inject_clear_by_reload
+  reload_until_ready
   # Another ABI: the driver does not bind, says why, and binds once the firmware fits.
   inject fw-abi 0x00020000
   reset_device && fail "firmware of another ABI was accepted"
@@ -185,8 +187,8 @@ torture_firmware() {
   wait_for 30 is_ready || fail "not ready: state $(attribute state)"
   works
 }
-# What is left of the stalled boots is used up by binding until it works.
-inject_clear_by_reload() {
+# What is left of the failing boots is used up by binding until it works.
+reload_until_ready() {
   i=0
   while [ $i -lt 12 ]; do
     rmmod npu || fail "rmmod of a wedged device"
@@ -200,7 +202,7 @@ inject_clear_by_reload() {
 torture_hang() {
   before=$(census)
   # The client dies while its command hangs: close must end it.
-  inject hang -1 1
+  inject hang -1
   npu_load --seconds 20 --threads 1 --allow reset &
   pid=$!
   wait_for 20 busy || fail "no load"
