@@ -104,6 +104,9 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
     }
   };
   Outcome outcome = dispatch();
+  if (outcome.status == NPU_ST_VM_FAULT) {
+    outcome.status = queue.space().fault_status(outcome.fault_dva, outcome.access);
+  }
   if (outcome.end_ps == 0) outcome.end_ps = kCommandPs;  // refused before it cost anything
   outcome.end_ps = later_ps(now_ps, outcome.end_ps);
   return outcome;
@@ -206,6 +209,11 @@ Outcome CommandRunner::sem_signal(Queue& queue, const npu_cmd_sem& command, uint
   if (command.sem_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
   std::byte* word = queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_WRITE);
   if (word == nullptr) return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_WRITE);
+  // An addition reads as well.
+  if (command.sem_op == NPU_SEM_ADD &&
+      queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_READ) == nullptr) {
+    return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_READ);
+  }
   uint64_t value = command.value;
   // pairs with command.cpp : CommandRunner::sem_wait
   if (command.sem_op == NPU_SEM_SET) {

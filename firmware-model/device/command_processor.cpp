@@ -24,6 +24,12 @@ bool allowed_in_class(uint32_t queue_class, uint8_t op) {
   return queue_class == NPU_QUEUE_COMPUTE || op != NPU_CMD_LAUNCH;
 }
 
+Outcome read_fault(const Queue& queue, uint64_t dva) {
+  Outcome fault = Outcome::vm_fault(dva, NPU_ACCESS_READ);
+  fault.status = queue.space().fault_status(dva, NPU_ACCESS_READ);
+  return fault;
+}
+
 }  // namespace
 
 bool CommandProcessor::fetch(Queue& queue) {
@@ -31,9 +37,8 @@ bool CommandProcessor::fetch(Queue& queue) {
   std::byte* page = slot == nullptr ? nullptr : queue.ctrl();
   if (page == nullptr) {
     const uint64_t ring_offset = (queue.fetched & (queue.entries() - 1)) * NPU_CMD_BYTES;
-    stop(queue, slot == nullptr
-                    ? Outcome::vm_fault(queue.config.ring_dva + ring_offset, NPU_ACCESS_READ)
-                    : Outcome::vm_fault(queue.config.ctrl_dva, NPU_ACCESS_WRITE));
+    stop(queue, slot == nullptr ? read_fault(queue, queue.config.ring_dva + ring_offset)
+                                : Outcome::vm_fault(queue.config.ctrl_dva, NPU_ACCESS_WRITE));
     return false;
   }
   queue.command = load_struct<npu_cmd>(slot);
@@ -117,7 +122,7 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
     const std::byte* entry =
         queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ);
     if (entry == nullptr) {
-      Outcome fault = Outcome::vm_fault(dva, NPU_ACCESS_READ);
+      Outcome fault = read_fault(queue, dva);
       fault.end_ps = list.entry_start_ps;
       return fault;
     }

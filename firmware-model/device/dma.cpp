@@ -141,6 +141,7 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
     }
     if (to != nullptr) {
       std::memmove(to, from, writable);
+      dst_.wrote(job.space, to, writable);
       count(to, writable, result);
     }
     count(from, writable, result);
@@ -195,6 +196,7 @@ bool Dma::fill_row(const DmaJob& job, uint64_t dst, uint64_t bytes, uint64_t pat
         dst_.get_run(job.space, dst, std::min(bytes, kPieceBytes), NPU_ACCESS_WRITE, &to);
     if (piece != 0) {
       paint(to, piece, pattern);
+      dst_.wrote(job.space, to, piece);
       count(to, piece, result);
     } else {
       piece = std::min(bytes, kBounceBytes);

@@ -68,7 +68,7 @@ bool PageTableSpace::translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fa
   HostRun run;
   Leaf leaf;
   if (!find_leaf(dva, access, &run, &leaf)) return false;
-  *out = {dva, dva + leaf.bytes, leaf.host, leaf.writable};
+  *out = {dva, dva + leaf.bytes, leaf.host, leaf.writable, true};
   for (unsigned pages = 1; pages < kMaxPagesPerRun; ++pages) {
     const uint64_t length = out->end_dva - dva;
     if (length >= wanted_bytes) break;
@@ -76,7 +76,38 @@ bool PageTableSpace::translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fa
     if (leaf.host != out->host + length || leaf.writable != out->writable) break;
     out->end_dva += leaf.bytes;
   }
-  return true;
+  return hbm_.poison == nullptr || !hbm_.poison->any() || heed_poison(access, out);
+}
+
+// A run for reading ends before the first poison; one for writing may hold some, and is not
+// readable then. False: |run| is for reading and begins with poison.
+bool PageTableSpace::heed_poison(npu_fault_access access, Translation* run) const {
+  if (!hbm_.holds(run->host)) return true;
+  const auto offset = static_cast<uint64_t>(run->host - hbm_.base);
+  const uint64_t bytes = run->end_dva - run->begin_dva;
+  bool poisoned = false;
+  const uint64_t of_one_kind = hbm_.poison->run(offset, bytes, &poisoned);
+  if (access == NPU_ACCESS_WRITE) {
+    run->readable = !poisoned && of_one_kind == bytes;
+    return true;
+  }
+  run->end_dva = run->begin_dva + of_one_kind;
+  return !poisoned;
+}
+
+void PageTableSpace::overwritten(const std::byte* at, uint64_t bytes) const {
+  if (hbm_.poison == nullptr || !hbm_.holds(at)) return;
+  hbm_.poison->mend(static_cast<uint64_t>(at - hbm_.base), bytes);
+}
+
+npu_status PageTableSpace::fault_status(uint64_t dva, npu_fault_access access) const {
+  if (access == NPU_ACCESS_WRITE || hbm_.poison == nullptr || !hbm_.poison->any()) {
+    return NPU_ST_VM_FAULT;
+  }
+  npu_pt_hit hit{};
+  const bool poisoned = find_page(dva, access, &hit) && (hit.flags & NPU_PTE_SYSTEM) == 0 &&
+                        hbm_.poison->holds(hit.pa);
+  return poisoned ? NPU_ST_MEMORY_POISON : NPU_ST_VM_FAULT;
 }
 
 uint64_t PageTableSpace::copy_by_port(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
@@ -107,7 +138,7 @@ bool CachedTranslation::find(const PageTableSpace& space, uint64_t dva, uint64_t
   // old run new.
   const uint64_t generation = space.generation();
   if (generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
-      (access != NPU_ACCESS_WRITE || run_.writable)) {
+      run_.permits(access)) {
     return true;
   }
   generation_ = 0;

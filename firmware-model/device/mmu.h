@@ -15,6 +15,7 @@
 #include "firmware-model/device/poison.h"
 #include "firmware-model/tile/tile.h"
 #include "uapi/npu_pagetable.h"
+#include "uapi/npu_status.h"
 
 namespace npu::model {
 
@@ -39,6 +40,10 @@ class PageTableSpace final : public AddressSpace {
   bool translate(uint64_t dva, npu_fault_access access, Translation* out) const override;
   uint64_t generation() const override { return generation_.load(std::memory_order_acquire); }
 
+  void overwritten(const std::byte* at, uint64_t bytes) const override;
+  // What a fault at |dva| is called: VM_FAULT, or MEMORY_POISON.
+  npu_status fault_status(uint64_t dva, npu_fault_access access) const;
+
   // As translate(), but looks no further than |wanted_bytes| behind dva.
   bool translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,
                        Translation* out) const;
@@ -62,6 +67,7 @@ class PageTableSpace final : public AddressSpace {
   // Unique among all address spaces of the process: a cached translation says by its generation
   // alone whose it is.
   static uint64_t next_generation();
+  bool heed_poison(npu_fault_access access, Translation* run) const;
   bool find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out) const;
   bool find_leaf(uint64_t dva, npu_fault_access access, HostRun* run, Leaf* out) const;
 
@@ -81,6 +87,10 @@ class CachedTranslation {
   // Likewise, as many of |wanted_bytes| as are contiguous; 0: a fault at dva.
   uint64_t get_run(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
                    npu_fault_access access, std::byte** out);
+  // |at|, which was found for writing, has been written.
+  void wrote(const PageTableSpace& space, const std::byte* at, uint64_t bytes) const {
+    if (!run_.readable) space.overwritten(at, bytes);
+  }
 
  private:
   bool find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,

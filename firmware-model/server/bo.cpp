@@ -85,7 +85,7 @@ Bo::~Bo() {
   if (!extents_.empty()) {
     device->object_bytes -= bytes_;
     device->retire().add(
-        [device, extents = std::move(extents_)] { device->hbm().release(extents); });
+        [device, extents = std::move(extents_)] { device->release_memory(extents); });
   }
   if (iova_ != 0) {
     device->retire().add([device, iova = iova_, mapping = std::move(mapping_)] {

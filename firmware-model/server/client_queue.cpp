@@ -18,6 +18,7 @@ npu_fault fault_of(const npu_event_record& record, uint32_t queue_id, const Vm& 
   fault.status = record.status;
   fault.reason = vm.covers(record.address_dva, 1) ? NPU_FAULT_PERMISSION : NPU_FAULT_NOT_PRESENT;
   if (record.address_dva >= NPU_PT_VA_END) fault.reason = NPU_FAULT_RANGE;
+  if (record.status == NPU_ST_MEMORY_POISON) fault.reason = NPU_FAULT_POISON;
   fault.module = record.module;
   fault.pc = record.pc;
   fault.line = record.line;
@@ -161,7 +162,7 @@ void Client::on_queue_fault(uint32_t number, const npu_event_record& record) {
   Queue* queue = find_queue(id);
   if (queue == nullptr || queue->dead()) return;
   npu_fault fault{};
-  if (record.status == NPU_ST_VM_FAULT) {
+  if (record.status == NPU_ST_VM_FAULT || record.status == NPU_ST_MEMORY_POISON) {
     fault = fault_of(record, id, *queue->vm());
     queue->vm()->record_fault(fault);
     npu_event_vm_fault event{};

@@ -101,7 +101,7 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
     return nullptr;
   }
   npu_device_mmio_write(device->device_, NPU_BAR_REGS, NPU_REG_IRQ_MASK, 4,
-                        NPU_IRQ_EVENT | NPU_IRQ_QUEUE);
+                        NPU_IRQ_EVENT | NPU_IRQ_QUEUE | NPU_IRQ_ERROR);
   device->metrics_ = std::make_unique<Metrics>(device.get());
   return device;
 }
@@ -129,7 +129,15 @@ void* Device::host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_byt
 }
 
 void Device::interrupt(void* ctx, uint32_t vector) {
-  if (vector == 0 || vector == 2) static_cast<Device*>(ctx)->events_.interrupt();
+  auto* device = static_cast<Device*>(ctx);
+  if (vector == 0 || vector == 2) device->events_.interrupt();
+  if (vector == 3) device->had_error_.store(true, std::memory_order_relaxed);
+}
+
+void Device::release_memory(const std::vector<Extent>& extents) {
+  hbm_->release(extents);
+  if (!had_error_.load(std::memory_order_relaxed)) return;
+  for (const Extent& extent : extents) mailbox(NPU_MBOX_HBM_CLEAR, {extent.offset, extent.bytes});
 }
 
 uint64_t Device::reg(npu_reg reg) const {

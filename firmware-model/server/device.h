@@ -7,6 +7,7 @@
 #define NPU_MODEL_SERVER_DEVICE_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <map>
@@ -87,6 +88,10 @@ class Device {
   // Gives back what the device has let go of, and asks about what was added since.
   void collect();
 
+  // Makes memory free that the device has let go of. What an error left there is mended: the next
+  // owner does not inherit it.
+  void release_memory(const std::vector<Extent>& extents);
+
   // Who hears of a queue: set while the queue exists.
   void set_listener(uint32_t queue, QueueListener* listener) { listeners_[queue] = listener; }
   // Hands out what the device threads have left: faults, progress. Called when io_event_fd fires.
@@ -111,6 +116,7 @@ class Device {
   EventHub events_;
   npu_device_ports ports_{};
   npu_device* device_ = nullptr;
+  std::atomic<bool> had_error_{false};  // the device reported one of its own
   std::unique_ptr<Hbm> hbm_;
   std::unique_ptr<TablePool> tables_;
   std::unique_ptr<Metrics> metrics_;

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <vector>
 
 #include "firmware-model/server/places.h"
 #include "firmware-model/server/sandbox.h"
@@ -42,6 +43,7 @@ struct Arguments {
   std::string keys;
   std::string profiles;
   std::string sandbox;
+  std::vector<std::string> injections;
   bool production = false;
 };
 
@@ -121,6 +123,9 @@ bool make_options(const Arguments& arguments, ServerOptions* options, std::strin
   }
   if (!arguments.numerics.empty()) parse_numerics(arguments.numerics, &options->scalar_numerics);
   options->production = arguments.production;
+  for (const std::string& fault : arguments.injections) {
+    if (!parse_injection(fault, &options->injections.emplace_back(), error)) return false;
+  }
   return arguments.keys.empty() ? default_keys(&options->keys, error)
                                 : read_keys(arguments.keys, &options->keys, error);
 }
@@ -221,6 +226,12 @@ int run(int argc, char** argv) {
   app.add_flag("--production", arguments.production,
                "Accept only the first key and no older security counter");
   app.add_option("--profile-dir", arguments.profiles, "Folder of the profiles");
+  app.add_option(
+         "--inject", arguments.injections,
+         "KEY[:PLACE[:COUNT]]: a fault of every device from its start, for tests; may stand "
+         "several times")
+      ->expected(1)
+      ->take_all();
   app.add_option("--sandbox", arguments.sandbox, "off or basic (system calls are limited)")
       ->check(CLI::IsMember({"off", "basic"}))
       ->capture_default_str();

@@ -4,8 +4,13 @@
 
 #include <stdlib.h>
 
+#include <charconv>
+#include <sstream>
+#include <vector>
+
 #include "firmware-model/server/places.h"
 #include "firmware-model/server/profile.h"
+#include "uapi/npu_regs.h"
 
 namespace npu::model::server {
 
@@ -27,6 +32,71 @@ bool parse_numerics(const std::string& text, bool* out_scalar) {
   return true;
 }
 
+namespace {
+
+std::string injection_keys() {
+  std::string keys;
+#define NPU_INJECT(nr, NAME, key, doc) keys += (keys.empty() ? "" : ", ") + std::string(key);
+#include "uapi/spec/ras.def"
+  return keys;
+}
+
+uint32_t injection_of(const std::string& name) {
+#define NPU_INJECT(nr, NAME, key, doc) \
+  if (name == key) return nr;
+#include "uapi/spec/ras.def"
+  return 0;
+}
+
+// Decimal, or hexadecimal behind 0x; a minus gives the two's complement.
+bool parse_word(std::string text, uint64_t* out) {
+  const bool negative = text.starts_with('-');
+  if (negative) text.erase(0, 1);
+  const bool hex = text.starts_with("0x");
+  const char* const begin = text.data() + (hex ? 2 : 0);
+  const char* const end = text.data() + text.size();
+  const auto [stop, problem] = std::from_chars(begin, end, *out, hex ? 16 : 10);
+  if (negative) *out = 0 - *out;
+  return problem == std::errc() && stop == end;
+}
+
+bool has_count(uint32_t fault) {
+  switch (fault) {
+    case NPU_INJECT_ECC_DBE:
+    case NPU_INJECT_HANG:
+    case NPU_INJECT_FW_ASSERT:
+    case NPU_INJECT_TEMPERATURE:
+    case NPU_INJECT_FW_ABI:
+      return false;
+    default:
+      return true;
+  }
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text + separator);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+}  // namespace
+
+bool parse_injection(const std::string& text, npu_injection* out, std::string* error) {
+  const std::vector<std::string> parts = split(text, ':');
+  *out = {};
+  out->fault = injection_of(parts[0]);
+  if (out->fault == NPU_INJECT_HANG) out->place = ~uint64_t{0};
+  out->count = has_count(out->fault) ? 1 : 0;
+  const bool numbers = parts.size() <= 3 &&
+                       (parts.size() < 2 || parse_word(parts[1], &out->place)) &&
+                       (parts.size() < 3 || parse_word(parts[2], &out->count));
+  if (out->fault != 0 && numbers) return true;
+  *error = "'" + text + "' is no fault; write KEY[:PLACE[:COUNT]] with KEY one of " +
+           injection_keys() + " and numbers like 4096 or 0x1000";
+  return false;
+}
+
 bool options_from_spec(const std::string& spec, ServerOptions* out, std::string* error) {
   std::string name;
   if (!parse_spec(spec, &name, &out->device_count, error)) return false;
@@ -40,6 +110,14 @@ bool options_from_spec(const std::string& spec, ServerOptions* out, std::string*
   if (numerics != nullptr && !parse_numerics(numerics, &out->scalar_numerics)) {
     *error = std::string("NPU_MODEL_NUMERICS is '") + numerics + "'; allowed: scalar, simd";
     return false;
+  }
+  const char* faults = getenv("NPU_MODEL_INJECT");
+  for (const std::string& fault : split(faults == nullptr ? "" : faults, ',')) {
+    if (fault.empty()) continue;
+    if (!parse_injection(fault, &out->injections.emplace_back(), error)) {
+      *error = "NPU_MODEL_INJECT: " + *error;
+      return false;
+    }
   }
   return true;
 }

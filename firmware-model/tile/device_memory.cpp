@@ -49,6 +49,7 @@ bool DeviceMemory::write(uint64_t dva, const std::byte* from, uint64_t bytes, ui
     }
     uint64_t part = std::min(bytes, contiguous);
     std::memcpy(to, from, part);
+    if (!runs_[last_].readable) space_->overwritten(to, part);
     from += part;
     dva += part;
     bytes -= part;

@@ -37,11 +37,12 @@ class DeviceMemory {
     return last.host + (dva - last.begin_dva);
   }
 
-  // Host memory of the whole range, or nullptr when it faults or is spread over several runs.
+  // Host memory of the whole range, or nullptr when it faults, is spread over several runs, or must
+  // go through write().
   std::byte* find_whole(uint64_t dva, uint64_t range_bytes, npu_fault_access access) {
     uint64_t bytes = 0;
     std::byte* host = find(dva, access, &bytes);
-    return host != nullptr && bytes >= range_bytes ? host : nullptr;
+    return host != nullptr && bytes >= range_bytes && runs_[last_].readable ? host : nullptr;
   }
 
   // Copies between a scratchpad and a range that does not wrap. False: a fault, *fault_dva says
@@ -53,8 +54,7 @@ class DeviceMemory {
   static constexpr uint32_t kRuns = 8;
 
   static bool usable(const Translation& run, uint64_t dva, npu_fault_access access) {
-    return dva >= run.begin_dva && dva < run.end_dva &&
-           (run.writable || access != NPU_ACCESS_WRITE);
+    return dva >= run.begin_dva && dva < run.end_dva && run.permits(access);
   }
 
   void drop() {

@@ -29,6 +29,13 @@ struct Translation {
   uint64_t end_dva = 0;       // exclusive
   std::byte* host = nullptr;  // of begin_dva
   bool writable = false;
+  // False: something in it is poison. It may be written, and every write must be told to
+  // AddressSpace::overwritten().
+  bool readable = true;
+
+  bool permits(npu_fault_access access) const {
+    return access == NPU_ACCESS_WRITE ? writable : readable;
+  }
 };
 
 // One process's view of memory, as the engines see it.
@@ -39,6 +46,11 @@ class AddressSpace {
   virtual bool translate(uint64_t dva, npu_fault_access access, Translation* out) const = 0;
   // Changes whenever a translation handed out before may be stale; cached translations are dropped then.
   virtual uint64_t generation() const = 0;
+  // |bytes| at |at|, of a run that was not readable, were written.
+  virtual void overwritten(const std::byte* at, uint64_t bytes) const {
+    (void)at;
+    (void)bytes;
+  }
 };
 
 // Sizes and rates of the chip that one tile sees. Each rate comes from the profile; see firmware-model/profiles.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzz target: a hostile driver. Each input is a sequence of accesses to the BARs of a fresh
-// device, mailbox commands and page tables among them.
+// device: mailbox commands, page tables, boots, resets and injected faults among them.
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint64_t kHostBase = 0x10000;
 constexpr uint64_t kHostBytes = 64 * 1024;
+constexpr uint64_t kImageOffset = 32 * 1024;
 constexpr size_t kMaxAccesses = 200;
 
 struct Host {
@@ -27,8 +28,17 @@ void* host_memory(void* ctx, uint64_t iova, int, uint64_t* out_bytes) {
   return static_cast<Host*>(ctx)->memory + (iova - kHostBase);
 }
 
-npu_device* make_device(Host* host) {
+const std::vector<uint8_t>& image() {
+  static const std::vector<uint8_t> the_image = npu::test::firmware_image();
+  return the_image;
+}
+
+npu_device* make_device(Host* host, bool boot_from_host) {
   npu_device_config config{};
+  const auto key = npu::test::test_key().public_key;
+  config.keys = reinterpret_cast<const uint8_t(*)[32]>(key.data());
+  config.key_count = 1;
+  config.boot_from_host = boot_from_host ? 1 : 0;
   config.struct_size = sizeof(config);
   config.worker_threads = 1;
   config.scalar_numerics = 1;
@@ -90,6 +100,30 @@ uint64_t value_of(Input& input) {
   }
 }
 
+// A boot of the good image, or of what lies somewhere else.
+void boot(npu_device* device, Input& input) {
+  const uint8_t kind = input.byte();
+  const uint64_t iova = kind % 4 == 0 ? value_of(input) : kHostBase + kImageOffset;
+  const uint64_t bytes = kind % 4 == 1 ? value_of(input) : image().size();
+  npu_device_mmio_write(device, 0, NPU_REG_FW_IOVA, 8, iova);
+  npu_device_mmio_write(device, 0, NPU_REG_FW_BYTES, 4, bytes & UINT32_MAX);
+  npu_device_mmio_write(device, 0, NPU_REG_CONTROL, 4,
+                        kind % 8 < 6 ? NPU_CONTROL_BOOT : NPU_CONTROL_BOOT | NPU_CONTROL_RESET);
+  // Half of the inputs go on when it has ended, unless it never does.
+  uint64_t status = NPU_DEVICE_STATUS_BOOTING;
+  for (int i = 0; kind % 2 == 0 && i < 10'000 && status == NPU_DEVICE_STATUS_BOOTING; ++i) {
+    std::this_thread::yield();
+    npu_device_mmio_read(device, 0, NPU_REG_STATUS, 4, &status);
+  }
+}
+
+void inject(npu_device* device, Input& input) {
+  npu_device_mmio_write(device, 0, NPU_REG_MBOX_ARG0, 8, input.byte() % 13u);
+  npu_device_mmio_write(device, 0, NPU_REG_MBOX_ARG1, 8, value_of(input));
+  npu_device_mmio_write(device, 0, NPU_REG_MBOX_ARG2, 8, input.byte() % 4u);
+  npu_device_mmio_write(device, 0, NPU_REG_MBOX_CMD, 4, NPU_MBOX_INJECT);
+}
+
 void one_access(npu_device* device, Input& input) {
   const uint8_t kind = input.byte();
   const uint32_t bar = kind / 7 % 5;
@@ -109,7 +143,7 @@ void one_access(npu_device* device, Input& input) {
       npu_device_mmio_write(device, 0, offset, 8, value_of(input));
       break;
     case 3:
-      npu_device_mmio_write(device, 0, NPU_REG_MBOX_CMD, 4, input.byte() % 14u);
+      npu_device_mmio_write(device, 0, NPU_REG_MBOX_CMD, 4, input.byte() % 19u);
       break;
     case 4:
       offset = NPU_BAR0_DOORBELLS + kind / 7 % 4 * 8;
@@ -120,7 +154,11 @@ void one_access(npu_device* device, Input& input) {
       offset += input.byte() * 8u;
       npu_device_mmio_write(device, NPU_BAR_HBM, offset, 8, value_of(input));
       break;
-    default:  // the device's own thread gets a turn
+    default:
+      if (kind / 7 % 5 == 2) return boot(device, input);
+      if (kind / 7 % 5 == 3) return inject(device, input);
+      if (kind / 7 % 5 == 4) return npu_device_reset(device);
+      // The device's own thread gets a turn.
       for (int i = 0; i < 64; ++i) std::this_thread::yield();
       break;
   }
@@ -131,9 +169,11 @@ void one_access(npu_device* device, Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto host = std::make_unique<Host>();
   std::memset(host->memory, 0, sizeof(host->memory));
-  npu_device* device = make_device(host.get());
+  std::memcpy(host->memory + kImageOffset, image().data(), image().size());
   Input input(data, size);
-  if (input.byte() % 2 == 0) make_tables(device);
+  const uint8_t start = input.byte();
+  npu_device* device = make_device(host.get(), start / 2 % 2 != 0);
+  if (start % 2 == 0) make_tables(device);
   for (size_t i = 0; i < kMaxAccesses && !input.empty(); ++i) one_access(device, input);
   uint64_t id = 0;
   if (npu_device_mmio_read(device, 0, NPU_REG_ID, 4, &id) != 0 || id != 0x4e505530) std::abort();

@@ -123,6 +123,21 @@ def registers_page(root):
                 "## Event ring\n", enum_table(header, "npu_event_type", "type"), struct_table(layouts, "npu_event_record"))
 
 
+# --- errors of the device, injected faults --------------------------------------------------------------------------
+
+def ras_page(root):
+    text = spec.read(root, "uapi/spec/ras.def")
+    header = spec.read(root, "uapi/npu_regs.h")
+    errors = [(r[0], code(r[2]), code("NPU_ERROR_" + r[1]), r[3].lower(), r[4]) for _, r in spec.rows(text, "NPU_ERROR", 5)]
+    faults = [(r[0], code(r[2]), code("NPU_INJECT_" + r[1]), r[3]) for _, r in spec.rows(text, "NPU_INJECT", 4)]
+    return page("Errors of a device, and injected faults", "uapi/spec/ras.def and uapi/npu_regs.h",
+                "What a device reports by itself in its error ring, and what a test can make happen. The contract: `docs/ras.md`.\n",
+                "## Errors\n", table(["nr", "key", "type", "severity", "what"], errors),
+                "## Severities\n", enum_table(header, "npu_severity", "severity"),
+                "## Injected faults\n\n`INJECT` of the mailbox: arg0 the number, arg1 place, arg2 count; 0 where a row does not name them. `npu-modeld --inject KEY[:PLACE[:COUNT]]`.\n",
+                table(["nr", "key", "fault", "what"], faults))
+
+
 # --- status -------------------------------------------------------------------------------------------------------
 
 BANDS = ((0, 99, "No error"), (-99, -1, "The caller's usage"), (-199, -100, "Resources"), (-299, -200, "System, driver, versions and blobs"),
@@ -219,5 +234,6 @@ def all_pages(root):
     yield "errors", errors_page(root)
     yield "isa", isa_page(root)
     yield "metrics", metrics_page(root)
+    yield "ras", ras_page(root)
     yield "registers", registers_page(root)
     yield "status", status_page(root)

@@ -40,7 +40,7 @@ Status explain(Queue& queue, Status status) {
   const StatusText* text = find_status_text(status.code());
   const char* cause = text != nullptr ? text->cause : "the work failed";
   std::string where;
-  if (fault->code == NPU_ERROR_VM_FAULT) {
+  if (fault->code == NPU_ERROR_VM_FAULT || fault->code == NPU_ERROR_MEMORY_POISON) {
     char address[64];
     std::snprintf(address, sizeof address, ": %s of 0x%llx", access_name(fault->record.access),
                   Ull{fault->record.result});
