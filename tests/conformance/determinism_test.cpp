@@ -38,7 +38,7 @@ Trace run_program() {
   if (npuInit() != NPU_OK || npuDeviceOpen(nullptr, &device) != NPU_OK ||
       npuContextCreate(device, &context) != NPU_OK ||
       npuQueueCreate(context, nullptr, &queue) != NPU_OK ||
-      npuModuleLoad(context, NPU_CONFORMANCE_BLOB, &module) != NPU_OK ||
+      npuModuleLoad(context, blob_path().c_str(), &module) != NPU_OK ||
       npuModuleGetKernel(module, "add_scalar", &add) != NPU_OK ||
       npuMemAlloc(context, NPU_MEM_DEVICE, kCount * 4, &x) != NPU_OK ||
       npuMemAlloc(context, NPU_MEM_DEVICE, kCount * 4, &y) != NPU_OK) {
@@ -95,9 +95,6 @@ Trace run_with(const std::string& device, const char* threads) {
 }
 
 TEST(Determinism, BytesAndTimesDependOnTheProgramAlone) {
-  if (model_runs_here())
-    GTEST_SKIP() << "another test started the model in this process, whose threads a fork does not "
-                    "take along";
   const Trace first = run_with("inproc:tiny", "1");
   EXPECT_GT(first.last_end_ps, 0u);
   for (const char* device : {"inproc:tiny", "model:tiny"}) {

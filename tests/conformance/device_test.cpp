@@ -74,7 +74,7 @@ TEST_F(DeviceTest, DestroyingAContextCancelsItsRunningWork) {
   npuKernel forever = nullptr;
   ASSERT_NPU(NPU_OK, npuContextCreate(device_, &other));
   ASSERT_NPU(NPU_OK, npuQueueCreate(other, nullptr, &queue));
-  ASSERT_NPU(NPU_OK, npuModuleLoad(other, NPU_CONFORMANCE_BLOB, &module));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(other, blob_path().c_str(), &module));
   ASSERT_NPU(NPU_OK, npuModuleGetKernel(module, "forever", &forever));
   ASSERT_NPU(NPU_OK, launch(queue, forever, nullptr, 0));
   EXPECT_NPU(NPU_TIMEOUT, npuQueueSync(queue, kSecondNs / 100));

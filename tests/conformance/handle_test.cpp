@@ -45,7 +45,7 @@ class HandleTest : public DeviceTest {
          [&](void* h) { return npuMemCopyToHost(as<npuContext>(h), &number_, 4096, 8); }},
         {"npuModuleLoad",
          [&](void* h) {
-           return npuModuleLoad(as<npuContext>(h), NPU_CONFORMANCE_BLOB, &module_out_);
+           return npuModuleLoad(as<npuContext>(h), blob_path().c_str(), &module_out_);
          }},
         {"npuModuleLoadData",
          [&](void* h) { return npuModuleLoadData(as<npuContext>(h), "x", 1, &module_out_); }},
@@ -216,7 +216,7 @@ TEST_F(HandleTest, OfEvents) {
 TEST_F(HandleTest, OfModulesAndKernels) {
   npuModule stale = nullptr;
   npuKernel stale_kernel = nullptr;
-  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, NPU_CONFORMANCE_BLOB, &stale));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, blob_path().c_str(), &stale));
   ASSERT_NPU(NPU_OK, npuModuleGetKernel(stale, "null", &stale_kernel));
   ASSERT_NPU(NPU_OK, npuModuleUnload(stale));
   check(calls_of_module(), stale, kernel_);
@@ -233,7 +233,7 @@ TEST_F(HandleTest, DestroyingTheContextMakesAllInItStale) {
   ASSERT_NPU(NPU_OK, npuQueueCreate(context, nullptr, &queue));
   ASSERT_NPU(NPU_OK, npuEventCreate(context, &event));
   ASSERT_NPU(NPU_OK, npuEventRecord(event, queue));
-  ASSERT_NPU(NPU_OK, npuModuleLoad(context, NPU_CONFORMANCE_BLOB, &module));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(context, blob_path().c_str(), &module));
   ASSERT_NPU(NPU_OK, npuModuleGetKernelAt(module, 0, &kernel));
   ASSERT_NPU(NPU_OK, npuContextDestroy(context));
   EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, npuQueueSync(queue, 0));

@@ -138,7 +138,7 @@ TEST_F(ModuleTest, KernelsGoWithTheirModuleButLaunchedOnesFinish) {
   const npuDevPtr out = alloc(64);
   npuModule module = nullptr;
   npuKernel poke = nullptr;
-  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, NPU_CONFORMANCE_BLOB, &module));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, blob_path().c_str(), &module));
   ASSERT_NPU(NPU_OK, npuModuleGetKernel(module, "poke", &poke));
   const PokeArgs args{out, 2.5f, 0};
   ASSERT_NPU(NPU_OK, npuQueueWaitSemaphore(queue_, gate, 1, nullptr));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several processes on one daemon; the end of a client; the end of the daemon.
+// Several processes on one device; the end of a client; the end of the daemon.
 #include <dirent.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -35,14 +35,12 @@ pid_t daemon_pid() {
   return found;
 }
 
+// Roads on which other processes see the same device.
+class ProcessTest : public DeviceTest {};
+
 class DaemonTest : public DeviceTest {
  protected:
-  void SetUp() override {
-    if (!on_daemon()) GTEST_SKIP() << "needs npu-modeld (NPU_DEVICE=model)";
-    DeviceTest::SetUp();
-  }
   void TearDown() override {
-    if (!on_daemon()) return;
     if (!killed_) {
       DeviceTest::TearDown();
     } else {
@@ -140,7 +138,7 @@ struct Client {
     return npuInit() == NPU_OK && npuDeviceOpen(nullptr, &device) == NPU_OK &&
            npuContextCreate(device, &context) == NPU_OK &&
            npuQueueCreate(context, nullptr, &queue) == NPU_OK &&
-           npuModuleLoad(context, NPU_CONFORMANCE_BLOB, &module) == NPU_OK;
+           npuModuleLoad(context, blob_path().c_str(), &module) == NPU_OK;
   }
   npuResult run(const char* name, const void* args, uint32_t args_bytes) {
     npuKernel kernel = nullptr;
@@ -152,7 +150,7 @@ struct Client {
   }
 };
 
-TEST_F(DaemonTest, AFaultInOneProcessIsReportedThereAndUnnoticedElsewhere) {
+TEST_F(ProcessTest, AFaultInOneProcessIsReportedThereAndUnnoticedElsewhere) {
   constexpr uint64_t kBytes = 64 << 20;
   const npuDevPtr secret = alloc(kBytes) + (48 << 20);
   const float value = 42.0f;
@@ -190,7 +188,7 @@ TEST_F(DaemonTest, AFaultInOneProcessIsReportedThereAndUnnoticedElsewhere) {
   EXPECT_EQ(got, 42.0f);
 }
 
-TEST_F(DaemonTest, AKilledProcessGivesEverythingBack) {
+TEST_F(ProcessTest, AKilledProcessGivesEverythingBack) {
   const uint64_t before = free_bytes();
   int ready[2];
   ASSERT_EQ(pipe(ready), 0);
@@ -216,7 +214,6 @@ TEST_F(DaemonTest, AKilledProcessGivesEverythingBack) {
 }
 
 TEST(Daemon, ManyProcessesMayStartItAtOnce) {
-  if (!on_daemon()) GTEST_SKIP() << "needs npu-modeld (NPU_DEVICE=model)";
   const ScopedEnv other_spec("NPU_DEVICE", "model:tiny*2");
   std::vector<pid_t> children;
   for (int i = 0; i < 6; i++) {
@@ -230,7 +227,6 @@ TEST(Daemon, ManyProcessesMayStartItAtOnce) {
 }
 
 TEST(Daemon, FailuresToStartSayWhatAndWhere) {
-  if (!on_daemon()) GTEST_SKIP() << "needs npu-modeld (NPU_DEVICE=model)";
   const ScopedEnv spec("NPU_DEVICE", "model:nosuchprofile");
   npuDevice device = nullptr;
   ASSERT_NPU(NPU_OK, npuInit());
@@ -245,7 +241,6 @@ TEST(Daemon, FailuresToStartSayWhatAndWhere) {
 }
 
 TEST(Daemon, AFolderThatOthersCanUseIsRefused) {
-  if (!on_daemon()) GTEST_SKIP() << "needs npu-modeld (NPU_DEVICE=model)";
   char path[] = "/tmp/npu-test-XXXXXX";
   ASSERT_NE(mkdtemp(path), nullptr);
   const ScopedEnv scoped("XDG_RUNTIME_DIR", path);

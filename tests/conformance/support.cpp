@@ -61,21 +61,30 @@ std::string explain(npuResult result) {
          << call_text << " returned " << explain(actual) << ", expected " << expected_text;
 }
 
+std::string data_path(const std::string& name) {
+  if (const char* folder = std::getenv("NPU_CONFORMANCE_DIR"); folder != nullptr) {
+    return std::string(folder) + "/" + name;
+  }
+  return name == "exclusions.txt" ? NPU_CONFORMANCE_EXCLUSIONS : NPU_CONFORMANCE_BLOB;
+}
+
+std::string blob_path() { return data_path("conformance.nfw"); }
+
 std::vector<uint8_t> read_blob_file() {
-  std::ifstream file(NPU_CONFORMANCE_BLOB, std::ios::binary);
+  std::ifstream file(blob_path(), std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-bool on_daemon() {
+std::string road_name() {
   const char* device = std::getenv("NPU_DEVICE");
-  return device == nullptr || std::strncmp(device, "model", 5) == 0;
+  const std::string text = device != nullptr ? device : "";
+  if (text.rfind("accel", 0) == 0) return "kmd";
+  return text.rfind("inproc", 0) == 0 ? "inproc" : "model";
 }
 
-bool model_runs_here() {
-  std::ifstream maps("/proc/self/maps");
-  const std::string text{std::istreambuf_iterator<char>(maps), {}};
-  return text.find("libnpu_model.so") != std::string::npos;
-}
+bool on_daemon() { return road_name() == "model"; }
+
+bool in_process() { return road_name() == "inproc"; }
 
 int open_descriptors() {
   int count = 0;
@@ -112,7 +121,7 @@ void DeviceTest::SetUp() {
   free_at_start_ = free_bytes();
   ASSERT_NPU(NPU_OK, npuContextCreate(device_, &context_));
   ASSERT_NPU(NPU_OK, npuQueueCreate(context_, nullptr, &queue_));
-  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, NPU_CONFORMANCE_BLOB, &module_));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, blob_path().c_str(), &module_));
 }
 
 void DeviceTest::TearDown() {

@@ -27,10 +27,14 @@ std::string explain(npuResult result);
 // The detail of the last error of this thread.
 npuErrorInfo last_error();
 
+// A file of the suite: in the folder NPU_CONFORMANCE_DIR, else where the build left it.
+std::string data_path(const std::string& name);
+std::string blob_path();
 std::vector<uint8_t> read_blob_file();
-bool on_daemon();  // the road goes through npu-modeld
-// Whether another test of this process has started a model inside it: a forked child cannot use one then.
-bool model_runs_here();
+
+std::string road_name();  // inproc, model or kmd: what NPU_DEVICE names
+bool on_daemon();         // the road goes through npu-modeld
+bool in_process();  // the device is a model inside this process, whose threads a forked child lacks
 int open_descriptors();
 
 // Sets an environment variable for the life of the object.

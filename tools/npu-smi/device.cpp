@@ -130,6 +130,11 @@ void keep_named(const std::vector<std::string>& names, Snapshot* snapshot) {
     const auto found = std::find_if(snapshot->devices.begin(), snapshot->devices.end(),
                                     [&](const Device& device) { return is_called(device, name); });
     if (found == snapshot->devices.end()) {
+      // A device that could not be read could be the one; why it could not says more than that it was not found.
+      for (const Device& device : snapshot->devices) {
+        if (device.failure) snapshot->failure = device.failure;
+      }
+      if (snapshot->failure) return;
       snapshot->failure = Failure{NPU_ERROR_NO_DEVICE, "no device is called '" + name + "'",
                                   "npu-smi list shows the devices."};
       return;

@@ -49,8 +49,9 @@ NPU_API npuResult npuShutdown(void);
  */
 NPU_API npuResult npuDeviceGetCount(uint32_t *out_count);
 
-/* Opens a device. |selector| is NULL (device 0), an index ("1"), or a UUID ("NPU-..."). Which devices exist is chosen by the variable NPU_DEVICE: model (default; the first open
- * starts npu-modeld for this user), model:PROFILE*COUNT, inproc[:PROFILE*COUNT], unix:/path.
+/* Opens a device. |selector| is NULL (device 0), an index ("1"), or a UUID ("NPU-..."). Which devices exist is chosen by the variable NPU_DEVICE: accel[:PCI address or node] (the
+ * kernel driver; default where /dev/accel has nodes of it), model (default elsewhere; the first open starts npu-modeld for this user), model:PROFILE*COUNT,
+ * inproc[:PROFILE*COUNT], unix:/path.
  *
  * out_device  the device, or NULL. Close it with npuDeviceClose.
  *
@@ -58,8 +59,9 @@ NPU_API npuResult npuDeviceGetCount(uint32_t *out_count);
  * Errors:    NPU_ERROR_NO_DEVICE         no device of that index or UUID
  *            NPU_ERROR_START_MODEL       npu-modeld did not start; the detail has its path and message
  *            NPU_ERROR_VERSION_SKEW      both versions are in the detail
- *            NPU_ERROR_NOT_SUPPORTED     a road that this build lacks (accel); inproc in a child whose parent used inproc before the fork
- *            NPU_ERROR_PERMISSION, NPU_ERROR_NOT_INITIALIZED, NPU_ERROR_INVALID_ARGUMENT
+ *            NPU_ERROR_NOT_SUPPORTED     inproc in a child whose parent used inproc before the fork
+ *            NPU_ERROR_PERMISSION        the node or the socket is not for this user; the detail names the group to join
+ *            NPU_ERROR_NOT_INITIALIZED, NPU_ERROR_INVALID_ARGUMENT
  * Since:     0.1
  */
 NPU_API npuResult npuDeviceOpen(const char *selector, npuDevice *out_device);

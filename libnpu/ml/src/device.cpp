@@ -111,12 +111,15 @@ Result<Ref<Device>> open_index(const Environment& environment, uint32_t index) {
   return make_ref<Device>(std::move(backend));
 }
 
-// The device whose UUID or PCI address is |name|; devices that cannot be opened are passed over.
+// The device whose UUID or PCI address is |name|; devices that cannot be opened are passed over. One that may not be opened could be the one: if no
+// other is, that is the error.
 Result<Ref<Device>> open_named(const Environment& environment, const char* name) {
   NPU_TRY_ASSIGN(const uint32_t count, count_devices(environment));
+  uint32_t forbidden = count;
   for (uint32_t index = 0; index < count; index++) {
     Result<Ref<Device>> device = open_index(environment, index);
     if (!device.is_ok() && device.status().code() == NPU_ERROR_START_MODEL) return device;
+    if (!device.is_ok() && device.status().code() == NPU_ERROR_PERMISSION) forbidden = index;
     if (!device.is_ok()) continue;
     Result<npuMlInfo> info = device.value()->info();
     if (!info.is_ok()) continue;
@@ -124,6 +127,7 @@ Result<Ref<Device>> open_named(const Environment& environment, const char* name)
     if (same_text(name, info.value().uuid)) return device;
     if (has_address && same_text(name, info.value().bus_id)) return device;
   }
+  if (forbidden < count) return open_index(environment, forbidden);
   return fail(NPU_ERROR_NO_DEVICE, "none of the %u devices is called '%.64s'", count, name);
 }
 
