@@ -171,6 +171,12 @@ int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt)
 	return npu_bo_build_runs(bo);
 }
 
+static void npu_bo_detach(struct npu_bo *bo)
+{
+	drm_prime_gem_destroy(&bo->base, bo->sgt);
+	bo->base.import_attach = NULL;
+}
+
 /* Undoes what npu_bo_use_sgt() was given. An import that failed is undone by DRM, which still has the attachment. */
 static void npu_bo_dma_unmap(struct npu_bo *bo)
 {
@@ -181,7 +187,7 @@ static void npu_bo_dma_unmap(struct npu_bo *bo)
 	if (bo->kind != NPU_BO_KIND_IMPORT)
 		dma_unmap_sgtable(&npu_bo_device(bo)->pdev->dev, bo->sgt, npu_bo_direction(bo), 0);
 	else if (bo->base.import_attach)
-		drm_prime_gem_destroy(&bo->base, bo->sgt);
+		npu_bo_detach(bo);
 }
 
 void npu_bo_unplug(struct npu_device *npu)
@@ -203,6 +209,12 @@ static bool npu_bo_bounced(struct npu_bo *bo, struct sg_table *sgt)
 	struct scatterlist *sg;
 	unsigned int i;
 
+	/*
+	 * An IOMMU maps whole pages as they are; the question below has only one answer behind it on kernels that
+	 * check DMA.
+	 */
+	if (device_iommu_mapped(dev))
+		return false;
 	for_each_sgtable_dma_sg(sgt, sg, i)
 		if (dma_need_sync(dev, sg_dma_address(sg)))
 			return true;
@@ -461,7 +473,7 @@ static int npu_bo_read_hbm(struct npu_bo *bo, u64 offset, u64 *value)
 	 * that was read across a reset is found out. pairs with driver/npu_reset.c : npu_set_state
 	 */
 	smp_rmb();
-	state = READ_ONCE(npu->state);
+	state = smp_load_acquire(&npu->state);
 	drm_dev_exit(idx);
 	if (state == NPU_STATE_WEDGED)
 		return -EIO;

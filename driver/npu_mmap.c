@@ -138,7 +138,7 @@ static bool npu_hbm_reachable(struct npu_bo *bo)
 
 	lockdep_assert_held(&npu_hbm_maps);
 	/* pairs with driver/npu_mmap.c : npu_bo_revoke_hbm */
-	return READ_ONCE(npu->state) == NPU_STATE_READY && !npu_bo_lost(bo) && !drm_dev_is_unplugged(&npu->drm);
+	return smp_load_acquire(&npu->state) == NPU_STATE_READY && !npu_bo_lost(bo) && !drm_dev_is_unplugged(&npu->drm);
 }
 
 static vm_fault_t npu_bo_fault_hbm(struct vm_fault *vmf, struct npu_bo *bo)

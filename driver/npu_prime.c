@@ -25,7 +25,7 @@ struct dma_buf *npu_bo_export(struct drm_gem_object *obj, int flags)
 
 	if (bo->exclusive_vm)
 		return ERR_PTR(-EPERM);
-	if (bo->kind == NPU_BO_KIND_USERPTR)
+	if (bo->kind != NPU_BO_KIND_SYSTEM && bo->kind != NPU_BO_KIND_HBM)
 		return ERR_PTR(-EOPNOTSUPP);
 	return drm_gem_prime_export(obj, flags);
 }
