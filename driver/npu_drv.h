@@ -383,6 +383,8 @@ void npu_mbox_revive(struct npu_device *npu); /* after a reset */
 /* ------------------------------------------------------------------------------------------------- npu_fw.c -- */
 /* Firmware file, boot handshake, ABI check. On success id is filled and the device is READY. -EPROTO: another ABI; -EIO: it does not boot. */
 int npu_fw_boot(struct npu_device *npu);
+/* Leaves the device in its ROM: whatever ran has ended and touches no memory. An error: it did not say so. */
+int npu_fw_reset_device(struct npu_device *npu);
 /* Milliseconds for the hardware to do something that takes silicon `ms`. */
 unsigned int npu_scaled_ms(struct npu_device *npu, unsigned int ms);
 
@@ -754,6 +756,8 @@ int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause);
  */
 void npu_reset_stop(struct npu_device *npu);
 int npu_reset_start(struct npu_device *npu, enum npu_reset_cause cause);
+/* Nothing on the device runs or touches memory afterwards, and no mailbox command is under way or begins. */
+void npu_halt(struct npu_device *npu);
 void npu_watchdog_kick(struct npu_device *npu); /* a queue may have work */
 void npu_wedge(struct npu_device *npu, const char *why);
 

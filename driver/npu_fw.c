@@ -73,21 +73,21 @@ static int npu_fw_check_device(struct npu_device *npu)
 	return 0;
 }
 
-/* Leaves the device in its ROM: whatever ran before, of this driver or another, has ended. */
-static int npu_fw_reset_device(struct npu_device *npu)
+int npu_fw_reset_device(struct npu_device *npu)
 {
 	const u32 before = npu_read32(npu, NPU_REG_EPOCH);
 	u32 status;
-	int err;
 
+	/* Nothing is there that could run. */
+	if (before == U32_MAX && npu_read32(npu, NPU_REG_ID) == U32_MAX)
+		return -ENODEV;
 	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
 	/* READY too: a chip with firmware of its own; it is replaced all the same. EPOCH tells it from the state before. */
-	err = read_poll_timeout(npu_read32, status,
-				(status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY) &&
-					npu_read32(npu, NPU_REG_EPOCH) != before,
-				NPU_FW_POLL_US, npu_scaled_ms(npu, NPU_FW_RESET_MS) * USEC_PER_MSEC, true, npu,
-				NPU_REG_STATUS);
-	if (err) {
+	if (read_poll_timeout(npu_read32, status,
+			      (status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY) &&
+				      npu_read32(npu, NPU_REG_EPOCH) != before,
+			      NPU_FW_POLL_US, npu_scaled_ms(npu, NPU_FW_RESET_MS) * USEC_PER_MSEC, true, npu,
+			      NPU_REG_STATUS)) {
 		drm_err(&npu->drm, "the device does not come out of reset (STATUS 0x%x); remedy: power-cycle it\n", status);
 		return -EIO;
 	}

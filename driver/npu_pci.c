@@ -345,9 +345,7 @@ static void npu_hw_stop(struct npu_device *npu)
 	if (IS_ERR_OR_NULL(npu->regs))
 		return;
 	npu_irq_disable(npu);
-	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
-	/* The read comes back behind the write: the reset has begun before memory gets another owner. */
-	npu_read32(npu, NPU_REG_STATUS);
+	npu_halt(npu);
 	pci_clear_master(npu->pdev);
 }
 
@@ -378,8 +376,8 @@ static int npu_hw_init(struct npu_device *npu)
 static void npu_fini(struct npu_device *npu)
 {
 	npu_reset_fini(npu);
-	npu_copy_fini(npu);
 	npu_hw_stop(npu);
+	npu_copy_fini(npu);
 	npu_ras_fini(npu);
 	npu_hbm_fini(npu);
 	npu_retire_fini(npu);
