@@ -21,7 +21,6 @@
  * Rejected: a timer for each queue, armed at each doorbell: doorbells do not pass through the kernel. Time since submission as
  * the measure instead of progress: a long job is not a hung one.
  */
-#include <linux/delay.h>
 #include <linux/kobject.h>
 #include <linux/sched/mm.h>
 
