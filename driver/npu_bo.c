@@ -46,12 +46,6 @@ static struct npu_device *npu_bo_device(const struct npu_bo *bo)
 	return to_npu(bo->base.dev);
 }
 
-/* The driver's own objects are nobody's memory. */
-static bool npu_bo_counted(const struct npu_bo *bo)
-{
-	return bo->user || bo->kind == NPU_BO_KIND_IMPORT;
-}
-
 /* -------------------------------------------------------------------------------------------------- runs -- */
 /* Index of the run that holds offset. */
 static u32 npu_bo_run_at(const struct npu_bo *bo, u64 offset)
@@ -285,39 +279,44 @@ struct npu_bo *npu_bo_alloc(struct npu_device *npu, enum npu_bo_kind kind, u64 b
 		kfree(bo);
 		return ERR_PTR(err);
 	}
-	if (kind == NPU_BO_KIND_IMPORT)
-		atomic_inc(&npu->objects);
 	return bo;
 }
 
 int npu_bo_charge(struct npu_file *file, struct npu_bo *bo)
 {
-	const u64 bytes = bo->base.size;
 	int err;
 
-	err = npu_charge(file, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bytes);
+	err = npu_charge(file, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->base.size);
 	if (err)
 		return err;
 	kref_get(&file->user->ref);
 	bo->user = file->user;
-	bo->charged_bytes = bytes;
-	atomic_inc(&file->npu->objects);
+	npu_bo_count(bo);
 	return 0;
+}
+
+void npu_bo_count(struct npu_bo *bo)
+{
+	bo->counted = true;
+	atomic_inc(&npu_bo_device(bo)->objects);
 }
 
 static void npu_bo_refund(struct npu_bo *bo)
 {
-	if (!bo->charged_bytes)
+	struct npu_device *npu = npu_bo_device(bo);
+
+	if (!bo->user)
 		return;
-	npu_refund(npu_bo_device(bo), bo->user, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->charged_bytes);
-	bo->charged_bytes = 0;
+	npu_refund(npu, bo->user, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->base.size);
+	npu_user_put(npu, bo->user);
+	bo->user = NULL;
 }
 
 /* The device has let go of it, or never knew of it. Undoes whatever of its making was done. */
 static void npu_bo_destroy(struct npu_bo *bo)
 {
 	struct npu_device *npu = npu_bo_device(bo);
-	const bool counted = npu_bo_counted(bo);
+	const bool counted = bo->counted;
 
 	if (!npu_bo_is_hbm(bo)) {
 		mutex_lock(&npu_bos_lock);
@@ -343,7 +342,6 @@ static void npu_bo_destroy(struct npu_bo *bo)
 	/* The last use of the foreign resv was above. */
 	if (bo->dmabuf)
 		fput(bo->dmabuf);
-	npu_user_put(npu, bo->user);
 	kfree(bo);
 	if (counted)
 		atomic_dec(&npu->objects);

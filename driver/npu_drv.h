@@ -548,8 +548,8 @@ struct npu_bo {
 	u32 caching; /* enum npu_caching, never DEFAULT */
 	bool readonly; /* the device may not write */
 	u64 epoch; /* HBM: of its creation */
-	struct npu_user *user; /* charged; NULL: imported, or the driver's own */
-	u64 charged_bytes;
+	struct npu_user *user; /* charged, until its last reference; NULL: imported, or the driver's own */
+	bool counted; /* in npu_device.objects, until its memory is gone */
 	struct npu_vm *exclusive_vm; /* only compared, never followed */
 	char label[NPU_LABEL_BYTES]; /* under base.resv */
 
@@ -608,6 +608,7 @@ void npu_bo_unplug(struct npu_device *npu);
 /* For the files that make objects: the empty object, its DMA mapping and runs, its handle; the undoing of whatever was done. */
 struct npu_bo *npu_bo_alloc(struct npu_device *npu, enum npu_bo_kind kind, u64 bytes);
 int npu_bo_charge(struct npu_file *file, struct npu_bo *bo);
+void npu_bo_count(struct npu_bo *bo);
 int npu_bo_map_pages(struct npu_bo *bo);
 int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt);
 void npu_bo_abandon(struct npu_bo *bo);

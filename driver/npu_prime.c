@@ -92,6 +92,7 @@ struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm, str
 	bo = npu_bo_alloc(npu, NPU_BO_KIND_IMPORT, bytes);
 	if (IS_ERR(bo))
 		return ERR_CAST(bo);
+	npu_bo_count(bo);
 	bo->flags = NPU_BO_NO_MMAP; /* its own driver maps it */
 	/* Its resv becomes ours and must outlive every fence in it. */
 	get_file(attach->dmabuf->file);
