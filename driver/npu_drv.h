@@ -304,7 +304,7 @@ struct npu_file {
 	atomic_t perf_streams;
 	atomic_t bos;
 
-	int doorbell_page; /* device page; < 0: none yet. Written once */
+	int doorbell_page; /* device page; < 0: none yet. Written once, under npu_device.doorbell_lock */
 	struct page *doorbell_dummy; /* what its mappings show while the device is away */
 	DECLARE_BITMAP(doorbell_slots, NPU_DOORBELL_SLOTS);
 
