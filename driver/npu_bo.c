@@ -46,12 +46,6 @@ static struct npu_device *npu_bo_device(const struct npu_bo *bo)
 	return to_npu(bo->base.dev);
 }
 
-/* The driver's own objects are nobody's memory. */
-static bool npu_bo_counted(const struct npu_bo *bo)
-{
-	return bo->user || bo->kind == NPU_BO_KIND_IMPORT;
-}
-
 /* -------------------------------------------------------------------------------------------------- runs -- */
 /* Index of the run that holds offset. */
 static u32 npu_bo_run_at(const struct npu_bo *bo, u64 offset)
@@ -171,6 +165,12 @@ int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt)
 	return npu_bo_build_runs(bo);
 }
 
+static void npu_bo_detach(struct npu_bo *bo)
+{
+	drm_prime_gem_destroy(&bo->base, bo->sgt);
+	bo->base.import_attach = NULL;
+}
+
 /* Undoes what npu_bo_use_sgt() was given. An import that failed is undone by DRM, which still has the attachment. */
 static void npu_bo_dma_unmap(struct npu_bo *bo)
 {
@@ -181,7 +181,7 @@ static void npu_bo_dma_unmap(struct npu_bo *bo)
 	if (bo->kind != NPU_BO_KIND_IMPORT)
 		dma_unmap_sgtable(&npu_bo_device(bo)->pdev->dev, bo->sgt, npu_bo_direction(bo), 0);
 	else if (bo->base.import_attach)
-		drm_prime_gem_destroy(&bo->base, bo->sgt);
+		npu_bo_detach(bo);
 }
 
 void npu_bo_unplug(struct npu_device *npu)
@@ -203,6 +203,12 @@ static bool npu_bo_bounced(struct npu_bo *bo, struct sg_table *sgt)
 	struct scatterlist *sg;
 	unsigned int i;
 
+	/*
+	 * An IOMMU maps whole pages as they are; the question below has only one answer behind it on kernels that
+	 * check DMA.
+	 */
+	if (device_iommu_mapped(dev))
+		return false;
 	for_each_sgtable_dma_sg(sgt, sg, i)
 		if (dma_need_sync(dev, sg_dma_address(sg)))
 			return true;
@@ -273,39 +279,44 @@ struct npu_bo *npu_bo_alloc(struct npu_device *npu, enum npu_bo_kind kind, u64 b
 		kfree(bo);
 		return ERR_PTR(err);
 	}
-	if (kind == NPU_BO_KIND_IMPORT)
-		atomic_inc(&npu->objects);
 	return bo;
 }
 
 int npu_bo_charge(struct npu_file *file, struct npu_bo *bo)
 {
-	const u64 bytes = bo->base.size;
 	int err;
 
-	err = npu_charge(file, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bytes);
+	err = npu_charge(file, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->base.size);
 	if (err)
 		return err;
 	kref_get(&file->user->ref);
 	bo->user = file->user;
-	bo->charged_bytes = bytes;
-	atomic_inc(&file->npu->objects);
+	npu_bo_count(bo);
 	return 0;
+}
+
+void npu_bo_count(struct npu_bo *bo)
+{
+	bo->counted = true;
+	atomic_inc(&npu_bo_device(bo)->objects);
 }
 
 static void npu_bo_refund(struct npu_bo *bo)
 {
-	if (!bo->charged_bytes)
+	struct npu_device *npu = npu_bo_device(bo);
+
+	if (!bo->user)
 		return;
-	npu_refund(npu_bo_device(bo), bo->user, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->charged_bytes);
-	bo->charged_bytes = 0;
+	npu_refund(npu, bo->user, npu_bo_is_hbm(bo) ? NPU_RES_HBM : NPU_RES_SYSTEM, bo->base.size);
+	npu_user_put(npu, bo->user);
+	bo->user = NULL;
 }
 
 /* The device has let go of it, or never knew of it. Undoes whatever of its making was done. */
 static void npu_bo_destroy(struct npu_bo *bo)
 {
 	struct npu_device *npu = npu_bo_device(bo);
-	const bool counted = npu_bo_counted(bo);
+	const bool counted = bo->counted;
 
 	if (!npu_bo_is_hbm(bo)) {
 		mutex_lock(&npu_bos_lock);
@@ -331,7 +342,6 @@ static void npu_bo_destroy(struct npu_bo *bo)
 	/* The last use of the foreign resv was above. */
 	if (bo->dmabuf)
 		fput(bo->dmabuf);
-	npu_user_put(npu, bo->user);
 	kfree(bo);
 	if (counted)
 		atomic_dec(&npu->objects);
@@ -461,7 +471,7 @@ static int npu_bo_read_hbm(struct npu_bo *bo, u64 offset, u64 *value)
 	 * that was read across a reset is found out. pairs with driver/npu_reset.c : npu_set_state
 	 */
 	smp_rmb();
-	state = READ_ONCE(npu->state);
+	state = smp_load_acquire(&npu->state);
 	drm_dev_exit(idx);
 	if (state == NPU_STATE_WEDGED)
 		return -EIO;

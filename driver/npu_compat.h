@@ -100,8 +100,8 @@ static inline struct drm_gpuva_ops *npu_gpuvm_sm_map_ops_create(struct drm_gpuvm
 #endif
 
 #ifndef NPU_HAVE_FDINFO_PRINT_SIZE
-static inline void drm_fdinfo_print_size(struct drm_printer *p, const char *prefix, const char *stat, const char *region,
-					 u64 size)
+static inline void drm_fdinfo_print_size(struct drm_printer *p, const char *prefix, const char *stat,
+					 const char *region, u64 size)
 {
 	drm_printf(p, "%s-%s-%s:\t%llu KiB\n", prefix, stat, region, size >> 10);
 }
@@ -116,7 +116,10 @@ static inline void hrtimer_setup(struct hrtimer *timer, enum hrtimer_restart (*f
 }
 #endif
 
-/* MODULE_IMPORT_NS() takes a word on old kernels and a string on new ones; a wrong form fails only at the link. This one is right on all. */
+/*
+ * MODULE_IMPORT_NS() takes a word on old kernels and a string on new ones; a wrong form fails only at the link. This
+ * one is right on all.
+ */
 #define NPU_IMPORT_NS(ns) MODULE_INFO(import_ns, ns)
 
 #endif

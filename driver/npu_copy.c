@@ -212,7 +212,9 @@ static void npu_copy_end(struct npu_copy *copy, struct npu_copy_job *job)
 	dma_fence_signal(fence);
 	smp_store_release(&job->ended, true); /* pairs with driver/npu_copy.c : npu_copy_ended */
 	wake_up_all(&job->wait);
-	queue_delayed_work(copy->npu->wq, &job->cleanup, 0);
+	/* A reset may end a job whose call is still at it; then the call does the rest. */
+	if (job->registered)
+		queue_delayed_work(copy->npu->wq, &job->cleanup, 0);
 }
 
 void npu_copy_drop_stream(struct npu_copy_stream *stream)

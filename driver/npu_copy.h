@@ -103,6 +103,7 @@ struct npu_copy_job {
 	u32 in_flight;
 	int err;
 	bool begun, cancelled;
+	bool registered; /* the call has registered the waits: the job may be cleaned up */
 
 	bool ended; /* written last, release */
 	wait_queue_head_t wait; /* for ended */

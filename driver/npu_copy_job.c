@@ -588,7 +588,7 @@ static void npu_copy_wait_signalled(struct dma_fence *fence, struct dma_fence_cb
 		queue_work(copy->wq, &copy->run_work);
 }
 
-/* Inside the same npu_enter() as the publishing: nothing ends the job before its waits are registered. */
+/* The job may end at any time now, but is not cleaned up before its waits are registered. */
 static void npu_copy_begin(struct npu_copy_job *job)
 {
 	struct npu_copy *copy = job->copy;
@@ -603,7 +603,11 @@ static void npu_copy_begin(struct npu_copy_job *job)
 	queue_delayed_work(copy->wq, &copy->watch_work, msecs_to_jiffies(NPU_COPY_TICK_MS));
 	npu_watchdog_kick(copy->npu);
 	cookie = npu_copy_lock(copy);
-	npu_copy_run(copy);
+	job->registered = true;
+	if (job->ended)
+		queue_delayed_work(copy->npu->wq, &job->cleanup, 0);
+	else
+		npu_copy_run(copy);
 	npu_copy_unlock(copy, cookie);
 }
 

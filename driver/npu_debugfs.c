@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * What is alive and who holds it, for leaks and hangs: /sys/kernel/debug/accel/<PCI address>/. Readable by root only. The format is for people and may change.
+ * What is alive and who holds it, for leaks and hangs: /sys/kernel/debug/accel/<PCI address>/. Readable by root only.
+ * The format is for people and may change.
  */
 #include <linux/capability.h>
 #include <linux/debugfs.h>
@@ -44,7 +45,8 @@ static int npu_objects_show(struct seq_file *m, void *unused)
 	seq_printf(m, "files %u\nbos %d\nvms %d\nqueues %d\nmappings %d\n", files, atomic_read(&npu->objects),
 		   atomic_read(&npu->vms), atomic_read(&npu->live_queues), atomic_read(&npu->mappings));
 	seq_printf(m, "retiring_fresh %u\nretiring_waiting %u\nretiring_at_reset %u\n", fresh, waiting, stuck);
-	seq_printf(m, "hbm_managed_bytes %llu\nhbm_object_bytes %llu\nhbm_free_bytes %llu\nhbm_largest_free_bytes %llu\n",
+	seq_printf(m,
+		   "hbm_managed_bytes %llu\nhbm_object_bytes %llu\nhbm_free_bytes %llu\nhbm_largest_free_bytes %llu\n",
 		   npu->hbm_mm.bytes, npu->hbm_mm.object_bytes, free_bytes, largest);
 	seq_printf(m, "retired_pages %u\nfaults %lld\ninterrupts %lld\nepoch %llu\n", npu->ras.retired_pages,
 		   atomic64_read(&npu->faults), atomic64_read(&npu->irqs), READ_ONCE(npu->epoch));
@@ -107,9 +109,10 @@ static void npu_vm_show(struct seq_file *m, struct npu_vm *vm, unsigned long id)
 		else
 			system += va->va.range;
 	}
-	seq_printf(m, "  vm %lu: context %u %s epoch %llu root 0x%llx mappings %llu hbm %llu system %llu tables %llu faults %llu queues %d\n",
-		   id, vm->context, npu_vm_lost(vm) ? "lost" : "ready", vm->epoch, vm->root, vas, hbm, system, vm->table_bytes,
-		   vm->faults_total, atomic_read(&vm->users));
+	seq_printf(m,
+		   "  vm %lu: context %u %s epoch %llu root 0x%llx mappings %llu hbm %llu system %llu tables %llu faults %llu queues %d\n",
+		   id, vm->context, npu_vm_lost(vm) ? "lost" : "ready", vm->epoch, vm->root, vas, hbm, system,
+		   vm->table_bytes, vm->faults_total, atomic_read(&vm->users));
 	mutex_unlock(&vm->lock);
 }
 
@@ -125,9 +128,9 @@ static int npu_clients_show(struct seq_file *m, void *unused)
 	mutex_lock(&npu->files_lock);
 	list_for_each_entry(file, &npu->files, link) {
 		npu_file_usage(file, &row);
-		seq_printf(m, "pid %u uid %u comm %.*s bos %d queues %u vms %u hbm %llu system %llu busy_ns %llu\n", row.pid,
-			   row.uid, NPU_COMM_BYTES, row.comm, atomic_read(&file->bos), row.queues, row.vms, row.hbm_bytes,
-			   row.system_bytes, row.busy_ns);
+		seq_printf(m, "pid %u uid %u comm %.*s bos %d queues %u vms %u hbm %llu system %llu busy_ns %llu\n",
+			   row.pid, row.uid, NPU_COMM_BYTES, row.comm, atomic_read(&file->bos), row.queues, row.vms,
+			   row.hbm_bytes, row.system_bytes, row.busy_ns);
 		mutex_lock(&file->lock);
 		xa_for_each(&file->vms, id, vm)
 			npu_vm_show(m, vm, id);
@@ -149,8 +152,8 @@ static int npu_events_show(struct seq_file *m, void *unused)
 	n = npu->events.head > NPU_EVENTS_SHOWN ? npu->events.head - NPU_EVENTS_SHOWN : 0;
 	for (; npu->events.records && n < npu->events.head; n++) {
 		record = npu->events.records[n % NPU_EVENT_ENTRIES];
-		seq_printf(m, "  %llu: type %u queue %u value %llu status %d dva 0x%llx pc %u\n", record.seq, record.type,
-			   record.queue, record.value, record.status, record.address_dva, record.pc);
+		seq_printf(m, "  %llu: type %u queue %u value %llu status %d dva 0x%llx pc %u\n", record.seq,
+			   record.type, record.queue, record.value, record.status, record.address_dva, record.pc);
 	}
 	mutex_unlock(&npu->events.lock);
 	return 0;

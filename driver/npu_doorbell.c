@@ -21,24 +21,27 @@ static unsigned long npu_doorbell_pfn(struct npu_file *file)
 	return PHYS_PFN(file->npu->regs_phys + NPU_BAR0_DOORBELLS) + file->doorbell_page;
 }
 
-/* The device's page of this file, and the memory that stands in for it. Both stay until the file is closed. */
+/*
+ * The device's page of this file, and the memory that stands in for it. Both stay until the file is closed. Under doorbell_lock, not
+ * file.lock, which is held over waits for the device: mmap() calls this with the mmap_lock of the process.
+ */
 static int npu_doorbell_page_get(struct npu_file *file)
 {
 	struct npu_device *npu = file->npu;
-	int page;
+	int page = 0;
 
-	lockdep_assert_held(&file->lock);
+	mutex_lock(&npu->doorbell_lock);
 	if (file->doorbell_page >= 0)
-		return 0;
+		goto unlock;
 	if (!file->doorbell_dummy)
 		file->doorbell_dummy = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	if (!file->doorbell_dummy)
-		return -ENOMEM;
-	page = ida_alloc_range(&npu->doorbell_pages, 1, npu->id.doorbell_pages - 1, GFP_KERNEL);
-	if (page < 0)
-		return page;
-	file->doorbell_page = page;
-	return 0;
+	page = file->doorbell_dummy ? ida_alloc_range(&npu->doorbell_pages, 1, npu->id.doorbell_pages - 1, GFP_KERNEL) :
+				      -ENOMEM;
+	if (page > 0)
+		file->doorbell_page = page;
+unlock:
+	mutex_unlock(&npu->doorbell_lock);
+	return min(page, 0);
 }
 
 int npu_doorbell_get(struct npu_file *file, u32 *slot)
@@ -115,9 +118,7 @@ int npu_doorbell_mmap(struct npu_file *file, struct vm_area_struct *vma)
 	/* A private copy would swallow what is rung; nothing in it can be executed. */
 	if (!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC))
 		return -EINVAL;
-	mutex_lock(&file->lock);
 	err = npu_doorbell_page_get(file);
-	mutex_unlock(&file->lock);
 	if (err)
 		return err;
 	vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);

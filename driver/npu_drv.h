@@ -304,7 +304,7 @@ struct npu_file {
 	atomic_t perf_streams;
 	atomic_t bos;
 
-	int doorbell_page; /* device page; < 0: none yet. Written once */
+	int doorbell_page; /* device page; < 0: none yet. Written once, under npu_device.doorbell_lock */
 	struct page *doorbell_dummy; /* what its mappings show while the device is away */
 	DECLARE_BITMAP(doorbell_slots, NPU_DOORBELL_SLOTS);
 
@@ -383,6 +383,8 @@ void npu_mbox_revive(struct npu_device *npu); /* after a reset */
 /* ------------------------------------------------------------------------------------------------- npu_fw.c -- */
 /* Firmware file, boot handshake, ABI check. On success id is filled and the device is READY. -EPROTO: another ABI; -EIO: it does not boot. */
 int npu_fw_boot(struct npu_device *npu);
+/* Leaves the device in its ROM: whatever ran has ended and touches no memory. An error: it did not say so. */
+int npu_fw_reset_device(struct npu_device *npu);
 /* Milliseconds for the hardware to do something that takes silicon `ms`. */
 unsigned int npu_scaled_ms(struct npu_device *npu, unsigned int ms);
 
@@ -546,8 +548,8 @@ struct npu_bo {
 	u32 caching; /* enum npu_caching, never DEFAULT */
 	bool readonly; /* the device may not write */
 	u64 epoch; /* HBM: of its creation */
-	struct npu_user *user; /* charged; NULL: imported, or the driver's own */
-	u64 charged_bytes;
+	struct npu_user *user; /* charged, until its last reference; NULL: imported, or the driver's own */
+	bool counted; /* in npu_device.objects, until its memory is gone */
 	struct npu_vm *exclusive_vm; /* only compared, never followed */
 	char label[NPU_LABEL_BYTES]; /* under base.resv */
 
@@ -606,6 +608,7 @@ void npu_bo_unplug(struct npu_device *npu);
 /* For the files that make objects: the empty object, its DMA mapping and runs, its handle; the undoing of whatever was done. */
 struct npu_bo *npu_bo_alloc(struct npu_device *npu, enum npu_bo_kind kind, u64 bytes);
 int npu_bo_charge(struct npu_file *file, struct npu_bo *bo);
+void npu_bo_count(struct npu_bo *bo);
 int npu_bo_map_pages(struct npu_bo *bo);
 int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt);
 void npu_bo_abandon(struct npu_bo *bo);
@@ -754,6 +757,8 @@ int npu_reset_now(struct npu_device *npu, enum npu_reset_cause cause);
  */
 void npu_reset_stop(struct npu_device *npu);
 int npu_reset_start(struct npu_device *npu, enum npu_reset_cause cause);
+/* Nothing on the device runs or touches memory afterwards, and no mailbox command is under way or begins. */
+void npu_halt(struct npu_device *npu);
 void npu_watchdog_kick(struct npu_device *npu); /* a queue may have work */
 void npu_wedge(struct npu_device *npu, const char *why);
 

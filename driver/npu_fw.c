@@ -2,13 +2,13 @@
 /*
  * DOC: firmware
  *
- * The file's name holds the major version of the mailbox interface, so that two can be installed side by side and a driver
- * finds its own. Within a major, any minor from NPU_FW_ABI_MINOR_MIN on will do: a newer firmware adds commands and changes
- * none. Rejected: one exact version, which makes every update of either side break the other.
+ * The file's name holds the major version of the mailbox interface, so that two can be installed side by side and a
+ * driver finds its own. Within a major, any minor from NPU_FW_ABI_MINOR_MIN on will do: a newer firmware adds commands
+ * and changes none. Rejected: one exact version, which makes every update of either side break the other.
  *
- * The image is read from disk at every boot, resets included: a reset after an update runs the new one, and no copy lies
- * around that a failing device could have written over. The device checks the signature; the driver trusts nothing that
- * the booted firmware says without bounds.
+ * The image is read from disk at every boot, resets included: a reset after an update runs the new one, and no copy
+ * lies around that a failing device could have written over. The device checks the signature; the driver trusts nothing
+ * that the booted firmware says without bounds.
  */
 #include <linux/delay.h>
 #include <linux/firmware.h>
@@ -64,7 +64,8 @@ static int npu_fw_check_device(struct npu_device *npu)
 		return -ENODEV;
 	}
 	if (abi >> 16 != NPU_REG_ABI_MAJOR) {
-		drm_err(&npu->drm, "register interface %u.%u; this driver knows %u.x. Remedy: install a driver for this chip\n",
+		drm_err(&npu->drm,
+			"register interface %u.%u; this driver knows %u.x. Remedy: install a driver for this chip\n",
 			abi >> 16, abi & 0xffff, NPU_REG_ABI_MAJOR);
 		return -EPROTO;
 	}
@@ -73,22 +74,26 @@ static int npu_fw_check_device(struct npu_device *npu)
 	return 0;
 }
 
-/* Leaves the device in its ROM: whatever ran before, of this driver or another, has ended. */
-static int npu_fw_reset_device(struct npu_device *npu)
+int npu_fw_reset_device(struct npu_device *npu)
 {
 	const u32 before = npu_read32(npu, NPU_REG_EPOCH);
 	u32 status;
-	int err;
 
+	/* Nothing is there that could run. */
+	if (before == U32_MAX && npu_read32(npu, NPU_REG_ID) == U32_MAX)
+		return -ENODEV;
 	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
-	/* READY too: a chip with firmware of its own; it is replaced all the same. EPOCH tells it from the state before. */
-	err = read_poll_timeout(npu_read32, status,
-				(status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY) &&
-					npu_read32(npu, NPU_REG_EPOCH) != before,
-				NPU_FW_POLL_US, npu_scaled_ms(npu, NPU_FW_RESET_MS) * USEC_PER_MSEC, true, npu,
-				NPU_REG_STATUS);
-	if (err) {
-		drm_err(&npu->drm, "the device does not come out of reset (STATUS 0x%x); remedy: power-cycle it\n", status);
+	/*
+	 * READY too: a chip with firmware of its own; it is replaced all the same. EPOCH tells it from the state
+	 * before.
+	 */
+	if (read_poll_timeout(npu_read32, status,
+			      (status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY) &&
+				      npu_read32(npu, NPU_REG_EPOCH) != before,
+			      NPU_FW_POLL_US, npu_scaled_ms(npu, NPU_FW_RESET_MS) * USEC_PER_MSEC, true, npu,
+			      NPU_REG_STATUS)) {
+		drm_err(&npu->drm, "the device does not come out of reset (STATUS 0x%x); remedy: power-cycle it\n",
+			status);
 		return -EIO;
 	}
 	return 0;
@@ -102,10 +107,11 @@ static int npu_fw_run(struct npu_device *npu, dma_addr_t iova, size_t bytes)
 	npu_write64(npu, NPU_REG_FW_IOVA, iova);
 	npu_write32(npu, NPU_REG_FW_BYTES, bytes);
 	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_BOOT);
-	if (read_poll_timeout(npu_read32, status, status == NPU_DEVICE_STATUS_READY || status >= NPU_DEVICE_STATUS_FAILED,
-			      NPU_FW_POLL_US, npu_scaled_ms(npu, NPU_FW_BOOT_MS) * USEC_PER_MSEC, true, npu,
-			      NPU_REG_STATUS)) {
-		drm_err(&npu->drm, "firmware %s has not booted within %u ms (STATUS %u); remedy: power-cycle the device\n",
+	if (read_poll_timeout(npu_read32, status,
+			      status == NPU_DEVICE_STATUS_READY || status >= NPU_DEVICE_STATUS_FAILED, NPU_FW_POLL_US,
+			      npu_scaled_ms(npu, NPU_FW_BOOT_MS) * USEC_PER_MSEC, true, npu, NPU_REG_STATUS)) {
+		drm_err(&npu->drm,
+			"firmware %s has not booted within %u ms (STATUS %u); remedy: power-cycle the device\n",
 			NPU_FW_FILE, npu_scaled_ms(npu, NPU_FW_BOOT_MS), status);
 		return -EIO;
 	}
@@ -127,7 +133,8 @@ static int npu_fw_load(struct npu_device *npu)
 
 	err = firmware_request_nowarn(&fw, NPU_FW_FILE, dev);
 	if (err) {
-		drm_err(&npu->drm, "cannot read firmware %s (%d); remedy: install it below /lib/firmware\n", NPU_FW_FILE, err);
+		drm_err(&npu->drm, "cannot read firmware %s (%d); remedy: install it below /lib/firmware\n",
+			NPU_FW_FILE, err);
 		return err;
 	}
 	if (fw->size == 0 || fw->size > NPU_FW_MAX_BYTES) {
@@ -158,9 +165,10 @@ static int npu_fw_check_abi(struct npu_device *npu)
 	const u32 major = abi >> 16, minor = abi & 0xffff;
 
 	if (major != NPU_FW_ABI_MAJOR || minor < NPU_FW_ABI_MINOR_MIN) {
-		drm_err(&npu->drm, "firmware %s speaks ABI %u.%u; this driver needs %u.%u or a later %u.x. Remedy: install %s for ABI %u, or a driver for ABI %u\n",
-			NPU_FW_FILE, major, minor, NPU_FW_ABI_MAJOR, NPU_FW_ABI_MINOR_MIN, NPU_FW_ABI_MAJOR, NPU_FW_FILE,
-			NPU_FW_ABI_MAJOR, major);
+		drm_err(&npu->drm,
+			"firmware %s speaks ABI %u.%u; this driver needs %u.%u or a later %u.x. Remedy: install %s for ABI %u, or a driver for ABI %u\n",
+			NPU_FW_FILE, major, minor, NPU_FW_ABI_MAJOR, NPU_FW_ABI_MINOR_MIN, NPU_FW_ABI_MAJOR,
+			NPU_FW_FILE, NPU_FW_ABI_MAJOR, major);
 		return -EPROTO;
 	}
 	npu->id.fw_abi = abi;
@@ -230,7 +238,8 @@ static int npu_fw_check_sizes(struct npu_device *npu, const struct npu_identity 
 	if (id->hbm_bytes < NPU_PAGE_2M || id->hbm_bytes % NPU_PAGE_2M || id->hbm_bytes > NPU_KERNEL_HBM_DVA ||
 	    id->max_queues < 2 || id->max_queues > 0x10000 || id->max_contexts < 2 || id->max_contexts > 0x10000 ||
 	    id->doorbell_pages < 2 || id->doorbell_pages > NPU_BAR0_DOORBELL_PAGES_MAX) {
-		drm_err(&npu->drm, "the device reports %llu bytes of HBM, %u queues, %u contexts, %u doorbell pages: out of range\n",
+		drm_err(&npu->drm,
+			"the device reports %llu bytes of HBM, %u queues, %u contexts, %u doorbell pages: out of range\n",
 			id->hbm_bytes, id->max_queues, id->max_contexts, id->doorbell_pages);
 		return -EIO;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Sensors for lm-sensors and its like, each one a row of spec/metrics.def. A sleeping device is not woken to be measured: ENODATA.
+ * Sensors for lm-sensors and its like, each one a row of spec/metrics.def. A sleeping device is not woken to be
+ * measured: ENODATA.
  */
 #include <linux/hwmon.h>
 #include <linux/hwmon-sysfs.h>
@@ -42,7 +43,8 @@ static const struct npu_hwmon_row *npu_hwmon_row(enum hwmon_sensor_types type, u
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(npu_hwmon_rows); i++)
-		if (npu_hwmon_rows[i].type == type && npu_hwmon_rows[i].attr == attr && npu_hwmon_rows[i].channel == channel)
+		if (npu_hwmon_rows[i].type == type && npu_hwmon_rows[i].attr == attr &&
+		    npu_hwmon_rows[i].channel == channel)
 			return &npu_hwmon_rows[i];
 	return NULL;
 }
@@ -95,7 +97,9 @@ static umode_t npu_hwmon_is_visible(const void *data, enum hwmon_sensor_types ty
 	if (npu_hwmon_is_label(type, attr)) {
 		if (!npu_hwmon_label(type, channel))
 			return 0;
-		attr = type == hwmon_temp ? hwmon_temp_input : type == hwmon_power ? hwmon_power_input : hwmon_energy_input;
+		attr = type == hwmon_temp    ? hwmon_temp_input
+		       : type == hwmon_power ? hwmon_power_input
+					     : hwmon_energy_input;
 	}
 	row = npu_hwmon_row(type, attr, channel);
 	if (!row || npu_hwmon_metric(npu, row->metric, &value) == -EOPNOTSUPP)
@@ -117,7 +121,8 @@ static int npu_hwmon_read(struct device *dev, enum hwmon_sensor_types type, u32 
 	return err;
 }
 
-static int npu_hwmon_read_string(struct device *dev, enum hwmon_sensor_types type, u32 attr, int channel, const char **out)
+static int npu_hwmon_read_string(struct device *dev, enum hwmon_sensor_types type, u32 attr, int channel,
+				 const char **out)
 {
 	*out = npu_hwmon_is_label(type, attr) ? npu_hwmon_label(type, channel) : NULL;
 	return *out ? 0 : -EOPNOTSUPP;
@@ -130,7 +135,8 @@ static const struct hwmon_ops npu_hwmon_ops = {
 };
 
 static const struct hwmon_channel_info *const npu_hwmon_channels[] = {
-	HWMON_CHANNEL_INFO(temp, HWMON_T_INPUT | HWMON_T_MAX | HWMON_T_CRIT | HWMON_T_LABEL, HWMON_T_INPUT | HWMON_T_LABEL),
+	HWMON_CHANNEL_INFO(temp, HWMON_T_INPUT | HWMON_T_MAX | HWMON_T_CRIT | HWMON_T_LABEL,
+			   HWMON_T_INPUT | HWMON_T_LABEL),
 	HWMON_CHANNEL_INFO(power, HWMON_P_INPUT | HWMON_P_CAP | HWMON_P_LABEL),
 	HWMON_CHANNEL_INFO(energy, HWMON_E_INPUT | HWMON_E_LABEL),
 	NULL
@@ -141,7 +147,9 @@ static const struct hwmon_chip_info npu_hwmon_chip = {
 	.info = npu_hwmon_channels,
 };
 
-/* hwmon's core has no type for clocks; the names are those that other accelerators use. The index is the metric's id. */
+/*
+ * hwmon's core has no type for clocks; the names are those that other accelerators use. The index is the metric's id.
+ */
 static ssize_t npu_freq_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	s64 khz;
@@ -173,6 +181,7 @@ int npu_hwmon_init(struct npu_device *npu)
 {
 	if (!IS_REACHABLE(CONFIG_HWMON))
 		return 0;
-	npu->hwmon = devm_hwmon_device_register_with_info(&npu->pdev->dev, "npu", npu, &npu_hwmon_chip, npu_freq_groups);
+	npu->hwmon =
+		devm_hwmon_device_register_with_info(&npu->pdev->dev, "npu", npu, &npu_hwmon_chip, npu_freq_groups);
 	return PTR_ERR_OR_ZERO(npu->hwmon);
 }

@@ -3,12 +3,13 @@
  * DOC: the mailbox
  *
  * One command at a time: arguments into registers, the code into MBOX_CMD, then wait until MBOX_STATUS is not BUSY. The
- * interrupt only makes the waiting short. The register is the truth and is looked at every few milliseconds as well, so a
- * lost interrupt costs that much and a spurious one nothing; the same code runs while interrupts are off, in a reset.
+ * interrupt only makes the waiting short. The register is the truth and is looked at every few milliseconds as well, so
+ * a lost interrupt costs that much and a spurious one nothing; the same code runs while interrupts are off, in a reset.
  *
- * Silence: a command that has not answered at its deadline means that firmware is gone. The mailbox is dead from then on
- * (every caller would wait as long again) until a reset revives it. npu_mbox_try() is for QUEUE_SUSPEND: its answer waits
- * for the running command, which may rightly take minutes; a further command abandons the waiting, not the effect.
+ * Silence: a command that has not answered at its deadline means that firmware is gone. The mailbox is dead from then
+ * on (every caller would wait as long again) until a reset revives it. npu_mbox_try() is for QUEUE_SUSPEND: its answer
+ * waits for the running command, which may rightly take minutes; a further command abandons the waiting, not the
+ * effect.
  *
  * Rejected: a queue of commands with a completion each. No path here wants two commands at once, and a reset would have
  * to end them all.
@@ -91,8 +92,9 @@ static int npu_mbox_silence(struct npu_device *npu, enum npu_mbox cmd)
 {
 	lockdep_assert_held(&npu->mbox.lock);
 	WRITE_ONCE(npu->mbox.dead, true);
-	drm_err(&npu->drm, "mailbox command %u has had no answer for %u ms: firmware is gone, the device will be reset\n",
-		cmd, npu_scaled_ms(npu, NPU_MBOX_DEADLINE_MS));
+	drm_err(&npu->drm,
+		"mailbox command %u has had no answer for %u ms: firmware is gone, the device will be reset\n", cmd,
+		npu_scaled_ms(npu, NPU_MBOX_DEADLINE_MS));
 	npu_mbox_ask_reset(npu, NPU_RESET_FIRMWARE);
 	return -EIO;
 }

@@ -138,7 +138,7 @@ static bool npu_hbm_reachable(struct npu_bo *bo)
 
 	lockdep_assert_held(&npu_hbm_maps);
 	/* pairs with driver/npu_mmap.c : npu_bo_revoke_hbm */
-	return READ_ONCE(npu->state) == NPU_STATE_READY && !npu_bo_lost(bo) && !drm_dev_is_unplugged(&npu->drm);
+	return smp_load_acquire(&npu->state) == NPU_STATE_READY && !npu_bo_lost(bo) && !drm_dev_is_unplugged(&npu->drm);
 }
 
 static vm_fault_t npu_bo_fault_hbm(struct vm_fault *vmf, struct npu_bo *bo)
@@ -179,7 +179,7 @@ int npu_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (npu_bo_is_hbm(bo)) {
-		/* A mapping of the dma-buf's own file could not be taken away: it hangs on another address_space. */
+		/* DRM hangs a dma-buf's file on the same address_space; from another one nothing could be taken away. */
 		if (vma->vm_file->f_mapping != obj->dev->anon_inode->i_mapping)
 			return -EOPNOTSUPP;
 		vm_flags_set(vma, VM_IO);

@@ -5,22 +5,22 @@
  * DOC: order
  *
  * npu_probe() brings up what every open file needs and registers the node last; npu_remove() takes the node away first,
- * then ends what uses the device, then the device, then what its memory was used for. Objects and open files may live on:
- * what they need (npu_device, the allocator of HBM, the workqueue) goes with the last reference to the drm_device, the rest
- * (BARs, vectors, rings) when the driver is unbound.
+ * then ends what uses the device, then the device, then what its memory was used for. Objects and open files may live
+ * on: what they need (npu_device, the allocator of HBM, the workqueue) goes with the last reference to the drm_device,
+ * the rest (BARs, vectors, rings) when the driver is unbound.
  *
  * DOC: interrupts
  *
- * Four MSI-X vectors, vector n for bit n of IRQ_STATUS, each with a thread that clears its bit and then looks at what the
- * bit stands for: ring, register. So a spurious interrupt finds nothing, and one that comes while the thread looks starts
- * it again. A lost one is made good by who waits: the mailbox polls, the watchdog drains the rings.
+ * Four MSI-X vectors, vector n for bit n of IRQ_STATUS, each with a thread that clears its bit and then looks at what
+ * the bit stands for: ring, register. So a spurious interrupt finds nothing, and one that comes while the thread looks
+ * starts it again. A lost one is made good by who waits: the mailbox polls, the watchdog drains the rings.
  *
  * DOC: sleep
  *
- * Power takes the content of HBM with it, so sleeping is a reset in two halves: npu_reset_stop() ... npu_reset_start(), with
- * the same epoch rule. At run time the device sleeps only when no file is open and no object lives (a dma-buf keeps one
- * alive without a file); system sleep is refused while queues have work. The same halves serve resets of the bus.
- * Rejected: saving HBM to host memory, which is as large as the host's memory on real chips.
+ * Power takes the content of HBM with it, so sleeping is a reset in two halves: npu_reset_stop() ... npu_reset_start(),
+ * with the same epoch rule. At run time the device sleeps only when no file is open and no object lives (a dma-buf
+ * keeps one alive without a file); system sleep is refused while queues have work. The same halves serve resets of the
+ * bus. Rejected: saving HBM to host memory, which is as large as the host's memory on real chips.
  */
 #include <linux/aer.h>
 #include <linux/delay.h>
@@ -100,7 +100,8 @@ int npu_irq_init(struct npu_device *npu)
 	npu_write32(npu, NPU_REG_IRQ_MASK, 0);
 	err = pci_alloc_irq_vectors(pdev, NPU_IRQ_VECTORS, NPU_IRQ_VECTORS, PCI_IRQ_MSIX);
 	if (err < 0) {
-		drm_err(&npu->drm, "cannot get %u MSI-X vectors (%d); remedy: free vectors, or boot without pci=nomsi\n",
+		drm_err(&npu->drm,
+			"cannot get %u MSI-X vectors (%d); remedy: free vectors, or boot without pci=nomsi\n",
 			NPU_IRQ_VECTORS, err);
 		return err;
 	}
@@ -167,7 +168,10 @@ static int npu_runtime_suspend(struct device *dev)
 {
 	struct npu_device *npu = dev_get_drvdata(dev);
 
-	/* A dma-buf may hold an object without an open file; a device that is not well stays as it is, for whoever looks at it. */
+	/*
+	 * A dma-buf may hold an object without an open file; a device that is not well stays as it is, for whoever
+	 * looks at it.
+	 */
 	if (atomic_read(&npu->objects) || atomic_read(&npu->live_queues) || READ_ONCE(npu->state) != NPU_STATE_READY) {
 		pm_runtime_mark_last_busy(dev);
 		return -EBUSY;
@@ -212,7 +216,8 @@ static int npu_suspend(struct device *dev)
 
 	while (npu_has_work(npu)) {
 		if (time_after(jiffies, deadline)) {
-			drm_info(&npu->drm, "queues still have work: the system cannot sleep. Remedy: end the programs that use %s\n",
+			drm_info(&npu->drm,
+				 "queues still have work: the system cannot sleep. Remedy: end the programs that use %s\n",
 				 dev_name(dev));
 			return -EBUSY;
 		}
@@ -276,7 +281,10 @@ static void npu_error_resume(struct pci_dev *pdev)
 		npu_reset_start(npu, NPU_RESET_BUS);
 }
 
-/* Around a reset that somebody asks of the PCI core (sysfs `reset`); the core holds the device's lock and keeps it awake. */
+/*
+ * Around a reset that somebody asks of the PCI core (sysfs `reset`); the core holds the device's lock and keeps it
+ * awake.
+ */
 static void npu_reset_prepare(struct pci_dev *pdev)
 {
 	npu_reset_stop(pci_get_drvdata(pdev));
@@ -345,9 +353,7 @@ static void npu_hw_stop(struct npu_device *npu)
 	if (IS_ERR_OR_NULL(npu->regs))
 		return;
 	npu_irq_disable(npu);
-	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
-	/* The read comes back behind the write: the reset has begun before memory gets another owner. */
-	npu_read32(npu, NPU_REG_STATUS);
+	npu_halt(npu);
 	pci_clear_master(npu->pdev);
 }
 
@@ -372,14 +378,14 @@ static int npu_hw_init(struct npu_device *npu)
 }
 
 /*
- * The one way down, for a device that leaves and for a probe that failed anywhere: whoever waits is woken, no work runs, the device is
- * stopped, and only then its memory goes. Each step does nothing for what was never begun.
+ * The one way down, for a device that leaves and for a probe that failed anywhere: whoever waits is woken, no work
+ * runs, the device is stopped, and only then its memory goes. Each step does nothing for what was never begun.
  */
 static void npu_fini(struct npu_device *npu)
 {
 	npu_reset_fini(npu);
-	npu_copy_fini(npu);
 	npu_hw_stop(npu);
+	npu_copy_fini(npu);
 	npu_ras_fini(npu);
 	npu_hbm_fini(npu);
 	npu_retire_fini(npu);

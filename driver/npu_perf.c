@@ -30,7 +30,7 @@ struct npu_perf {
 	struct hrtimer timer;
 	struct work_struct work;
 	u64 period_ns;
-	bool stopped; /* the device's file has gone; only ever becomes true */
+	bool stopped; /* the device, or its file, has gone; only ever becomes true */
 
 	struct mutex read_lock; /* one reader at a time */
 	spinlock_t lock; /* guards the rest */
@@ -59,21 +59,23 @@ static void npu_perf_release(struct kref *ref)
 }
 
 /* ------------------------------------------------------------------------------------------------- samples -- */
-static void npu_perf_sample(struct npu_perf *perf)
+/* -ENODEV: the device has left, there will be no more. */
+static int npu_perf_sample(struct npu_perf *perf)
 {
 	struct npu_perf_record *record = (struct npu_perf_record *)perf->fresh;
 	s64 *values = (s64 *)(record + 1);
 	struct npu_device *npu = perf->npu;
 	struct npu_metric metric;
-	int idx;
+	int err, idx;
 	u32 i;
 
 	memset(perf->fresh, 0, perf->record_bytes);
 	record->bytes = perf->record_bytes;
 	record->time_ns = ktime_get_ns();
 	/* A device that is away has no values; the record says so by its bits. */
-	if (npu_enter_try(npu, &idx))
-		return;
+	err = npu_enter_try(npu, &idx);
+	if (err)
+		return err == -ENODEV ? err : 0;
 	record->device_time_ps = npu_read64(npu, NPU_REG_TIME_PS);
 	for (i = 0; i < perf->count; i++) {
 		metric = npu_metric_read(npu, perf->counters[i]);
@@ -82,6 +84,14 @@ static void npu_perf_sample(struct npu_perf *perf)
 		values[i] = metric.value;
 	}
 	npu_leave(npu, idx);
+	return 0;
+}
+
+/* Readers find the end of the file once they have read what there is. */
+static void npu_perf_end(struct npu_perf *perf)
+{
+	WRITE_ONCE(perf->stopped, true);
+	wake_up_interruptible_all(&perf->wait);
 }
 
 static void npu_perf_work(struct work_struct *work)
@@ -89,7 +99,10 @@ static void npu_perf_work(struct work_struct *work)
 	struct npu_perf *perf = container_of(work, struct npu_perf, work);
 	u32 slot;
 
-	npu_perf_sample(perf);
+	if (npu_perf_sample(perf)) {
+		npu_perf_end(perf);
+		return;
+	}
 	spin_lock(&perf->lock);
 	if (perf->head - perf->tail == NPU_PERF_RECORDS) {
 		perf->lost++;
@@ -108,6 +121,8 @@ static enum hrtimer_restart npu_perf_tick(struct hrtimer *timer)
 {
 	struct npu_perf *perf = container_of(timer, struct npu_perf, timer);
 
+	if (READ_ONCE(perf->stopped))
+		return HRTIMER_NORESTART;
 	hrtimer_forward_now(timer, ns_to_ktime(perf->period_ns));
 	queue_work(system_dfl_wq, &perf->work); /* not on our own: streams must not use up the workers of a reset */
 	return HRTIMER_RESTART;
@@ -118,8 +133,7 @@ static void npu_perf_stop(struct npu_perf *perf)
 {
 	hrtimer_cancel(&perf->timer);
 	cancel_work_sync(&perf->work);
-	WRITE_ONCE(perf->stopped, true);
-	wake_up_interruptible_all(&perf->wait);
+	npu_perf_end(perf);
 }
 
 /* --------------------------------------------------------------------------------------------- its own file -- */

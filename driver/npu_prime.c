@@ -25,7 +25,7 @@ struct dma_buf *npu_bo_export(struct drm_gem_object *obj, int flags)
 
 	if (bo->exclusive_vm)
 		return ERR_PTR(-EPERM);
-	if (bo->kind == NPU_BO_KIND_USERPTR)
+	if (bo->kind != NPU_BO_KIND_SYSTEM && bo->kind != NPU_BO_KIND_HBM)
 		return ERR_PTR(-EOPNOTSUPP);
 	return drm_gem_prime_export(obj, flags);
 }
@@ -92,6 +92,7 @@ struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm, str
 	bo = npu_bo_alloc(npu, NPU_BO_KIND_IMPORT, bytes);
 	if (IS_ERR(bo))
 		return ERR_CAST(bo);
+	npu_bo_count(bo);
 	bo->flags = NPU_BO_NO_MMAP; /* its own driver maps it */
 	/* Its resv becomes ours and must outlive every fence in it. */
 	get_file(attach->dmabuf->file);

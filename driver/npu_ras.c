@@ -2,12 +2,12 @@
 /*
  * DOC: errors that the device reports by itself
  *
- * The device writes records into a ring and raises vector 3. Each is counted and kept among the last 64 (sysfs, the dump of
- * a reset). An uncorrectable memory error takes its 64 KiB page out of use; a fatal one asks for a reset. The work that
- * read the poison faults on its own and is told by its queue, so nothing here looks for the owner of a page.
+ * The device writes records into a ring and raises vector 3. Each is counted and kept among the last 64 (sysfs, the
+ * dump of a reset). An uncorrectable memory error takes its 64 KiB page out of use; a fatal one asks for a reset. The
+ * work that read the poison faults on its own and is told by its queue, so nothing here looks for the owner of a page.
  *
- * The ring has no reader's index: a driver that is slow is overtaken. A record is therefore copied, and its number looked at
- * before and after the copy. Everything in it is hostile until bounded: the device may be what is broken.
+ * The ring has no reader's index: a driver that is slow is overtaken. A record is therefore copied, and its number
+ * looked at before and after the copy. Everything in it is hostile until bounded: the device may be what is broken.
  */
 #include "npu_drv.h"
 

@@ -21,8 +21,6 @@
  * Rejected: a timer for each queue, armed at each doorbell: doorbells do not pass through the kernel. Time since submission as
  * the measure instead of progress: a long job is not a hung one.
  */
-#include <linux/delay.h>
-#include <linux/iopoll.h>
 #include <linux/kobject.h>
 #include <linux/sched/mm.h>
 
@@ -34,7 +32,6 @@
 #define NPU_WATCHDOG_QUEUES 64u
 #define NPU_HEARTBEAT_MS 2000u
 #define NPU_RESET_ATTEMPTS 3u
-#define NPU_RESET_STOP_MS 500u
 
 static const char *npu_reset_cause_name(enum npu_reset_cause cause)
 {
@@ -97,20 +94,12 @@ static void npu_revoke_all(struct npu_device *npu)
 	npu_bo_revoke_hbm(npu);
 }
 
-/* Nothing on the device runs or touches memory afterwards, and no mailbox command is under way or begins. */
-static void npu_halt(struct npu_device *npu)
+void npu_halt(struct npu_device *npu)
 {
-	u32 status;
-
 	mutex_lock(&npu->mbox.lock);
 	npu->mbox.dead = true;
-	if (npu->bus_lost)
-		goto unlock;
-	npu_write32(npu, NPU_REG_CONTROL, NPU_CONTROL_RESET);
-	if (read_poll_timeout(npu_read32, status, status == NPU_DEVICE_STATUS_ROM || status == NPU_DEVICE_STATUS_READY, 500,
-			      npu_scaled_ms(npu, NPU_RESET_STOP_MS) * USEC_PER_MSEC, true, npu, NPU_REG_STATUS))
+	if (!npu->bus_lost && npu_fw_reset_device(npu))
 		pci_clear_master(npu->pdev); /* what it does now, it does to itself */
-unlock:
 	mutex_unlock(&npu->mbox.lock);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Attributes in the folder npu/ of the PCI device, described in docs/sysfs.md. A folder of its own, since the PCI core has a `reset` too,
- * which is another one. Reading wakes nothing: all of it is what the driver knows anyway.
+ * Attributes in the folder npu/ of the PCI device, described in docs/sysfs.md. A folder of its own, since the PCI core
+ * has a `reset` too, which is another one. Reading wakes nothing: all of it is what the driver knows anyway.
  */
 #include <linux/capability.h>
 

@@ -337,36 +337,57 @@ put:
 	return err;
 }
 
+/* Inside npu_enter(). Publishing comes last: from then on another thread may guess the id. */
+static int npu_vm_create_id(struct npu_file *file, u64 va_end, u32 *id)
+{
+	struct npu_vm *vm;
+	int err;
+
+	mutex_lock(&file->lock);
+	err = npu_vm_create_user(file, va_end, &vm);
+	if (err)
+		goto unlock;
+	/* Ids are not used again soon, so that a stale one is found out. */
+	err = xa_alloc_cyclic(&file->vms, id, vm, xa_limit_31b, &file->next_vm, GFP_KERNEL_ACCOUNT);
+	if (err < 0) {
+		npu_vm_end(vm, true);
+		npu_vm_put(vm);
+	} else {
+		err = 0;
+	}
+unlock:
+	mutex_unlock(&file->lock);
+	return err;
+}
+
+/* A call that a reset cut short: the mailbox was dead to it, though the device will be well. */
+static bool npu_vm_cut_short(struct npu_device *npu, int err)
+{
+	return err == -EIO && READ_ONCE(npu->state) == NPU_STATE_RESETTING;
+}
+
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct npu_file *file = drm_file->driver_priv;
 	struct npu_device *npu = file->npu;
 	struct npu_vm_create *args = data;
 	const u64 va_end = args->va_end ?: npu->limits.va_end;
-	struct npu_vm *vm;
+	bool again;
 	int idx, err;
 	u32 id;
 
-	err = npu_enter(npu, &idx);
-	if (err)
-		return err;
-	mutex_lock(&file->lock);
-	err = npu_vm_create_user(file, va_end, &vm);
+	do {
+		err = npu_enter(npu, &idx);
+		if (err)
+			return err;
+		err = npu_vm_create_id(file, va_end, &id);
+		again = npu_vm_cut_short(npu, err);
+		npu_leave(npu, idx);
+	} while (again);
 	if (!err) {
-		/* Ids are not used again soon, so that a stale one is found out. */
-		err = xa_alloc_cyclic(&file->vms, &id, vm, xa_limit_31b, &file->next_vm,
-				      GFP_KERNEL_ACCOUNT);
-		if (err < 0) {
-			npu_vm_end(vm, true);
-			npu_vm_put(vm);
-		} else {
-			args->vm_id = id;
-			args->va_end = va_end;
-			err = 0;
-		}
+		args->vm_id = id;
+		args->va_end = va_end;
 	}
-	mutex_unlock(&file->lock);
-	npu_leave(npu, idx);
 	return err;
 }
 
@@ -638,6 +659,9 @@ static int npu_bind_run(struct npu_file *file, struct npu_vm *vm, const struct n
 	if (!err) {
 		bind.count = ops->count;
 		err = npu_bind_enter(&bind, failed_index, &dropped);
+		/* The reset takes the VM too. */
+		if (npu_vm_cut_short(vm->npu, err))
+			err = -ECANCELED;
 		npu_leave(vm->npu, idx);
 	}
 	npu_bind_cleanup(&bind);
