@@ -13,7 +13,9 @@
 #include <thread>
 
 #include "tests/unit/server/raw_client.h"
+#include "uapi/npu_metrics.h"
 #include "uapi/npu_model.h"
+#include "uapi/npu_status.h"
 
 namespace npu::model::test {
 namespace {
@@ -220,8 +222,8 @@ TEST_F(ModeldTest, PoisonStopsItsQueueAndDoesNotReachTheNextOwner) {
   ASSERT_EQ(Process::read_some(server.out), "ready " + socket_ + "\n");
   RawClient client(connect_to(socket_));
   ASSERT_EQ(client.hello(), 0);
-  const uint32_t vm = client.vm_create();
   const auto read_all = [&](uint64_t bytes) {
+    const uint32_t vm = client.vm_create();
     RawQueue queue(&client, vm);
     EXPECT_EQ(queue.create(), 0);
     const npu_bo_create bo = client.bo_create(bytes, NPU_REGION_HBM);
@@ -237,9 +239,10 @@ TEST_F(ModeldTest, PoisonStopsItsQueueAndDoesNotReachTheNextOwner) {
     return status;
   };
   EXPECT_EQ(read_all(16 << 20), NPU_ST_MEMORY_POISON);
-  // The server may still be waiting for the device to let go of the old memory.
+  // Sixteen such objects are all of the memory, and the server may still be waiting for the device to
+  // let go of the last one.
   int32_t status = NPU_ST_MEMORY_POISON;
-  for (int i = 0; i < 100 && status != NPU_ST_OK; ++i) status = read_all(16 << 20);
+  for (int i = 0; i < 24 && status != NPU_ST_OK; ++i) status = read_all(16 << 20);
   EXPECT_EQ(status, NPU_ST_OK);
 }
 
