@@ -117,7 +117,7 @@ TEST_F(RasTest, LostErrorsAreAnnouncedByTheNextRecordAlsoInANewRing) {
   set_ring();
   ASSERT_EQ(inject(NPU_INJECT_ECC_SBE, 64, 1), NPU_ST_OK);
   npu_error_record record = next();
-  EXPECT_EQ(record.type, static_cast<uint32_t>(NPU_ERROR_OVERFLOW));
+  EXPECT_EQ(record.type, static_cast<uint32_t>(NPU_ERROR_RECORDS_LOST));
   EXPECT_EQ(record.count, 2u);
   record = next();
   EXPECT_EQ(record.type, static_cast<uint32_t>(NPU_ERROR_ECC_SBE));

@@ -13,7 +13,9 @@
 #include <thread>
 
 #include "tests/unit/server/raw_client.h"
+#include "uapi/npu_metrics.h"
 #include "uapi/npu_model.h"
+#include "uapi/npu_status.h"
 
 namespace npu::model::test {
 namespace {
@@ -175,6 +177,73 @@ TEST_F(ModeldTest, TheDefaultSocketLiesInTheRuntimeFolder) {
   EXPECT_EQ(other.end(), 1);
   EXPECT_NE(Process::read_some(other.err).find("0700"), std::string::npos);
   unsetenv("XDG_RUNTIME_DIR");
+}
+
+int64_t metric_of(RawClient* client, uint32_t id) {
+  for (const npu_metric& row : client->query<npu_metric>(NPU_QUERY_METRICS)) {
+    if (row.id == id) return row.flags == NPU_METRIC_FLAG_VALID ? row.value : -1;
+  }
+  return -1;
+}
+
+TEST_F(ModeldTest, InjectedFaultsAreInEveryDeviceFromItsStart) {
+  setenv("NPU_MODEL_INJECT", "temperature:-0x10,ecc-sbe:64", 1);
+  Process server(arguments({"--inject", "ecc-sbe:0x1000:41", "--inject=ecc-dbe"}));
+  unsetenv("NPU_MODEL_INJECT");
+  ASSERT_EQ(Process::read_some(server.out), "ready " + socket_ + "\n");
+  for (const uint32_t device : {0u, 1u}) {
+    RawClient client(connect_to(socket_));
+    ASSERT_EQ(client.hello(device), 0);
+    EXPECT_EQ(metric_of(&client, NPU_METRIC_ECC_SBE), 42);
+    EXPECT_EQ(metric_of(&client, NPU_METRIC_ECC_DBE), 1);
+  }
+}
+
+TEST_F(ModeldTest, FaultsThatCannotBeAreExplained) {
+  const struct {
+    const char* fault;
+    const char* reason;
+  } rows[] = {{"bitrot", "ecc-sbe, ecc-dbe"}, {"ecc-sbe:", "is no fault"},
+              {"ecc-sbe:0x", "is no fault"},  {"ecc-sbe:1:2:3", "is no fault"},
+              {"ecc-dbe:-1", "ras.def"},      {"hang:0:1", "ras.def"},
+              {"boot-fail", "FW_STATUS -500"}};
+  for (const auto& row : rows) {
+    Process server(arguments({"--inject", row.fault}));
+    EXPECT_EQ(server.end(), 1) << row.fault;
+    EXPECT_NE(Process::read_some(server.err).find(row.reason), std::string::npos) << row.fault;
+  }
+}
+
+TEST_F(ModeldTest, PoisonStopsItsQueueAndDoesNotReachTheNextOwner) {
+  // The whole device memory may be handed out in any order: there is poison in each megabyte.
+  std::vector<std::string> more;
+  for (int i = 0; i < 256; ++i) more.push_back("--inject=ecc-dbe:" + std::to_string(i << 20));
+  Process server(arguments(more));
+  ASSERT_EQ(Process::read_some(server.out), "ready " + socket_ + "\n");
+  RawClient client(connect_to(socket_));
+  ASSERT_EQ(client.hello(), 0);
+  const auto read_all = [&](uint64_t bytes) {
+    const uint32_t vm = client.vm_create();
+    RawQueue queue(&client, vm);
+    EXPECT_EQ(queue.create(), 0);
+    const npu_bo_create bo = client.bo_create(bytes, NPU_REGION_HBM);
+    const npu_bo_create to = client.bo_create(bytes, NPU_REGION_SYSTEM);
+    EXPECT_EQ(client.bind(vm, bo.handle, 0x10000000, bytes), 0);
+    EXPECT_EQ(client.bind(vm, to.handle, 0x20000000, bytes), 0);
+    queue.wait(queue.submit(copy_command(0x20000000, 0x10000000, bytes)));
+    const int32_t status = queue.record(0).status;
+    EXPECT_EQ(client.unbind(vm, 0x10000000, bytes), 0);
+    EXPECT_EQ(client.unbind(vm, 0x20000000, bytes), 0);
+    client.bo_close(bo.handle);
+    client.bo_close(to.handle);
+    return status;
+  };
+  EXPECT_EQ(read_all(16 << 20), NPU_ST_MEMORY_POISON);
+  // Sixteen such objects are all of the memory, and the server may still be waiting for the device to
+  // let go of the last one.
+  int32_t status = NPU_ST_MEMORY_POISON;
+  for (int i = 0; i < 24 && status != NPU_ST_OK; ++i) status = read_all(16 << 20);
+  EXPECT_EQ(status, NPU_ST_OK);
 }
 
 TEST_F(ModeldTest, WrongUseIsExplainedOnOneLine) {
