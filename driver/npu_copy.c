@@ -304,12 +304,15 @@ static void npu_copy_end_all(struct npu_copy *copy, int err)
 	lockdep_assert_held(&copy->lock);
 	copy->running = false;
 	copy->broken = false;
-	while (npu_copy_in_flight(copy))
-		copy->chunks[--copy->submitted % NPU_COPY_SLOTS].job->in_flight--;
+	while (npu_copy_in_flight(copy)) {
+		job = copy->chunks[--copy->submitted % NPU_COPY_SLOTS].job;
+		job->in_flight--;
+		job->err = err;
+	}
 	list_for_each_entry(stream, &copy->streams, link) {
 		list_for_each_entry(job, &stream->jobs, link) {
 			/* What has ended on the device and waits only for its turn has not failed. */
-			if (!npu_copy_issued(job) || job->in_flight)
+			if (!npu_copy_issued(job))
 				job->err = err;
 		}
 	}
