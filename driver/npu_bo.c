@@ -471,7 +471,7 @@ static int npu_bo_read_hbm(struct npu_bo *bo, u64 offset, u64 *value)
 	 * that was read across a reset is found out. pairs with driver/npu_reset.c : npu_set_state
 	 */
 	smp_rmb();
-	state = smp_load_acquire(&npu->state);
+	state = smp_load_acquire(&npu->state); /* then the epoch */
 	drm_dev_exit(idx);
 	if (state == NPU_STATE_WEDGED)
 		return -EIO;

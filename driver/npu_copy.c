@@ -139,11 +139,7 @@ static void npu_copy_pump(struct npu_copy *copy)
 	if (!npu_copy_in_flight(copy))
 		return;
 	WRITE_ONCE(copy->ctrl->interrupt_at, copy->reaped + 1);
-	/*
-	 * Either the device sees interrupt_at, or this sees completed. pairs with the fence of the device between
-	 * both.
-	 */
-	mb();
+	mb(); /* the device has one between completed and its look at interrupt_at: one of us sees what the other wrote */
 	if (READ_ONCE(copy->ctrl->completed) > copy->reaped)
 		queue_work(copy->wq, &copy->run_work);
 }
@@ -179,8 +175,8 @@ static bool npu_copy_reap(struct npu_copy *copy)
 	if (!copy->running)
 		return true;
 	completed = READ_ONCE(copy->ctrl->completed);
-	dma_rmb(); /* records below completed. pairs with the device's release of completed */
-	/* Coherent memory that nobody else writes; a device that is broken still must not lead us out of the ring. */
+	dma_rmb(); /* the device has written the records below before completed */
+	/* A device that is broken must not lead us out of the ring. */
 	completed = min(completed, copy->submitted);
 	for (; copy->reaped < completed; copy->reaped++) {
 		const u32 slot = copy->reaped % NPU_COPY_SLOTS;
@@ -191,7 +187,8 @@ static bool npu_copy_reap(struct npu_copy *copy)
 		copy->moved_at = ktime_get();
 		if (status != NPU_ST_OK) {
 			drm_dbg(&copy->npu->drm, "a copy failed: status %d\n", status);
-			job->err = -EIO;
+			/* Cancelled: a reset found it running. */
+			job->err = status == NPU_ST_CANCELED ? -ECANCELED : -EIO;
 			good = false;
 		}
 	}
@@ -210,7 +207,7 @@ static void npu_copy_end(struct npu_copy *copy, struct npu_copy_job *job)
 	if (job->err)
 		dma_fence_set_error(fence, job->err);
 	dma_fence_signal(fence);
-	smp_store_release(&job->ended, true); /* pairs with driver/npu_copy.c : npu_copy_ended */
+	smp_store_release(&job->ended, true); /* pairs with driver/npu_copy_job.c : npu_copy_ended */
 	wake_up_all(&job->wait);
 	/* A reset may end a job whose call is still at it; then the call does the rest. */
 	if (job->registered)
@@ -304,12 +301,15 @@ static void npu_copy_end_all(struct npu_copy *copy, int err)
 	lockdep_assert_held(&copy->lock);
 	copy->running = false;
 	copy->broken = false;
-	while (npu_copy_in_flight(copy))
-		copy->chunks[--copy->submitted % NPU_COPY_SLOTS].job->in_flight--;
+	while (npu_copy_in_flight(copy)) {
+		job = copy->chunks[--copy->submitted % NPU_COPY_SLOTS].job;
+		job->in_flight--;
+		job->err = err;
+	}
 	list_for_each_entry(stream, &copy->streams, link) {
 		list_for_each_entry(job, &stream->jobs, link) {
 			/* What has ended on the device and waits only for its turn has not failed. */
-			if (!npu_copy_issued(job) || job->in_flight)
+			if (!npu_copy_issued(job))
 				job->err = err;
 		}
 	}

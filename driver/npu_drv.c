@@ -19,6 +19,7 @@
  * 1.0  first version
  */
 #include <linux/compat.h>
+#include <linux/poll.h>
 #include <linux/uaccess.h>
 
 #include <drm/drm_accel.h>
@@ -407,14 +408,40 @@ static long npu_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long 
 	return core ? core(filp, cmd, arg) : -ENOTTY;
 }
 
+static bool npu_gone(struct file *filp)
+{
+	return READ_ONCE(npu_of_file(filp)->state) == NPU_STATE_GONE;
+}
+
+/* DRM's read waits for an event that no device sends any more. What was sent before can still be read. */
+static ssize_t npu_read(struct file *filp, char __user *buffer, size_t count, loff_t *offset)
+{
+	struct drm_file *drm_file = filp->private_data;
+
+	/* pairs with driver/npu_reset.c : npu_wake_readers */
+	if (!(filp->f_flags & O_NONBLOCK) &&
+	    wait_event_interruptible(drm_file->event_wait, !list_empty(&drm_file->event_list) || npu_gone(filp)))
+		return -ERESTARTSYS;
+	if (npu_gone(filp) && list_empty(&drm_file->event_list))
+		return -ENODEV;
+	return drm_read(filp, buffer, count, offset);
+}
+
+static __poll_t npu_poll(struct file *filp, struct poll_table_struct *wait)
+{
+	const __poll_t events = drm_poll(filp, wait);
+
+	return npu_gone(filp) ? events | EPOLLHUP | EPOLLERR : events;
+}
+
 static const struct file_operations npu_fops = {
 	.owner = THIS_MODULE,
 	.open = accel_open,
 	.release = npu_release,
 	.unlocked_ioctl = npu_ioctl,
 	.compat_ioctl = npu_compat_ioctl,
-	.poll = drm_poll,
-	.read = drm_read,
+	.poll = npu_poll,
+	.read = npu_read,
 	.llseek = noop_llseek,
 	.mmap = npu_mmap,
 	.show_fdinfo = drm_show_fdinfo,

@@ -179,7 +179,7 @@ int npu_bo_mmap(struct drm_gem_object *obj, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (npu_bo_is_hbm(bo)) {
-		/* DRM hangs a dma-buf's file on the same address_space; from another one nothing could be taken away. */
+		/* DRM hangs a dma-buf's file on the same address_space; from another nothing could be taken away. */
 		if (vma->vm_file->f_mapping != obj->dev->anon_inode->i_mapping)
 			return -EOPNOTSUPP;
 		vm_flags_set(vma, VM_IO);

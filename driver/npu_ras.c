@@ -151,10 +151,15 @@ int npu_ras_inject(struct npu_device *npu, enum npu_inject fault, u64 place, u64
 {
 	int idx, err;
 
-	err = npu_enter(npu, &idx);
+	/* No file is open for it: who enters a sleeping device would wait for somebody else to wake it. */
+	err = npu_pm_get(npu);
 	if (err)
 		return err;
-	err = npu_mbox_call(npu, NPU_MBOX_INJECT, NULL, fault, place, count);
-	npu_leave(npu, idx);
+	err = npu_enter(npu, &idx);
+	if (!err) {
+		err = npu_mbox_call(npu, NPU_MBOX_INJECT, NULL, fault, place, count);
+		npu_leave(npu, idx);
+	}
+	npu_pm_put(npu);
 	return err;
 }

@@ -465,6 +465,18 @@ void npu_reset_init(struct npu_device *npu)
 	INIT_DELAYED_WORK(&npu->watchdog_work, npu_watchdog_work);
 }
 
+/* Nothing more comes for who reads events. */
+static void npu_wake_readers(struct npu_device *npu)
+{
+	struct npu_file *file;
+
+	mutex_lock(&npu->files_lock);
+	/* The state was written before. pairs with driver/npu_drv.c : npu_read */
+	list_for_each_entry(file, &npu->files, link)
+		wake_up_interruptible_all(&file->drm_file->event_wait);
+	mutex_unlock(&npu->files_lock);
+}
+
 void npu_reset_fini(struct npu_device *npu)
 {
 	enum npu_reset_cause cause;
@@ -476,6 +488,7 @@ void npu_reset_fini(struct npu_device *npu)
 	npu_revoke_all(npu);
 	npu_queue_lose_all(npu, NULL);
 	up_write(&npu->reset_lock);
+	npu_wake_readers(npu);
 	mutex_unlock(&npu->reset_mutex);
 	/* Both see GONE from here on, and ask for nothing more. */
 	cancel_work_sync(&npu->reset_work);
