@@ -17,13 +17,16 @@ free_mib=$(df -Pm "$hil" | awk 'NR == 2 { print $4 }')
 ((free_mib >= 8192)) || die "the debug kernel needs 8 GiB of disk to build, $free_mib MiB are free." "Make room, or let build/hil be a link to a larger disk."
 mkdir -p "$hil/log" "$to/obj"
 
+if [[ ! -f $hil/trixie/.debug_tools ]]; then
+  run_step "debug kernel: build tools" "$hil/log/debug_tools.log" in_tree trixie bash -ec \
+    'apt-get update; apt-get install bc bison flex libelf-dev libssl-dev; apt-get clean' || die "apt-get failed in the Debian 13 tree." "$hil/log/debug_tools.log"
+  touch "$hil/trixie/.debug_tools"
+fi
 # A source tree is complete when its mark is there.
 stable=$(awk '$1 == "6.12" { print $3 }' "$hil/trixie/.kernels")
 if [[ ! -f $to/source/.unpacked || $(<"$to/source/.unpacked") != "$stable" ]]; then
   rm -rf "${to:?}/source"
   mkdir -p "$to/source"
-  run_step "debug kernel: build tools" "$hil/log/debug_tools.log" in_tree trixie bash -ec \
-    'apt-get update; apt-get install bc bison flex libelf-dev libssl-dev; apt-get clean' || die "apt-get failed in the Debian 13 tree." "$hil/log/debug_tools.log"
   run_step "debug kernel: source" "$hil/log/debug_source.log" in_tree trixie bash -ec "cd $to/source
     apt-get -o APT::Sandbox::User=root download linux-source-6.12
     dpkg-deb --fsys-tarfile *.deb | tar -xOf - --wildcards './usr/src/linux-source-*.tar.xz' | tar -xJf - --strip-components=1 \

@@ -13,7 +13,7 @@ check_style() {
   mapfile -t files < <(git -C "$root" ls-files 'driver/*.c' 'driver/*.h')
   ((${#files[@]})) || die "there are no files of the driver." "Is this a git checkout with driver/?"
   # shellcheck disable=SC2046  # one option per word
-  cd "$root" && perl "$hil/checkpatch/checkpatch.pl" --no-tree --terse --quiet --show-types \
+  cd "$root" && perl "$hil/checkpatch/checkpatch.pl" --no-tree --terse --quiet --show-types --no-summary \
     $(sed -n 's/^\(--[^ ]*\).*/\1/p' tests/hil/checkpatch.options) -f "${files[@]}"
 }
 

@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 part= # folder being made
 
-recipe_hash() { declare -f "make_$1" configure_apt latest_kernel unpack_image | sha256sum | cut -c 1-16; }
+recipe_hash() { declare -f "make_$1" configure_apt latest_kernel unpack_kernel unpack_image | sha256sum | cut -c 1-16; }
 
 fresh() { [[ -f $hil/$1/.stamp && $(<"$hil/$1/.stamp") == "$(recipe_hash "$1")" ]]; }
 
@@ -36,11 +36,23 @@ configure_apt() {
   printf '%s\n' 'APT::Install-Recommends "false";' 'APT::Get::Assume-Yes "true";' 'Acquire::Languages "none";' 'Acquire::Retries "3";' >"$tree/etc/apt/apt.conf.d/hil"
 }
 
-# latest_kernel PACKAGE SUITE: the release that a meta package of that suite depends on.
+# latest_kernel PACKAGE WITH [WITHOUT]: the release behind the newest version of a meta package whose version holds WITH and does not hold WITHOUT.
 latest_kernel() {
-  in_tree "$part" apt-cache show "$1" | awk -v suite="$2" '
-    /^Version:/ { fits = index($2, suite) }
-    /^Depends:/ && (fits || suite == "") && match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }'
+  in_tree "$part" apt-cache show "$1" | awk -v with="$2" -v without="${3-}" '
+    /^Version:/ { fits = (with == "" || index($2, with)) && (without == "" || !index($2, without)) }
+    /^Depends:/ && fits && match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }'
+}
+
+# unpack_kernel RELEASE PACKAGE...: linux-PACKAGE-RELEASE and what the headers need, unpacked only: installing them would bring an initramfs, udev and
+# more, and with QEMU's backport an argument over libelf.
+unpack_kernel() {
+  local release=$1 packages
+  shift
+  packages=("${@/%/-$release}" "headers-${release%-amd64}-common" "kbuild-${release%-amd64}")
+  run_step "Debian 13: kernel $release" "$hil/log/kernel.log" in_tree "$part" bash -ec "mkdir /debs; cd /debs
+    apt-get -o APT::Sandbox::User=root download ${packages[*]/#/linux-}
+    for deb in *.deb; do dpkg-deb --fsys-tarfile \$deb | tar -xf - -C / --keep-directory-symlink --exclude='./usr/share/*'; done
+    rm -r /debs; depmod $release" || mirror_failed "the kernel $release could not be fetched" "$hil/log/kernel.log"
 }
 
 # unpack_image TREE IMAGE RELEASE: writes boot/vmlinux-RELEASE. Booting it spares the guest the unpacking, two seconds of emulation.
@@ -63,18 +75,13 @@ make_trixie() {
     mirror_failed "debootstrap failed" "$hil/log/base.log"
   configure_apt "$tree"
   run_step "Debian 13: package lists" "$hil/log/lists.log" in_tree "$part" apt-get update || mirror_failed "apt-get update failed" "$hil/log/lists.log"
-  stable=$(in_tree "$part" apt-cache show linux-headers-amd64/trixie | awk 'match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }')
+  stable=$(latest_kernel linux-headers-amd64 "" bpo)
   newer=$(latest_kernel linux-headers-amd64 bpo13)
   [[ -n $stable && -n $newer ]] || die "the mirror has no kernel headers for Debian 13 ('$stable') or its backports ('$newer')." "Try another mirror: NPU_DEBIAN_MIRROR=... ./dev hil"
-  run_step "Debian 13: kernel $stable and tools" "$hil/log/tools.log" in_tree "$part" apt-get install "linux-image-$stable" "linux-headers-$stable" \
-    gcc make kmod sparse busybox-static perl xz-utils zstd || mirror_failed "apt-get failed" "$hil/log/tools.log"
-  # After the kernel: both want libelf, and QEMU's backport must not decide which.
-  run_step "Debian 13: QEMU and headers $newer" "$hil/log/qemu.log" in_tree "$part" apt-get install "linux-headers-$newer" \
-    {qemu-system-x86,qemu-system-common,qemu-system-data,seabios}/trixie-backports || mirror_failed "apt-get failed" "$hil/log/qemu.log"
-  run_step "Debian 13: kernel $newer" "$hil/log/newer.log" in_tree "$part" bash -ec "mkdir /debs; cd /debs
-    apt-get download linux-modules-$newer linux-binary-$newer linux-base-$newer
-    for deb in *.deb; do dpkg-deb --fsys-tarfile \$deb | tar -xf - -C / --keep-directory-symlink --exclude='./usr/share/*'; done
-    rm -r /debs; depmod $newer" || mirror_failed "the kernel $newer could not be fetched" "$hil/log/newer.log"
+  run_step "Debian 13: tools and QEMU" "$hil/log/tools.log" in_tree "$part" apt-get install gcc make kmod sparse busybox-static perl xz-utils zstd pahole \
+    {qemu-system-x86,qemu-system-common,qemu-system-data,seabios}/trixie-backports || mirror_failed "apt-get failed" "$hil/log/tools.log"
+  unpack_kernel "$stable" image headers
+  unpack_kernel "$newer" modules binary headers
   unpack_image "$tree" "$tree/boot/vmlinuz-$stable" "$stable"
   unpack_image "$tree" "$tree/usr/lib/modules/$newer/vmlinuz" "$newer"
   printf '%s\n' "6.12 trixie $stable" "7.3 trixie $newer" >"$tree/.kernels"
