@@ -204,11 +204,11 @@ int run(int argc, char** argv) {
   arguments.sandbox = sandbox_available() ? "basic" : "off";
   CLI::App app{"Serves NPU device models on a Unix socket."};
   app.add_option("--spec", arguments.spec, "PROFILE or PROFILE*COUNT")->capture_default_str();
-  CLI::Option* const socket =
-      app.add_option("--socket", arguments.socket,
-                     "Path of the socket; default: <runtime directory>/<spec>.sock");
-  app.add_option("--vfio-user", arguments.vfio_user,
-                 "Path of a vfio-user socket: a PCI device for a virtual machine instead; may repeat")
+  CLI::Option* const socket = app.add_option(
+      "--socket", arguments.socket, "Path of the socket; default: <runtime directory>/<spec>.sock");
+  app.add_option(
+         "--vfio-user", arguments.vfio_user,
+         "Path of a vfio-user socket: a PCI device for a virtual machine instead; may repeat")
       ->excludes(socket);
   app.add_option("--idle-exit", arguments.idle_exit,
                  "End after so many seconds without a client; 0: never")

@@ -63,9 +63,9 @@ bool PciFunction::make_hbm(uint64_t hbm_bytes, std::string* error) {
   hbm_fd_ = UniqueFd(memfd_create("npu-hbm", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   // The file is as long as the BAR: a client that maps all of it must find memory. Nobody can shrink
   // it under the device.
-  const bool made = hbm_fd_.valid() &&
-                    ftruncate(hbm_fd_.get(), static_cast<off_t>(bar_hbm_bytes_)) == 0 &&
-                    fcntl(hbm_fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+  const bool made =
+      hbm_fd_.valid() && ftruncate(hbm_fd_.get(), static_cast<off_t>(bar_hbm_bytes_)) == 0 &&
+      fcntl(hbm_fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
   if (made && mmap(npu_device_hbm(device_), hbm_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, hbm_fd_.get(), 0) != MAP_FAILED) {
     madvise(npu_device_hbm(device_), hbm_bytes, MADV_DONTDUMP);

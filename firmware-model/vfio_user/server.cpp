@@ -57,7 +57,8 @@ std::unique_ptr<Server> Server::create(const FunctionOptions& options, UniqueFd 
   }
   BusGuard::install();
   // What cannot work is found out now, not by the first client.
-  const auto trial = PciFunction::create(options, server->wake_.get(), server->broken_.get(), error);
+  const auto trial =
+      PciFunction::create(options, server->wake_.get(), server->broken_.get(), error);
   return trial == nullptr ? nullptr : std::move(server);
 }
 

@@ -95,7 +95,8 @@ uint64_t Guest::ring() {
 npu_queue_state Guest::state() const {
   const auto* state = reinterpret_cast<const std::byte*>(&ctrl()->state);
   return static_cast<npu_queue_state>(
-      std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t*>(const_cast<std::byte*>(state))).load());
+      std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t*>(const_cast<std::byte*>(state)))
+          .load());
 }
 
 bool Guest::over(uint64_t seq) const {

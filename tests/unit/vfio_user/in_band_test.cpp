@@ -139,9 +139,7 @@ TEST_F(InBand, WaitsForItsReplyWhileAThousandPostedWritesArrive) {
 }
 
 TEST_F(InBand, FaultsTheQueueWhenTheClientRefuses) {
-  client_->on_request = [this](const Packet& packet) {
-    client_->reply(packet.header, {}, EFAULT);
-  };
+  client_->on_request = [this](const Packet& packet) { client_->reply(packet.header, {}, EFAULT); };
   const npu_completion record = guest_->wait(start_read());
   EXPECT_EQ(record.status, NPU_ST_VM_FAULT);
   EXPECT_EQ(record.result, Guest::kRamDva + kIova);

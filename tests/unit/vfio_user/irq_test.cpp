@@ -144,7 +144,9 @@ TEST_F(Irq, DoesNotWaitForAFullCounter) {
   const uint64_t most = 0xffff'ffff'ffff'fffe;
   ASSERT_EQ(write(event.get(), &most, sizeof(most)), 8);
   ASSERT_EQ(client.set_irqs(kAttach, 0, 1, {event.get()}), 0);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.set_irqs(kTrigger, 0, 1), 0);
+  EXPECT_EQ(client.set_irqs(kTrigger, 0, 1), 0);
+  fcntl(event.get(), F_SETFL, 0);
+  EXPECT_EQ(client.set_irqs(kTrigger, 0, 1), 0);
 }
 
 TEST_F(Irq, KeepsTheTableAsMemory) {

@@ -107,8 +107,7 @@ TEST_F(Memory, IsNotWrittenThroughAReadOnlyMap) {
   EXPECT_EQ(guest.run(copy(Guest::kRamDva + kIova, Guest::kHbmDva, 4096)).status, NPU_ST_OK);
   EXPECT_EQ(guest.hbm()[0], std::byte{9});
   guest.ram()[kRamBytes / 2] = std::byte{0};
-  EXPECT_EQ(guest.run(fill(Guest::kRamDva + kIova, 4096, ~uint64_t{0}, 8)).status,
-            NPU_ST_VM_FAULT);
+  EXPECT_EQ(guest.run(fill(Guest::kRamDva + kIova, 4096, ~uint64_t{0}, 8)).status, NPU_ST_VM_FAULT);
   EXPECT_EQ(client.requests(), 0u);
   const std::byte* memory = guest.ram() + kRamBytes / 2;
   EXPECT_TRUE(std::all_of(memory, memory + 4096, [](std::byte b) { return b == std::byte{0}; }));

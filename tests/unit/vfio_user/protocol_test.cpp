@@ -133,10 +133,10 @@ TEST_F(Protocol, EndsAConnectionWhoseFramingIsBroken) {
   broken({1, wire::kGetInfo, 0, 0, 0});
   broken({1, wire::kRegionWrite, 0xffff'ffff, 0, 0});
   broken({1, wire::kRegionWrite, 16 + wire::kMaxBodyBytes + 1, 0, 0});
-  broken({1, wire::kGetInfo, 32, 2, 0}, 16);                                   // unknown type
-  broken({1, wire::kGetInfo, 32, wire::kTypeReply, 0}, 16);                    // nobody asked
-  broken({1, wire::kDmaRead, 32, wire::kTypeReply, 0}, 16);                    // nobody asked
-  broken({1, wire::kDmaRead, 17, wire::kTypeReply, 0}, 1);                     // too short
+  broken({1, wire::kGetInfo, 32, 2, 0}, 16);                                     // unknown type
+  broken({1, wire::kGetInfo, 32, wire::kTypeReply, 0}, 16);                      // nobody asked
+  broken({1, wire::kDmaRead, 32, wire::kTypeReply, 0}, 16);                      // nobody asked
+  broken({1, wire::kDmaRead, 17, wire::kTypeReply, 0}, 1);                       // too short
   broken({1, wire::kDmaWrite, 16, wire::kTypeReply | wire::kError, ENOENT}, 0);  // nobody asked
   expect_next_client();
   EXPECT_EQ(idle_descriptors(), before);

@@ -218,7 +218,8 @@ int ReplayClient::set_irqs(uint32_t flags, uint32_t start, uint32_t count,
 }
 
 Bytes ReplayClient::read(uint32_t region, uint64_t offset, uint32_t count) {
-  const Packet answer = call(wire::kRegionRead, bytes_of(wire::RegionAccess{offset, region, count}));
+  const Packet answer =
+      call(wire::kRegionRead, bytes_of(wire::RegionAccess{offset, region, count}));
   if (answer.error() != 0 || answer.body.size() != sizeof(wire::RegionAccess) + count) return {};
   return Bytes(answer.body.begin() + sizeof(wire::RegionAccess), answer.body.end());
 }
