@@ -6,8 +6,6 @@
 
 #include <cstring>
 
-#include "uapi/npu_regs.h"
-
 namespace npu::model::vfio_user {
 namespace {
 
