@@ -40,6 +40,22 @@ bool PageTableSpace::find_page(uint64_t dva, npu_fault_access access, npu_pt_hit
          npu_pt_permits(out->flags, access) != 0;
 }
 
+// |writable|: what the page permits; what host memory permits may be less.
+bool PageTableSpace::find_host(uint64_t iova, npu_fault_access access, HostRun* run,
+                               bool* writable) const {
+  const bool inside = run->host != nullptr && iova >= run->iova && iova - run->iova < run->bytes;
+  if (inside && (run->writable || !*writable)) return true;
+  uint64_t bytes = 0;
+  void* host = ports_.host_memory(ports_.ctx, iova, *writable ? 1 : 0, &bytes);
+  if (host == nullptr && *writable && access != NPU_ACCESS_WRITE) {
+    *writable = false;
+    host = ports_.host_memory(ports_.ctx, iova, 0, &bytes);
+  }
+  if (host == nullptr || bytes == 0) return false;
+  *run = {iova, bytes, static_cast<std::byte*>(host), *writable};
+  return true;
+}
+
 bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* run,
                                Leaf* out) const {
   npu_pt_hit hit{};
@@ -50,14 +66,7 @@ bool PageTableSpace::find_leaf(uint64_t dva, npu_fault_access access, HostRun* r
     out->host = hbm_.base + hit.pa;
     return true;
   }
-  const bool inside =
-      run->host != nullptr && hit.pa >= run->iova && hit.pa - run->iova < run->bytes;
-  if (!inside) {
-    uint64_t bytes = 0;
-    void* host = ports_.host_memory(ports_.ctx, hit.pa, out->writable ? 1 : 0, &bytes);
-    if (host == nullptr || bytes == 0) return false;
-    *run = {hit.pa, bytes, static_cast<std::byte*>(host)};
-  }
+  if (!find_host(hit.pa, access, run, &out->writable)) return false;
   out->host = run->host + (hit.pa - run->iova);
   out->bytes = std::min<uint64_t>(out->bytes, run->bytes - (hit.pa - run->iova));
   return true;

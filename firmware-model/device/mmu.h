@@ -63,7 +63,9 @@ class PageTableSpace final : public AddressSpace {
     uint64_t iova = 0;
     uint64_t bytes = 0;
     std::byte* host = nullptr;
+    bool writable = false;
   };
+  bool find_host(uint64_t iova, npu_fault_access access, HostRun* run, bool* writable) const;
   // Unique among all address spaces of the process: a cached translation says by its generation
   // alone whose it is.
   static uint64_t next_generation();

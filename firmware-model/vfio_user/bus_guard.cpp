@@ -20,10 +20,11 @@ namespace {
 
 constexpr size_t kSlots = size_t{1} << 17;  // twice the maps of one device
 
+// All zero at first: the table is no part of the file of the program.
 struct Slot {
   std::atomic<uintptr_t> begin{0};
   std::atomic<size_t> bytes{0};  // 0: free
-  std::atomic<int> notify_fd{-1};
+  std::atomic<int> notify_fd{0};
   std::atomic<bool> broke{false};
 };
 

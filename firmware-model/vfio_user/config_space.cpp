@@ -6,8 +6,6 @@
 
 #include <cstring>
 
-#include "uapi/npu_regs.h"
-
 namespace npu::model::vfio_user {
 namespace {
 
@@ -22,11 +20,10 @@ constexpr uint32_t kSpeeds = 0x3e;  // 2.5 to 32 GT/s
 constexpr uint32_t kLanes = 8;      // 32 GB/s each way: what the profiles have
 constexpr uint32_t kPayload256 = 1;
 
-constexpr uint32_t kUncorrectable = PCI_ERR_UNC_DLP | PCI_ERR_UNC_POISON_TLP | PCI_ERR_UNC_FCP |
-                                    PCI_ERR_UNC_COMP_TIME | PCI_ERR_UNC_COMP_ABORT |
-                                    PCI_ERR_UNC_UNX_COMP | PCI_ERR_UNC_RX_OVER |
-                                    PCI_ERR_UNC_MALF_TLP | PCI_ERR_UNC_ECRC | PCI_ERR_UNC_UNSUP |
-                                    PCI_ERR_UNC_INTN;
+constexpr uint32_t kUncorrectable =
+    PCI_ERR_UNC_DLP | PCI_ERR_UNC_POISON_TLP | PCI_ERR_UNC_FCP | PCI_ERR_UNC_COMP_TIME |
+    PCI_ERR_UNC_COMP_ABORT | PCI_ERR_UNC_UNX_COMP | PCI_ERR_UNC_RX_OVER | PCI_ERR_UNC_MALF_TLP |
+    PCI_ERR_UNC_ECRC | PCI_ERR_UNC_UNSUP | PCI_ERR_UNC_INTN;
 constexpr uint32_t kFatalByDefault = PCI_ERR_UNC_DLP | PCI_ERR_UNC_FCP | PCI_ERR_UNC_RX_OVER |
                                      PCI_ERR_UNC_MALF_TLP | PCI_ERR_UNC_INTN;
 constexpr uint32_t kCorrectable = PCI_ERR_COR_RCVR | PCI_ERR_COR_BAD_TLP | PCI_ERR_COR_BAD_DLLP |

@@ -11,10 +11,12 @@
 #include <cstdint>
 #include <span>
 
+#include "uapi/npu_regs.h"
+
 namespace npu::model::vfio_user {
 
 inline constexpr uint32_t kConfigBytes = 4096;
-inline constexpr uint32_t kVectors = 16;  // of MSI-X
+inline constexpr uint32_t kVectors = NPU_MSIX_VECTORS;
 inline constexpr uint32_t kMsixTableOffset = 0;
 inline constexpr uint32_t kMsixTableBytes = kVectors * 16;
 inline constexpr uint32_t kMsixPbaOffset = 0x800;

@@ -3,6 +3,7 @@
 #include "firmware-model/vfio_user/irq.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -25,7 +26,10 @@ bool prepare_eventfd(int fd) {
 
 void Irqs::fire(uint32_t vector) {
   const uint64_t one = 1;
-  // A full counter is an interrupt that the client has not taken yet: this one merges with it.
+  // A full counter is an interrupt that the client has not taken yet: this one merges with it. The
+  // client can make the descriptor block again, so it is looked at first.
+  pollfd writable{fds_[vector].get(), POLLOUT, 0};
+  if (poll(&writable, 1, 0) != 1) return;
   [[maybe_unused]] const ssize_t n = write(fds_[vector].get(), &one, sizeof(one));
 }
 

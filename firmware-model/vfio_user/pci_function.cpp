@@ -63,9 +63,9 @@ bool PciFunction::make_hbm(uint64_t hbm_bytes, std::string* error) {
   hbm_fd_ = UniqueFd(memfd_create("npu-hbm", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   // The file is as long as the BAR: a client that maps all of it must find memory. Nobody can shrink
   // it under the device.
-  const bool made = hbm_fd_.valid() &&
-                    ftruncate(hbm_fd_.get(), static_cast<off_t>(bar_hbm_bytes_)) == 0 &&
-                    fcntl(hbm_fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+  const bool made =
+      hbm_fd_.valid() && ftruncate(hbm_fd_.get(), static_cast<off_t>(bar_hbm_bytes_)) == 0 &&
+      fcntl(hbm_fd_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
   if (made && mmap(npu_device_hbm(device_), hbm_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, hbm_fd_.get(), 0) != MAP_FAILED) {
     madvise(npu_device_hbm(device_), hbm_bytes, MADV_DONTDUMP);
@@ -130,8 +130,8 @@ int PciFunction::write(uint32_t region, uint64_t offset, std::span<const std::by
   }
   uint64_t value = 0;
   std::memcpy(&value, data.data(), data.size());
-  if (region == wire::kBar0 && offset == NPU_REG_CONTROL && (value & 1) != 0) {
-    reset_device();
+  if (region == wire::kBar0 && offset == NPU_REG_CONTROL) {
+    control(static_cast<uint32_t>(data.size()), value);
     return 0;
   }
   const uint32_t bar = region == wire::kBar0 ? NPU_BAR_REGS : NPU_BAR_HBM;
@@ -165,6 +165,10 @@ void PciFunction::memory_withdrawn() {
 
 bool PciFunction::collect() {
   if (!dma_.has_retired()) return true;
+  // A boot reads its image on a thread that tickets do not count.
+  uint64_t status = 0;
+  npu_device_mmio_read(device_, NPU_BAR_REGS, NPU_REG_STATUS, 4, &status);
+  if (status == NPU_DEVICE_STATUS_BOOTING) return false;
   uint64_t quiesced = 0;
   npu_device_mmio_read(device_, NPU_BAR_REGS, NPU_REG_QUIESCED, sizeof(quiesced), &quiesced);
   dma_.drain(quiesced);
@@ -181,15 +185,18 @@ void PciFunction::set_max_data_bytes(uint64_t bytes) {
 }
 
 // A device thread that waits for the client would wait for this thread: it is let go first.
-void PciFunction::reset_device() {
+void PciFunction::control(uint32_t bytes, uint64_t value) {
+  const bool reset = (value & NPU_CONTROL_RESET) != 0;
+  if (reset) in_band_.close();
+  npu_device_mmio_write(device_, NPU_BAR_REGS, NPU_REG_CONTROL, bytes, value);
+  if (reset) in_band_.open(max_data_bytes_);
+}
+
+void PciFunction::reset() {
   in_band_.close();
   npu_device_reset(device_);
   in_band_.open(max_data_bytes_);
   irqs_.clear_pending();
-}
-
-void PciFunction::reset() {
-  reset_device();
   config_.reset();
   msix_table_.fill(std::byte{0});
 }

@@ -73,7 +73,7 @@ class PciFunction {
   PciFunction(uint64_t hbm_bytes, int wake_fd, int broken_fd);
   bool make_device(const FunctionOptions& options, std::string* error);
   bool make_hbm(uint64_t hbm_bytes, std::string* error);
-  void reset_device();
+  void control(uint32_t bytes, uint64_t value);
   void read_msix(uint64_t offset, std::span<std::byte> out) const;
   void write_msix(uint64_t offset, std::span<const std::byte> data);
 

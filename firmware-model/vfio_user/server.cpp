@@ -57,7 +57,8 @@ std::unique_ptr<Server> Server::create(const FunctionOptions& options, UniqueFd 
   }
   BusGuard::install();
   // What cannot work is found out now, not by the first client.
-  const auto trial = PciFunction::create(options, server->wake_.get(), server->broken_.get(), error);
+  const auto trial =
+      PciFunction::create(options, server->wake_.get(), server->broken_.get(), error);
   return trial == nullptr ? nullptr : std::move(server);
 }
 
@@ -81,7 +82,16 @@ void Server::run() {
     pollfd fds[] = {{stop_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
     if (poll(fds, 2, -1) < 0 && errno != EINTR) return log("poll fails; the device is given up");
     if (readable(fds[0])) return;
-    if (readable(fds[1])) accept_client();
+    if (!readable(fds[1])) continue;
+    try {
+      accept_client();
+    } catch (const std::exception& failure) {
+      log(std::string("the session has ended: ") + failure.what());
+    }
+    // Stops the device, unmaps the client's memory and closes its descriptors.
+    session_.reset();
+    idle_since_ns_.store(monotonic_ns());
+    connected_.store(false);
   }
 }
 
@@ -95,22 +105,14 @@ void Server::accept_client() {
     }
     return;
   }
+  connected_.store(true);
   clear(wake_);
   clear(broken_);
   std::string error;
   auto function = PciFunction::create(options_, wake_.get(), broken_.get(), &error);
   if (function == nullptr) return log("a client was sent away: " + error);
   session_ = std::make_unique<Session>(std::move(socket), std::move(function));
-  connected_.store(true);
-  try {
-    serve();
-  } catch (const std::exception& failure) {
-    log(std::string("the session has ended: ") + failure.what());
-  }
-  // Stops the device, unmaps the client's memory and closes its descriptors.
-  session_.reset();
-  idle_since_ns_.store(monotonic_ns());
-  connected_.store(false);
+  serve();
 }
 
 void Server::serve() {

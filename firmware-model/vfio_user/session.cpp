@@ -266,9 +266,9 @@ Session::Reply Session::set_irqs(Message& message) {
     return failed(EINVAL);
   }
   const uint32_t kind = set.flags & wire::kDataMask;
-  const bool known = (set.flags & ~(wire::kDataMask | wire::kActionMask)) == 0 &&
-                     (kind == wire::kDataNone || kind == wire::kDataBool ||
-                      kind == wire::kDataEventfd);
+  const bool known =
+      (set.flags & ~(wire::kDataMask | wire::kActionMask)) == 0 &&
+      (kind == wire::kDataNone || kind == wire::kDataBool || kind == wire::kDataEventfd);
   // Masking is not offered in the answer to GET_IRQ_INFO.
   if (!known || (set.flags & wire::kActionMask) != wire::kActionTrigger) return failed(EINVAL);
   const Bytes data = body.subspan(sizeof(set));
@@ -285,8 +285,8 @@ Session::Reply Session::region_read(Bytes body) {
   if (access.count > wire::kMaxDataBytes) return failed(EINVAL);
   Reply reply = with_body(access);
   reply.body.resize(sizeof(access) + access.count);
-  reply.error = function_->read(access.region, access.offset,
-                                std::span(reply.body).subspan(sizeof(access)));
+  reply.error =
+      function_->read(access.region, access.offset, std::span(reply.body).subspan(sizeof(access)));
   return reply;
 }
 
