@@ -2,28 +2,33 @@
 /*
  * DOC: page tables of an address space
  *
- * uapi/npu_pagetable.h knows the format and how to change tables in two phases; this file gives it memory (npu_hbm.c), tells the
- * device what changed, and keeps what was taken out until the device has let go of it.
+ * uapi/npu_pagetable.h knows the format and how to change tables in two phases; this file gives it memory (npu_hbm.c),
+ * tells the device what changed, and keeps what was taken out until the device has let go of it.
  *
- * A table that is taken out cannot be given away before the TLB is flushed, nor may taking out fail for want of memory. The
- * copy in host memory that stands behind each table is no longer read then, so the record that queues it lies there.
+ * A table that is taken out cannot be given away before the TLB is flushed, nor may taking out fail for want of memory.
+ * The copy in host memory that stands behind each table is no longer read then, so the record that queues it lies
+ * there.
  *
- * Tables are charged to their user twice: as HBM, and as system memory for that copy. Without the second, half of the HBM
- * in tables would be that much host memory which no quota counts.
+ * Tables are charged to their user twice: as HBM, and as system memory for that copy. Without the second, half of the
+ * HBM in tables would be that much host memory which no quota counts.
  *
- * The driver's own address space shows host memory to its queue in windows. Copies must work when the HBM is full of objects, and a copy
- * should not cost the allocation of tables; so the first windows have their tables from the beginning and keep them.
+ * The driver's own address space shows host memory to its queue in windows. Copies must work when the HBM is full of
+ * objects, and a copy should not cost the allocation of tables; so the first windows have their tables from the
+ * beginning and keep them.
  *
- * When a flush is not answered, driver and device disagree about what is mapped. The address space is given up (LOST for its
- * owner), everything it ever mapped stays allocated until the reset that is asked for. Rejected: trying again: the mailbox
- * has waited for its whole deadline already.
+ * When a flush is not answered, driver and device disagree about what is mapped. The address space is given up (LOST
+ * for its owner), everything it ever mapped stays allocated until the reset that is asked for. Rejected: trying again:
+ * the mailbox has waited for its whole deadline already.
  */
 #include "npu_copy.h"
 
-/* Windows whose tables are never given back: so much of the driver's address space for each byte of HBM; the tables are 1/512 of it. */
+/*
+ * Windows whose tables are never given back: so much of the driver's address space for each byte of HBM; the tables are
+ * 1/512 of it.
+ */
 #define NPU_KEPT_SHARE 64
 #define NPU_KEPT_BYTES_MIN (16ULL << 20)
-#define NPU_KEPT_BYTES_MAX (1ULL << 30)
+#define NPU_KEPT_BYTES_MAX BIT_ULL(30)
 
 /* Lies in the copy of the table itself. */
 struct npu_freed_table {
@@ -34,7 +39,7 @@ struct npu_freed_table {
 
 static_assert(sizeof(struct npu_freed_table) <= NPU_PT_SPLIT_BYTES);
 
-/* ---------------------------------------------------------------------------------- what npu_pagetable.h asks for -- */
+/* --------------------------------------------------------------------------------- what npu_pagetable.h asks for -- */
 static int npu_mmu_read64(void *ctx, __u64 offset, __u64 *value)
 {
 	struct npu_vm *vm = ctx;
@@ -132,7 +137,7 @@ static void npu_mmu_retire_tables(struct npu_vm *vm)
 	}
 }
 
-/* -------------------------------------------------------------------------------------------- life of a VM's tables -- */
+/* -------------------------------------------------------------------------------------- life of a VM's tables -- */
 bool npu_mmu_valid(const struct npu_vm *vm)
 {
 	return vm->has_root && vm->generation == READ_ONCE(vm->npu->tables.generation);
@@ -240,7 +245,8 @@ static int npu_mmu_piece(void *arg, u64 address, u64 bytes, bool is_hbm)
 	return err;
 }
 
-static int npu_mmu_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags, bool commit)
+static int npu_mmu_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags,
+		       bool commit)
 {
 	struct npu_mmu_walk walk = { .vm = vm, .dva = dva, .commit = commit };
 
