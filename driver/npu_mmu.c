@@ -285,14 +285,21 @@ void npu_mmu_compact(struct npu_vm *vm, u64 dva, u64 bytes)
 }
 
 /* ----------------------------------------------------------------------------- the driver's own address space -- */
-/* Makes the tables of the first windows: an address that suits no larger page needs all of them. */
-static int npu_vm_keep_windows(struct npu_vm *vm)
+/*
+ * Makes the tables of the first windows: an address that suits no larger page needs all of them. After a reset the HBM
+ * may be so full of lost objects, and a page of it so newly bad, that there is no room: then windows get their tables
+ * when there is.
+ */
+static void npu_vm_keep_windows(struct npu_vm *vm)
 {
 	const u64 bytes = clamp(vm->npu->hbm_mm.bytes / NPU_KEPT_SHARE, NPU_KEPT_BYTES_MIN, NPU_KEPT_BYTES_MAX);
+	const u64 begin = NPU_COPY_WINDOWS_BEGIN;
+	const u64 size = ALIGN_DOWN(bytes, NPU_PAGE_2M);
 
-	vm->kept_end = NPU_COPY_WINDOWS_BEGIN + ALIGN_DOWN(bytes, NPU_PAGE_2M);
-	return npu_pt_prepare_map(&vm->pt, vm->root, NPU_COPY_WINDOWS_BEGIN, vm->kept_end - NPU_COPY_WINDOWS_BEGIN,
-				  NPU_PAGE_4K, NPU_PTE_SYSTEM);
+	if (npu_pt_prepare_map(&vm->pt, vm->root, begin, size, NPU_PAGE_4K, NPU_PTE_SYSTEM))
+		npu_mmu_compact(vm, begin, size);
+	else
+		vm->kept_end = begin + size;
 }
 
 static int npu_vm_map_hbm(struct npu_vm *vm)
@@ -303,7 +310,7 @@ static int npu_vm_map_hbm(struct npu_vm *vm)
 	err = npu_pt_prepare_map(&vm->pt, vm->root, NPU_KERNEL_HBM_DVA, bytes, 0, NPU_PTE_WRITE);
 	if (!err)
 		err = npu_pt_commit_map(&vm->pt, vm->root, NPU_KERNEL_HBM_DVA, bytes, 0, NPU_PTE_WRITE);
-	return err ?: npu_mmu_publish(vm, false);
+	return err;
 }
 
 int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
@@ -317,7 +324,11 @@ int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
 	if (!vm)
 		return -ENOMEM;
 	mutex_lock(&vm->lock);
-	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm) ?: npu_vm_keep_windows(vm);
+	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm);
+	if (!err) {
+		npu_vm_keep_windows(vm);
+		err = npu_mmu_publish(vm, false);
+	}
 	mutex_unlock(&vm->lock);
 	if (err) {
 		npu_vm_put(vm);
