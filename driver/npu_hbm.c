@@ -2,26 +2,26 @@
 /*
  * DOC: device memory
  *
- * A buddy allocator of 64 KiB granules, the kernel's own, over the whole HBM. Objects come from the top, page tables from the
- * bottom, so that small long-lived tables do not break up large pages. Memory is cleared by the device (mailbox HBM_CLEAR)
- * before it is handed out, never trusted to be clean from its last owner: the command also mends what an uncorrectable error
- * left behind.
+ * A buddy allocator of 64 KiB granules, the kernel's own, over the whole HBM. Objects come from the top, page tables
+ * from the bottom, so that small long-lived tables do not break up large pages. Memory is cleared by the device
+ * (mailbox HBM_CLEAR) before it is handed out, never trusted to be clean from its last owner: the command also mends
+ * what an uncorrectable error left behind.
  *
- * Rejected: clearing when memory is freed (a device that has died in between hands out old data after its reset), and clearing
- * through BAR2 (64 GiB over PCIe).
+ * Rejected: clearing when memory is freed (a device that has died in between hands out old data after its reset), and
+ * clearing through BAR2 (64 GiB over PCIe).
  *
  * DOC: pages that go bad
  *
- * A 64 KiB page with an uncorrectable error is retired: the allocator hands it to us and we keep it. Is it in use, that happens
- * when its owner frees it. The list lives as long as the module; the board's own table takes over at power-on.
+ * A 64 KiB page with an uncorrectable error is retired: the allocator hands it to us and we keep it. Is it in use, that
+ * happens when its owner frees it. The list lives as long as the module; the board's own table takes over at power-on.
  *
  * DOC: tables
  *
- * Page tables are pieces of 4096, 256 or 128 bytes of 64 KiB chunks, one size a chunk. Every chunk has a copy in host memory
- * that the driver reads and changes; the device gets each word by a store through BAR2 and nothing is ever read back. So a
- * change costs no round trip over PCIe, memory errors in a table cannot mislead the driver, and the word behind a freed piece
- * serves to queue it for retirement without an allocation. Rejected: reading tables through BAR2 (about a microsecond a
- * word, three to five words for each page of a VM_BIND).
+ * Page tables are pieces of 4096, 256 or 128 bytes of 64 KiB chunks, one size a chunk. Every chunk has a copy in host
+ * memory that the driver reads and changes; the device gets each word by a store through BAR2 and nothing is ever read
+ * back. So a change costs no round trip over PCIe, memory errors in a table cannot mislead the driver, and the word
+ * behind a freed piece serves to queue it for retirement without an allocation. Rejected: reading tables through BAR2
+ * (about a microsecond a word, three to five words for each page of a VM_BIND).
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
@@ -423,8 +423,8 @@ void npu_table_write(struct npu_device *npu, u64 offset, u64 value)
 		return;
 	*word = value;
 	/*
-	 * What a new table holds, before the pointer to it. A leaf points to nothing that was stored here, so leaves may leave the
-	 * write-combining buffer in any order; npu_mmu_publish() empties it.
+	 * What a new table holds, before the pointer to it. A leaf points to nothing that was stored here, so leaves
+	 * may leave the write-combining buffer in any order; npu_mmu_publish() empties it.
 	 */
 	if (npu_pt_is_table(value))
 		wmb(); /* the device reads an entry before the table behind it */
@@ -481,8 +481,8 @@ int npu_hbm_init(struct npu_device *npu)
 	for (i = 0; i < NPU_TABLE_SIZES; i++)
 		INIT_LIST_HEAD(&npu->tables.partial[i]);
 	if (!bytes || npu->hbm_cpu_bytes < NPU_PAGE_64K) {
-		drm_err(&npu->drm, "no device memory: HBM_BYTES is 0x%llx, BAR%u shows 0x%llx bytes of it\n", npu->id.hbm_bytes,
-			NPU_BAR_HBM, npu->hbm_cpu_bytes);
+		drm_err(&npu->drm, "no device memory: HBM_BYTES is 0x%llx, BAR%u shows 0x%llx bytes of it\n",
+			npu->id.hbm_bytes, NPU_BAR_HBM, npu->hbm_cpu_bytes);
 		return -ENODEV;
 	}
 	err = gpu_buddy_init(&npu->hbm_mm.mm, bytes, NPU_PAGE_64K);

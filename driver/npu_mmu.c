@@ -2,28 +2,33 @@
 /*
  * DOC: page tables of an address space
  *
- * uapi/npu_pagetable.h knows the format and how to change tables in two phases; this file gives it memory (npu_hbm.c), tells the
- * device what changed, and keeps what was taken out until the device has let go of it.
+ * uapi/npu_pagetable.h knows the format and how to change tables in two phases; this file gives it memory (npu_hbm.c),
+ * tells the device what changed, and keeps what was taken out until the device has let go of it.
  *
- * A table that is taken out cannot be given away before the TLB is flushed, nor may taking out fail for want of memory. The
- * copy in host memory that stands behind each table is no longer read then, so the record that queues it lies there.
+ * A table that is taken out cannot be given away before the TLB is flushed, nor may taking out fail for want of memory.
+ * The copy in host memory that stands behind each table is no longer read then, so the record that queues it lies
+ * there.
  *
- * Tables are charged to their user twice: as HBM, and as system memory for that copy. Without the second, half of the HBM
- * in tables would be that much host memory which no quota counts.
+ * Tables are charged to their user twice: as HBM, and as system memory for that copy. Without the second, half of the
+ * HBM in tables would be that much host memory which no quota counts.
  *
- * The driver's own address space shows host memory to its queue in windows. Copies must work when the HBM is full of objects, and a copy
- * should not cost the allocation of tables; so the first windows have their tables from the beginning and keep them.
+ * The driver's own address space shows host memory to its queue in windows. Copies must work when the HBM is full of
+ * objects, and a copy should not cost the allocation of tables; so the first windows have their tables from the
+ * beginning and keep them.
  *
- * When a flush is not answered, driver and device disagree about what is mapped. The address space is given up (LOST for its
- * owner), everything it ever mapped stays allocated until the reset that is asked for. Rejected: trying again: the mailbox
- * has waited for its whole deadline already.
+ * When a flush is not answered, driver and device disagree about what is mapped. The address space is given up (LOST
+ * for its owner), everything it ever mapped stays allocated until the reset that is asked for. Rejected: trying again:
+ * the mailbox has waited for its whole deadline already.
  */
 #include "npu_copy.h"
 
-/* Windows whose tables are never given back: so much of the driver's address space for each byte of HBM; the tables are 1/512 of it. */
+/*
+ * Windows whose tables are never given back: so much of the driver's address space for each byte of HBM; the tables are
+ * 1/512 of it.
+ */
 #define NPU_KEPT_SHARE 64
 #define NPU_KEPT_BYTES_MIN (16ULL << 20)
-#define NPU_KEPT_BYTES_MAX (1ULL << 30)
+#define NPU_KEPT_BYTES_MAX BIT_ULL(30)
 
 /* Lies in the copy of the table itself. */
 struct npu_freed_table {
@@ -34,7 +39,7 @@ struct npu_freed_table {
 
 static_assert(sizeof(struct npu_freed_table) <= NPU_PT_SPLIT_BYTES);
 
-/* ---------------------------------------------------------------------------------- what npu_pagetable.h asks for -- */
+/* --------------------------------------------------------------------------------- what npu_pagetable.h asks for -- */
 static int npu_mmu_read64(void *ctx, __u64 offset, __u64 *value)
 {
 	struct npu_vm *vm = ctx;
@@ -132,7 +137,7 @@ static void npu_mmu_retire_tables(struct npu_vm *vm)
 	}
 }
 
-/* -------------------------------------------------------------------------------------------- life of a VM's tables -- */
+/* -------------------------------------------------------------------------------------- life of a VM's tables -- */
 bool npu_mmu_valid(const struct npu_vm *vm)
 {
 	return vm->has_root && vm->generation == READ_ONCE(vm->npu->tables.generation);
@@ -240,7 +245,8 @@ static int npu_mmu_piece(void *arg, u64 address, u64 bytes, bool is_hbm)
 	return err;
 }
 
-static int npu_mmu_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags, bool commit)
+static int npu_mmu_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags,
+		       bool commit)
 {
 	struct npu_mmu_walk walk = { .vm = vm, .dva = dva, .commit = commit };
 
@@ -279,14 +285,21 @@ void npu_mmu_compact(struct npu_vm *vm, u64 dva, u64 bytes)
 }
 
 /* ----------------------------------------------------------------------------- the driver's own address space -- */
-/* Makes the tables of the first windows: an address that suits no larger page needs all of them. */
-static int npu_vm_keep_windows(struct npu_vm *vm)
+/*
+ * Makes the tables of the first windows: an address that suits no larger page needs all of them. After a reset the HBM
+ * may be so full of lost objects, and a page of it so newly bad, that there is no room: then windows get their tables
+ * when there is.
+ */
+static void npu_vm_keep_windows(struct npu_vm *vm)
 {
 	const u64 bytes = clamp(vm->npu->hbm_mm.bytes / NPU_KEPT_SHARE, NPU_KEPT_BYTES_MIN, NPU_KEPT_BYTES_MAX);
+	const u64 begin = NPU_COPY_WINDOWS_BEGIN;
+	const u64 size = ALIGN_DOWN(bytes, NPU_PAGE_2M);
 
-	vm->kept_end = NPU_COPY_WINDOWS_BEGIN + ALIGN_DOWN(bytes, NPU_PAGE_2M);
-	return npu_pt_prepare_map(&vm->pt, vm->root, NPU_COPY_WINDOWS_BEGIN, vm->kept_end - NPU_COPY_WINDOWS_BEGIN,
-				  NPU_PAGE_4K, NPU_PTE_SYSTEM);
+	if (npu_pt_prepare_map(&vm->pt, vm->root, begin, size, NPU_PAGE_4K, NPU_PTE_SYSTEM))
+		npu_mmu_compact(vm, begin, size);
+	else
+		vm->kept_end = begin + size;
 }
 
 static int npu_vm_map_hbm(struct npu_vm *vm)
@@ -297,7 +310,7 @@ static int npu_vm_map_hbm(struct npu_vm *vm)
 	err = npu_pt_prepare_map(&vm->pt, vm->root, NPU_KERNEL_HBM_DVA, bytes, 0, NPU_PTE_WRITE);
 	if (!err)
 		err = npu_pt_commit_map(&vm->pt, vm->root, NPU_KERNEL_HBM_DVA, bytes, 0, NPU_PTE_WRITE);
-	return err ?: npu_mmu_publish(vm, false);
+	return err;
 }
 
 int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
@@ -311,7 +324,11 @@ int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out)
 	if (!vm)
 		return -ENOMEM;
 	mutex_lock(&vm->lock);
-	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm) ?: npu_vm_keep_windows(vm);
+	err = npu_mmu_create(vm) ?: npu_vm_map_hbm(vm);
+	if (!err) {
+		npu_vm_keep_windows(vm);
+		err = npu_mmu_publish(vm, false);
+	}
 	mutex_unlock(&vm->lock);
 	if (err) {
 		npu_vm_put(vm);

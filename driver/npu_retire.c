@@ -2,20 +2,21 @@
 /*
  * DOC: giving memory back
  *
- * Memory that the device could reach is given away in three steps, in this order: it is taken out of all page tables, the TLB
- * is flushed (npu_mmu_publish()), and then every access that began before must end. The device answers the last question with
- * a ticket (mailbox QUIESCE): once the register QUIESCED has reached it, nothing that began earlier is under way. npu_retire()
- * queues what to do then; a work takes one ticket for all that has come together and looks at the register until it is reached.
+ * Memory that the device could reach is given away in three steps, in this order: it is taken out of all page tables,
+ * the TLB is flushed (npu_mmu_publish()), and then every access that began before must end. The device answers the last
+ * question with a ticket (mailbox QUIESCE): once the register QUIESCED has reached it, nothing that began earlier is
+ * under way. npu_retire() queues what to do then; a work takes one ticket for all that has come together and looks at
+ * the register until it is reached.
  *
  * Who cannot wait for the work, because an allocation failed while memory is on its way back, runs the same step itself
  * (npu_retire_flush()).
  *
- * A device that is reset, unplugged or given up makes no accesses, so everything is given back at once. What the device did
- * not confirm to have forgotten (a flush without an answer) waits for exactly that: npu_retire_at_reset().
+ * A device that is reset, unplugged or given up makes no accesses, so everything is given back at once. What the device
+ * did not confirm to have forgotten (a flush without an answer) waits for exactly that: npu_retire_at_reset().
  *
- * Rejected: waiting inside VM_BIND and GEM_CLOSE. Both would last as long as the longest access, and a free that comes from
- * another thread's last reference would wait with that thread's locks held. Rejected too: dma_fences for it: they would make
- * memory management wait for work of user-mode queues.
+ * Rejected: waiting inside VM_BIND and GEM_CLOSE. Both would last as long as the longest access, and a free that comes
+ * from another thread's last reference would wait with that thread's locks held. Rejected too: dma_fences for it: they
+ * would make memory management wait for work of user-mode queues.
  */
 #include <linux/delay.h>
 

@@ -2,24 +2,26 @@
 /*
  * DOC: address spaces
  *
- * What is mapped where is kept in a drm_gpuvm, whose areas hold their objects, and in page tables of the device (npu_mmu.c). VM_BIND
- * changes both, all operations or none, in two phases:
+ * What is mapped where is kept in a drm_gpuvm, whose areas hold their objects, and in page tables of the device
+ * (npu_mmu.c). VM_BIND changes both, all operations or none, in two phases:
  *
- *   prepare   looks at every operation, allocates every area that splitting can need, every drm_gpuvm_bo and every page table. It may fail, and
- *             then no address translates differently.
+ *   prepare   looks at every operation, allocates every area that splitting can need, every drm_gpuvm_bo and every
+ *             page table. It may fail, and then no address translates differently.
  *   commit    uses what was prepared and cannot fail. Then the TLB is flushed, and what was unmapped is let go.
  *
- * It is done when the call returns. Rejected: asynchronous binds with fences, as drivers with kernel-scheduled queues have them: user-mode queues have
- * no point in time that a fence could stand for. Rejected too: DRM's lists of operations (drm_gpuvm_sm_map_ops_create()) for a whole call: they are made
- * for the state before the call, while an operation here may split what an earlier one of the same call maps.
+ * It is done when the call returns. Rejected: asynchronous binds with fences, as drivers with kernel-scheduled queues
+ * have them: user-mode queues have no point in time that a fence could stand for. Rejected too: DRM's lists of
+ * operations (drm_gpuvm_sm_map_ops_create()) for a whole call: they are made for the state before the call, while an
+ * operation here may split what an earlier one of the same call maps.
  *
  * DOC: end of an address space
  *
- * Every area and every drm_gpuvm_bo holds a reference on the VM, so VM_DESTROY and close() empty it; the last reference frees
- * only the struct. A reset leaves the VM as LOST: its tables are void, its bookkeeping stays until it is destroyed.
+ * Every area and every drm_gpuvm_bo holds a reference on the VM, so VM_DESTROY and close() empty it; the last reference
+ * frees only the struct. A reset leaves the VM as LOST: its tables are void, its bookkeeping stays until it is
+ * destroyed.
  *
- * Locks: vm.lock over everything; an object's resv, one at a time, for the moment in which an area is hung on it. References that may be the last ones
- * are dropped after vm.lock.
+ * Locks: vm.lock over everything; an object's resv, one at a time, for the moment in which an area is hung on it.
+ * References that may be the last ones are dropped after vm.lock.
  */
 #include <linux/slab.h>
 
@@ -231,8 +233,8 @@ static void npu_vm_remains_retired(struct npu_device *npu, struct npu_retired *r
 }
 
 /*
- * Empties it, takes it off the device and gives back what it holds. hw: inside npu_enter(); else the device is stopped for good. Once for each VM that
- * has a context number.
+ * Empties it, takes it off the device and gives back what it holds. hw: inside npu_enter(); else the device is stopped
+ * for good. Once for each VM that has a context number.
  */
 static void npu_vm_end(struct npu_vm *vm, bool hw)
 {
@@ -412,7 +414,7 @@ int npu_vm_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file *dr
 	else if (atomic_read(&vm->users))
 		err = -EBUSY;
 	else
-		vm->ended = true; /* from here on no queue and no bind comes in, and this call is the one that ends it */
+		vm->ended = true; /* no queue and no bind comes in any more, and this call is the one that ends it */
 	mutex_unlock(&vm->lock);
 	if (!err) {
 		xa_erase(&file->vms, args->vm_id);
@@ -471,8 +473,8 @@ static int npu_bind_check(struct npu_bind *bind, struct npu_bind_step *step)
 }
 
 /*
- * Areas for all operations, charged as system memory of the user. Taking away must work at the quota too: an UNMAP is charged without a look at it, and its
- * sum stops the next MAP or table.
+ * Areas for all operations, charged as system memory of the user. Taking away must work at the quota too: an UNMAP is
+ * charged without a look at it, and its sum stops the next MAP or table.
  */
 static int npu_bind_add_spare(struct npu_bind *bind, u32 kind)
 {
