@@ -42,7 +42,7 @@ const Place& the_server() {
     made->length = sizeof(made->address);
     if (getsockname(fd.get(), generic, &made->length) != 0) die("no name");
     vfio_user::FunctionOptions options = small_options();
-    options.profile.hbm_bytes = small_profile().hbm_bytes;
+    options.boot_from_host = true;
     std::string error;
     auto server = vfio_user::Server::create(options, std::move(fd), "fuzz", &error);
     if (server == nullptr) die(error.c_str());

@@ -28,6 +28,7 @@ inline model::vfio_user::FunctionOptions small_options() {
   options.worker_threads = 1;
   options.scalar_numerics = true;
   options.keys.push_back(test_key().public_key);
+  options.boot_from_host = false;
   return options;
 }
 

@@ -71,7 +71,21 @@ int Guest::mailbox(uint32_t command, std::initializer_list<uint64_t> args) {
   return static_cast<int>(status);
 }
 
+uint32_t Guest::boot(uint64_t iova, uint64_t bytes) {
+  client_.write64(wire::kBar0, NPU_REG_FW_IOVA, iova);
+  client_.write32(wire::kBar0, NPU_REG_FW_BYTES, static_cast<uint32_t>(bytes));
+  client_.write32(wire::kBar0, NPU_REG_CONTROL, NPU_CONTROL_BOOT);
+  uint32_t status = NPU_DEVICE_STATUS_BOOTING;
+  while (status == NPU_DEVICE_STATUS_BOOTING) status = client_.read32(wire::kBar0, NPU_REG_STATUS);
+  return status;
+}
+
 bool Guest::start() {
+  if (client_.read32(wire::kBar0, NPU_REG_STATUS) == NPU_DEVICE_STATUS_ROM) {
+    const std::vector<uint8_t> image = firmware_image();
+    std::memcpy(ram() + kFirstFreeIova, image.data(), image.size());
+    if (boot(kFirstFreeIova, image.size()) != NPU_DEVICE_STATUS_READY) return false;
+  }
   const npu_pt_ops ops = table_ops();
   std::memset(ram(), 0, kFirstFreeIova);
   written_ = 0;

@@ -32,7 +32,9 @@ class Guest {
   // The client is realised, with |ram_fd| at iova 0.
   Guest(ReplayClient& client, int ram_fd, uint64_t ram_bytes);
 
-  // Context 0 with all of it mapped, queue 0.
+  // Boots the firmware that lies in guest memory at |iova|; enum npu_device_status at its end.
+  uint32_t boot(uint64_t iova, uint64_t bytes);
+  // Boots a device in ROM, then makes context 0 with all of it mapped, and queue 0.
   bool start();
   // Makes another range of bus addresses reachable at kRamDva + iova.
   void map_system(uint64_t iova, uint64_t bytes);

@@ -222,5 +222,40 @@ TEST_F(Memory, ThatTheServersOwnThreadTouchesMayShrinkToo) {
   expect_next_client();
 }
 
+class Boot : public VfioTest {
+ protected:
+  model::vfio_user::FunctionOptions options() override {
+    model::vfio_user::FunctionOptions options = small_options();
+    options.boot_from_host = true;
+    return options;
+  }
+};
+
+TEST_F(Boot, TakesTheFirmwareFromGuestMemoryAfterEachReset) {
+  ReplayClient client = realized();
+  Guest guest(client, ram_.get(), kRamBytes);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(client.read32(wire::kBar0, NPU_REG_STATUS), uint32_t{NPU_DEVICE_STATUS_ROM});
+    ASSERT_TRUE(guest.start());
+    EXPECT_EQ(guest.run(nop()).status, NPU_ST_OK);
+    ASSERT_EQ(client.reset(), 0);
+  }
+}
+
+TEST_F(Boot, EndsWellWhenItsImageIsUnmappedInTheMiddle) {
+  ReplayClient client = realized();
+  for (int round = 0; round < 50; ++round) {
+    client.write64(wire::kBar0, NPU_REG_FW_IOVA, 0);
+    client.write32(wire::kBar0, NPU_REG_FW_BYTES, NPU_FW_MAX_BYTES);
+    client.write32(wire::kBar0, NPU_REG_CONTROL, NPU_CONTROL_BOOT);
+    ASSERT_EQ(client.unmap(0, kRamBytes), 0);
+    while (client.read32(wire::kBar0, NPU_REG_STATUS) == NPU_DEVICE_STATUS_BOOTING) {
+    }
+    EXPECT_EQ(client.read32(wire::kBar0, NPU_REG_STATUS), uint32_t{NPU_DEVICE_STATUS_FAILED});
+    ASSERT_EQ(client.map(0, kRamBytes, ram_.get()), 0);
+    ASSERT_EQ(client.reset(), 0);
+  }
+}
+
 }  // namespace
 }  // namespace npu::test

@@ -2,9 +2,12 @@
 // npu-modeld --vfio-user as a process, in its sandbox: start, serve, end.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iomanip>
 #include <utility>
 
 #include "tests/unit/vfio_user/guest.h"
@@ -21,6 +24,13 @@ class VfioModeld : public ::testing::Test {
     ASSERT_NE(mkdtemp(name), nullptr);
     folder_ = name;
     ram_ = make_memfd(kRamBytes);
+    keys_ = folder_ + "/keys";
+    ASSERT_EQ(mkdir(keys_.c_str(), 0700), 0);
+    std::ofstream key(keys_ + "/test.pub");
+    for (const uint8_t byte : test_key().public_key) {
+      key << std::hex << std::setw(2) << std::setfill('0') << unsigned{byte};
+    }
+    key << "\n";
   }
   void TearDown() override {
     if (pid_ > 0) {
@@ -34,7 +44,8 @@ class VfioModeld : public ::testing::Test {
 
   // Starts it; what it says on stdout and stderr until it has said |lines| lines or has ended.
   std::string start(std::vector<std::string> arguments, size_t lines) {
-    arguments.insert(arguments.begin(), {NPU_TEST_MODELD, "--profile-dir", NPU_TEST_PROFILE_DIR});
+    arguments.insert(arguments.begin(),
+                     {NPU_TEST_MODELD, "--profile-dir", NPU_TEST_PROFILE_DIR, "--keys", keys_});
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return "no pipe";
     out_ = UniqueFd(ends[0]);
@@ -89,6 +100,7 @@ class VfioModeld : public ::testing::Test {
   }
 
   std::string folder_;
+  std::string keys_;
   UniqueFd ram_;
   UniqueFd out_;
   pid_t pid_ = -1;
