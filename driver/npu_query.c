@@ -306,7 +306,7 @@ static u64 npu_query_left(u64 limit, kuid_t uid, const atomic64_t *used)
 	return share - min_t(u64, share, atomic64_read(used));
 }
 
-static int npu_query_regions(struct npu_file *file, struct npu_rows *rows)
+static int npu_query_regions(struct npu_file *file, struct npu_rows *rows, bool entered)
 {
 	struct npu_region_info *regions = npu_rows_alloc(rows, 2, sizeof(*regions));
 	const struct npu_limits *limits = &file->npu->limits;
@@ -323,6 +323,9 @@ static int npu_query_regions(struct npu_file *file, struct npu_rows *rows)
 	regions[0].page_bytes = NPU_PAGE_4K;
 	regions[1].region = NPU_REGION_HBM;
 	regions[1].size_bytes = file->npu->id.hbm_bytes;
+	/* What was given back before this call counts as free, though the device may take a moment to let go of it. */
+	if (entered)
+		npu_retire_flush(file->npu);
 	npu_hbm_stats(file->npu, &regions[1].free_bytes, &largest);
 	/* An object may consist of many pieces: all that is free, as far as the user's quota goes. */
 	regions[1].largest_free_bytes = min(regions[1].free_bytes,
@@ -463,7 +466,7 @@ static int npu_query_run(struct npu_file *file, u32 type, struct npu_rows *rows,
 	case NPU_QUERY_ENGINES:
 		return npu_query_engines(npu, rows, entered);
 	case NPU_QUERY_REGIONS:
-		return npu_query_regions(file, rows);
+		return npu_query_regions(file, rows, entered);
 	case NPU_QUERY_PORTS:
 		return 0; /* it has none */
 	case NPU_QUERY_LIMITS:

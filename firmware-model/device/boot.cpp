@@ -65,8 +65,12 @@ void Device::finish_boot(Lock& lock, npu_status status, const FirmwareInfo& info
     return;
   }
   firmware_ = info;
-  const uint32_t abi = uint32_t{info.abi_major} << 16 | info.abi_minor;
-  registers_.set(NPU_REG_FW_ABI, armed_.fw_abi != 0 ? armed_.fw_abi : abi);
+  uint32_t abi = uint32_t{info.abi_major} << 16 | info.abi_minor;
+  if (armed_.fw_abi_boots != 0) {
+    --armed_.fw_abi_boots;
+    abi = armed_.fw_abi;
+  }
+  registers_.set(NPU_REG_FW_ABI, abi);
   heartbeat_.start();
   registers_.set(NPU_REG_STATUS, NPU_DEVICE_STATUS_READY);
   if (std::exchange(armed_.fw_assert, false)) {

@@ -69,6 +69,7 @@ class Device {
     uint64_t boot_stall = 0;
     uint64_t mbox_stall = 0;
     uint32_t fw_abi = 0;
+    uint64_t fw_abi_boots = 0;
     bool fw_assert = false;
   };
   static constexpr uint64_t kInjectedAssert = 0xdead;  // its code

@@ -58,6 +58,11 @@ npu_status Device::inject(Lock& lock, uint32_t fault, uint64_t place, uint64_t c
       return inject_counted(&armed_.boot_stall, place, count);
     case NPU_INJECT_MBOX_STALL:
       return inject_counted(&armed_.mbox_stall, place, count);
+    case NPU_INJECT_FW_ABI:
+      if (place > UINT32_MAX || count == 0) return NPU_ST_INVALID_ARGUMENT;
+      armed_.fw_abi = static_cast<uint32_t>(place);
+      armed_.fw_abi_boots = count;
+      return NPU_ST_OK;
     default:
       break;
   }
@@ -77,10 +82,6 @@ npu_status Device::inject(Lock& lock, uint32_t fault, uint64_t place, uint64_t c
     case NPU_INJECT_TEMPERATURE:
       if (!sensors_.set_offset(static_cast<int64_t>(place))) return NPU_ST_INVALID_ARGUMENT;
       look_at_heat(lock);
-      return NPU_ST_OK;
-    case NPU_INJECT_FW_ABI:
-      if (place > UINT32_MAX) return NPU_ST_INVALID_ARGUMENT;
-      armed_.fw_abi = static_cast<uint32_t>(place);
       return NPU_ST_OK;
     default:
       return NPU_ST_NOT_FOUND;

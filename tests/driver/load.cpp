@@ -199,7 +199,7 @@ int run(const Options& options) {
          static_cast<unsigned long long>(counts.resets),
          static_cast<unsigned long long>(counts.late),
          static_cast<unsigned long long>(counts.wrong), counts.gone ? ", device gone" : "");
-  const bool idle = counts.rounds == 0;
+  const bool idle = counts.rounds == 0 && !counts.gone;
   if (idle) fprintf(stderr, "no round of work was done\n");
   return counts.late != 0 || counts.wrong != 0 || idle ? 1 : 0;
 }

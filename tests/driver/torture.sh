@@ -9,24 +9,21 @@
 #   ras         memory errors: poison, retirement, records   sleep    runtime suspend, reset by the PCI core
 #
 # Each case ends with a census: what debugfs counts is what it was before. The kernel's log is looked at by the host.
-# Needs: npu_load in the PATH, debugfs at /sys/kernel/debug, the module at $NPU_KO, NPU_DEVICE=accel.
+# Needs: npu_load in the PATH, debugfs at /sys/kernel/debug, the module at $NPU_KO, NPU_DEVICE=accel:/dev/accel/accel0.
 set -u
 
 case_name=${1:-}
 count=${2:-}
 ko=${NPU_KO:-/lib/modules/npu.ko}
-driver=/sys/bus/pci/drivers/npu
 
 fail() {
   echo "torture $case_name: $*" >&2
   exit 1
 }
 
-# The first device's PCI address, its folders and its census.
+# The device that the loads use (NPU_DEVICE names accel0): its PCI address, its folders and its census.
 address() {
-  for link in "$driver"/*:*; do
-    [ -e "$link" ] && basename "$link" && return
-  done
+  [ -e /sys/class/accel/accel0 ] && basename "$(readlink -f /sys/class/accel/accel0/device)"
 }
 sys() { echo "/sys/bus/pci/devices/$(address)"; }
 debug() { echo "/sys/kernel/debug/accel/$(address)"; }
@@ -92,9 +89,10 @@ torture_unplug() {
   while [ $i -lt "${count:-5}" ]; do
     load --seconds 60 --threads 2 --allow unplug
     wait_for 20 busy || fail "no load"
-    echo 1 > "$(sys)/remove"
+    gone=$(sys)
+    echo 1 > "$gone/remove"
     expect_loads
-    [ -z "$(address)" ] || fail "the device is still there"
+    [ ! -e "$gone" ] || fail "the device is still there"
     echo 1 > /sys/bus/pci/rescan
     wait_for 20 is_ready || fail "it did not come back"
     i=$((i + 1))
@@ -178,11 +176,10 @@ torture_firmware() {
   npu_load --seconds 1 --threads 1 >/dev/null 2>&1 && fail "a wedged device works"
   reload_until_ready
   # Another ABI: the driver does not bind, says why, and binds once the firmware fits.
-  inject fw-abi 0x00020000
+  inject fw-abi 0x00020000 3
   reset_device && fail "firmware of another ABI was accepted"
   is_state wedged || fail "state $(attribute state), expected wedged"
   dmesg | grep -q 'speaks ABI 2.0; this driver needs' || fail "no line tells of the ABI"
-  inject fw-abi 0
   echo 1 > "$(sys)/reset" || fail "bus reset"
   wait_for 30 is_ready || fail "not ready: state $(attribute state)"
   works

@@ -34,7 +34,8 @@ class Plan:
         self.path = path
         self.memory = "1G"
         self.targets, self.devices, self.packed, self.firmware, self.parameters, self.environment = [], [], [], [], [], []
-        self.tests, self.suites = [], []  # suites: tests whose command is a gtest program, not yet split
+        self.tests = []
+        self.suites = set()  # names of tests whose command is a gtest program, not yet split
         self.modules = []
         with open(path, encoding="ascii") as stream:
             for number, line in enumerate(stream, start=1):
@@ -62,22 +63,25 @@ class Plan:
         if len(words) != 5 or not words[2].isdigit() or words[3] not in USERS or not NAME.match(words[1]):
             raise PlanError(f"a {verb} line is '{verb} NAME SECONDS {'|'.join(USERS)} COMMAND'.", where)
         test = Test(words[1], int(words[2]), words[3], words[4].strip())
-        if any(test.name == other.name for other in self.tests + self.suites):
+        if any(test.name == other.name for other in self.tests):
             raise PlanError(f"a second test is called '{test.name}'.", where)
-        (self.suites if verb == "gtest" else self.tests).append(test)
+        self.tests.append(test)
+        if verb == "gtest":
+            self.suites.add(test.name)
 
     def all_tests(self):
-        """The tests in the order of the plan's verbs: plain ones first, then each suite of each gtest program."""
-        tests = list(self.tests)
-        for program in self.suites:
-            for suite in gtest_suites(program):
-                command = f"{program.command} --gtest_filter={shlex.quote(suite + '.*')}"
-                tests.append(Test(f"{program.name}.{suite.replace('/', '_')}", program.seconds, program.user, command))
+        """The tests in the order of the plan's lines, each gtest program as its suites."""
+        tests = []
+        for test in self.tests:
+            for suite in gtest_suites(test) if test.name in self.suites else [None]:
+                name = test.name if suite is None else f"{test.name}.{suite.replace('/', '_')}"
+                command = test.command if suite is None else f"{test.command} --gtest_filter={shlex.quote(suite + '.*')}"
+                tests.append(Test(name, test.seconds, test.user, command))
         return tests
 
     def programs(self):
         """Files that commands name, of the repository or of the host's /usr: they are packed without being listed."""
-        words = [word for test in self.tests + self.suites for word in re.split(r"[\s;&|<>()'\"]+", test.command)]
+        words = [word for test in self.tests for word in re.split(r"[\s;&|<>()'\"]+", test.command)]
         return sorted({word for word in words if "/" in word and not word.startswith(GUEST_OWN) and os.path.isfile(os.path.join(ROOT, word))})
 
 
