@@ -63,8 +63,7 @@ static u32 npu_bo_run_at(const struct npu_bo *bo, u64 offset)
 	return low;
 }
 
-int npu_bo_for_each_piece(struct npu_bo *bo, u64 offset, u64 bytes,
-			  int (*fn)(void *arg, u64 address, u64 bytes, bool is_hbm), void *arg)
+int npu_bo_walk_pieces(struct npu_bo *bo, u64 offset, u64 bytes, npu_bo_piece_fn fn, void *arg)
 {
 	const u64 end = offset + bytes;
 	u32 i;

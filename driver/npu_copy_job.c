@@ -101,7 +101,7 @@ static void npu_copy_plan(struct npu_copy_job *job)
 		const u64 page = hbm ? NPU_PAGE_64K : NPU_PAGE_4K;
 		struct npu_copy_piece piece = {};
 
-		if (hbm && !npu_bo_for_each_piece(object->bo, object->begin, object->end - object->begin,
+		if (hbm && !npu_bo_walk_pieces(object->bo, object->begin, object->end - object->begin,
 						  npu_copy_one_piece, &piece)) {
 			object->direct = true;
 			object->base = NPU_KERNEL_HBM_DVA + piece.address - object->begin;

@@ -592,8 +592,8 @@ struct npu_bo *npu_bo_lookup(struct npu_file *file, u32 handle);
  * Walks [offset, offset + bytes) in pieces that are contiguous for the device: fn(arg, address, bytes, is_hbm). The object's pages exist
  * from its creation on. Stops at the first error of fn.
  */
-int npu_bo_for_each_piece(struct npu_bo *bo, u64 offset, u64 bytes,
-			  int (*fn)(void *arg, u64 address, u64 bytes, bool is_hbm), void *arg);
+typedef int (*npu_bo_piece_fn)(void *arg, u64 address, u64 bytes, bool is_hbm);
+int npu_bo_walk_pieces(struct npu_bo *bo, u64 offset, u64 bytes, npu_bo_piece_fn fn, void *arg);
 /*
  * The 64-bit word at offset, for WAIT: system objects through a kernel mapping, HBM through BAR2. -ECANCELED, -EIO, -ENODEV: the HBM is lost, or
  * about to be. Takes no lock.

@@ -103,10 +103,10 @@ static vm_fault_t npu_fault_hbm(struct vm_fault *vmf, struct npu_bo *bo)
 
 	/* First the page that faulted: it decides. */
 	f.page = fault;
-	npu_bo_for_each_piece(bo, (u64)fault << PAGE_SHIFT, PAGE_SIZE, npu_fault_hbm_piece, &f);
+	npu_bo_walk_pieces(bo, (u64)fault << PAGE_SHIFT, PAGE_SIZE, npu_fault_hbm_piece, &f);
 	if (f.ret == VM_FAULT_NOPAGE) {
 		f.page = f.around.first;
-		npu_bo_for_each_piece(bo, (u64)f.around.first << PAGE_SHIFT,
+		npu_bo_walk_pieces(bo, (u64)f.around.first << PAGE_SHIFT,
 				      (u64)(f.around.end - f.around.first) << PAGE_SHIFT, npu_fault_hbm_piece, &f);
 		f.ret = VM_FAULT_NOPAGE;
 	}

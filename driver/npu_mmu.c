@@ -254,7 +254,7 @@ static int npu_mmu_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva
 		walk.flags |= NPU_PTE_WRITE;
 	if (bind_flags & NPU_BIND_EXEC)
 		walk.flags |= NPU_PTE_EXEC;
-	return npu_bo_for_each_piece(bo, offset, bytes, npu_mmu_piece, &walk);
+	return npu_bo_walk_pieces(bo, offset, bytes, npu_mmu_piece, &walk);
 }
 
 int npu_mmu_prepare(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes, u32 bind_flags)

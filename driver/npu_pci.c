@@ -383,7 +383,12 @@ static int npu_hw_init(struct npu_device *npu)
  */
 static void npu_fini(struct npu_device *npu)
 {
+	/* Queues of users end before the state says GONE: from then on memory goes back without asking the device. */
+	mutex_lock(&npu->reset_mutex);
+	npu_hw_stop(npu);
+	mutex_unlock(&npu->reset_mutex);
 	npu_reset_fini(npu);
+	/* A reset that was under way may have started it again, without queues. */
 	npu_hw_stop(npu);
 	npu_copy_fini(npu);
 	npu_ras_fini(npu);

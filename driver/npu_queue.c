@@ -133,6 +133,7 @@ static int npu_queue_set_state(struct npu_queue *queue, enum npu_queue_state sta
 	if (NPU_QUEUE_STATE_IS_DEAD(queue->state))
 		err = -ECANCELED;
 	else
+		/* nothing stands before it; npu_queue_dead() reads the state so */
 		smp_store_release(&queue->state, state);
 	spin_unlock_irq(&queue->npu->queues_lock);
 	return err;
@@ -220,6 +221,7 @@ void npu_queue_died(struct npu_queue *queue, enum npu_queue_state state, int sta
 	if (state != NPU_QUEUE_STATE_FAULTED) {
 		/* The device no longer writes this page; its owner may look there first. */
 		WRITE_ONCE(queue->ctrl->error_status, status);
+		/* the status first: whoever sees the state reads it */
 		smp_store_release(&queue->ctrl->state, (u32)state);
 	}
 	trace_npu_queue_dead(queue);

@@ -56,7 +56,7 @@ static const char *npu_reset_cause_name(enum npu_reset_cause cause)
 static void npu_uevent(struct npu_device *npu, char *what)
 {
 	char epoch[32];
-	char *env[] = { what, epoch, NULL };
+	char *env[3] = { what, epoch, NULL };
 
 	snprintf(epoch, sizeof(epoch), "NPU_EPOCH=%llu", npu->epoch);
 	/* The node of an accel device; drm_dev_wedged_event() would follow the primary node, which there is none of. */
