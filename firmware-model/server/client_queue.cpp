@@ -98,6 +98,8 @@ int Client::queue_destroy(Call&, npu_queue_destroy& args) {
 }
 
 int Client::queue_query(Call&, npu_queue_query& args) {
+  // A WAIT may have told of a death that this thread has not looked at yet.
+  device_->dispatch_events();
   const Queue* queue = find_queue(args.queue_id);
   if (queue == nullptr) return ENOENT;
   const npu_queue_ctrl* ctrl = queue->view()->ctrl;
