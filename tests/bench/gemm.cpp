@@ -2,6 +2,7 @@
 // fp32 GEMM from the call of the API to the result on the host's side of the fence, against OpenBLAS with as many threads as the model uses.
 #include <dlfcn.h>
 #include <npu/npu_ops.h>
+#include <stdlib.h>
 
 #include <thread>
 #include <vector>
@@ -20,6 +21,8 @@ using Sgemm = void (*)(int, int, int, int, int, int, float, const float*, int, c
                        float, float*, int);
 
 Sgemm find_sgemm(int threads) {
+  // Its pool spins for 2^26 cycles after each call and would take the cores from the model, whose turn is next: sleep at once.
+  if (setenv("OPENBLAS_THREAD_TIMEOUT", "4", 0) != 0) return nullptr;
   void* library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return nullptr;
   const auto set_threads =
