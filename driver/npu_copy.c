@@ -350,7 +350,7 @@ static void npu_copy_watch_work(struct work_struct *work)
 /* Puts the queue on the device, empty. Nobody else touches ring or control page: running is false. */
 static int npu_copy_start_queue(struct npu_copy *copy)
 {
-	const u64 shape = NPU_COPY_RING_LOG2 | NPU_PRIORITY_NORMAL << 8 | NPU_QUEUE_COPY << 16;
+	const u64 shape = NPU_COPY_RING_LOG2 | NPU_PRIO_NORMAL << 8 | NPU_QUEUE_COPY << 16;
 	bool cookie;
 	int err;
 

@@ -27,7 +27,7 @@
 /* Only who may renice may overtake others. */
 static bool npu_may_use_priority(u32 priority)
 {
-	return priority != NPU_PRIORITY_HIGH || uid_eq(current_euid(), GLOBAL_ROOT_UID) || capable(CAP_SYS_NICE);
+	return priority != NPU_PRIO_HIGH || uid_eq(current_euid(), GLOBAL_ROOT_UID) || capable(CAP_SYS_NICE);
 }
 
 /* --------------------------------------------------------------------------------------------- references -- */

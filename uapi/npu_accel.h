@@ -457,10 +457,10 @@ NPU_UAPI_SIZE(npu_bo_set_label, 64);
 
 /* ---------------------------------------------------------------------------------------- 9..12 queues -- */
 enum npu_priority {
-	NPU_PRIORITY_LOW = 0,
-	NPU_PRIORITY_NORMAL = 1,
-	NPU_PRIORITY_HIGH = 2, /* needs CAP_SYS_NICE or root */
-	NPU_PRIORITY_COUNT = 3,
+	NPU_PRIO_LOW = 0,
+	NPU_PRIO_NORMAL = 1,
+	NPU_PRIO_HIGH = 2, /* needs CAP_SYS_NICE or root */
+	NPU_PRIO_COUNT = 3,
 };
 
 #define NPU_QUEUE_FLAG_SUSPENDED (1u << 0) /* runs nothing until QUEUE_SET says RUN */

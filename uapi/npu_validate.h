@@ -267,7 +267,7 @@ static inline int npu_validate_queue_create(const struct npu_queue_create *a,
 	__u32 params = a->queue_class == NPU_QUEUE_NET ? 1 : 0;
 
 	if (a->queue_class >= NPU_QUEUE_CLASS_COUNT || (a->flags & ~NPU_QUEUE_FLAGS_ALL) != 0 ||
-	    a->priority >= NPU_PRIORITY_COUNT)
+	    a->priority >= NPU_PRIO_COUNT)
 		return -EINVAL;
 	if (a->queue_id != 0 || a->doorbell_slot != 0 || a->pad != 0 || a->doorbell_token != 0)
 		return -EINVAL;
@@ -322,7 +322,7 @@ static inline int npu_validate_queue_set(const struct npu_queue_set *a, const st
 		return -EINVAL;
 	if ((a->what & NPU_QUEUE_SET_RUN) != 0 && (a->what & NPU_QUEUE_SET_SUSPEND) != 0)
 		return -EINVAL;
-	if ((a->what & NPU_QUEUE_SET_PRIORITY) != 0 ? a->priority >= NPU_PRIORITY_COUNT : a->priority != 0)
+	if ((a->what & NPU_QUEUE_SET_PRIORITY) != 0 ? a->priority >= NPU_PRIO_COUNT : a->priority != 0)
 		return -EINVAL;
 	if ((a->what & NPU_QUEUE_SET_TIMEOUT) != 0 ? a->timeout_ms > lim->timeout_ms_max : a->timeout_ms != 0)
 		return -EINVAL;

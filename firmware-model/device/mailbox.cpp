@@ -237,7 +237,7 @@ Device::Answer Device::queue_command(Lock& lock, uint32_t command, Args args) {
       scheduler_.resume(lock, *queue);
       break;
     case NPU_MBOX_QUEUE_PRIORITY:
-      if (args[1] >= NPU_PRIORITY_COUNT) {
+      if (args[1] >= NPU_PRIO_COUNT) {
         answer.status = NPU_ST_INVALID_ARGUMENT;
       } else {
         scheduler_.set_priority(lock, *queue, static_cast<uint32_t>(args[1]));
@@ -302,7 +302,7 @@ Device::Answer Device::context_destroy(Args args) {
 
 npu_status Device::check_queue(const QueueConfig& config, uint32_t priority) const {
   if (config.ring_log2 < NPU_RING_LOG2_MIN || config.ring_log2 > NPU_RING_LOG2_MAX ||
-      priority >= NPU_PRIORITY_COUNT || config.queue_class >= NPU_QUEUE_CLASS_COUNT ||
+      priority >= NPU_PRIO_COUNT || config.queue_class >= NPU_QUEUE_CLASS_COUNT ||
       config.doorbell_page >= Doorbells::kPages || config.doorbell_slot >= NPU_DOORBELL_SLOTS) {
     return NPU_ST_INVALID_ARGUMENT;
   }

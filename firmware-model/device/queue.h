@@ -135,7 +135,7 @@ struct Queue : std::enable_shared_from_this<Queue> {
 
   // Guarded by the scheduler's mutex.
   struct Schedule {
-    uint32_t priority = NPU_PRIORITY_NORMAL;
+    uint32_t priority = NPU_PRIO_NORMAL;
     npu_queue_state state = NPU_QUEUE_STATE_READY;
     uint64_t write_index = 0;
     npu_status pending_fault = NPU_ST_OK;  // found outside of a command: a bad doorbell

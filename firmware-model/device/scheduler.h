@@ -122,7 +122,7 @@ class Scheduler {
   bool asleep_ = false;
   bool kicked_ = false;
   Doorbells doorbells_;
-  std::array<std::deque<Queue*>, NPU_PRIORITY_COUNT> ready_;
+  std::array<std::deque<Queue*>, NPU_PRIO_COUNT> ready_;
   std::vector<Queue*> parked_;
   std::shared_ptr<Queue> running_;
   std::chrono::nanoseconds spin_budget_;

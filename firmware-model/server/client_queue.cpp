@@ -31,7 +31,7 @@ npu_fault fault_of(const npu_event_record& record, uint32_t queue_id, const Vm& 
 }
 
 // Only root may overtake others.
-bool may_use(uint32_t priority, uid_t uid) { return priority != NPU_PRIORITY_HIGH || uid == 0; }
+bool may_use(uint32_t priority, uid_t uid) { return priority != NPU_PRIO_HIGH || uid == 0; }
 
 }  // namespace
 

@@ -55,7 +55,7 @@ int CopyEngine::start() {
   }
   npu_queue_create args{};
   args.queue_class = NPU_QUEUE_COPY;
-  args.priority = NPU_PRIORITY_NORMAL;
+  args.priority = NPU_PRIO_NORMAL;
   args.ring_dva = kRingDva;
   args.ctrl_dva = ctrl_dva();
   args.ctrl_offset = npu_ring_bytes(kRingLog2);

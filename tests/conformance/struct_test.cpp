@@ -91,6 +91,26 @@ TEST_F(StructTest, InputStructsMayBeLargerWhenTheirTailIsZero) {
               [&](const npuCopyInfo* s) { return npuQueueCopyStrided(queue_, s, nullptr); });
 }
 
+// What a program of release 0.1 passes: sizes of then, and nothing behind them is touched.
+TEST_F(StructTest, StructsOfTheFirstReleaseGoOnWorking) {
+  struct Guarded {
+    npuDeviceInfo info;
+    uint64_t behind;
+  } guarded{};
+  guarded.behind = 0xcc;
+  guarded.info.struct_size = 152;
+  EXPECT_NPU(NPU_OK, npuDeviceGetInfo(device_, &guarded.info));
+  EXPECT_EQ(guarded.info.struct_size, 152u);
+  EXPECT_EQ(guarded.behind, 0xccu);
+  npuQueueInfo queue_info;
+  std::memset(&queue_info, 0xcc, sizeof queue_info);
+  std::memset(&queue_info, 0, 16);
+  queue_info.struct_size = 16;
+  npuQueue queue = nullptr;
+  EXPECT_NPU(NPU_OK, npuQueueCreate(context_, &queue_info, &queue));
+  EXPECT_NPU(NPU_OK, npuQueueDestroy(queue));
+}
+
 TEST_F(StructTest, ReservedMembersMustBeZero) {
   npuLaunchInfo info{};
   info.struct_size = sizeof info;

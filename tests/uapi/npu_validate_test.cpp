@@ -253,7 +253,7 @@ npu_queue_create GoodQueue() {
   npu_queue_create q{};
   q.vm_id = 1;
   q.queue_class = NPU_QUEUE_COMPUTE;
-  q.priority = NPU_PRIORITY_NORMAL;
+  q.priority = NPU_PRIO_NORMAL;
   q.ring_dva = 0x100000;
   q.ctrl_dva = 0x200000;
   q.ctrl_offset = 0x1000;
@@ -273,7 +273,7 @@ TEST(Validate, QueueCreate) {
                SET(T, engine_mask, 3, 0),
                SET(T, flags, NPU_QUEUE_FLAG_SUSPENDED, 0),
                SET(T, flags, 2, -EINVAL),
-               SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL),
+               SET(T, priority, NPU_PRIO_COUNT, -EINVAL),
                SET(T, ring_dva, 0x100800, -EINVAL),
                SET(T, ring_dva, 0, -EINVAL),
                SET(T, ring_dva, ~0xfffull, -EINVAL),
@@ -348,12 +348,12 @@ TEST(Validate, QueueQuery) {
 
 TEST(Validate, QueueSet) {
   using T = npu_queue_set;
-  const T good{1, NPU_QUEUE_SET_PRIORITY | NPU_QUEUE_SET_TIMEOUT, NPU_PRIORITY_HIGH, 100};
+  const T good{1, NPU_QUEUE_SET_PRIORITY | NPU_QUEUE_SET_TIMEOUT, NPU_PRIO_HIGH, 100};
   RunCases<T>(
       npu_validate_queue_set, good,
       {SET(T, queue_id, 0, -ENOENT), SET(T, what, 0, -EINVAL), SET(T, what, 0x13, -EINVAL),
        SET(T, what, NPU_QUEUE_SET_PRIORITY, -EINVAL), SET(T, what, NPU_QUEUE_SET_TIMEOUT, -EINVAL),
-       SET(T, what, NPU_QUEUE_SET_ALL, -EINVAL), SET(T, priority, NPU_PRIORITY_COUNT, -EINVAL),
+       SET(T, what, NPU_QUEUE_SET_ALL, -EINVAL), SET(T, priority, NPU_PRIO_COUNT, -EINVAL),
        SET(T, timeout_ms, 60001, -EINVAL), SET(T, timeout_ms, 0, 0)});
 }
 

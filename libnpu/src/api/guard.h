@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "libnpu/src/api/struct_sizes.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/library.h"
 #include "libnpu/src/core/status.h"
@@ -63,34 +64,41 @@ inline Status need(const void* pointer, const char* what) {
 // A struct larger than any version will be: a size that was never set.
 inline constexpr uint32_t kStructMaxBytes = 4096;
 
-inline Status check_size(uint32_t size, size_t least, const char* what) {
-  if (size >= least && size <= kStructMaxBytes) return Status::ok();
+// From the size that the struct had at first (struct_sizes.h) up to any later one.
+template <typename T>
+Status check_size(uint32_t size, const char* what) {
+  static_assert(kFirstSize<T> != 0, "the struct needs a line in struct_sizes.h");
+  if (size >= kFirstSize<T> && size <= kStructMaxBytes && size % alignof(T) == 0)
+    return Status::ok();
   return fail(NPU_ERROR_STRUCT_SIZE, "%s->struct_size is %u, it must be sizeof the struct (%zu)",
-              what, size, least);
+              what, size, sizeof(T));
 }
 
-// Copies a caller's struct in: what this library does not know must be zero.
+// Copies a caller's struct in: members that the caller does not know are 0, what this library does not know must be.
 template <typename T>
 Status read_struct(const T* user, const char* what, T* out) {
   NPU_TRY(need(user, what));
   const uint32_t size = user->struct_size;
-  NPU_TRY(check_size(size, sizeof(T), what));
+  NPU_TRY(check_size<T>(size, what));
   const auto* bytes = reinterpret_cast<const unsigned char*>(user);
-  if (std::any_of(bytes + sizeof(T), bytes + size, [](unsigned char byte) { return byte != 0; })) {
+  const size_t known = std::min<size_t>(size, sizeof(T));
+  if (std::any_of(bytes + known, bytes + size, [](unsigned char byte) { return byte != 0; })) {
     return fail(NPU_ERROR_STRUCT_SIZE,
                 "%s is larger (%u bytes) than this library knows (%zu), and its tail is not zero",
                 what, size, sizeof(T));
   }
-  std::memcpy(out, user, sizeof(T));
+  *out = T{};
+  std::memcpy(out, user, known);
   return Status::ok();
 }
 
-// Fills a caller's struct: what this library does not know becomes zero. struct_size stays.
+// Fills a caller's struct as far as the caller knows it; what this library does not know becomes zero. struct_size stays.
 template <typename T>
 void write_struct(T* user, const T& value) {
   const uint32_t size = user->struct_size;
-  std::memcpy(user, &value, sizeof(T));
-  std::memset(reinterpret_cast<unsigned char*>(user) + sizeof(T), 0, size - sizeof(T));
+  const size_t known = std::min<size_t>(size, sizeof(T));
+  std::memcpy(user, &value, known);
+  std::memset(reinterpret_cast<unsigned char*>(user) + known, 0, size - known);
   user->struct_size = size;
 }
 
@@ -98,7 +106,7 @@ void write_struct(T* user, const T& value) {
 template <typename T>
 Status check_out_struct(const T* user, const char* what) {
   NPU_TRY(need(user, what));
-  return check_size(user->struct_size, sizeof(T), what);
+  return check_size<T>(user->struct_size, what);
 }
 
 inline Status check_timeout(int64_t timeout_ns) {

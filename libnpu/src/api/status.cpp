@@ -68,7 +68,7 @@ const char* npuResultGetRemedy(npuResult result) {
 npuResult npuErrorGetInfo(npuErrorInfo* inout_info) {
   // Not guarded: the question must not change the answer.
   if (inout_info == nullptr) return NPU_ERROR_INVALID_ARGUMENT;
-  if (inout_info->struct_size < sizeof(npuErrorInfo) ||
+  if (inout_info->struct_size < npu::api::kFirstSize<npuErrorInfo> ||
       inout_info->struct_size > npu::api::kStructMaxBytes) {
     return NPU_ERROR_STRUCT_SIZE;
   }

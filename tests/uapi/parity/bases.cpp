@@ -179,7 +179,7 @@ void add_queues(std::vector<Base>* out) {
                     npu_queue_set args{};
                     args.queue_id = s.queue.id;
                     args.what = NPU_QUEUE_SET_PRIORITY;
-                    args.priority = NPU_PRIORITY_NORMAL;
+                    args.priority = NPU_PRIO_NORMAL;
                     return simple(args);
                   }});
 }

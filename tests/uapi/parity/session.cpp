@@ -81,7 +81,7 @@ QueueParts Session::queue_memory(uint32_t vm, uint64_t dva_shift) {
   const npu_bo_create ctrl = object(npu_ctrl_bytes(kRingLog2), NPU_REGION_SYSTEM, NPU_BO_SYNC);
   parts.ring_handle = ring.handle;
   parts.args.vm_id = vm;
-  parts.args.priority = NPU_PRIORITY_NORMAL;
+  parts.args.priority = NPU_PRIO_NORMAL;
   parts.args.ring_dva = kRingDva + dva_shift;
   parts.args.ctrl_dva = kCtrlDva + dva_shift;
   parts.args.ctrl_handle = ctrl.handle;

@@ -200,7 +200,7 @@ class QueueLifeTest : public testing::Test {
  protected:
   QueueLifeTest() {
     module_ = static_cast<uint32_t>(driver_.load_module(queue_, standard_blob()).result);
-    driver_.mailbox(NPU_MBOX_QUEUE_PRIORITY, {queue_.id, NPU_PRIORITY_NORMAL});
+    driver_.mailbox(NPU_MBOX_QUEUE_PRIORITY, {queue_.id, NPU_PRIO_NORMAL});
   }
   npu_cmd_launch endless() const { return launch(module_, kEndless, {1, 1, 1}, 0, 0); }
   // Starts an endless kernel and returns once it runs.
@@ -261,9 +261,9 @@ TEST_F(QueueLifeTest, ASuspendedQueueRunsNothingUntilItIsResumed) {
 
 TEST_F(QueueLifeTest, HigherPriorityGoesFirst) {
   TestDriver::QueueOptions low_options;
-  low_options.priority = NPU_PRIORITY_LOW;
+  low_options.priority = NPU_PRIO_LOW;
   TestDriver::QueueOptions high_options;
-  high_options.priority = NPU_PRIORITY_HIGH;
+  high_options.priority = NPU_PRIO_HIGH;
   TestQueue low = driver_.create_queue(context_, low_options);
   TestQueue high = driver_.create_queue(context_, high_options);
   const Buffer word = driver_.make_buffer(context_, 4096);

@@ -131,7 +131,7 @@ class TestDriver {
 
   struct QueueOptions {
     uint32_t log2 = 6;
-    uint32_t priority = NPU_PRIORITY_NORMAL;
+    uint32_t priority = NPU_PRIO_NORMAL;
     uint32_t queue_class = NPU_QUEUE_COMPUTE;
     uint64_t budget = 0;
     Place place = Place::kHost;

@@ -395,7 +395,7 @@ TEST_F(CallsTest, QueueCallsNeedAQueueOfThisFile) {
   set.what = NPU_QUEUE_SET_PRIORITY;
   set.priority = 3;
   EXPECT_EQ(client_->call(NPU_CALL_QUEUE_SET, &set), EINVAL);
-  set.priority = NPU_PRIORITY_LOW;
+  set.priority = NPU_PRIO_LOW;
   EXPECT_EQ(client_->call(NPU_CALL_QUEUE_SET, &set), 0);
   destroy.pad = 1;
   EXPECT_EQ(client_->call(NPU_CALL_QUEUE_DESTROY, &destroy), EINVAL);

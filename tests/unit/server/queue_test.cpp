@@ -224,7 +224,7 @@ TEST_F(QueueTest, ASuspendedQueueRunsNothingUntilItIsResumed) {
 
 TEST_F(QueueTest, HighPriorityIsForRootAlone) {
   RawQueue queue(client_.get(), client_->vm_create());
-  queue.args.priority = NPU_PRIORITY_HIGH;
+  queue.args.priority = NPU_PRIO_HIGH;
   EXPECT_EQ(queue.create(), geteuid() == 0 ? 0 : EACCES);
 }
 
@@ -241,7 +241,7 @@ TEST_F(QueueTest, EveryFieldOfQueueCreateIsChecked) {
   EXPECT_EQ(refused([](auto& a) { a.queue_class = NPU_QUEUE_CLASS_COUNT; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.engine_mask = 2; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.flags = 2; }), EINVAL);
-  EXPECT_EQ(refused([](auto& a) { a.priority = NPU_PRIORITY_COUNT; }), EINVAL);
+  EXPECT_EQ(refused([](auto& a) { a.priority = NPU_PRIO_COUNT; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.ring_dva += 64; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.ring_dva = 0x40000000; }), EINVAL) << "not mapped";
   EXPECT_EQ(refused([](auto& a) { a.ctrl_dva = a.ring_dva; }), EINVAL) << "overlap";

@@ -383,7 +383,7 @@ class RawQueue {
     ring_handle = ring.handle;
     ctrl_handle = ctrl.handle;
     args.vm_id = vm;
-    args.priority = NPU_PRIORITY_NORMAL;
+    args.priority = NPU_PRIO_NORMAL;
     args.ring_dva = kRingDva + dva_offset;
     args.ctrl_dva = kCtrlDva + dva_offset;
     args.ctrl_handle = ctrl.handle;

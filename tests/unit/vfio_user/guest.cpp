@@ -96,7 +96,7 @@ bool Guest::start() {
   return mailbox(NPU_MBOX_CONTEXT_CREATE, {0, root_}) == NPU_ST_OK &&
          mailbox(NPU_MBOX_QUEUE_CREATE,
                  {0, 0, kRamDva + kRingIova, kRamDva + kCtrlIova,
-                  NPU_RING_LOG2_MIN | NPU_PRIORITY_NORMAL << 8 | NPU_QUEUE_COMPUTE << 16, 0, 0}) ==
+                  NPU_RING_LOG2_MIN | NPU_PRIO_NORMAL << 8 | NPU_QUEUE_COMPUTE << 16, 0, 0}) ==
              NPU_ST_OK;
 }
 
