@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -33,6 +34,57 @@ TEST(Library, VersionsAndCountWorkWithoutInit) {
   ASSERT_NPU(NPU_OK, npuDeviceGetCount(&count));
   EXPECT_EQ(count, 1u);
   EXPECT_EQ(open_descriptors(), before) << "counting must not open anything";
+}
+
+// A variable for the time of one test.
+class Setting {
+ public:
+  Setting(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Setting() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+// What NPU_VISIBLE_DEVICES=|value| makes of counting and of opening the first device.
+void look(const char* value, npuResult count_result, npuResult open_result) {
+  SCOPED_TRACE(value);
+  const Setting setting("NPU_VISIBLE_DEVICES", value);
+  const npuResult init = npuInit();
+  uint32_t count = 99;
+  EXPECT_NPU(count_result, npuDeviceGetCount(&count));
+  EXPECT_EQ(count, count_result == NPU_OK ? 1u : 0u);
+  npuDevice device = nullptr;
+  EXPECT_NPU(open_result, init == NPU_OK ? npuDeviceOpen(nullptr, &device) : init);
+  if (init == NPU_OK) {
+    ASSERT_NPU(NPU_OK, npuShutdown());
+  }
+}
+
+TEST(Library, VisibleDevicesChoosesAndRefusesByName) {
+  npuDeviceInfo info{};
+  info.struct_size = sizeof info;
+  npuDevice device = nullptr;
+  ASSERT_NPU(NPU_OK, npuInit());
+  ASSERT_NPU(NPU_OK, npuDeviceOpen(nullptr, &device));
+  ASSERT_NPU(NPU_OK, npuDeviceGetInfo(device, &info));
+  ASSERT_NPU(NPU_OK, npuShutdown());
+  look("0", NPU_OK, NPU_OK);
+  look(info.uuid, NPU_OK, NPU_OK);
+  look("NPU-00000000-0000-0000-0000-000000000000", NPU_OK, NPU_ERROR_NO_DEVICE);
+  look("200", NPU_ERROR_BAD_ENVIRONMENT, NPU_ERROR_NO_DEVICE);
+  look("ffff:ff:1f.7", NPU_ERROR_BAD_ENVIRONMENT, NPU_ERROR_NO_DEVICE);
+  look("first", NPU_ERROR_BAD_ENVIRONMENT, NPU_ERROR_BAD_ENVIRONMENT);
+}
+
+TEST(Library, TheLogGoesToItsFile) {
+  const std::string path = "/nowhere/npu.log";
+  {
+    const Setting setting("NPU_LOG_FILE", path.c_str());
+    EXPECT_NPU(NPU_ERROR_FILE, npuInit());
+  }
+  ASSERT_NPU(NPU_OK, npuInit());
+  ASSERT_NPU(NPU_OK, npuShutdown());
 }
 
 TEST(Library, InitIsCounted) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "tools/npu-smi/device.h"
+#include "tools/npu-smi/doctor.h"
 #include "tools/npu-smi/exit_code.h"
 #include "tools/npu-smi/options.h"
 #include "tools/npu-smi/output.h"
@@ -45,7 +46,19 @@ std::string make_output(const Options& options, const Snapshot& snapshot) {
   return make_table(options, snapshot);
 }
 
+// |code| unless the output could not be written.
+int print(const std::string& output, int code) {
+  const bool written = std::fwrite(output.data(), 1, output.size(), stdout) == output.size();
+  if (written && std::fflush(stdout) == 0) return code;
+  std::perror("npu-smi: writing to stdout");
+  return kExitInternal;
+}
+
 int run(const Options& options) {
+  if (options.command == Command::kDoctor) {
+    const std::vector<Finding> findings = examine();
+    return print(make_report(options, findings), exit_code_of(findings));
+  }
   std::string error;
   const std::optional<Selector> selector = parse_selector(options.device, &error);
   if (!selector) {
@@ -56,13 +69,7 @@ int run(const Options& options) {
   if (options.command != Command::kSchema) snapshot = take_snapshot(*selector);
   const int code = judge(snapshot);
   if (snapshot.failure) return code;
-  const std::string output = make_output(options, snapshot);
-  const bool written = std::fwrite(output.data(), 1, output.size(), stdout) == output.size();
-  if (!written || std::fflush(stdout) != 0) {
-    std::perror("npu-smi: writing to stdout");
-    return kExitInternal;
-  }
-  return code;
+  return print(make_output(options, snapshot), code);
 }
 
 }  // namespace

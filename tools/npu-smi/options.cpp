@@ -114,6 +114,8 @@ void add_commands(CLI::App& app, Options& options, Words& words) {
   CLI::App* ps = app.add_subcommand("ps", "processes on the devices");
   ps->alias("pmon");
   ps->callback([&] { options.command = Command::kProcesses; });
+  app.add_subcommand("doctor", "what keeps programs from working here, and what to do")
+      ->callback([&] { options.command = Command::kDoctor; });
   app.add_subcommand("schema", "the fields: name, section, unit, type, meaning")->callback([&] {
     options.command = Command::kSchema;
   });

@@ -7,7 +7,7 @@
 
 namespace npu::smi {
 
-enum class Command { kOverview, kList, kInfo, kProcesses, kSchema };
+enum class Command { kOverview, kList, kInfo, kProcesses, kDoctor, kSchema };
 enum class Format { kTable, kCsv, kJson };
 
 struct Options {

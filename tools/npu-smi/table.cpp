@@ -169,6 +169,7 @@ std::string make_table(const Options& options, const Snapshot& snapshot) {
       return process_grid(snapshot);
     case Command::kSchema:
       return schema_table();
+    case Command::kDoctor:  // has no snapshot: make_report()
     case Command::kOverview:
       break;
   }

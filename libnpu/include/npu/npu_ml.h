@@ -198,6 +198,27 @@ typedef struct npuMlProcess {
  */
 NPU_API npuResult npuMlGetProcesses(npuMlDevice device, uint32_t *inout_count, npuMlProcess *array);
 
+/* An environment variable of the stack. The strings are the library's own and stay valid. */
+typedef struct npuMlVariable {
+  uint32_t struct_size;
+  uint32_t is_set; /* 1: it has a value; an empty variable counts as unset */
+  uint32_t is_bad; /* 1: the value is not accepted; npuInit and npuMlOpen refuse to go on with it */
+  uint32_t reserved;
+  const char *name;
+  const char *accepted; /* what a value may be */
+  const char *fallback; /* what holds when it is unset */
+  const char *doc;      /* one sentence */
+  char value[256];      /* of this process, cut to fit */
+} npuMlVariable;
+
+/* Variable |number| (0, 1, ...) of the table in npu(7), with what this process's environment says now; needs no device.
+ *
+ * Threads:   any; the environment must not be changed meanwhile.   Blocks: no.
+ * Errors:    NPU_ERROR_NOT_FOUND (behind the last one), NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMlGetVariable(uint32_t number, npuMlVariable *inout_variable);
+
 NPU_EXTERN_C_END
 
 #endif

@@ -3,12 +3,14 @@
 #include <npu/npu_ml.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <iterator>
 #include <new>
 
 #include "libnpu/ml/src/device.h"
 #include "libnpu/ml/src/library.h"
+#include "libnpu/src/core/environment.h"
 #include "libnpu/src/core/error.h"
 #include "uapi/npu_accel.h"
 #define NPU_METRICS_WANT_TABLE
@@ -137,6 +139,25 @@ Status get_processes(npuMlDevice device, uint32_t* inout_count, npuMlProcess* ar
   });
 }
 
+Status describe(uint32_t number, npuMlVariable* out) {
+  VariableState state;
+  if (!describe_variable(number, &state)) {
+    return fail(NPU_ERROR_NOT_FOUND, "there is no variable %u", number);
+  }
+  npuMlVariable variable{};
+  variable.is_set = state.value != nullptr;
+  variable.is_bad = state.is_bad;
+  variable.name = state.name;
+  variable.accepted = state.accepted;
+  variable.fallback = state.fallback;
+  variable.doc = state.doc;
+  if (state.value != nullptr) {
+    std::snprintf(variable.value, sizeof variable.value, "%s", state.value);
+  }
+  write_struct(variable, out, out->struct_size);
+  return Status::ok();
+}
+
 }  // namespace
 }  // namespace npu::ml
 
@@ -229,4 +250,13 @@ npuResult npuMlGetMetricDescription(uint32_t id, npuMlMetricDescription* inout_d
 npuResult npuMlGetProcesses(npuMlDevice device, uint32_t* inout_count, npuMlProcess* array) {
   return run("npuMlGetProcesses",
              [&]() -> Status { return get_processes(device, inout_count, array); });
+}
+
+npuResult npuMlGetVariable(uint32_t number, npuMlVariable* inout_variable) {
+  return run("npuMlGetVariable", [&]() -> Status {
+    if (inout_variable == nullptr) return null_argument("inout_variable");
+    NPU_TRY(
+        check_struct_size("inout_variable", inout_variable->struct_size, sizeof(npuMlVariable)));
+    return describe(number, inout_variable);
+  });
 }

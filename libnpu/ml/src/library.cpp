@@ -39,8 +39,10 @@ Library& Library::get() {
 }
 
 Result<Environment> current_environment() {
-  Result<Environment> environment = read_environment();
-  if (environment.is_ok()) set_log_level(environment.value().log_level);
+  NPU_TRY_ASSIGN(Environment environment, read_environment());
+  NPU_TRY(set_log(environment.log_level, environment.log_file));
+  // Management is about the machine, whatever part of it a program may use.
+  environment.visible.clear();
   return environment;
 }
 

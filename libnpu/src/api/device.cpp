@@ -7,6 +7,7 @@
 #include "libnpu/src/api/guard.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/uuid.h"
 #include "uapi/npu_accel.h"
 #include "uapi/npu_isa.h"
 

@@ -2,6 +2,8 @@
 // The calls of the uapi as typed functions of a backend: call_vm_create(backend, args) ..., one for each row of calls.def.
 #pragma once
 
+#include <cerrno>
+
 #include "libnpu/src/backend/backend.h"
 #include "uapi/npu_accel.h"
 
@@ -18,6 +20,16 @@ template <typename T>
 inline npu_array make_array(T* elements, uint32_t count) {
   if (count == 0) return npu_array{};
   return npu_array{sizeof(T), count, reinterpret_cast<uintptr_t>(elements)};
+}
+
+// One element of a query of DEV_QUERY. 0 or an errno.
+template <typename T>
+inline int query_one(Backend& backend, uint32_t type, T* out) {
+  npu_dev_query args{};
+  args.type = type;
+  args.out = make_array(out, 1);
+  const int error = call_dev_query(backend, args);
+  return error == 0 && args.out.count < 1 ? EPROTO : error;
 }
 
 }  // namespace npu

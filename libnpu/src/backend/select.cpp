@@ -9,12 +9,14 @@
 
 #include "libnpu/src/backend/accel_node.h"
 #include "libnpu/src/backend/backend.h"
+#include "libnpu/src/backend/calls.h"
 #include "libnpu/src/backend/connection.h"
 #include "libnpu/src/backend/daemon.h"
 #include "libnpu/src/backend/kmd.h"
 #include "libnpu/src/backend/model.h"
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/uuid.h"
 #include "uapi/npu_model.h"
 
 namespace npu {
@@ -119,9 +121,8 @@ Result<std::unique_ptr<Backend>> open_kernel_road(const Environment& environment
   return open_kmd(nodes[index]);
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, uint32_t index) {
+// Device |index| in the order of the machine, NPU_VISIBLE_DEVICES left aside.
+Result<std::unique_ptr<Backend>> open_physical(const Environment& environment, uint32_t index) {
   const Road road = chosen_road(environment.device);
   if (road == Road::kKernel) return open_kernel_road(environment, index);
   if (road != Road::kSocket && index >= environment.device.count) {
@@ -136,20 +137,81 @@ Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, ui
   }
 }
 
-Result<uint32_t> count_devices(const Environment& environment) {
+uint32_t count_physical(const Environment& environment) {
   const Road road = chosen_road(environment.device);
   if (road == Road::kKernel) {
     auto nodes = select_accel_nodes(environment.device.path);
     // A name of nothing is no device, as with a socket that nobody listens on.
-    return nodes.is_ok() ? static_cast<uint32_t>(nodes.value().size()) : uint32_t{0};
+    return nodes.is_ok() ? static_cast<uint32_t>(nodes.value().size()) : 0;
   }
   if (road != Road::kSocket) return environment.device.count;
   UniqueFd socket;
   uint32_t count = 0;
-  if (connect_unix(environment.device.path.c_str(), &socket) != 0) return uint32_t{0};
+  if (connect_unix(environment.device.path.c_str(), &socket) != 0) return 0;
   // A server that does not answer has no device to offer.
-  if (ask_device_count(std::move(socket), &count) != 0) return uint32_t{0};
-  return count;
+  return ask_device_count(std::move(socket), &count) == 0 ? count : 0;
+}
+
+Status not_visible(const VisibleDevice& device, npuResult code) {
+  const Status status = fail(code, "NPU_VISIBLE_DEVICES names '%s', and there is no such device",
+                             device.text.c_str());
+  set_remedy(
+      "npu-smi list shows indices, UUIDs and addresses; correct or unset NPU_VISIBLE_DEVICES.");
+  return status;
+}
+
+// The place in the machine's order of the node at |address|; UINT32_MAX: there is none.
+uint32_t index_of_address(const Environment& environment, const std::string& address) {
+  if (chosen_road(environment.device) != Road::kKernel) return UINT32_MAX;
+  auto nodes = select_accel_nodes(environment.device.path);
+  for (uint32_t i = 0; nodes.is_ok() && i < nodes.value().size(); i++) {
+    if (nodes.value()[i].pci_address == address) return i;
+  }
+  return UINT32_MAX;
+}
+
+Result<std::unique_ptr<Backend>> open_uuid(const Environment& environment,
+                                           const VisibleDevice& wanted) {
+  const uint32_t count = count_physical(environment);
+  for (uint32_t index = 0; index < count; index++) {
+    NPU_TRY_ASSIGN(std::unique_ptr<Backend> backend, open_physical(environment, index));
+    npu_dev_info info{};
+    if (query_one(*backend, NPU_QUERY_DEVICE, &info) != 0) continue;
+    char uuid[kUuidTextBytes];
+    format_uuid(info.uuid, uuid);
+    if (wanted.text == uuid) return backend;
+  }
+  return not_visible(wanted, NPU_ERROR_NO_DEVICE);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, uint32_t index) {
+  const std::vector<VisibleDevice>& visible = environment.visible;
+  if (visible.empty()) return open_physical(environment, index);
+  if (index >= visible.size()) {
+    return fail(NPU_ERROR_NO_DEVICE, "there is no device %u: NPU_VISIBLE_DEVICES names %zu", index,
+                visible.size());
+  }
+  const VisibleDevice& device = visible[index];
+  if (device.kind == VisibleDevice::Kind::kUuid) return open_uuid(environment, device);
+  const bool has_address = device.kind == VisibleDevice::Kind::kPciAddress;
+  const uint32_t place = has_address ? index_of_address(environment, device.text) : device.index;
+  if (place >= count_physical(environment)) return not_visible(device, NPU_ERROR_NO_DEVICE);
+  return open_physical(environment, place);
+}
+
+Result<uint32_t> count_devices(const Environment& environment) {
+  const uint32_t count = count_physical(environment);
+  if (environment.visible.empty() || count == 0) return count;
+  for (const VisibleDevice& device : environment.visible) {
+    // Whether a UUID exists is only known by opening devices, which counting must not do.
+    if (device.kind == VisibleDevice::Kind::kUuid) continue;
+    const bool has_address = device.kind == VisibleDevice::Kind::kPciAddress;
+    const uint32_t place = has_address ? index_of_address(environment, device.text) : device.index;
+    if (place >= count) return not_visible(device, NPU_ERROR_BAD_ENVIRONMENT);
+  }
+  return static_cast<uint32_t>(environment.visible.size());
 }
 
 }  // namespace npu

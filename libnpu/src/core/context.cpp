@@ -24,8 +24,9 @@ Result<Ref<Context>> Context::create(Ref<Device> device) {
   return Ref<Context>::adopt(new Context(std::move(device), std::move(vm)));
 }
 
-Result<Ref<Queue>> Context::create_queue(const RingOptions& options) {
+Result<Ref<Queue>> Context::create_queue(RingOptions options) {
   const npu_limits& limits = device_->limits();
+  if (options.timeout_ms == 0) options.timeout_ms = device_->exec_timeout_ms();
   if (options.timeout_ms > limits.timeout_ms_max) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "timeout_ms is %u, the device allows %u",
                 options.timeout_ms, limits.timeout_ms_max);

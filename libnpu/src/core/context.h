@@ -51,7 +51,7 @@ class Context final : public Object {
   Loader& loader() { return loader_; }
   Children& children() { return children_; }
 
-  Result<Ref<Queue>> create_queue(const RingOptions& options);
+  Result<Ref<Queue>> create_queue(RingOptions options);
   void forget_queue(Queue* queue);
 
   // Gives |item| back once all work submitted before has ended.

@@ -8,19 +8,10 @@
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/handle.h"
+#include "libnpu/src/core/uuid.h"
 
 namespace npu {
 namespace {
-
-// One element of a query of DEV_QUERY. 0 or an errno.
-template <typename T>
-int query_one(Backend& backend, uint32_t type, T* out) {
-  npu_dev_query args{};
-  args.type = type;
-  args.out = make_array(out, 1);
-  const int error = call_dev_query(backend, args);
-  return error == 0 && args.out.count < 1 ? EPROTO : error;
-}
 
 Status not_found(const char* selector) {
   return fail(NPU_ERROR_NO_DEVICE, "no device is called '%.64s'", selector);
@@ -39,14 +30,6 @@ bool parse_index(const char* text, uint32_t* out) {
 }
 
 }  // namespace
-
-void format_uuid(const uint8_t uuid[16], char* out) {
-  char* at = out + std::sprintf(out, "NPU-");
-  for (int i = 0; i < 16; i++) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
-    at += std::sprintf(at, "%02x", uuid[i]);
-  }
-}
 
 Device::Device(std::unique_ptr<Backend> backend, int64_t spin_ns)
     : Object(kKind),
@@ -72,6 +55,17 @@ Result<Ref<Device>> Device::adopt(std::unique_ptr<Backend> backend, int64_t spin
 
 Result<Ref<Device>> Device::open(const Environment& environment, const char* selector,
                                  int64_t spin_ns) {
+  NPU_TRY_ASSIGN(Ref<Device> device, find(environment, selector, spin_ns));
+  if (environment.exec_timeout_ms > device->limits().timeout_ms_max) {
+    return fail(NPU_ERROR_BAD_ENVIRONMENT, "NPU_EXEC_TIMEOUT_MS is %u, the device allows %u",
+                environment.exec_timeout_ms, device->limits().timeout_ms_max);
+  }
+  device->exec_timeout_ms_ = environment.exec_timeout_ms;
+  return device;
+}
+
+Result<Ref<Device>> Device::find(const Environment& environment, const char* selector,
+                                 int64_t spin_ns) {
   uint32_t index = 0;
   if (selector == nullptr || parse_index(selector, &index)) {
     NPU_TRY_ASSIGN(std::unique_ptr<Backend> backend, open_backend(environment, index));
@@ -85,7 +79,7 @@ Result<Ref<Device>> Device::open(const Environment& environment, const char* sel
   for (index = 0; index < count; index++) {
     NPU_TRY_ASSIGN(std::unique_ptr<Backend> backend, open_backend(environment, index));
     NPU_TRY_ASSIGN(Ref<Device> device, adopt(std::move(backend), spin_ns));
-    char uuid[48];
+    char uuid[kUuidTextBytes];
     format_uuid(device->info().uuid, uuid);
     if (std::strcmp(uuid, selector) == 0) return device;
   }

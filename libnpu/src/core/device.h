@@ -31,6 +31,8 @@ class Device final : public Object {
   const npu_dev_info& info() const { return *info_; }
   const npu_limits& limits() const { return *limits_; }
   int64_t spin_ns() const { return spin_ns_; }
+  // For queues that are created without one; 0: the device's default.
+  uint32_t exec_timeout_ms() const { return exec_timeout_ms_; }
   Children& children() { return children_; }
 
   // Asks the device anew: epoch and health change.
@@ -42,15 +44,15 @@ class Device final : public Object {
  private:
   Device(std::unique_ptr<Backend> backend, int64_t spin_ns);
   ~Device() override;
+  static Result<Ref<Device>> find(const Environment& environment, const char* selector,
+                                  int64_t spin_ns);
 
   const std::unique_ptr<Backend> backend_;
   const int64_t spin_ns_;
+  uint32_t exec_timeout_ms_ = 0;
   std::unique_ptr<npu_dev_info> info_;
   std::unique_ptr<npu_limits> limits_;
   Children children_;
 };
-
-// "NPU-" and 32 hexadecimal digits in groups of 8-4-4-4-12; |out| holds 48 bytes.
-void format_uuid(const uint8_t uuid[16], char* out);
 
 }  // namespace npu

@@ -55,6 +55,7 @@ Status Library::init() {
     return Status::ok();
   }
   NPU_TRY_ASSIGN(Environment environment, read_environment());
+  NPU_TRY(set_log(environment.log_level, environment.log_file));
   if (!g_watches_forks) {
     const int error = watch_forks(&before_fork, &after_fork_in_parent, &after_fork_in_child);
     if (error != 0)
@@ -64,7 +65,6 @@ Status Library::init() {
   if (g_instance == nullptr) g_instance = new Library(++g_instances);
   g_instance->environment_ = std::move(environment);
   g_instance->devices_.reopen();
-  set_log_level(g_instance->environment_.log_level);
   g_count = 1;
   g_phase.store(Phase::kRunning, std::memory_order_release);
   // pairs with library.cpp : Library::get

@@ -15,9 +15,13 @@ import unittest
 import json_schema
 
 TOOL, SCHEMA_FILE = sys.argv[1:3]
+DOCTOR_SCHEMA_FILE = SCHEMA_FILE.replace("npu-smi-", "npu-smi-doctor-")
+MANUAL = os.path.join(os.path.dirname(SCHEMA_FILE), "..", "man", "npu.7")
 LIBNPU = sys.argv[3] if len(sys.argv) > 3 else ""
 with open(SCHEMA_FILE, encoding="utf-8") as schema_file:
     SCHEMA = json.load(schema_file)
+with open(DOCTOR_SCHEMA_FILE, encoding="utf-8") as schema_file:
+    DOCTOR_SCHEMA = json.load(schema_file)
 MIB = 1 << 20
 
 
@@ -174,6 +178,50 @@ class OtherProcess(unittest.TestCase):
             if pid not in [p["pid"] for p in seen["processes"]] and seen["devices"][1]["memory_bytes"]["used"] == 0:
                 return
             self.assertLess(time.monotonic(), deadline, "the dead process still holds the device")
+
+
+class Doctor(unittest.TestCase):
+    def findings(self, code, **environment):
+        done = run("doctor", "--format", "json", **environment)
+        self.assertEqual((done.returncode, done.stderr), (code, ""))
+        value = json.loads(done.stdout)
+        self.assertEqual(list(json_schema.check(value, DOCTOR_SCHEMA, DOCTOR_SCHEMA)), [])
+        return {finding["subject"]: finding for finding in value["findings"]}
+
+    def test_a_good_machine_has_no_failure(self):
+        found = self.findings(0, NPU_WAIT_SPIN_US="7")
+        self.assertEqual(found["NPU_WAIT_SPIN_US"]["found"], "7")
+        self.assertTrue(found["NPU_LOG_FILE"]["found"].startswith("unset"))
+        self.assertEqual({found[f"device {i}"]["state"] for i in range(2)}, {"ok"})
+
+    def test_a_bad_variable_is_found_and_the_remedy_says_what_it_may_be(self):
+        found = self.findings(20, NPU_LOG_LEVEL="loud")
+        self.assertEqual(found["NPU_LOG_LEVEL"]["state"], "failed")
+        self.assertIn("debug", found["NPU_LOG_LEVEL"]["remedy"])
+        self.assertEqual(found["all"]["state"], "failed")
+
+    def test_a_model_that_cannot_start_is_found(self):
+        found = self.findings(20, NPU_DEVICE="model:tiny", NPU_MODELD="/nowhere/npu-modeld", XDG_RUNTIME_DIR=os.environ["SMI_EMPTY_DIR"])
+        self.assertIn("/nowhere/npu-modeld", found["device 0"]["found"])
+
+    def test_small_limits_are_warnings(self):
+        limited = subprocess.run(["bash", "-c", f"ulimit -n 100; exec {TOOL} doctor --format json"], capture_output=True, text=True, timeout=60)
+        found = {f["subject"]: f for f in json.loads(limited.stdout)["findings"]}
+        self.assertEqual((found["open files"]["state"], found["open files"]["found"]), ("warning", "100"))
+
+    def test_the_formats_tell_the_same(self):
+        rows = list(csv.DictReader(io.StringIO(run("doctor", "--format", "csv").stdout)))
+        table = run("doctor").stdout
+        for subject, finding in self.findings(0).items():
+            self.assertIn(subject, table)
+            self.assertEqual([r["state"] for r in rows if r["subject"] == subject], [finding["state"]])
+
+    def test_the_manual_page_has_every_variable(self):
+        with open(MANUAL, encoding="utf-8") as page:
+            text = page.read()
+        for subject, finding in self.findings(0).items():
+            if finding["check"] == "environment":
+                self.assertIn(subject, text)
 
 
 class ExitCode(unittest.TestCase):
