@@ -66,11 +66,12 @@ int take_lock(const std::string& socket, UniqueFd* out, std::string* error) {
   const std::string path = socket + ".lock";
   *out = UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!out->valid()) {
-    *error = path + " cannot be opened: " + std::strerror(errno);
+    *error = path + " cannot be opened: " + std::strerror(errno) +
+             "; give a socket in a folder that exists and is yours";
     return kStatusFailed;
   }
   if (flock(out->get(), LOCK_EX | LOCK_NB) == 0) return 0;
-  *error = "another server holds " + path;
+  *error = "another server holds " + path + "; use that one, end it, or give another --socket";
   return kStatusLocked;
 }
 
@@ -84,8 +85,15 @@ int listen_at(const std::string& path, UniqueFd* out, std::string* error) {
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   *out = UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // The lock is ours, so a socket that lies there belongs to nobody.
-  unlink(path.c_str());
+  // The lock is ours, so a socket that lies there belongs to nobody. Anything else is somebody's.
+  struct stat status {};
+  if (lstat(path.c_str(), &status) == 0) {
+    if (!S_ISSOCK(status.st_mode)) {
+      *error = path + " exists and is no socket; give --socket or --vfio-user another path";
+      return kStatusFailed;
+    }
+    unlink(path.c_str());
+  }
   const mode_t before = umask(0177);
   const bool bound =
       out->valid() && bind(out->get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;

@@ -165,6 +165,26 @@ TEST_F(ModeldTest, ASocketThatAKilledServerLeftIsTakenOver) {
   EXPECT_EQ(Process::read_some(second.out), "ready " + socket_ + "\n");
 }
 
+TEST_F(ModeldTest, WhatIsNoSocketIsLeftAlone) {
+  std::ofstream(socket_) << "mine";
+  fs::create_symlink(socket_, folder_ + "/link");
+  fs::create_directory(folder_ + "/folder");
+  ASSERT_EQ(mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
+  for (const char* name : {"/m.sock", "/link", "/folder", "/fifo"}) {
+    const std::string path = folder_ + name;
+    const fs::file_type before = fs::symlink_status(path).type();
+    for (const char* option : {"--socket", "--vfio-user"}) {
+      Process server({"--spec", "tiny", option, path, "--profile-dir", NPU_TEST_PROFILE_DIR});
+      EXPECT_EQ(server.end(), 1) << option << " " << path;
+      EXPECT_NE(Process::read_some(server.err).find("is no socket"), std::string::npos) << path;
+      EXPECT_EQ(fs::symlink_status(path).type(), before) << option << " " << path;
+    }
+  }
+  std::string text;
+  std::ifstream(socket_) >> text;
+  EXPECT_EQ(text, "mine");
+}
+
 TEST_F(ModeldTest, TheDefaultSocketLiesInTheRuntimeFolder) {
   setenv("XDG_RUNTIME_DIR", folder_.c_str(), 1);
   Process server({"--spec", "tiny*2", "--profile-dir", NPU_TEST_PROFILE_DIR});
