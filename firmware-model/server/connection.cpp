@@ -41,8 +41,13 @@ bool collect_fds(msghdr* message, std::deque<UniqueFd>* out) {
 
 }  // namespace
 
-Connection::Connection(Server* server, UniqueFd socket, const Peer& peer, uint32_t id)
-    : server_(server), socket_(std::move(socket)), peer_(peer), id_(id) {}
+Connection::Connection(Server* server, UniqueFd socket, const Peer& peer, uint32_t id,
+                       int64_t greet_by_ns)
+    : server_(server),
+      socket_(std::move(socket)),
+      peer_(peer),
+      id_(id),
+      greet_by_ns_(greet_by_ns) {}
 
 Connection::~Connection() = default;
 
@@ -175,11 +180,17 @@ void Connection::close_bo(Call* call) {
 }
 
 void Connection::tick(int64_t now_ns) {
-  if (client_ != nullptr && !closed_) client_->tick(now_ns);
+  if (closed_) return;
+  if (client_ != nullptr) {
+    client_->tick(now_ns);
+  } else if (now_ns >= greet_by_ns_) {
+    close();
+  }
 }
 
 int64_t Connection::next_due_ns() const {
-  return client_ == nullptr || closed_ ? INT64_MAX : client_->next_due_ns();
+  if (closed_) return INT64_MAX;
+  return client_ == nullptr ? greet_by_ns_ : client_->next_due_ns();
 }
 
 void Connection::close() {

@@ -22,10 +22,12 @@ class Connection final : public ClientHost {
  public:
   // What may wait to be sent; a peer that leaves more than this unread is sent away.
   static constexpr size_t kOutputMaxBytes = 4u << 20;
+  // A peer that has opened no device by then is sent away: silent sockets would use up the descriptors of everybody.
+  static constexpr int64_t kGreetingNs = 10'000'000'000;
   // Beyond this no events are added: they are lost, and the peer is told.
   static constexpr size_t kEventOutputBytes = 64u << 10;
 
-  Connection(Server* server, UniqueFd socket, const Peer& peer, uint32_t id);
+  Connection(Server* server, UniqueFd socket, const Peer& peer, uint32_t id, int64_t greet_by_ns);
   ~Connection() override;
 
   void on_readable();
@@ -69,6 +71,7 @@ class Connection final : public ClientHost {
   UniqueFd socket_;
   Peer peer_;
   uint32_t id_;
+  int64_t greet_by_ns_;
   std::unique_ptr<Client> client_;
   std::vector<std::byte> input_;
   size_t input_used_ = 0;

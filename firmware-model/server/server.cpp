@@ -199,10 +199,11 @@ void Server::add_connection(UniqueFd socket) {
   const int fd = socket.get();
   const uint64_t id = next_id_++;
   const Peer peer = peer_of(fd);
-  auto connection =
-      std::make_unique<Connection>(this, std::move(socket), peer, static_cast<uint32_t>(id));
+  auto connection = std::make_unique<Connection>(
+      this, std::move(socket), peer, static_cast<uint32_t>(id), monotonic_ns() + greeting_ns_);
   if (watch(fd, EPOLLIN, id, false) != 0) return;
   ids_[connection.get()] = id;
+  timer_changed(connection.get());
   connections_.emplace(id, std::move(connection));
 }
 

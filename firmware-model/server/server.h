@@ -43,10 +43,11 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Before run(): a listening socket; a descriptor that ends run() when it becomes readable; seconds without a connection after which run() ends (0:
-  // never); a question asked when the last connection has gone: true ends run().
+  // never); how long a connection may stay without a device; a question asked when the last connection has gone: true ends run().
   int listen_on(UniqueFd socket);
   int stop_on(UniqueFd fd);
   void set_idle_exit(uint32_t seconds);
+  void set_greeting_deadline(int64_t ns) { greeting_ns_ = ns; }
   void set_on_empty(std::function<bool()> on_empty) { on_empty_ = std::move(on_empty); }
 
   void run();
@@ -95,6 +96,7 @@ class Server {
   int64_t programmed_ns_ = INT64_MAX;
   int64_t idle_since_ns_ = 0;
   int64_t idle_exit_ns_ = 0;
+  int64_t greeting_ns_ = Connection::kGreetingNs;
   bool stopping_ = false;
   std::function<bool()> on_empty_;
 

@@ -306,6 +306,36 @@ TEST_F(HostileTest, AQueueOfEverySlotCanBeMadeAndTheNextIsRefused) {
   EXPECT_EQ(more.create(), 0);
 }
 
+class SilentTest : public HostileTest {
+ protected:
+  void configure(server::Server* server) override { server->set_greeting_deadline(200'000'000); }
+};
+
+TEST_F(SilentTest, WhoOpensNoDeviceIsSentAway) {
+  const size_t before = open_descriptors();
+  std::vector<int> silent;
+  for (int i = 0; i < 50; ++i) silent.push_back(raw_socket());
+  // One of them counts devices and opens none, one begins a frame.
+  RawClient counting(raw_socket());
+  EXPECT_EQ(counting.hello(~0u), 0);
+  EXPECT_EQ(write(silent[0], "NPU", 3), 3);
+  for (const int socket : silent) {
+    pollfd wanted{socket, POLLIN, 0};
+    ASSERT_EQ(poll(&wanted, 1, kTimeoutMs), 1);
+    char byte;
+    EXPECT_EQ(read(socket, &byte, 1), 0);
+    close(socket);
+  }
+  pollfd wanted{counting.socket(), POLLIN, 0};
+  ASSERT_EQ(poll(&wanted, 1, kTimeoutMs), 1);
+  counting.close();
+  neighbour_works();
+  // The server's ends go at the end of its round.
+  const int64_t end = in_ms(kTimeoutMs);
+  while (server::monotonic_ns() < end && open_descriptors() > before) neighbour_works();
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(HostileTest, GarbageInSharedMemoryHarmsItsOwnerOnly) {
   const uint64_t seed = std::random_device{}();
   printf("seed %llu\n", static_cast<unsigned long long>(seed));

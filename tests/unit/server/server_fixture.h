@@ -29,6 +29,7 @@ class ServerTest : public ::testing::Test {
     options.worker_threads = 2;
     server_ = server::Server::create(options, &error);
     ASSERT_NE(server_, nullptr) << error;
+    configure(server_.get());
     thread_ = std::thread([this] { server_->run(); });
   }
 
@@ -38,6 +39,9 @@ class ServerTest : public ::testing::Test {
     thread_.join();
     server_.reset();
   }
+
+  // Settings from before run().
+  virtual void configure(server::Server*) {}
 
   // A connected socket, before HELLO.
   int raw_socket() {
