@@ -38,6 +38,8 @@ std::optional<Failure> write_file(const fs::path& path, const std::string& text,
     if (n <= 0) {
       const Failure failure = system_failure("cannot write", path);
       ::close(fd);
+      // A part of a key is of no use, and would stand in the way of the next attempt.
+      ::unlink(path.c_str());
       return failure;
     }
     done += static_cast<size_t>(n);

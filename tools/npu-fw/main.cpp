@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npu-fw: keys, signing and inspection of firmware blobs.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -129,6 +130,14 @@ int verify(const Options& options) {
   return kExitDone;
 }
 
+// The parser alone takes -1 for the largest number, and larger ones for that too: nothing could be signed after it.
+std::string whole_number(const std::string& text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) return "";
+  return "'" + text + "' is not a whole number from 0 to 18446744073709551615";
+}
+
 void add_key_commands(CLI::App& app, Options& options) {
   CLI::App* keygen = app.add_subcommand("keygen", "make a key pair: PREFIX.key and PREFIX.pub");
   keygen->add_option("prefix", options.file, "path without its ending")->required();
@@ -150,7 +159,8 @@ void add_blob_commands(CLI::App& app, Options& options) {
   sign->add_option("file", options.file, "program file or blob")->required();
   sign->add_option("-k,--key", options.key, "secret key file")->required();
   sign->add_option("-o,--output", options.output, "blob to write")->required();
-  sign->add_option("--counter", options.sign.security_counter, "security counter (default 0)");
+  sign->add_option("--counter", options.sign.security_counter, "security counter (default 0)")
+      ->check(whole_number);
   sign->add_option("--type", options.sign.image_type, "what the file must be: kernels or firmware")
       ->transform(CLI::CheckedTransformer(kImageTypes));
   sign->add_option("--class", options.sign.key_class, "dev, prod or owner (default)")

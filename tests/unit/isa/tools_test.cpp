@@ -152,6 +152,29 @@ TEST_F(Tools, MistakesSayWhatIsWrongAndLeaveNoFile) {
   EXPECT_FALSE(fs::exists(dir_ / "k.npu"));
 }
 
+TEST_F(Tools, ACounterThatIsNoWholeNumberIsRefused) {
+  ASSERT_EQ(run(NPU_FW, "keygen mine").code, 0);
+  ASSERT_EQ(run(NPU_FW, "pack k.s -o k.elf").code, 0);
+  for (const char* counter :
+       {"-1", "-5", "18446744073709551616", "99999999999999999999", "1e3", "''"}) {
+    expect_failure(NPU_FW, std::string("sign k.elf -k mine.key -o k.npu --counter=") + counter, 2,
+                   "--counter");
+    EXPECT_FALSE(fs::exists(dir_ / "k.npu")) << counter;
+  }
+  ASSERT_EQ(run(NPU_FW, "sign k.elf -k mine.key -o k.npu --counter 7").code, 0);
+  EXPECT_NE(run(NPU_FW, "inspect k.npu").out.find("security counter 7\n"), std::string::npos);
+}
+
+TEST_F(Tools, AKeyThatCouldNotBeWrittenLeavesNothingInTheWay) {
+  // No byte fits into a file; SIGXFSZ ignored, so write() says EFBIG as a full disk says ENOSPC.
+  const std::string script =
+      "(trap '' XFSZ; ulimit -f 0; exec '" + std::string(NPU_FW) + "' keygen mine) 2>&1 | cat >&2";
+  const Result full = run("/bin/bash", "-c \"" + script + "\"");
+  EXPECT_NE(full.err.find("cannot write 'mine.key'"), std::string::npos) << full.err;
+  EXPECT_FALSE(fs::exists(dir_ / "mine.key"));
+  EXPECT_EQ(run(NPU_FW, "keygen mine").code, 0);
+}
+
 TEST_F(Tools, HelpIsNoMistake) {
   for (const char* tool : {NPU_AS, NPU_DIS, NPU_FW}) {
     const Result result = run(tool, "--help");
