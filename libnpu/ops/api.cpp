@@ -76,7 +76,7 @@ npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out
   npuOpsGemmPackInfo g;
   NPU_OPS_TRY(read_info(info, &g));
   NPU_OPS_TRY(check_type("type", g.type));
-  for (uint32_t count : {g.n, g.k, g.batch}) NPU_OPS_TRY(check_count("a count", count));
+  NPU_OPS_TRY(check_pack(g));
   uint64_t bytes;
   const uint64_t batch = g.batch != 0 ? g.batch : 1;
   if (__builtin_mul_overflow(packed_elements(g.n, g.k), batch * type_bytes(g.type), &bytes)) {

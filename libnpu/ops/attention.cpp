@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plan of attention.
+#include <cinttypes>
+
 #include "libnpu/ops/check.h"
 #include "libnpu/ops/limits.h"
 #include "libnpu/ops/plan.h"
@@ -13,11 +15,17 @@ npuResult check_tensor(const char* name, npuDevPtr at, uint32_t elem, const npuO
   if (t.batch == 0 || heads == 0 || tokens == 0 || t.head_dim == 0) return NPU_OK;
   if (s.token > kCountMax || s.head > uint64_t{kCountMax} * kCountMax ||
       s.batch > uint64_t{kCountMax} * kCountMax) {
-    return fail(NPU_ERROR_OVERFLOW, "%s: a stride is too large", name);
+    return fail(NPU_ERROR_OVERFLOW,
+                "%s: strides of %" PRIu64 ", %" PRIu64 " and %" PRIu64
+                " elements (batch, head, token) are too large",
+                name, s.batch, s.head, s.token);
   }
   if ((tokens > 1 && s.token < t.head_dim) || (heads > 1 && s.head == 0) ||
       (t.batch > 1 && s.batch == 0)) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "%s: a stride is smaller than what lies between", name);
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s: strides of %" PRIu64 ", %" PRIu64 " and %" PRIu64
+                " elements (batch, head, token) for vectors of %" PRIu32 ": vectors would overlap",
+                name, s.batch, s.head, s.token, t.head_dim);
   }
   uint64_t skip;
   if (__builtin_mul_overflow(heads - 1, s.head, &skip) || skip > UINT64_MAX / 16) {

@@ -61,10 +61,18 @@ npuResult check_zero(const char* name, uint64_t value) {
   return fail(NPU_ERROR_INVALID_ARGUMENT, "%s must be 0 here, not %" PRIu64, name, value);
 }
 
+npuResult check_reserved(uint64_t value) {
+  if (value == 0) return NPU_OK;
+  return fail(NPU_ERROR_RESERVED_NOT_ZERO, "reserved is %" PRIu64 ", it must be 0", value);
+}
+
 npuResult check_extent(Extent* extent) {
   Extent& e = *extent;
-  NPU_OPS_TRY(check_count(e.name, e.rows));
-  NPU_OPS_TRY(check_count(e.name, e.cols));
+  if (e.rows > kCountMax || e.cols > kCountMax) {
+    return fail(NPU_ERROR_OVERFLOW,
+                "%s: %" PRIu64 " rows of %" PRIu64 " elements: each is at most 2147483647", e.name,
+                e.rows, e.cols);
+  }
   if (e.ld == 0) e.ld = std::max<uint64_t>(e.cols, 1);
   if (e.rows == 0 || e.cols == 0 || e.batch == 0) return NPU_OK;
   if (e.ld > kCountMax)

@@ -33,6 +33,7 @@ inline uint32_t type_index(npuDataType type) { return type == NPU_BFLOAT16 ? 1 :
 npuResult check_count(const char* name, uint64_t count);
 npuResult check_enum(const char* name, int64_t value, int64_t count);
 npuResult check_zero(const char* name, uint64_t value);
+npuResult check_reserved(uint64_t value);
 
 // |batch| matrices of rows x cols elements.
 struct Extent {

@@ -114,13 +114,20 @@ npuResult plan_gemm(const void* info, Plan* plan) {
   return NPU_OK;
 }
 
+npuResult check_pack(const npuOpsGemmPackInfo& g) {
+  NPU_OPS_TRY(check_enum("form", g.form, NPU_OPS_PACKED));
+  NPU_OPS_TRY(check_count("batch", g.batch));
+  NPU_OPS_TRY(check_count("n", g.n));
+  // The packed form has rows of 16 columns.
+  return check_count("16 k", uint64_t{g.k} * 16);
+}
+
 npuResult plan_gemm_pack(const void* info, Plan* plan) {
   constexpr uint32_t kCols = 64;
   npuOpsGemmPackInfo g;
   NPU_OPS_TRY(read_info(info, &g));
   NPU_OPS_TRY(check_type("type", g.type));
-  NPU_OPS_TRY(check_enum("form", g.form, NPU_OPS_PACKED));
-  NPU_OPS_TRY(check_count("batch", g.batch));
+  NPU_OPS_TRY(check_pack(g));
   g.batch = std::max(g.batch, 1u);
   const uint32_t elem = type_bytes(g.type);
   const bool transposed = g.form == NPU_OPS_TRANSPOSED;

@@ -2,6 +2,8 @@
 // Loading, launching, and the handle table.
 #include "libnpu/ops/library.h"
 
+#include <npu/npu_error.h>
+
 #include <cinttypes>
 #include <mutex>
 #include <vector>
@@ -29,6 +31,15 @@ Table& table() {
 }
 
 constexpr size_t kSlotsMax = 1 << 16;
+
+// A failure of libnpu becomes this library's own, so that one text tells of every failing call here.
+npuResult passed_on(npuResult result) {
+  if (result >= 0) return result;
+  npuErrorInfo info{};
+  info.struct_size = sizeof(info);
+  npuErrorGetInfo(&info);
+  return fail(result, "%s: %s", info.function, info.text);
+}
 
 Slot* slot_of(Table& t, npuOps handle) {
   const auto bits = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(handle));
@@ -78,7 +89,13 @@ npuResult Library::create(npuContext context, const char* path, std::shared_ptr<
                 "npu_ops.nfw was not found beside the library; set NPU_OPS_BLOB or give its path");
   }
   auto library = std::make_shared<Library>();
-  NPU_OPS_TRY(npuModuleLoad(context, found.c_str(), &library->module_));
+  NPU_OPS_TRY(passed_on(npuModuleLoad(context, found.c_str(), &library->module_)));
+  npuKernel kernel;
+  const std::string name = program_name(0);
+  if (npuModuleGetKernel(library->module_, name.c_str(), &kernel) != NPU_OK) {
+    return fail(NPU_ERROR_NOT_FOUND, "'%s' holds other kernels: it has no program '%s'",
+                found.c_str(), name.c_str());
+  }
   *out = std::move(library);
   return NPU_OK;
 }
@@ -91,10 +108,10 @@ Library::~Library() {
 npuResult Library::find(const Plan& plan, npuKernel* out) {
   const std::string name = program_name(plan.program);
   npuKernel kernel;
-  NPU_OPS_TRY(npuModuleGetKernel(module_, name.c_str(), &kernel));
+  NPU_OPS_TRY(passed_on(npuModuleGetKernel(module_, name.c_str(), &kernel)));
   npuKernelInfo info{};
   info.struct_size = sizeof(info);
-  NPU_OPS_TRY(npuKernelGetInfo(kernel, &info));
+  NPU_OPS_TRY(passed_on(npuKernelGetInfo(kernel, &info)));
   if (info.args_bytes != plan.block_bytes()) {
     return fail(NPU_ERROR_ARGUMENT_LAYOUT,
                 "program '%s' of the blob takes %" PRIu32
@@ -116,7 +133,7 @@ npuResult Library::launch(npuQueue queue, const Plan& plan, uint64_t* out_value)
   info.grid_z = plan.grid[2];
   info.args = plan.args;
   info.args_bytes = plan.block_bytes();
-  return npuQueueLaunch(queue, kernel, &info, out_value);
+  return passed_on(npuQueueLaunch(queue, kernel, &info, out_value));
 }
 
 }  // namespace npu::ops

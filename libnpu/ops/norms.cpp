@@ -16,7 +16,7 @@ npuResult plan_norm(const void* info, bool layer, Plan* plan) {
   npuOpsNormInfo n;
   NPU_OPS_TRY(read_info(info, &n));
   NPU_OPS_TRY(check_type("type", n.type));
-  NPU_OPS_TRY(check_zero("reserved", n.reserved));
+  NPU_OPS_TRY(check_reserved(n.reserved));
   if (!layer) NPU_OPS_TRY(check_zero("bias", n.bias));
   NPU_OPS_TRY(check_cols(n.cols, kNormCols));
   const uint32_t elem = type_bytes(n.type);
@@ -45,7 +45,7 @@ npuResult plan_softmax(const void* info, Plan* plan) {
   npuOpsSoftmaxInfo s;
   NPU_OPS_TRY(read_info(info, &s));
   NPU_OPS_TRY(check_type("type", s.type));
-  NPU_OPS_TRY(check_zero("reserved", s.reserved));
+  NPU_OPS_TRY(check_reserved(s.reserved));
   NPU_OPS_TRY(check_cols(s.cols, kSoftmaxCols));
   const uint32_t elem = type_bytes(s.type);
   Extent x{"x", s.x, elem, s.rows, s.cols, s.ldx};

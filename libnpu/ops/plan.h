@@ -54,6 +54,7 @@ uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit);
 
 npuResult plan_gemm(const void* info, Plan* plan);
 npuResult plan_gemm_pack(const void* info, Plan* plan);
+npuResult check_pack(const npuOpsGemmPackInfo& info);  // form and counts
 npuResult plan_attention(const void* info, Plan* plan);
 npuResult plan_softmax(const void* info, Plan* plan);
 npuResult plan_rms_norm(const void* info, Plan* plan);

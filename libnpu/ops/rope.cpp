@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plan of the rotary position embedding, and its tables.
+#include <cinttypes>
 #include <cmath>
 
 #include "libnpu/ops/check.h"
@@ -16,7 +17,10 @@ npuResult check_tensor(const char* name, npuDevPtr at, const npuOpsRopeInfo& r, 
   if (token > kCountMax)
     return fail(NPU_ERROR_OVERFLOW, "%s: the distance of tokens is too large", name);
   if ((r.tokens > 1 && token < r.head_dim) || (r.heads > 1 && head < r.head_dim)) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "%s: a distance is smaller than a head", name);
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s: strides of %" PRIu64 " and %" PRIu64
+                " elements (token, head) are smaller than a head of %" PRIu32,
+                name, token, head, r.head_dim);
   }
   Extent e{name, at, type_bytes(r.type), r.heads, r.head_dim, head, r.tokens, token};
   return check_extent(&e);
@@ -24,7 +28,7 @@ npuResult check_tensor(const char* name, npuDevPtr at, const npuOpsRopeInfo& r, 
 
 npuResult check_limits(const npuOpsRopeInfo& r) {
   NPU_OPS_TRY(check_type("type", r.type));
-  NPU_OPS_TRY(check_zero("reserved", r.reserved));
+  NPU_OPS_TRY(check_reserved(r.reserved));
   NPU_OPS_TRY(check_enum("half", r.half, 2));
   NPU_OPS_TRY(check_count("tokens", r.tokens));
   NPU_OPS_TRY(check_count("start + tokens", uint64_t{r.start} + r.tokens));

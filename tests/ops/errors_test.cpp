@@ -29,6 +29,25 @@ TEST_F(Errors, HandlesThatAreNotOnesAreRefused) {
   EXPECT_STRNE(npuOpsGetErrorText(), "");
 }
 
+TEST_F(Errors, TheTextIsOfTheLastFailingCallWhoeverFoundTheMistake) {
+  auto g = blank<npuOpsGemmInfo>();
+  EXPECT_EQ(npuOpsGemm(nullptr, queue_, &g, nullptr), NPU_ERROR_INVALID_HANDLE);
+  EXPECT_NE(std::strstr(npuOpsGetErrorText(), "npuOpsCreate"), nullptr);
+  EXPECT_EQ(npuOpsGemm(ops_, nullptr, &g, nullptr), NPU_ERROR_INVALID_HANDLE);
+  EXPECT_STREQ(npuOpsGetErrorText(), "npuQueueLaunch: queue is NULL");
+  npuOps ops = nullptr;
+  EXPECT_EQ(npuOpsCreate(context_, "/does/not/exist.nfw", &ops), NPU_ERROR_FILE);
+  EXPECT_NE(std::strstr(npuOpsGetErrorText(), "/does/not/exist.nfw"), nullptr);
+}
+
+TEST_F(Errors, ABlobOfOtherKernelsIsRefused) {
+  npuOps ops = nullptr;
+  EXPECT_EQ(npuOpsCreate(context_, NPU_TEST_OTHER_BLOB, &ops), NPU_ERROR_NOT_FOUND);
+  EXPECT_EQ(ops, nullptr);
+  EXPECT_NE(std::strstr(npuOpsGetErrorText(), "holds other kernels"), nullptr)
+      << npuOpsGetErrorText();
+}
+
 TEST_F(Errors, AHandleThatOutlivesItsContextIsHarmless) {
   npuContext context = nullptr;
   npuQueue queue = nullptr;
@@ -77,6 +96,38 @@ TEST_F(Errors, AnAddressOfNobodyFaultsTheQueueNotTheProcess) {
   g.d = alloc(16 * 16 * 4);
   NPU_ASSERT_OK(npuOpsGemm(ops_, queue_, &g, nullptr));
   EXPECT_EQ(npuQueueSync(queue_, 60'000'000'000), NPU_ERROR_VM_FAULT);
+}
+
+TEST(Check, AReservedMemberHasItsOwnError) {
+  auto s = blank<npuOpsSoftmaxInfo>();
+  s.reserved = 1;
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_SOFTMAX, &s), NPU_ERROR_RESERVED_NOT_ZERO);
+  auto n = blank<npuOpsNormInfo>();
+  n.reserved = 1;
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_RMS_NORM, &n), NPU_ERROR_RESERVED_NOT_ZERO);
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_LAYER_NORM, &n), NPU_ERROR_RESERVED_NOT_ZERO);
+  auto r = blank<npuOpsRopeInfo>();
+  r.reserved = 1;
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_ROPE, &r), NPU_ERROR_RESERVED_NOT_ZERO);
+}
+
+TEST(Check, PackedBytesAreRefusedWhereThePackingIs) {
+  auto g = blank<npuOpsGemmPackInfo>();
+  g.n = g.k = 16, g.b = g.packed = 64;
+  const auto both = [&] {
+    uint64_t bytes = 99;
+    const npuResult result = npuOpsGemmGetPackedBytes(&g, &bytes);
+    EXPECT_EQ(result, npuOpsCheck(NPU_OPS_GEMM_PACK_B, &g)) << npuOpsGetErrorText();
+    EXPECT_EQ(bytes, result == NPU_OK ? 1024u : 0u);
+    return result;
+  };
+  EXPECT_EQ(both(), NPU_OK);
+  g.form = NPU_OPS_PACKED;
+  EXPECT_EQ(both(), NPU_ERROR_INVALID_ARGUMENT);
+  g.form = NPU_OPS_PLAIN;
+  g.n = g.k = INT32_MAX;
+  EXPECT_EQ(both(), NPU_ERROR_OVERFLOW);
+  EXPECT_NE(std::strstr(npuOpsGetErrorText(), "16 k"), nullptr) << npuOpsGetErrorText();
 }
 
 TEST(Check, NeedsNoDevice) {

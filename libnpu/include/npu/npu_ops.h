@@ -38,7 +38,7 @@ typedef struct npuOpsObject *npuOps;
  * out_ops    the operators, or NULL. End them with npuOpsDestroy, before or after the context.
  *
  * Threads:   any.   Blocks: until the device has checked the blob.
- * Errors:    NPU_ERROR_FILE (no blob was found), the errors of npuModuleLoad
+ * Errors:    NPU_ERROR_FILE (no blob was found), NPU_ERROR_NOT_FOUND (the blob holds other kernels), the errors of npuModuleLoad
  * Since:     0.1
  */
 NPU_API npuResult npuOpsCreate(npuContext context, const char *blob_path, npuOps *out_ops);
@@ -46,8 +46,8 @@ NPU_API npuResult npuOpsCreate(npuContext context, const char *blob_path, npuOps
 /* Ends the operators; submitted work still runs. NULL does nothing. Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE. Since: 0.1 */
 NPU_API npuResult npuOpsDestroy(npuOps ops);
 
-/* One sentence on the last call of this thread into libnpuops that failed in its own checks, with names and numbers; empty when there was none. Valid until the next failing call of
- * this thread. Never NULL. Threads: any. Blocks: no. Since: 0.1 */
+/* One sentence on the last call of this thread into libnpuops that failed, in its own checks or in libnpu, with names and numbers; empty when there was none. Ask this one for the
+ * functions of this header: npuErrorGetInfo knows only what failed in libnpu. Valid until the next failing call of this thread. Never NULL. Threads: any. Blocks: no. Since: 0.1 */
 NPU_API const char *npuOpsGetErrorText(void);
 
 /* What an operator's info struct belongs to, for npuOpsCheck. */
