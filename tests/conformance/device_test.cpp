@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices and contexts.
 #include <cstring>
+#include <vector>
 
 #include "tests/conformance/support.h"
 
@@ -81,6 +82,22 @@ TEST_F(DeviceTest, DestroyingAContextCancelsItsRunningWork) {
   EXPECT_NPU(NPU_OK, npuContextDestroy(other));
   EXPECT_NPU(NPU_OK, launch(queue_, kernel("null"), nullptr, 0));
   EXPECT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
+}
+
+TEST_F(DeviceTest, OpenedTooOftenIsAQuotaAndHarmsNobody) {
+  if (road_name() == "kmd") GTEST_SKIP() << "the kernel bounds open files itself";
+  std::vector<npuDevice> devices(5000);
+  size_t count = 0;
+  npuResult result = NPU_OK;
+  while (count < devices.size() && (result = npuDeviceOpen(nullptr, &devices[count])) == NPU_OK) {
+    ++count;
+  }
+  EXPECT_EQ(result, NPU_ERROR_QUOTA) << explain(result);
+  EXPECT_GE(count, 100u);
+  EXPECT_NE(std::strstr(last_error().remedy, "npu-smi ps"), nullptr) << last_error().remedy;
+  for (size_t i = 0; i < count; ++i) ASSERT_NPU(NPU_OK, npuDeviceClose(devices[i]));
+  ASSERT_NPU(NPU_OK, npuDeviceOpen(nullptr, &devices[0]));
+  EXPECT_NPU(NPU_OK, npuDeviceClose(devices[0]));
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // npuInit, npuShutdown, environment, fork.
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
 
 #include "tests/conformance/support.h"
@@ -169,6 +171,37 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) {
       return std::string(info.param.first) + "_" + std::to_string(info.index);
     });
+
+// What stops the start of a model is told with its own remedy.
+TEST(Library, AModelThatDoesNotStartSaysWhatToCorrect) {
+  if (road_name() == "kmd") GTEST_SKIP() << "no model is started on this road";
+  const ScopedEnv device("NPU_DEVICE", "inproc:tiny");
+  const ScopedEnv threads("NPU_MODEL_THREADS", "many");
+  npuDevice opened = nullptr;
+  ASSERT_NPU(NPU_OK, npuInit());
+  EXPECT_NPU(NPU_ERROR_START_MODEL, npuDeviceOpen(nullptr, &opened));
+  npuErrorInfo info = last_error();
+  EXPECT_NE(std::strstr(info.text, "NPU_MODEL_THREADS"), nullptr) << info.text;
+  EXPECT_EQ(std::strstr(info.text, "errno"), nullptr) << info.text;
+  EXPECT_EQ(std::strstr(info.remedy, "NPU_MODELD"), nullptr) << info.remedy;
+  EXPECT_NPU(NPU_OK, npuShutdown());
+}
+
+TEST(Library, ARuntimeFolderWithTooLongAPathIsNamed) {
+  if (road_name() == "kmd") GTEST_SKIP() << "no model is started on this road";
+  char pattern[] = "/tmp/npu-long-XXXXXX";
+  ASSERT_NE(mkdtemp(pattern), nullptr);
+  const std::string folder = std::string(pattern) + "/" + std::string(100, 'x');
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  const ScopedEnv device("NPU_DEVICE", "model:tiny");
+  const ScopedEnv runtime("XDG_RUNTIME_DIR", folder.c_str());
+  npuDevice opened = nullptr;
+  ASSERT_NPU(NPU_OK, npuInit());
+  EXPECT_NPU(NPU_ERROR_START_MODEL, npuDeviceOpen(nullptr, &opened));
+  EXPECT_NE(std::strstr(last_error().remedy, "XDG_RUNTIME_DIR"), nullptr) << last_error().remedy;
+  EXPECT_NPU(NPU_OK, npuShutdown());
+  std::filesystem::remove_all(pattern);
+}
 
 TEST(Library, TheKernelRoadToNothingIsNoDevice) {
   const ScopedEnv scoped("NPU_DEVICE", "accel:ffff:ff:1f.7");

@@ -87,6 +87,9 @@ TEST_F(DeviceTest, WrongAllocationsAreRefused) {
   const npuResult too_much = npuMemAlloc(context_, NPU_MEM_DEVICE, uint64_t{1} << 40, &ptr);
   EXPECT_TRUE(too_much == NPU_ERROR_OUT_OF_DEVICE_MEMORY || too_much == NPU_ERROR_QUOTA)
       << explain(too_much);
+  // A limit of the host is not told as one of the device.
+  const npuResult host = npuMemAlloc(context_, NPU_MEM_HOST, uint64_t{1} << 40, &ptr);
+  EXPECT_TRUE(host == NPU_ERROR_OUT_OF_HOST_MEMORY || host == NPU_ERROR_QUOTA) << explain(host);
   EXPECT_EQ(ptr, 0u);
   EXPECT_NPU(NPU_OK, npuMemAlloc(context_, NPU_MEM_DEVICE, 64, &ptr));
 }

@@ -97,6 +97,15 @@ TEST_F(ModuleTest, UnsignedBlobsAreRefused) {
       << explain(result);
 }
 
+TEST_F(ModuleTest, WhatIsNoBlobIsNotToBeSigned) {
+  for (const size_t size : {1u, 40u, 4096u}) {
+    EXPECT_NPU(NPU_ERROR_BLOB_FORMAT, load(std::vector<uint8_t>(size, 'A'))) << size;
+  }
+  std::vector<uint8_t> cut = read_blob_file();
+  cut.resize(40);
+  EXPECT_NPU(NPU_ERROR_BLOB_FORMAT, load(cut));
+}
+
 TEST_F(ModuleTest, BlobsOfAnotherKeyAreRefused) {
   const std::vector<uint8_t> blob = read_blob_file();
   const std::vector<uint8_t> elf(blob.begin(), blob.begin() + static_cast<long>(elf_bytes(blob)));

@@ -180,8 +180,10 @@ Result<UniqueFd> connect_daemon(const Environment& environment) {
     error = connect_unix(paths.socket.c_str(), &socket);
   }
   if (error != 0) {
-    return fail_errno(NPU_ERROR_START_MODEL, error, "connecting to %s failed",
-                      paths.socket.c_str());
+    const Status status =
+        fail_errno(NPU_ERROR_START_MODEL, error, "connecting to %s failed", paths.socket.c_str());
+    if (error == ENAMETOOLONG) set_remedy("Set XDG_RUNTIME_DIR to a folder with a shorter path.");
+    return status;
   }
   return socket;
 }

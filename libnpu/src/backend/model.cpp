@@ -155,7 +155,19 @@ Result<std::unique_ptr<Backend>> open_model(UniqueFd socket, uint32_t index) {
   if (error == ENODEV && !backend->is_lost()) {
     return fail(NPU_ERROR_NO_DEVICE, "the device server has no device %u", index);
   }
-  if (error != 0) return fail_call(error, "greeting the device server");
+  if (error == ENOSPC) {
+    const Status status = fail(NPU_ERROR_QUOTA, "device %u is open as often as it can be", index);
+    set_remedy("Close devices that are not needed; npu-smi ps tells which processes have it open.");
+    return status;
+  }
+  if (error != 0) {
+    const Status status = fail_call(error, "greeting the device server");
+    if (error == ENOMEM) {
+      set_remedy(
+          "Free memory, or raise the limit of open files (ulimit -n) where the server runs.");
+    }
+    return status;
+  }
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

@@ -72,7 +72,14 @@ Result<UniqueFd> connect_in_process(const Environment& environment) {
   }
   char error[384] = {};
   const int fd = function(environment.device.spec.c_str(), error, sizeof error);
-  if (fd < 0) return fail_errno(NPU_ERROR_START_MODEL, -fd, "%s", error);
+  if (fd < 0) {
+    const Status status =
+        fail(NPU_ERROR_START_MODEL, "the model in the process did not start: %s", error);
+    set_remedy(
+        "Correct what the detail names: a profile, a variable or a limit; see npu(7) for the "
+        "variables.");
+    return status;
+  }
   return UniqueFd(fd);
 }
 

@@ -16,7 +16,8 @@ Result<std::unique_ptr<Buffer>> Buffer::create(Vm& vm, Region region, uint64_t s
   args.flags = shared_words ? NPU_BO_SYNC : 0;
   args.vm_id = vm.id();
   if (const int error = call_bo_create(vm.backend(), args); error != 0) {
-    const npuResult code = result_of_errno(error);
+    npuResult code = result_of_errno(error);
+    if (error == ENOSPC && region != Region::kHbm) code = NPU_ERROR_OUT_OF_HOST_MEMORY;
     return fail_errno(code, error, "allocating %llu bytes of %s memory failed",
                       static_cast<unsigned long long>(size_bytes),
                       region == Region::kHbm ? "device" : "host");

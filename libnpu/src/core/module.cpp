@@ -50,8 +50,13 @@ Result<Ref<Module>> Module::load(Ref<Context> context, std::span<const std::byte
   auto detached = memory.detach(dva);
   if (detached.is_ok()) memory.reclaim(detached.take());
 
+  if (!loaded.is_ok() && loaded.status().code() == NPU_ERROR_OUT_OF_MODULES) {
+    return fail(NPU_ERROR_OUT_OF_MODULES, "the context holds as many modules as it can");
+  }
   if (!loaded.is_ok() && loaded.status().code() > -210) return loaded.status();
   auto image = read_image(blob);
+  // The device looks for the signature at the end first. What is no blob at all is not to be signed, but to be made.
+  if (!image.is_ok() && loaded.status().code() == NPU_ERROR_BLOB_UNSIGNED) return image.status();
   if (!loaded.is_ok()) {
     Image* kernels = image.is_ok() ? &image.value() : nullptr;
     return refused(loaded.status(), record, image, kernels);
