@@ -134,8 +134,12 @@ bool make_options(const Arguments& arguments, ServerOptions* options, std::strin
   for (const std::string& fault : arguments.injections) {
     if (!parse_injection(fault, &options->injections.emplace_back(), error)) return false;
   }
-  return arguments.keys.empty() ? default_keys(&options->keys, error)
-                                : read_keys(arguments.keys, &options->keys, error);
+  if (arguments.keys.empty()) return default_keys(&options->keys, error);
+  if (!read_keys(arguments.keys, &options->keys, error)) return false;
+  if (!options->keys.empty()) return true;
+  // Devices without a key would refuse every blob, long after the mistake.
+  *error = "--keys: " + arguments.keys + " holds no *.pub file; 'npu-fw keygen' makes one";
+  return false;
 }
 
 // Serves until nobody needs it; status.

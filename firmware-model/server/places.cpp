@@ -112,7 +112,11 @@ bool ensure_runtime_directory(const std::string& directory, std::string* error) 
 bool read_keys(const std::string& directory, std::vector<PublicKey>* keys, std::string* error) {
   struct stat st {};
   if (stat(directory.c_str(), &st) != 0) return true;
-  if (!S_ISDIR(st.st_mode) || !only_trusted_can_write(st)) {
+  if (!S_ISDIR(st.st_mode)) {
+    *error = "key folder " + directory + " is no folder; name one that holds *.pub files";
+    return false;
+  }
+  if (!only_trusted_can_write(st)) {
     *error =
         "key folder " + directory + " may be written by others; chown it to you and chmod go-w";
     return false;

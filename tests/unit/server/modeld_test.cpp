@@ -280,7 +280,10 @@ TEST_F(ModeldTest, WrongUseIsExplainedOnOneLine) {
   fails(arguments({"--threads", "x"}), 1, "0 (one a CPU) to 1024");
   fails(arguments({"--numerics", "fast"}), 2, "--numerics");
   fails(arguments({"--no-such-option"}), 2, "--no-such-option");
+  fails(arguments({"--keys", folder_ + "/none"}), 1, "holds no *.pub file");
+  fails(arguments({"--keys", folder_}), 1, "holds no *.pub file");
   std::ofstream(folder_ + "/a.pub") << "zz";
+  fails(arguments({"--keys", folder_ + "/a.pub"}), 1, "is no folder");
   fails(arguments({"--keys", folder_}), 1, "64 hex digits");
 }
 
