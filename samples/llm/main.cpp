@@ -99,6 +99,10 @@ int run(Options options) {
         "logit %.2e (host clock includes the check)\n",
         checked->comparisons(), checked->largest_difference());
   }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    return fail(
+        {ErrorCode::kIo, "the text could not be written to standard output; is the disk full?"});
+  }
   return 0;
 }
 

@@ -56,6 +56,12 @@ TEST(Program, RunsWithoutArgumentsAndTheSameSeedWritesTheSameText) {
   EXPECT_TRUE(contains(first, "ROMEO:"));
 }
 
+TEST(Program, EndsWithOneWhenItsTextCannotBeWritten) {
+  const Outcome run = run_llm("--count 2 2>&1 >/dev/full #");
+  EXPECT_EQ(run.exit_code, 1) << run.output;
+  EXPECT_TRUE(contains(run, "standard output")) << run.output;
+}
+
 TEST(Program, RunsInBf16) {
   const Outcome run = run_llm("--type bf16 --temperature 0 --count 20 --profile");
   EXPECT_EQ(run.exit_code, 0) << run.output;
