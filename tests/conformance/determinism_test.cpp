@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "tests/conformance/support.h"
 
@@ -82,6 +83,8 @@ Trace run_with(const std::string& device, const char* threads) {
     setenv("XDG_RUNTIME_DIR", folder, 1);
     const Trace trace = run_program();
     const bool written = write(ends[1], &trace, sizeof trace) == static_cast<ssize_t>(sizeof trace);
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
     _exit(written ? 0 : 3);
   }
   close(ends[1]);
