@@ -23,8 +23,10 @@ def main():
     with open(source, encoding="utf-8") as file:
         table = sorted(rows(file.read()))
     with open(out, "w", encoding="utf-8") as file:
+        file.write('#include "libnpu/src/api/proc.h"\nnamespace npu::api {\nconst Function kFunctions[] = {\n')
         for name, (major, minor) in table:
-            file.write(f'{{"{name}", {major} << 16 | {minor}, reinterpret_cast<npuProc>(&{name})}},\n')
+            file.write(f'  {{"{name}", {major} << 16 | {minor}, reinterpret_cast<npuProc>(&{name})}},\n')
+        file.write(f'}};\nconst size_t kFunctionCount = {len(table)};\n}}  // namespace npu::api\n')
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions by name, for programs that load the library at run time.
-#include <npu/npu.h>
+#include "libnpu/src/api/proc.h"
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 
 #include "libnpu/src/api/guard.h"
 
@@ -13,17 +12,6 @@ using api::guard;
 
 namespace {
 
-struct Function {
-  const char* name;
-  uint32_t since;  // major << 16 | minor
-  npuProc address;
-};
-
-// Sorted by name; made of libnpu.map by make_function_table.py.
-const Function kFunctions[] = {
-#include "function_table.inc"
-};
-
 constexpr uint32_t kLibraryVersion = NPU_VERSION_MAJOR << 16 | NPU_VERSION_MINOR;
 
 Status find(const char* name, uint32_t version, npuProc* out) {
@@ -31,10 +19,10 @@ Status find(const char* name, uint32_t version, npuProc* out) {
     return fail(NPU_ERROR_VERSION_SKEW, "the program wants release %u.%u, the library is %d.%d",
                 version >> 16, version & 0xffff, NPU_VERSION_MAJOR, NPU_VERSION_MINOR);
   }
-  const Function* end = std::end(kFunctions);
-  const Function* found = std::lower_bound(
-      std::begin(kFunctions), end, name,
-      [](const Function& row, const char* key) { return std::strcmp(row.name, key) < 0; });
+  const api::Function* end = api::kFunctions + api::kFunctionCount;
+  const api::Function* found = std::lower_bound(
+      api::kFunctions, end, name,
+      [](const api::Function& row, const char* key) { return std::strcmp(row.name, key) < 0; });
   if (found == end || std::strcmp(found->name, name) != 0) {
     return fail(NPU_ERROR_NOT_FOUND, "the library has no function '%.64s'", name);
   }
