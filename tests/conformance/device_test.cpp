@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices and contexts.
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "tests/conformance/support.h"
@@ -20,6 +21,33 @@ TEST_F(DeviceTest, InfoDescribesTheTinyProfile) {
   EXPECT_EQ(info.l1_bytes, 1ull << 20);
   EXPECT_EQ(std::strncmp(info.uuid, "NPU-", 4), 0);
   EXPECT_EQ(std::strlen(info.uuid), 40u);
+}
+
+TEST_F(DeviceTest, CapabilitiesAgreeWithTheInfo) {
+  npuDeviceInfo info{};
+  info.struct_size = sizeof info;
+  ASSERT_NPU(NPU_OK, npuDeviceGetInfo(device_, &info));
+  const std::pair<const char*, uint64_t> kSame[] = {
+      {"is_virtual", info.is_virtual},      {"clusters", info.clusters},
+      {"memory.hbm_bytes", info.hbm_bytes}, {"memory.l1_bytes", info.l1_bytes},
+      {"version.isa", info.isa_version},    {"version.uapi", info.uapi_version}};
+  int64_t value = -1;
+  for (const auto& [name, expected] : kSame) {
+    EXPECT_NPU(NPU_OK, npuDeviceGetCapability(device_, name, &value));
+    EXPECT_EQ(static_cast<uint64_t>(value), expected) << name;
+  }
+  const char* name = nullptr;
+  uint32_t count = 0;
+  for (; npuDeviceGetCapabilityName(count, &name) == NPU_OK; count++) {
+    EXPECT_NPU(NPU_OK, npuDeviceGetCapability(device_, name, &value)) << name;
+    EXPECT_GE(value, 0) << name;
+  }
+  EXPECT_EQ(name, nullptr);
+  EXPECT_GT(count, 20u);
+  EXPECT_NPU(NPU_ERROR_NOT_FOUND, npuDeviceGetCapability(device_, "memory", &value));
+  EXPECT_EQ(value, 0);
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuDeviceGetCapability(device_, nullptr, &value));
+  EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, npuDeviceGetCapability(nullptr, "clusters", &value));
 }
 
 TEST_F(DeviceTest, OpensByIndexAndByUuid) {

@@ -38,6 +38,26 @@ TEST(Library, VersionsAndCountWorkWithoutInit) {
   EXPECT_EQ(open_descriptors(), before) << "counting must not open anything";
 }
 
+TEST(Library, FunctionsAreFoundByNameAsOfARelease) {
+  constexpr uint32_t kFirst = 0 << 16 | 1, kNow = NPU_VERSION_MAJOR << 16 | NPU_VERSION_MINOR;
+  npuProc proc = nullptr;
+  ASSERT_NPU(NPU_OK, npuGetProcAddress("npuGetVersions", kFirst, &proc));
+  npuVersions versions{};
+  versions.struct_size = sizeof versions;
+  ASSERT_NPU(NPU_OK, reinterpret_cast<npuResult (*)(npuVersions*)>(proc)(&versions));
+  EXPECT_EQ(versions.library, kNow);
+  EXPECT_NPU(NPU_OK, npuGetProcAddress("npuGetProcAddress", kNow, &proc));
+  EXPECT_EQ(proc, reinterpret_cast<npuProc>(&npuGetProcAddress));
+  EXPECT_NPU(NPU_ERROR_NOT_FOUND, npuGetProcAddress("npuGetProcAddress", kFirst, &proc));
+  EXPECT_EQ(proc, nullptr);
+  for (const char* name : {"", "npu", "npuInitialise", "npuZzz", "NPUINIT"}) {
+    EXPECT_NPU(NPU_ERROR_NOT_FOUND, npuGetProcAddress(name, kNow, &proc));
+  }
+  EXPECT_NPU(NPU_ERROR_VERSION_SKEW, npuGetProcAddress("npuInit", kNow + 1, &proc));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuGetProcAddress(nullptr, kNow, &proc));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuGetProcAddress("npuInit", kNow, nullptr));
+}
+
 // A variable for the time of one test.
 class Setting {
  public:

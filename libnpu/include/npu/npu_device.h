@@ -25,6 +25,22 @@ typedef struct npuVersions {
  */
 NPU_API npuResult npuGetVersions(npuVersions *inout_versions);
 
+/* A function of this library; cast it to the type that the header gives the function of that name. */
+typedef void (*npuProc)(void);
+
+/* Finds a function by name, as of release |version| (major << 16 | minor): one that came later is not found, so that a program does not use what it was not written for. May be
+ * called before npuInit. For programs that load the library at run time: only this name has to be looked up in it.
+ *
+ * out_proc   the function, or NULL
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_NOT_FOUND      no such function in that release
+ *            NPU_ERROR_VERSION_SKEW   the library is older than |version|
+ *            NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuGetProcAddress(const char *name, uint32_t version, npuProc *out_proc);
+
 /* Prepares the library; counted, so that libraries and their users may both call it. Reads the environment (see the manual page npu(7)); opens nothing, starts nothing.
  *
  * Threads:   any.   Blocks: no.
@@ -101,6 +117,24 @@ typedef struct npuDeviceInfo {
  * Since:     0.1
  */
 NPU_API npuResult npuDeviceGetInfo(npuDevice device, npuDeviceInfo *inout_info);
+
+/* One property of a device, by name: "memory.hbm_bytes", "queue.max", "is_virtual", ... A device of a later kind may have more; a name is never taken away.
+ *
+ * out_value  the value, or 0
+ *
+ * Threads:   any.   Blocks: no; asks nothing of the device.
+ * Errors:    NPU_ERROR_NOT_FOUND (no such name in this library), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuDeviceGetCapability(npuDevice device, const char *name, int64_t *out_value);
+
+/* Name |number| (0, 1, ...) of those that npuDeviceGetCapability knows; needs no device. The string is the library's own.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_NOT_FOUND (behind the last one), NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuDeviceGetCapabilityName(uint32_t number, const char **out_name);
 
 /* Creates an address space with nothing in it. Two contexts cannot reach each other's memory, also inside one process.
  *

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queues. A queue runs its commands in the order of submission. Every submission gets the next value of the queue's timeline (1, 2, 3, ...); the command has ended when the completed
+ * value has reached it. There is no default queue and no implicit order between queues.
+ *
+ * A command that fails stops its queue: later commands are not run, waits for its value or later ones return its error, other queues go on.
+ */
+#ifndef NPU_NPU_QUEUE_H
+#define NPU_NPU_QUEUE_H
+
+#include <npu/npu_types.h>
+
+NPU_EXTERN_C_BEGIN
+
+typedef int32_t npuQueuePriority;
+enum { NPU_PRIORITY_LOW = -1, NPU_PRIORITY_NORMAL = 0, NPU_PRIORITY_HIGH = 1 };
+
+/* How a queue is made. All zero (but struct_size) is a good choice. */
+typedef struct npuQueueInfo {
+  uint32_t struct_size;
+  npuQueuePriority priority;
+  uint32_t
+      ring_entries; /* commands that may be in flight: a power of two in [64, 65536]; 0: 1024 */
+  uint32_t
+      timeout_ms; /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
+} npuQueueInfo;
+
+/* Creates a queue. |info| may be NULL.
+ *
+ * out_queue  the queue, or NULL. End it with npuQueueDestroy.
+ *
+ * Threads:   any.   Blocks: for a few calls to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueCreate(npuContext context, const npuQueueInfo *info, npuQueue *out_queue);
+
+/* Ends a queue; work that has not ended is cancelled. NULL does nothing.
+ *
+ * Threads:   any.   Blocks: until the device has let go of the queue.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueDestroy(npuQueue queue);
+
+/* One launch of a kernel. */
+typedef struct npuLaunchInfo {
+  uint32_t struct_size;
+  uint32_t grid_x; /* work-groups; each at least 1 */
+  uint32_t grid_y;
+  uint32_t grid_z;
+  const void *args; /* the argument block, laid out as npuKernelGetArg tells; copied by the call */
+  uint32_t args_bytes;
+  uint32_t reserved;
+} npuLaunchInfo;
+
+/* Submission functions. Common to all below:
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ *            NPU_ERROR_QUEUE_DEAD         an earlier command failed; see npuQueueGetFaults
+ *            NPU_ERROR_DEVICE_LOST
+ * Since:     0.1
+ */
+
+/* Runs a kernel on the grid. The module must belong to the queue's context.
+ * Errors: also NPU_ERROR_ARGUMENT_LAYOUT (args_bytes is not the kernel's), NPU_ERROR_BAD_LAUNCH (empty or too large a grid). */
+NPU_API npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo *info,
+                                 uint64_t *out_value);
+
+/* Copies |size_bytes| between device addresses of the context (HBM or pinned host memory), by DMA. The ranges must lie in allocations and not overlap.
+ * 0 bytes: nothing is copied, the command still has its place on the timeline (so with npuQueueCopyStrided and npuQueueFill).
+ * Errors: also NPU_ERROR_INVALID_ADDRESS. */
+NPU_API npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes,
+                               uint64_t *out_value);
+
+/* A strided copy: depth slices of height rows of width_bytes. Pitches are distances in bytes from row to row and slice to slice; where height or depth is 1 theirs must be 0. */
+typedef struct npuCopyInfo {
+  uint32_t struct_size;
+  uint32_t reserved;
+  npuDevPtr dst;
+  npuDevPtr src;
+  uint64_t width_bytes;
+  uint32_t height;
+  uint32_t depth;
+  uint32_t dst_pitch_bytes;
+  uint32_t src_pitch_bytes;
+  uint64_t dst_slice_pitch_bytes;
+  uint64_t src_slice_pitch_bytes;
+} npuCopyInfo;
+
+/* Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_OVERFLOW (extents), NPU_ERROR_INVALID_ARGUMENT (rows or slices that overlap). */
+NPU_API npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo *info, uint64_t *out_value);
+
+/* Fills |size_bytes| from |dst| with the lowest |pattern_bytes| (1, 2, 4 or 8) bytes of |pattern|; dst and size are multiples of pattern_bytes.
+ * Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED. */
+NPU_API npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern,
+                               uint32_t pattern_bytes, uint64_t size_bytes, uint64_t *out_value);
+
+/* Later commands of |queue| start after |other| (same context) has completed |value|, which must have been submitted. Device side: the host does not wait. When |other| fails at or
+ * before |value|, is reset or destroyed before it gets there, this queue stops with NPU_ERROR_DEPENDENCY_FAILED; the next wait or query of it tells. */
+NPU_API npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value,
+                                    uint64_t *out_value);
+
+/* Semaphores: 64-bit words at 8-byte aligned device addresses. Signal stores |value| with release order; wait holds the queue until the word is >= value.
+ * Errors: also NPU_ERROR_UNALIGNED, NPU_ERROR_INVALID_ADDRESS. */
+NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value,
+                                 uint64_t *out_value);
+NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
+                                        uint64_t *out_value);
+
+/* The largest value that has completed; |out_value| is not NULL here.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueGetCompleted(npuQueue queue, uint64_t *out_value);
+
+/* Waits until |value| has completed. NPU_TIMEOUT: it has not.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns. Spins for a short bounded time (NPU_WAIT_SPIN_US), then sleeps.
+ * Errors:    the error of the first failed command at or before |value|; NPU_ERROR_INVALID_ARGUMENT (value was never submitted, negative timeout),
+ *            NPU_ERROR_INVALID_HANDLE, NPU_ERROR_DEVICE_LOST
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns);
+
+/* As npuQueueWait for everything submitted so far. */
+NPU_API npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns);
+
+/* When a command ran, in picoseconds of the queue's device time. */
+typedef struct npuTiming {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t start_ps;
+  uint64_t end_ps;
+} npuTiming;
+
+/* Times of a completed command. They are kept for the last ring_entries commands.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_NOT_READY (not completed yet), NPU_ERROR_NOT_FOUND (too old), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE,
+ *            NPU_ERROR_INVALID_ARGUMENT (never submitted), the queue's error when it failed before the command
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueGetTiming(npuQueue queue, uint64_t value, npuTiming *inout_timing);
+
+/* One failed command. */
+typedef struct npuFault {
+  uint32_t struct_size; /* of each element of the array, set by the caller in the first one */
+  npuResult code;
+  uint64_t value;       /* of the command */
+  char kernel[64];      /* empty: not a launch */
+  uint32_t pc;          /* instruction in the kernel */
+  uint32_t source_line; /* 0: the blob has no line table */
+  char source_file[64];
+  uint32_t tile;    /* of the device */
+  uint32_t access;  /* 0 none, 1 read, 2 write, 3 execute */
+  uint64_t group;   /* linear work-group number */
+  uint64_t address; /* faulting device address, or the code of a trap or assertion */
+} npuFault;
+
+/* The queue's faults, oldest first (a queue stops at its first one, so there is at most one until it is reset).
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueGetFaults(npuQueue queue, uint32_t *inout_count, npuFault *array);
+
+/* Makes a stopped queue usable again: work that has not ended is cancelled, faults are forgotten, memory and modules stay, the timeline goes on from its last value.
+ * Waits for values that failed or were cancelled return NPU_ERROR_CANCELED afterwards. Device times begin at 0 again; those of earlier values are gone.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_DEVICE_LOST, NPU_TIMEOUT
+ * Since:     0.1
+ */
+NPU_API npuResult npuQueueReset(npuQueue queue, int64_t timeout_ns);
+
+NPU_EXTERN_C_END
+
+#endif
