@@ -12,12 +12,15 @@ typedef int32_t npuMemKind;
 enum {
   NPU_MEM_UNKNOWN = 0, /* only as an answer: not an address of this context */
   NPU_MEM_DEVICE = 1,  /* HBM */
-  NPU_MEM_HOST = 2 /* pinned host memory that the device reaches, slower for the device than HBM */
+  NPU_MEM_HOST = 2, /* pinned host memory that the device reaches, slower for the device than HBM */
+
+  /* May be added to a kind with |: memory of its own that npuMemExportFd and npuMemMapPeer can share. Costs whole pages (64 KiB of HBM). */
+  NPU_MEM_EXPORTABLE = 0x100
 };
 
 /* Allocates |size_bytes| of memory, which reads as zero. Addresses are aligned to 256 bytes.
  *
- * kind     NPU_MEM_DEVICE or NPU_MEM_HOST
+ * kind     NPU_MEM_DEVICE or NPU_MEM_HOST, either with NPU_MEM_EXPORTABLE
  * out_ptr  device address, or 0. The context owns the memory; give it back with npuMemFree.
  *
  * Threads:   any.   Blocks: for a call to the driver when the context's pool has no free piece.
@@ -86,6 +89,170 @@ NPU_API npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const vo
                                      uint64_t size_bytes);
 NPU_API npuResult npuMemCopyToHost(npuContext context, void *dst, npuDevPtr src,
                                    uint64_t size_bytes);
+
+/* ---- Pools: memory in the order of queues ---- */
+
+/* A pool of memory whose allocations come and go in the order of a queue's commands, without a call to the driver and without waiting. */
+typedef struct npuMemPoolObject *npuMemPool;
+
+typedef struct npuMemPoolInfo {
+  uint32_t struct_size;
+  npuMemKind kind;    /* NPU_MEM_DEVICE or NPU_MEM_HOST */
+  uint64_t max_bytes; /* that the pool may take from the device; 0: no limit of its own */
+  uint64_t
+      release_threshold; /* free memory beyond so many reserved bytes goes back to the device; 0: 32 MiB; UINT64_MAX: only npuMemPoolTrim gives back */
+} npuMemPoolInfo;
+
+/* Creates a pool. It takes memory when the first allocation asks for it. |info| may be NULL: device memory, no limit.
+ *
+ * out_pool  the pool, or NULL. End it with npuMemPoolDestroy.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemPoolCreate(npuContext context, const npuMemPoolInfo *info,
+                                   npuMemPool *out_pool);
+
+/* Ends a pool and every allocation in it. Work submitted before this call may still use them. NULL does nothing.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemPoolDestroy(npuMemPool pool);
+
+/* Allocates for the commands that |queue| is given after this call; another queue may use the memory once it waits for that point (npuQueueWaitQueue with the last value of
+ * |queue|), the host once it has. What the memory holds is not defined: clear it with npuQueueFill. Addresses are aligned to 256 bytes.
+ *
+ * queue    of the pool's context. Memory that was freed on it is used again at once, without waiting.
+ * out_ptr  device address, or 0. Give it back with npuMemFreeAsync, or npuMemFree.
+ *
+ * Threads:   any.   Blocks: for a call to the driver when the pool has to grow.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ *            NPU_ERROR_INVALID_ARGUMENT   size 0, or a queue of another context
+ *            NPU_ERROR_OVERFLOW           more than 2^38 bytes
+ *            NPU_ERROR_QUOTA              max_bytes or a limit of the context; the detail tells how much waits for queues
+ *            NPU_ERROR_OUT_OF_DEVICE_MEMORY, NPU_ERROR_OUT_OF_HOST_MEMORY
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemAllocAsync(npuMemPool pool, npuQueue queue, uint64_t size_bytes,
+                                   npuDevPtr *out_ptr);
+
+/* Gives memory of a pool back when |queue| has ended what it was given so far; work of other queues that uses it must be known to have ended by then. The address is
+ * invalid at once.
+ *
+ * ptr  what npuMemAllocAsync returned for a pool of the queue's context; 0 does nothing
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ADDRESS (no allocation of a pool, or freed already)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemFreeAsync(npuDevPtr ptr, npuQueue queue);
+
+/* Gives free memory back to the device until at most |keep_bytes| are reserved. Memory that is used, or that a queue has not passed, stays.
+ *
+ * Threads:   any.   Blocks: for calls to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemPoolTrim(npuMemPool pool, uint64_t keep_bytes);
+
+typedef struct npuMemPoolStats {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t reserved_bytes; /* taken from the device */
+  uint64_t reserved_high_bytes;
+  uint64_t used_bytes; /* in live allocations, in steps of 256 bytes */
+  uint64_t used_high_bytes;
+  uint64_t pending_bytes;    /* freed on queues that have not come so far */
+  uint64_t live_count;       /* allocations */
+  uint64_t allocation_count; /* ever */
+  uint64_t free_count;       /* ever */
+  uint64_t reuse_count;      /* allocations that took what the same queue had freed before */
+} npuMemPoolStats;
+
+/* Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemPoolGetStats(npuMemPool pool, npuMemPoolStats *inout_stats);
+
+/* ---- Reservations: addresses first, memory later ---- */
+
+/* Memory without an address. */
+typedef struct npuMemHandleObject *npuMemHandle;
+
+/* Sizes, addresses and offsets of what follows are multiples of this. */
+#define NPU_MEM_GRANULE_BYTES 65536
+
+/* Reserves device addresses, in which memory can be mapped piece by piece: a tensor grows without moving.
+ *
+ * align_bytes  a power of two, at most 2^40; 2 MiB at least are given; 0: any
+ * out_dva      the first address, or 0. End the reservation with npuMemReleaseReservation.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (size 0, alignment), NPU_ERROR_UNALIGNED, NPU_ERROR_OVERFLOW,
+ *            NPU_ERROR_OUT_OF_ADDRESS_SPACE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemReserve(npuContext context, uint64_t size_bytes, uint64_t align_bytes,
+                                npuDevPtr *out_dva);
+
+/* Ends a reservation in which nothing is mapped.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ADDRESS (not the start of one), NPU_ERROR_BUSY (memory is mapped in it)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemReleaseReservation(npuContext context, npuDevPtr dva);
+
+/* Makes memory, which reads as zero, without an address. It can be mapped in reservations of its context, more than once too.
+ *
+ * out_handle  the memory, or NULL. End it with npuMemDestroy.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    as npuMemAlloc; NPU_ERROR_UNALIGNED
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemCreate(npuContext context, npuMemKind kind, uint64_t size_bytes,
+                               npuMemHandle *out_handle);
+
+/* Ends the handle. Where the memory is mapped it stays; it goes with the last mapping. NULL does nothing.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemDestroy(npuMemHandle handle);
+
+/* The device may read the memory through this mapping, but not write. */
+#define NPU_MEM_READONLY 1u
+
+/* Maps [offset, offset + size_bytes) of the memory at |dva|, inside one reservation where nothing is mapped. Mappings that lie side by side in a reservation count as one
+ * range for copies and launches.
+ *
+ * flags  0 or NPU_MEM_READONLY
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ *            NPU_ERROR_INVALID_ARGUMENT   size 0, unknown flags, a range outside of the memory, a handle of another context
+ *            NPU_ERROR_INVALID_ADDRESS    not inside one reservation
+ *            NPU_ERROR_BUSY               something is mapped there
+ *            NPU_ERROR_UNALIGNED, NPU_ERROR_OUT_OF_DEVICE_MEMORY (page tables)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemMapAt(npuContext context, npuDevPtr dva, npuMemHandle handle,
+                              uint64_t offset, uint64_t size_bytes, uint32_t flags);
+
+/* Takes whole mappings of one reservation away, at once: work that still uses them fails with NPU_ERROR_VM_FAULT. Wait for it first.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (size 0)
+ *            NPU_ERROR_INVALID_ADDRESS   nothing is mapped there, or the range cuts through a mapping
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemUnmapAt(npuContext context, npuDevPtr dva, uint64_t size_bytes);
 
 NPU_EXTERN_C_END
 

@@ -2,28 +2,13 @@
 // npu_memory.h: check, call, translate.
 #include <npu/npu_memory.h>
 
-#include <atomic>
-#include <cstring>
-
 #include "libnpu/src/api/guard.h"
+#include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
 
 using namespace npu;
 using api::guard;
-
-namespace {
-
-Status region_of(npuMemKind kind, Region* out) {
-  if (kind != NPU_MEM_DEVICE && kind != NPU_MEM_HOST) {
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "kind is %d, it must be NPU_MEM_DEVICE or NPU_MEM_HOST",
-                kind);
-  }
-  *out = kind == NPU_MEM_DEVICE ? Region::kHbm : Region::kSystem;
-  return Status::ok();
-}
-
-}  // namespace
 
 extern "C" {
 
@@ -35,9 +20,10 @@ npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     Region region = Region::kHbm;
-    NPU_TRY(region_of(kind, &region));
+    const bool exportable = (kind & NPU_MEM_EXPORTABLE) != 0;
+    NPU_TRY(api::region_of(kind & ~NPU_MEM_EXPORTABLE, &region));
     pin->collect();
-    NPU_TRY_ASSIGN(*out_ptr, pin->memory().allocate(region, size_bytes));
+    NPU_TRY_ASSIGN(*out_ptr, pin->memory().allocate(region, size_bytes, exportable));
     return Status::ok();
   });
 }
@@ -103,10 +89,10 @@ npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
     NPU_TRY(api::need(src, "src"));
-    NPU_TRY_ASSIGN(std::byte * host, pin->memory().host(dst, size_bytes, "dst"));
-    std::memcpy(host, src, size_bytes);
-    // Device memory may be mapped with write combining: what this CPU holds back leaves it before another thread can ring for it.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    NPU_TRY_ASSIGN(const HostView view, pin->memory().view(dst, size_bytes, "dst"));
+    if (view.readonly()) return fail(NPU_ERROR_PERMISSION, "dst may only be read");
+    view.write(0, src, size_bytes);
+    finish_host_writes();
     return Status::ok();
   });
 }
@@ -117,8 +103,8 @@ npuResult npuMemCopyToHost(npuContext context, void* dst, npuDevPtr src, uint64_
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(src, 0, "src");
     NPU_TRY(api::need(dst, "dst"));
-    NPU_TRY_ASSIGN(std::byte * host, pin->memory().host(src, size_bytes, "src"));
-    std::memcpy(dst, host, size_bytes);
+    NPU_TRY_ASSIGN(const HostView view, pin->memory().view(src, size_bytes, "src"));
+    view.read(0, dst, size_bytes);
     return Status::ok();
   });
 }

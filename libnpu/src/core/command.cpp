@@ -88,7 +88,7 @@ Result<npu_cmd> make_copy(Context& context, const CopyShape& shape) {
   uint64_t src_bytes = 0;
   NPU_TRY(extent_of(shape, shape.dst_pitch, shape.dst_slice_pitch, "dst", &dst_bytes));
   NPU_TRY(extent_of(shape, shape.src_pitch, shape.src_slice_pitch, "src", &src_bytes));
-  NPU_TRY(context.memory().check(shape.dst, dst_bytes, "dst"));
+  NPU_TRY(context.memory().check(shape.dst, dst_bytes, "dst", true));
   NPU_TRY(context.memory().check(shape.src, src_bytes, "src"));
   if (shape.dst < shape.src + src_bytes && shape.src < shape.dst + dst_bytes) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "source and destination overlap");
@@ -119,7 +119,7 @@ Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint
                 Ull{size_bytes}, pattern_bytes);
   }
   if (size_bytes == 0) return make_nop();
-  NPU_TRY(context.memory().check(dst, size_bytes, "dst"));
+  NPU_TRY(context.memory().check(dst, size_bytes, "dst", true));
   npu_cmd_fill fill{};
   fill.op = NPU_CMD_FILL;
   fill.dst_dva = dst;
@@ -133,7 +133,7 @@ Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint
 Result<npu_cmd> make_semaphore(Context& context, npu_cmd_op op, uint64_t dva, uint64_t value) {
   if (dva % 8 != 0)
     return fail(NPU_ERROR_UNALIGNED, "semaphore 0x%llx is no multiple of 8", Ull{dva});
-  NPU_TRY(context.memory().check(dva, 8, "semaphore"));
+  NPU_TRY(context.memory().check(dva, 8, "semaphore", op == NPU_CMD_SEM_SIGNAL));
   npu_cmd_sem command{};
   command.op = static_cast<__u8>(op);
   command.sem_dva = dva;

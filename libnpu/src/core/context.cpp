@@ -24,7 +24,7 @@ Result<Ref<Context>> Context::create(Ref<Device> device) {
   return Ref<Context>::adopt(new Context(std::move(device), std::move(vm)));
 }
 
-Result<Ref<Queue>> Context::create_queue(RingOptions options) {
+Result<Ref<Queue>> Context::create_queue(RingOptions options, bool counted) {
   const npu_limits& limits = device_->limits();
   if (options.timeout_ms == 0) options.timeout_ms = device_->exec_timeout_ms();
   if (options.timeout_ms > limits.timeout_ms_max) {
@@ -35,10 +35,15 @@ Result<Ref<Queue>> Context::create_queue(RingOptions options) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "ring_entries is %u, the device allows %u to %u",
                 1u << options.entries_log2, 1u << limits.ring_log2_min, 1u << limits.ring_log2_max);
   }
-  NPU_TRY_ASSIGN(Ref<Queue> queue,
-                 Queue::create(Ref<Context>::share(this), options, device_->spin_ns()));
+  if (counted) NPU_TRY(vm_->budget().charge_queue());
+  auto queue = Queue::create(Ref<Context>::share(this), options, device_->spin_ns());
+  if (!queue.is_ok()) {
+    if (counted) vm_->budget().refund_queue();
+    return queue.status();
+  }
   std::lock_guard lock(queues_mutex_);
-  queues_.push_back(queue.get());
+  queues_.push_back(queue.value().get());
+  if (!counted) uncounted_.push_back(queue.value().get());
   return queue;
 }
 
@@ -48,6 +53,7 @@ void Context::forget_queue(Queue* queue) {
   if (found == queues_.end()) return;
   *found = queues_.back();
   queues_.pop_back();
+  if (std::erase(uncounted_, queue) == 0) vm_->budget().refund_queue();
 }
 
 std::vector<Context::QueuePoint> Context::busy_points() {
@@ -124,7 +130,7 @@ void Context::give_back(std::vector<Retired> items) {
       }
       loader_.unload(module->number);
     }
-    // A ring gives its memory back by going out of scope.
+    // Rings and buffers give their memory back by going out of scope.
   }
 }
 

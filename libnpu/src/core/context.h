@@ -30,7 +30,9 @@ class Device;
 struct RetiredModule {
   uint32_t number = 0;
 };
-using Retired = std::variant<Memory::Detached, std::shared_ptr<Ring>, RetiredModule>;
+using RetiredBuffers = std::vector<std::unique_ptr<Buffer>>;
+using Retired =
+    std::variant<Memory::Detached, std::shared_ptr<Ring>, RetiredModule, RetiredBuffers>;
 
 // Where a fault happened, in words of the blob.
 struct FaultPlace {
@@ -51,7 +53,8 @@ class Context final : public Object {
   Loader& loader() { return loader_; }
   Children& children() { return children_; }
 
-  Result<Ref<Queue>> create_queue(RingOptions options);
+  // |counted|: against the context's limit.
+  Result<Ref<Queue>> create_queue(RingOptions options, bool counted = true);
   void forget_queue(Queue* queue);
 
   // Gives |item| back once all work submitted before has ended.
@@ -93,6 +96,7 @@ class Context final : public Object {
 
   std::mutex queues_mutex_;
   std::vector<Queue*> queues_;  // each takes itself off in its close()
+  std::vector<Queue*> uncounted_;
 
   std::mutex images_mutex_;
   std::map<uint32_t, std::shared_ptr<const Image>> images_;  // by the module's number in the VM

@@ -31,7 +31,7 @@ Result<Ref<Queue>> Loader::prepare(Context& context) {
   }
   RingOptions options;
   options.entries_log2 = kLoaderEntriesLog2;
-  NPU_TRY_ASSIGN(Ref<Queue> queue, context.create_queue(options));
+  NPU_TRY_ASSIGN(Ref<Queue> queue, context.create_queue(options, false));
   std::lock_guard lock(mutex_);
   queue_ = queue;
   return queue;

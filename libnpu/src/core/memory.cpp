@@ -19,7 +19,15 @@ std::atomic<uint64_t> g_next_allocation_id{1};
 
 using Ull = unsigned long long;
 
+Status outside(uint64_t dva, uint64_t size_bytes, const char* what) {
+  return fail(NPU_ERROR_INVALID_ADDRESS,
+              "%s [0x%llx, + %llu bytes) is not inside one allocation of this context", what,
+              Ull{dva}, Ull{size_bytes});
+}
+
 }  // namespace
+
+uint64_t Memory::next_id() { return g_next_allocation_id.fetch_add(1, std::memory_order_relaxed); }
 
 Memory::~Memory() { clear(); }
 
@@ -33,13 +41,18 @@ void Memory::clear() {
     pools_[i].pool.clear();
     pools_[i].empty = nullptr;
   }
+  // The address space ends with the context.
+  reservations_.clear();
 }
 
 Status Memory::add_chunk_locked(RegionPool& pool, Region region, uint64_t least_bytes) {
   const uint64_t least = (least_bytes + kChunkStepBytes - 1) & ~(kChunkStepBytes - 1);
   uint64_t bytes = std::max(pool.next_chunk_bytes, least);
   for (;;) {
-    auto buffer = Buffer::create(vm_, region, bytes);
+    StorageInfo info;
+    info.region = region;
+    info.size_bytes = bytes;
+    auto buffer = Buffer::create(vm_, info);
     if (buffer.is_ok()) {
       auto chunk = std::make_unique<Chunk>();
       chunk->buffer = buffer.take();
@@ -74,6 +87,8 @@ Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* ou
     if (pool.empty != nullptr && pool.empty->chunk == block->chunk) pool.empty = nullptr;
     out->block = block;
     chunk = static_cast<Chunk*>(block->chunk);
+    out->storage = chunk->buffer->storage();
+    out->storage_dva = chunk->dva;
   }
   if (out->block->dirty_bytes == 0) return Status::ok();
   // The piece is ours alone now, so it is cleared without the lock.
@@ -88,7 +103,7 @@ Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* ou
   return Status::ok();
 }
 
-Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes) {
+Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool exportable) {
   if (size_bytes == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
   if (size_bytes > kSizeMax) {
     return fail(NPU_ERROR_OVERFLOW, "size_bytes %llu is larger than the address space",
@@ -96,19 +111,28 @@ Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes) {
   }
   Allocation allocation;
   allocation.size_bytes = size_bytes;
-  allocation.region = region;
-  allocation.id = g_next_allocation_id.fetch_add(1, std::memory_order_relaxed);
   uint64_t dva = 0;
-  if (size_bytes <= kSmallMaxBytes) {
+  if (size_bytes <= kSmallMaxBytes && !exportable) {
     NPU_TRY(allocate_small(region, size_bytes, &allocation));
     dva = allocation.block->dva;
   } else {
-    NPU_TRY_ASSIGN(allocation.buffer, Buffer::create(vm_, region, size_bytes));
+    StorageInfo info;
+    info.region = region;
+    info.size_bytes = size_bytes;
+    info.exportable = exportable;
+    NPU_TRY_ASSIGN(allocation.buffer, Buffer::create(vm_, info));
     dva = allocation.buffer->dva();
+    allocation.storage = allocation.buffer->storage();
+    allocation.storage_dva = dva;
   }
+  enter(dva, std::move(allocation));
+  return dva;
+}
+
+void Memory::enter(uint64_t dva, Allocation allocation) {
+  allocation.id = next_id();
   std::lock_guard lock(mutex_);
   allocations_.emplace(dva, std::move(allocation));
-  return dva;
 }
 
 Result<Memory::Detached> Memory::detach(uint64_t dva) {
@@ -118,15 +142,52 @@ Result<Memory::Detached> Memory::detach(uint64_t dva) {
     return fail(NPU_ERROR_INVALID_ADDRESS,
                 "0x%llx is not the start of a live allocation of this context", Ull{dva});
   }
+  if (found->second.origin == Origin::kMapped) {
+    const Status status =
+        fail(NPU_ERROR_INVALID_ADDRESS, "0x%llx is a mapped piece of a reservation", Ull{dva});
+    set_remedy("Unmap it with npuMemUnmapAt.");
+    return status;
+  }
+  if (found->second.origin == Origin::kRegistered) {
+    const Status status =
+        fail(NPU_ERROR_INVALID_ADDRESS, "0x%llx is registered memory of the process", Ull{dva});
+    set_remedy("Undo the registration with npuMemUnregisterHost.");
+    return status;
+  }
   return allocations_.extract(found);
+}
+
+Result<Memory::Detached> Memory::detach_pooled(uint64_t dva) {
+  std::lock_guard lock(mutex_);
+  const auto found = allocations_.find(dva);
+  if (found == allocations_.end() || found->second.origin != Origin::kPool) {
+    const Status status =
+        fail(NPU_ERROR_INVALID_ADDRESS,
+             "0x%llx is not the start of a live allocation of a pool of this context", Ull{dva});
+    set_remedy("Memory that npuMemAlloc gave goes back with npuMemFree.");
+    return status;
+  }
+  return allocations_.extract(found);
+}
+
+std::vector<Memory::Detached> Memory::detach_pool(const OrderedPool* pool) {
+  std::vector<Detached> out;
+  std::lock_guard lock(mutex_);
+  for (auto at = allocations_.begin(); at != allocations_.end();) {
+    const auto next = std::next(at);
+    if (at->second.pool.get() == pool) out.push_back(allocations_.extract(at));
+    at = next;
+  }
+  return out;
 }
 
 void Memory::reclaim(Detached detached) {
   Allocation& allocation = detached.mapped();
+  if (allocation.pool != nullptr) return allocation.pool->give_back(allocation.block);
   if (allocation.block == nullptr) return;  // the buffer ends with the node
   std::unique_ptr<Chunk> dropped;
   std::lock_guard lock(mutex_);
-  RegionPool& pool = pool_of(allocation.region);
+  RegionPool& pool = pool_of(allocation.storage->region());
   PoolBlock* block = pool.pool.give_back(allocation.block);
   if (!Pool::is_whole(block)) return;
   if (pool.empty == nullptr) {
@@ -145,42 +206,102 @@ Memory::Allocations::iterator Memory::find_locked(uint64_t dva, uint64_t size_by
   --found;
   const uint64_t offset = dva - found->first;
   const uint64_t size = found->second.size_bytes;
-  if (offset > size || size_bytes > size - offset) return allocations_.end();
-  return found;
+  if (offset > size) return allocations_.end();
+  if (size_bytes <= size - offset) return found;
+  if (found->second.reservation == 0) return allocations_.end();
+  // Pieces that lie side by side in one reservation count as one.
+  uint64_t left = size_bytes - (size - offset);
+  for (auto piece = found;;) {
+    const uint64_t end = piece->first + piece->second.size_bytes;
+    if (++piece == allocations_.end() || piece->first != end ||
+        piece->second.reservation != found->second.reservation) {
+      return allocations_.end();
+    }
+    if (left <= piece->second.size_bytes) return found;
+    left -= piece->second.size_bytes;
+  }
 }
 
-Status Memory::check(uint64_t dva, uint64_t size_bytes, const char* what) {
+Status Memory::check(uint64_t dva, uint64_t size_bytes, const char* what, bool for_writing) {
   std::lock_guard lock(mutex_);
-  if (find_locked(dva, size_bytes) != allocations_.end()) return Status::ok();
-  return fail(NPU_ERROR_INVALID_ADDRESS,
-              "%s [0x%llx, + %llu bytes) is not inside one allocation of this context", what,
-              Ull{dva}, Ull{size_bytes});
+  auto found = find_locked(dva, size_bytes);
+  if (found == allocations_.end()) return outside(dva, size_bytes, what);
+  if (!for_writing || size_bytes == 0) return Status::ok();
+  for (; found != allocations_.end() && found->first < dva + size_bytes; ++found) {
+    if (!found->second.readonly) continue;
+    return fail(NPU_ERROR_PERMISSION,
+                "%s [0x%llx, + %llu bytes) is memory that the device may only read", what, Ull{dva},
+                Ull{size_bytes});
+  }
+  return Status::ok();
+}
+
+Result<HostView> Memory::view(uint64_t dva, uint64_t size_bytes, const char* what) {
+  struct Part {
+    std::shared_ptr<Storage> storage;
+    uint64_t offset;
+    uint64_t size_bytes;
+    bool readonly;
+  };
+  std::vector<Part> parts;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = find_locked(dva, size_bytes);
+    if (found == allocations_.end()) return outside(dva, size_bytes, what);
+    for (uint64_t left = size_bytes;; ++found) {
+      const Allocation& allocation = found->second;
+      const uint64_t step = std::min(left, found->first + allocation.size_bytes - dva);
+      parts.push_back(
+          {allocation.storage, dva - allocation.storage_dva, step, allocation.storage->readonly()});
+      dva += step;
+      left -= step;
+      if (left == 0) break;
+    }
+  }
+  // The first look at an object calls the driver: not under the lock.
+  HostView view;
+  for (Part& part : parts) {
+    NPU_TRY_ASSIGN(std::byte * base, part.storage->host());
+    view.add(std::move(part.storage), base + part.offset, part.size_bytes, part.readonly);
+  }
+  return view;
 }
 
 Result<std::byte*> Memory::host(uint64_t dva, uint64_t size_bytes, const char* what) {
-  Buffer* buffer = nullptr;
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = find_locked(dva, size_bytes);
-    if (found == allocations_.end()) {
-      return fail(NPU_ERROR_INVALID_ADDRESS,
-                  "%s [0x%llx, + %llu bytes) is not inside one allocation of this context", what,
-                  Ull{dva}, Ull{size_bytes});
-    }
-    const Allocation& allocation = found->second;
-    buffer = allocation.block != nullptr
-                 ? static_cast<Chunk*>(allocation.block->chunk)->buffer.get()
-                 : allocation.buffer.get();
-  }
-  NPU_TRY_ASSIGN(std::byte * base, buffer->host());
-  return base + (dva - buffer->dva());
+  NPU_TRY_ASSIGN(const HostView whole, view(dva, size_bytes, what));
+  uint64_t bytes = 0;
+  std::byte* host = whole.at(0, &bytes);
+  if (bytes >= size_bytes) return host;
+  return fail(NPU_ERROR_NOT_SUPPORTED,
+              "%s [0x%llx, + %llu bytes) is made of several mapped pieces, which the host does not "
+              "see in one",
+              what, Ull{dva}, Ull{size_bytes});
 }
 
 Memory::Info Memory::query(uint64_t dva) {
   std::lock_guard lock(mutex_);
   const auto found = find_locked(dva, 1);
   if (found == allocations_.end()) return {};
-  return {true, found->second.region, found->first, found->second.size_bytes, found->second.id};
+  const Allocation& from = found->second;
+  Info info;
+  info.known = true;
+  info.region = from.storage->region();
+  info.origin = from.origin;
+  info.base = found->first;
+  info.size_bytes = from.size_bytes;
+  info.id = from.id;
+  info.shared_id = from.shared_id;
+  info.reservation = from.reservation;
+  info.readonly = from.readonly;
+  info.storage = from.storage;
+  info.storage_dva = from.storage_dva;
+  return info;
+}
+
+void Memory::set_shared_id(uint64_t dva, uint64_t shared_id) {
+  std::lock_guard lock(mutex_);
+  const auto found = allocations_.find(dva);
+  if (found != allocations_.end()) found->second.shared_id = shared_id;
 }
 
 }  // namespace npu

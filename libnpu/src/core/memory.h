@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory: the allocations of one context. Small ones are pieces of chunks of 2 to 32 MiB, so that a buffer object is not made for each; large ones own theirs.
-// Thread safety: all functions.
+// Memory: the books of one context: which device addresses are what. Small allocations are pieces of chunks of 2 to 32 MiB, so that a buffer object is not made for each;
+// large, exportable, imported and registered ones own theirs; those of queue-ordered pools are pieces of the pool; mapped pieces lie in a reservation (memory_map.cpp).
+// Thread safety: all functions. Lock order: mutex_, then what Vm locks. Pools lock for themselves, never inside mutex_.
 #pragma once
 
 #include <array>
@@ -12,17 +13,28 @@
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
+#include "libnpu/src/core/host_view.h"
+#include "libnpu/src/core/ordered_pool.h"
 #include "libnpu/src/core/pool.h"
 #include "libnpu/src/core/status.h"
 
 namespace npu {
 
+// How an allocation came to be, and so how it ends.
+enum class Origin { kAllocated, kPool, kMapped, kImported, kRegistered };
+
 struct Allocation {
   uint64_t size_bytes = 0;  // as asked for
   uint64_t id = 0;
-  Region region = Region::kHbm;
-  PoolBlock* block = nullptr;      // a piece of a chunk, or
-  std::unique_ptr<Buffer> buffer;  // a buffer of its own
+  uint64_t shared_id = 0;  // the same in every process that shares it; 0: not shared
+  Origin origin = Origin::kAllocated;
+  std::shared_ptr<Storage> storage;
+  uint64_t storage_dva = 0;           // where the first byte of the storage lies, or would
+  PoolBlock* block = nullptr;         // a piece of a chunk, or of pool
+  std::shared_ptr<OrderedPool> pool;  // kPool
+  std::unique_ptr<Buffer> buffer;     // owned alone
+  uint64_t reservation = 0;           // kMapped: its address
+  bool readonly = false;              // for the device
 };
 
 class Memory {
@@ -39,23 +51,45 @@ class Memory {
   void clear();
 
   // Memory that reads as zero.
-  Result<uint64_t> allocate(Region region, uint64_t size_bytes);
+  Result<uint64_t> allocate(Region region, uint64_t size_bytes, bool exportable = false);
+  // Enters memory that somebody else made: a piece of a pool, an import. Gives it an id.
+  void enter(uint64_t dva, Allocation allocation);
   // Takes the allocation that begins at |dva| out of the books; its memory stays until reclaim().
   Result<Detached> detach(uint64_t dva);
+  // The same only for pieces of pools.
+  Result<Detached> detach_pooled(uint64_t dva);
+  std::vector<Detached> detach_pool(const OrderedPool* pool);
   void reclaim(Detached detached);
 
-  // NPU_ERROR_INVALID_ADDRESS unless [dva, dva + size_bytes) lies inside one allocation. |what| names the range.
-  Status check(uint64_t dva, uint64_t size_bytes, const char* what);
+  // Reservations: address ranges to map objects in.
+  Result<uint64_t> reserve(uint64_t size_bytes, uint64_t align_bytes);
+  Status release_reservation(uint64_t dva);
+  Status map_at(uint64_t dva, std::shared_ptr<Storage> storage, uint64_t offset,
+                uint64_t size_bytes, bool readonly);
+  Status unmap_at(uint64_t dva, uint64_t size_bytes);
+
+  // NPU_ERROR_INVALID_ADDRESS unless [dva, dva + size_bytes) lies inside one allocation, or is covered by pieces of one reservation. |what| names the range.
+  Status check(uint64_t dva, uint64_t size_bytes, const char* what, bool for_writing = false);
+  // What the host sees of it. host(): only if that is in one piece.
+  Result<HostView> view(uint64_t dva, uint64_t size_bytes, const char* what);
   Result<std::byte*> host(uint64_t dva, uint64_t size_bytes, const char* what);
 
   struct Info {
     bool known = false;
     Region region = Region::kHbm;
+    Origin origin = Origin::kAllocated;
     uint64_t base = 0;
     uint64_t size_bytes = 0;
     uint64_t id = 0;
+    uint64_t shared_id = 0;
+    uint64_t reservation = 0;
+    bool readonly = false;
+    std::shared_ptr<Storage> storage;
+    uint64_t storage_dva = 0;
   };
   Info query(uint64_t dva);
+  // Records that the allocation at |dva| is shared under |shared_id|.
+  void set_shared_id(uint64_t dva, uint64_t shared_id);
 
  private:
   struct Chunk : PoolChunk {
@@ -67,16 +101,24 @@ class Memory {
     PoolBlock* empty = nullptr;  // one chunk that is kept although nothing is in it
     uint64_t next_chunk_bytes = 2 << 20;
   };
+  struct Reservation {
+    uint64_t size_bytes = 0;
+  };
 
+  // Never the same twice in this process.
+  static uint64_t next_id();
   RegionPool& pool_of(Region region) { return pools_[region == Region::kHbm ? 0 : 1]; }
+  // The allocation in which the range begins, if all of it is good; end() else.
   Allocations::iterator find_locked(uint64_t dva, uint64_t size_bytes);
   Status allocate_small(Region region, uint64_t size_bytes, Allocation* out);
   Status add_chunk_locked(RegionPool& pool, Region region, uint64_t least_bytes);
+  Status check_free_locked(uint64_t dva, uint64_t size_bytes, uint64_t* out_reservation);
 
   Vm& vm_;
   std::mutex mutex_;
   std::array<RegionPool, 2> pools_;
   Allocations allocations_;
+  std::map<uint64_t, Reservation> reservations_;
 };
 
 }  // namespace npu

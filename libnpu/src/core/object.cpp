@@ -20,6 +20,10 @@ const char* kind_name(Kind kind) {
       return "module";
     case Kind::kKernel:
       return "kernel";
+    case Kind::kMemPool:
+      return "pool";
+    case Kind::kMemHandle:
+      return "memory handle";
   }
   return "object";
 }

@@ -16,6 +16,8 @@ enum class Kind : uint32_t {
   kEvent = 4,
   kModule = 5,
   kKernel = 6,
+  kMemPool = 7,
+  kMemHandle = 8,
 };
 
 const char* kind_name(Kind kind);

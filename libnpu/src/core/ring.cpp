@@ -49,7 +49,12 @@ Result<std::unique_ptr<Ring>> Ring::create(Vm& vm, const RingOptions& options) {
 Status Ring::create_memory() {
   args_bytes_ = std::max(kArgsMinBytes, kArgsPerEntryBytes << options_.entries_log2);
   args_end_.assign(entries(), 0);
-  NPU_TRY_ASSIGN(memory_, Buffer::create(vm_, Region::kSystem, args_offset() + args_bytes_, true));
+  StorageInfo info;
+  info.region = Region::kSystem;
+  info.use = Use::kQueues;
+  info.size_bytes = args_offset() + args_bytes_;
+  info.shared_words = true;
+  NPU_TRY_ASSIGN(memory_, Buffer::create(vm_, info));
   NPU_TRY_ASSIGN(base_, memory_->host());
   dva_ = memory_->dva();
   return Status::ok();

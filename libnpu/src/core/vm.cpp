@@ -4,6 +4,7 @@
 
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/storage.h"
 
 namespace npu {
 namespace {
@@ -27,14 +28,21 @@ Vm::~Vm() {
   call_vm_destroy(backend_, args);
 }
 
-Result<uint64_t> Vm::take_range(uint64_t size_bytes) {
+Result<uint64_t> Vm::take_range(uint64_t size_bytes, uint64_t align_bytes) {
+  constexpr uint64_t kGranule = AddressSpace::kGranuleBytes;
+  const uint64_t slack = align_bytes > kGranule ? align_bytes - kGranule : 0;
+  const uint64_t size = (size_bytes + kGranule - 1) & ~(kGranule - 1);
   std::lock_guard lock(mutex_);
-  const uint64_t dva = space_.take(size_bytes);
-  if (dva == 0) {
+  const uint64_t room = space_.take(size + slack);
+  if (room == 0) {
     return fail(NPU_ERROR_OUT_OF_ADDRESS_SPACE,
                 "no range of %llu bytes is free in the address space",
                 static_cast<unsigned long long>(size_bytes));
   }
+  if (slack == 0) return room;
+  const uint64_t dva = (room + align_bytes - 1) & ~(align_bytes - 1);
+  if (dva > room) space_.give_back(room, dva - room);
+  if (const uint64_t rest = room + slack - dva; rest > 0) space_.give_back(dva + size, rest);
   return dva;
 }
 
@@ -43,10 +51,23 @@ void Vm::give_back_range(uint64_t dva, uint64_t size_bytes) {
   space_.give_back(dva, size_bytes);
 }
 
-int Vm::change(uint32_t kind, uint32_t bo_handle, uint64_t dva, uint64_t size_bytes) {
+int Vm::bind(const Piece& piece) {
   npu_bind_op op{};
-  op.kind = kind;
-  op.bo_handle = bo_handle;
+  op.kind = NPU_BIND_MAP;
+  op.flags = piece.readonly ? NPU_BIND_READONLY : 0;
+  op.bo_handle = piece.bo_handle;
+  op.bo_offset = piece.bo_offset;
+  op.dva = piece.dva;
+  op.size_bytes = piece.size_bytes;
+  npu_vm_bind args{};
+  args.vm_id = id_;
+  args.ops = make_array(&op, 1);
+  return call_vm_bind(backend_, args);
+}
+
+int Vm::unbind(uint64_t dva, uint64_t size_bytes) {
+  npu_bind_op op{};
+  op.kind = NPU_BIND_UNMAP;
   op.dva = dva;
   op.size_bytes = size_bytes;
   npu_vm_bind args{};
@@ -55,12 +76,25 @@ int Vm::change(uint32_t kind, uint32_t bo_handle, uint64_t dva, uint64_t size_by
   return call_vm_bind(backend_, args);
 }
 
-int Vm::bind(uint32_t bo_handle, uint64_t dva, uint64_t size_bytes) {
-  return change(NPU_BIND_MAP, bo_handle, dva, size_bytes);
+uint64_t Vm::dva_of_host(const void* host) {
+  const auto* byte = static_cast<const std::byte*>(host);
+  std::lock_guard lock(hosts_mutex_);
+  auto found = hosts_.upper_bound(byte);
+  if (found == hosts_.begin()) return 0;
+  --found;
+  const auto offset = static_cast<uint64_t>(byte - found->first);
+  const uint64_t base = found->second->first_dva();
+  return base == 0 || offset >= found->second->size_bytes() ? 0 : base + offset;
 }
 
-int Vm::unbind(uint64_t dva, uint64_t size_bytes) {
-  return change(NPU_BIND_UNMAP, 0, dva, size_bytes);
+void Vm::remember_host(const std::byte* host, const Storage* storage) {
+  std::lock_guard lock(hosts_mutex_);
+  hosts_[host] = storage;
+}
+
+void Vm::forget_host(const std::byte* host) {
+  std::lock_guard lock(hosts_mutex_);
+  hosts_.erase(host);
 }
 
 }  // namespace npu
