@@ -58,7 +58,22 @@ typedef struct npuMemInfo {
   npuDevPtr base;         /* of its allocation */
   uint64_t size_bytes;    /* of its allocation */
   uint64_t allocation_id; /* never used twice in a process */
+  /* Since 0.2: */
+  void *host; /* where this process sees the base; NULL: nobody has looked yet (npuMemMap) */
+  uint64_t
+      shared_id; /* of exported and imported memory: the same in every process, never used twice on this machine; else 0 */
+  uint32_t flags;        /* NPU_MEM_IS_* */
+  uint32_t device_index; /* of the context's device */
 } npuMemInfo;
+
+/* flags of npuMemInfo */
+enum {
+  NPU_MEM_IS_READONLY = 1,   /* for the device */
+  NPU_MEM_IS_POOLED = 2,     /* from npuMemAllocAsync */
+  NPU_MEM_IS_MAPPED = 4,     /* a piece of a reservation; base and size are the piece's */
+  NPU_MEM_IS_IMPORTED = 8,   /* from npuMemImportFd or npuMemMapPeer */
+  NPU_MEM_IS_REGISTERED = 16 /* from npuMemRegisterHost */
+};
 
 /* Looks up any 64-bit value; an unknown one is no error.
  *
@@ -67,6 +82,15 @@ typedef struct npuMemInfo {
  * Since:     0.1
  */
 NPU_API npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo *inout_info);
+
+/* The same for an address of this process: memory that npuMemMap has shown or npuMemRegisterHost was given is known; any other pointer is no error and gives NPU_MEM_UNKNOWN.
+ * The device address of |host| is base + ((char *)host - (char *)info.host).
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemQueryHost(npuContext context, const void *host, npuMemInfo *inout_info);
 
 /* Free and total HBM of the device in bytes, as all processes see it.
  *
@@ -89,6 +113,105 @@ NPU_API npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const vo
                                      uint64_t size_bytes);
 NPU_API npuResult npuMemCopyToHost(npuContext context, void *dst, npuDevPtr src,
                                    uint64_t size_bytes);
+
+/* A strided copy between any two of host and device memory: depth slices of height rows of width_bytes. Pitches are distances in bytes from row to row and slice to slice;
+ * where height or depth is 1 theirs must be 0. */
+typedef struct npuMemCopyInfo {
+  uint32_t struct_size;
+  uint32_t reserved;
+  npuDevPtr dst; /* of the two destinations one is set, the other 0 */
+  void *dst_host;
+  npuDevPtr src; /* likewise */
+  const void *src_host;
+  uint64_t width_bytes;
+  uint32_t height;
+  uint32_t depth;
+  uint64_t dst_pitch_bytes;
+  uint64_t src_pitch_bytes;
+  uint64_t dst_slice_pitch_bytes;
+  uint64_t src_slice_pitch_bytes;
+} npuMemCopyInfo;
+
+/* Copies by the host, done when the call returns; npuQueueCopyStrided is the one in queue order.
+ *
+ * Threads:   any.   Blocks: for the time of the copy.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_RESERVED_NOT_ZERO
+ *            NPU_ERROR_INVALID_ARGUMENT   two destinations or none, pitches that let rows overlap, source and destination that do
+ *            NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_OVERFLOW, NPU_ERROR_PERMISSION (memory that may only be read)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemCopyStrided(npuContext context, const npuMemCopyInfo *info);
+
+/* Fills |size_bytes| from |dst| with a pattern of 1, 2, 4, 8 or 16 bytes, done when the call returns. dst and size are multiples of pattern_bytes.
+ *
+ * Threads:   any.   Blocks: for the time of the writing.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED, NPU_ERROR_PERMISSION
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemFill(npuContext context, npuDevPtr dst, const void *pattern,
+                             uint32_t pattern_bytes, uint64_t size_bytes);
+
+/* ---- Sharded tensors ---- */
+
+#define NPU_TENSOR_RANK_MAX 8
+#define NPU_TENSOR_SHARDS_MAX 1024
+
+typedef int32_t npuShardKind;
+enum {
+  NPU_SHARD_NONE = 0, /* the dimension is whole in every shard; parts is 1 */
+  NPU_SHARD_BLOCK =
+      1, /* cut into |parts| runs of ceil(size / parts); the last ones may be short or empty */
+  NPU_SHARD_CYCLIC = 2 /* runs of |block| dealt out to the parts in turn */
+};
+
+/* How one dimension is spread. */
+typedef struct npuShardDim {
+  uint64_t size;  /* elements of the whole tensor */
+  uint64_t block; /* NPU_SHARD_CYCLIC: at least 1; else 0 */
+  npuShardKind kind;
+  uint32_t parts;
+} npuShardDim;
+
+/* Where one shard lies: its elements, dense, last dimension fastest. */
+typedef struct npuShard {
+  npuContext context; /* of ptr; NULL: the shard is at |host| */
+  npuDevPtr ptr;
+  void *host;
+} npuShard;
+
+typedef struct npuShardedTensor {
+  uint32_t struct_size;
+  uint32_t element_bytes;
+  uint32_t rank;        /* 1 to NPU_TENSOR_RANK_MAX */
+  uint32_t shard_count; /* the product of all parts */
+  npuShardDim dims[NPU_TENSOR_RANK_MAX];
+  const npuShard
+      *shards; /* in the order of their places in the mesh of parts, last dimension fastest */
+} npuShardedTensor;
+
+/* Copies a tensor into another distribution: host to devices, devices to host, device to device, block to cyclic. Done when the call returns. Both sides have the same
+ * rank, sizes and element_bytes. A plain array is a tensor with one shard.
+ *
+ * Threads:   any.   Blocks: for the time of the copy.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE
+ *            NPU_ERROR_INVALID_ARGUMENT   shapes that differ, a distribution that is none, shards of the two sides that overlap
+ *            NPU_ERROR_INVALID_ADDRESS    a shard does not fit its allocation
+ *            NPU_ERROR_OVERFLOW, NPU_ERROR_PERMISSION
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemCopyTensor(const npuShardedTensor *dst, const npuShardedTensor *src);
+
+/* ---- Peers: two contexts, of one device or of two ---- */
+
+/* Copies between contexts of this process, done when the call returns. Needs no enabling: the host copies from window to window.
+ *
+ * Threads:   any.   Blocks: for the time of the copy.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_PERMISSION, NPU_ERROR_INVALID_ARGUMENT (the ranges overlap),
+ *            NPU_ERROR_NOT_SUPPORTED (a device has no window)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_context,
+                                 npuDevPtr src, uint64_t size_bytes);
 
 /* ---- Pools: memory in the order of queues ---- */
 

@@ -6,9 +6,46 @@
 #include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "uapi/npu_accel.h"
 
 using namespace npu;
 using api::guard;
+
+namespace {
+
+uint32_t flags_of(const Memory::Info& info) {
+  uint32_t flags = info.readonly ? NPU_MEM_IS_READONLY : 0;
+  switch (info.origin) {
+    case Origin::kAllocated:
+      return flags;
+    case Origin::kPool:
+      return flags | NPU_MEM_IS_POOLED;
+    case Origin::kMapped:
+      return flags | NPU_MEM_IS_MAPPED;
+    case Origin::kImported:
+      return flags | NPU_MEM_IS_IMPORTED;
+    case Origin::kRegistered:
+      return flags | NPU_MEM_IS_REGISTERED;
+  }
+  return flags;
+}
+
+npuMemInfo describe(Context& context, const Memory::Info& found) {
+  npuMemInfo info{};
+  if (!found.known) return info;
+  info.kind = found.region == Region::kHbm ? NPU_MEM_DEVICE : NPU_MEM_HOST;
+  info.base = found.base;
+  info.size_bytes = found.size_bytes;
+  info.allocation_id = found.id;
+  std::byte* host = found.storage->known_host();
+  if (host != nullptr) info.host = host + (found.base - found.storage_dva);
+  info.shared_id = found.shared_id;
+  info.flags = flags_of(found);
+  info.device_index = context.device().info().index;
+  return info;
+}
+
+}  // namespace
 
 extern "C" {
 
@@ -56,15 +93,19 @@ npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo* inout_info)
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
-    const Memory::Info found = pin->memory().query(ptr);
-    npuMemInfo info{};
-    if (found.known) {
-      info.kind = found.region == Region::kHbm ? NPU_MEM_DEVICE : NPU_MEM_HOST;
-      info.base = found.base;
-      info.size_bytes = found.size_bytes;
-      info.allocation_id = found.id;
-    }
-    api::write_struct(inout_info, info);
+    api::write_struct(inout_info, describe(*pin, pin->memory().query(ptr)));
+    return Status::ok();
+  });
+}
+
+npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inout_info) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Context> pin;
+    NPU_TRY(api::take(pin, context, "context"));
+    NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
+    const uint64_t dva = pin->vm().dva_of_host(host);
+    const Memory::Info found = dva != 0 ? pin->memory().query(dva) : Memory::Info{};
+    api::write_struct(inout_info, describe(*pin, found));
     return Status::ok();
   });
 }

@@ -30,6 +30,12 @@ NPU_FIRST_SIZE(npuCopyInfo, 64);
 NPU_FIRST_SIZE(npuTiming, 24);
 NPU_FIRST_SIZE(npuFault, 176);
 
+// 0.2
+NPU_FIRST_SIZE(npuMemPoolInfo, 24);
+NPU_FIRST_SIZE(npuMemPoolStats, 80);
+NPU_FIRST_SIZE(npuMemCopyInfo, 88);
+NPU_FIRST_SIZE(npuShardedTensor, 216);
+
 #undef NPU_FIRST_SIZE
 
 }  // namespace npu::api

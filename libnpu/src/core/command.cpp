@@ -20,9 +20,10 @@ npu_cmd make_nop() {
   return command;
 }
 
-// Bytes from the first to the last byte of one side of a copy. Rows and slices must come one after the other.
-Status extent_of(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch, const char* side,
-                 uint64_t* out_bytes) {
+}  // namespace
+
+Status copy_extent(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch, const char* side,
+                   uint64_t* out_bytes) {
   if ((shape.height == 1) != (pitch == 0) || (shape.depth == 1) != (slice_pitch == 0)) {
     return fail(NPU_ERROR_INVALID_ARGUMENT,
                 "%s pitches do not fit %u rows and %u slices: a pitch is 0 where there is one, and "
@@ -50,8 +51,6 @@ Status extent_of(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch, c
   *out_bytes = total;
   return Status::ok();
 }
-
-}  // namespace
 
 Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* args,
                             uint32_t args_bytes) {
@@ -86,8 +85,8 @@ Result<npu_cmd> make_copy(Context& context, const CopyShape& shape) {
   if (shape.width_bytes == 0) return make_nop();
   uint64_t dst_bytes = 0;
   uint64_t src_bytes = 0;
-  NPU_TRY(extent_of(shape, shape.dst_pitch, shape.dst_slice_pitch, "dst", &dst_bytes));
-  NPU_TRY(extent_of(shape, shape.src_pitch, shape.src_slice_pitch, "src", &src_bytes));
+  NPU_TRY(copy_extent(shape, shape.dst_pitch, shape.dst_slice_pitch, "dst", &dst_bytes));
+  NPU_TRY(copy_extent(shape, shape.src_pitch, shape.src_slice_pitch, "src", &src_bytes));
   NPU_TRY(context.memory().check(shape.dst, dst_bytes, "dst", true));
   NPU_TRY(context.memory().check(shape.src, src_bytes, "src"));
   if (shape.dst < shape.src + src_bytes && shape.src < shape.dst + dst_bytes) {

@@ -31,6 +31,10 @@ struct CopyShape {
   uint64_t src_slice_pitch = 0;
 };
 
+// Bytes from the first to the last byte of one side of a copy. Rows and slices must come one after the other.
+Status copy_extent(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch, const char* side,
+                   uint64_t* out_bytes);
+
 Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* args,
                             uint32_t args_bytes);
 Result<npu_cmd> make_copy(Context& context, const CopyShape& shape);

@@ -41,6 +41,8 @@ class Storage {
 
   // The host's view; mapped at the first call.
   Result<std::byte*> host();
+  // The same if somebody has looked already, else null.
+  std::byte* known_host() const { return host_.load(std::memory_order_acquire); }
 
   // Where its first byte is mapped, if it was: what a host address means to the device.
   uint64_t first_dva() const { return first_dva_.load(std::memory_order_relaxed); }
