@@ -420,7 +420,9 @@ NPU_UAPI_SIZE(npu_bo_create, 48);
 
 /*
  * Memory of the caller as a system object. ioctl road: fd -1, address and size are whole pages of the process, pinned.
- * Socket road: fd is a memfd sealed against shrinking, address an offset in it.
+ * Socket road: fd is a memfd sealed against shrinking, address an offset in it. If it is what NPU_WIRE_MAP answered for
+ * an object of this device with vm_id 0, of whichever connection, the handle names that whole object: BO_INFO tells its
+ * region and size. (The ioctl road has PRIME for it.) It lives until its last holder lets go.
  */
 struct npu_bo_create_userptr {
 	__u64 address; /* multiple of 4 KiB */

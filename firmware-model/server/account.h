@@ -23,18 +23,18 @@ class Account {
   Account(const Limits& limits, std::shared_ptr<Account> parent)
       : limits_(limits), parent_(std::move(parent)) {}
 
-  // False, and nothing changes, when a limit here or above would be passed.
-  bool charge(Resource resource, uint64_t amount) {
+  // False, and nothing changes, when a limit here or above would be passed. |only_here|: what is charged above already, to whoever made it.
+  bool charge(Resource resource, uint64_t amount, bool only_here = false) {
     const size_t i = static_cast<size_t>(resource);
     if (amount > limits_[i] || used_[i] > limits_[i] - amount) return false;
-    if (parent_ != nullptr && !parent_->charge(resource, amount)) return false;
+    if (!only_here && parent_ != nullptr && !parent_->charge(resource, amount)) return false;
     used_[i] += amount;
     return true;
   }
 
-  void refund(Resource resource, uint64_t amount) {
+  void refund(Resource resource, uint64_t amount, bool only_here = false) {
     used_[static_cast<size_t>(resource)] -= amount;
-    if (parent_ != nullptr) parent_->refund(resource, amount);
+    if (!only_here && parent_ != nullptr) parent_->refund(resource, amount);
   }
 
   uint64_t used(Resource resource) const { return used_[static_cast<size_t>(resource)]; }
@@ -59,21 +59,25 @@ class Charge {
   Charge(Charge&& other) noexcept
       : account_(std::move(other.account_)),
         resource_(other.resource_),
-        amount_(std::exchange(other.amount_, 0)) {}
+        amount_(std::exchange(other.amount_, 0)),
+        only_here_(other.only_here_) {}
   Charge& operator=(Charge&& other) noexcept {
     if (this != &other) {
       reset();
       account_ = std::move(other.account_);
       resource_ = other.resource_;
       amount_ = std::exchange(other.amount_, 0);
+      only_here_ = other.only_here_;
     }
     return *this;
   }
   ~Charge() { reset(); }
 
-  bool take(const std::shared_ptr<Account>& account, Resource resource, uint64_t amount) {
+  bool take(const std::shared_ptr<Account>& account, Resource resource, uint64_t amount,
+            bool only_here = false) {
     reset();
-    if (!account->charge(resource, amount)) return false;
+    if (!account->charge(resource, amount, only_here)) return false;
+    only_here_ = only_here;
     account_ = account;
     resource_ = resource;
     amount_ = amount;
@@ -81,7 +85,7 @@ class Charge {
   }
 
   void reset() {
-    if (account_ != nullptr && amount_ != 0) account_->refund(resource_, amount_);
+    if (account_ != nullptr && amount_ != 0) account_->refund(resource_, amount_, only_here_);
     account_.reset();
     amount_ = 0;
   }
@@ -90,6 +94,7 @@ class Charge {
   std::shared_ptr<Account> account_;
   Resource resource_ = Resource::kCount;
   uint64_t amount_ = 0;
+  bool only_here_ = false;
 };
 
 }  // namespace npu::model::server

@@ -51,6 +51,28 @@ int Bo::create_from_file(Device* device, const std::shared_ptr<Account>& account
   return err;
 }
 
+int Bo::create_import(Device* device, const std::shared_ptr<Account>& account,
+                      std::shared_ptr<Bo> origin, bool writable, std::shared_ptr<Bo>* out) {
+  std::shared_ptr<Bo> bo(new Bo(device));
+  bo->bytes_ = origin->bytes_;
+  bo->region_ = origin->region_;
+  bo->flags_ = origin->flags_;
+  bo->writable_ = writable;
+  bo->file_offset_ = origin->file_offset_;
+  const bool hbm = bo->region_ == NPU_REGION_HBM;
+  const Resource resource = hbm ? Resource::kHbmBytes : Resource::kSystemBytes;
+  if (!bo->charge_object_.take(account, Resource::kObjects, 1)) return EDQUOT;
+  if (!bo->charge_bytes_.take(account, resource, bo->bytes_, true)) return EDQUOT;
+  bo->origin_ = std::move(origin);
+  *out = std::move(bo);
+  return 0;
+}
+
+void Bo::publish(const std::shared_ptr<Bo>& bo) {
+  bo->published_ = Exports::id_of(bo->file_.get());
+  bo->device_->exports().add(bo->published_, bo);
+}
+
 int Bo::back_with_hbm(const npu_bo_create& args) {
   const HbmRequest request{.bytes = bytes_,
                            .align_log2 = args.align_log2,
@@ -82,6 +104,7 @@ int Bo::back_with_host() {
 
 Bo::~Bo() {
   Device* device = device_;
+  if (published_ != Exports::FileId{0, 0}) device->exports().remove(published_);
   if (!extents_.empty()) {
     device->object_bytes -= bytes_;
     device->retire().add(
@@ -98,6 +121,7 @@ Bo::~Bo() {
 uint64_t Bo::page_bytes() const { return page_of(region_, flags_); }
 
 std::byte* Bo::host(uint64_t offset) const {
+  if (origin_ != nullptr) return origin_->host(offset);
   if (region_ == NPU_REGION_SYSTEM) return mapping_->data() + offset;
   for (const Extent& extent : extents_) {
     if (offset < extent.bytes) return device_->hbm().at(extent.offset + offset);
@@ -108,6 +132,7 @@ std::byte* Bo::host(uint64_t offset) const {
 
 int Bo::each_piece(uint64_t offset, uint64_t bytes,
                    const std::function<int(uint64_t pa, uint64_t bytes)>& visit) const {
+  if (origin_ != nullptr) return origin_->each_piece(offset, bytes, visit);
   if (region_ == NPU_REGION_SYSTEM) return visit(iova_ + offset, bytes);
   for (const Extent& extent : extents_) {
     if (bytes == 0) break;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "firmware-model/server/account.h"
+#include "firmware-model/server/exports.h"
 #include "firmware-model/server/hbm.h"
 #include "firmware-model/server/shared_memory.h"
 #include "firmware-model/server/unique_fd.h"
@@ -31,6 +32,10 @@ class Bo {
   static int create_from_file(Device* device, const std::shared_ptr<Account>& account,
                               UniqueFd file, uint64_t offset, uint64_t bytes, bool writable,
                               std::shared_ptr<Bo>* out);
+  // A second handle of |origin|, perhaps of another connection. The memory stays charged to its maker's user; here it counts against the connection, so that
+  // each who holds it is seen to.
+  static int create_import(Device* device, const std::shared_ptr<Account>& account,
+                           std::shared_ptr<Bo> origin, bool writable, std::shared_ptr<Bo>* out);
   ~Bo();
   Bo(const Bo&) = delete;
   Bo& operator=(const Bo&) = delete;
@@ -39,9 +44,13 @@ class Bo {
   uint32_t region() const { return region_; }
   uint32_t flags() const { return flags_; }
   bool writable() const { return writable_; }
-  bool mappable() const { return file_.valid() && (flags_ & NPU_BO_NO_MMAP) == 0; }
+  bool mappable() const { return file() >= 0 && (flags_ & NPU_BO_NO_MMAP) == 0; }
+  // Other connections may have it.
+  bool exportable() const { return mappable() && vm_id_ == 0 && (flags_ & NPU_BO_SYNC) == 0; }
+  // Makes it known to those who hold its file.
+  static void publish(const std::shared_ptr<Bo>& bo);
   uint32_t vm_id() const { return vm_id_; }  // 0: any VM
-  int file() const { return file_.get(); }
+  int file() const { return origin_ != nullptr ? origin_->file() : file_.get(); }
   uint64_t file_offset() const { return file_offset_; }
   uint64_t page_bytes() const;
 
@@ -65,6 +74,8 @@ class Bo {
   uint32_t flags_ = 0;
   uint32_t vm_id_ = 0;
   bool writable_ = true;
+  std::shared_ptr<Bo> origin_;  // of an import
+  Exports::FileId published_{0, 0};
   UniqueFd file_;
   uint64_t file_offset_ = 0;
   std::vector<Extent> extents_;       // HBM

@@ -25,6 +25,7 @@ int Client::bo_create(Call&, npu_bo_create& args) {
   args.size_bytes = bo->bytes();
   args.handle = next_handle_++;
   args.map_token = bo->mappable() ? bo_token(args.handle) : 0;
+  if (bo->exportable()) Bo::publish(bo);
   bos_.emplace(args.handle, std::move(bo));
   return 0;
 }
@@ -39,8 +40,12 @@ int Client::bo_create_userptr(Call& call, npu_bo_create_userptr& args) {
   err = check_shared_file(file.get(), args.address, args.size_bytes, writable);
   if (err != 0) return err;
   std::shared_ptr<Bo> bo;
-  err = Bo::create_from_file(device_, account_, std::move(file), args.address, args.size_bytes,
-                             writable, &bo);
+  if (std::shared_ptr<Bo> object = device_->exports().find(file.get()); object != nullptr) {
+    err = Bo::create_import(device_, account_, std::move(object), writable, &bo);
+  } else {
+    err = Bo::create_from_file(device_, account_, std::move(file), args.address, args.size_bytes,
+                               writable, &bo);
+  }
   if (err != 0) return err;
   args.handle = next_handle_++;
   bos_.emplace(args.handle, std::move(bo));

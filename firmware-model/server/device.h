@@ -18,6 +18,7 @@
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/server/account.h"
 #include "firmware-model/server/event_hub.h"
+#include "firmware-model/server/exports.h"
 #include "firmware-model/server/hbm.h"
 #include "firmware-model/server/iova.h"
 #include "firmware-model/server/metrics.h"
@@ -65,6 +66,7 @@ class Device {
   IovaMap& iova() { return iova_; }
   TablePool& tables() { return *tables_; }
   EventHub& events() { return events_; }
+  Exports& exports() { return exports_; }
   Metrics& metrics() { return *metrics_; }
   RetireList& retire() { return retire_; }
   NumberPool& contexts() { return contexts_; }
@@ -121,6 +123,7 @@ class Device {
   std::unique_ptr<TablePool> tables_;
   std::unique_ptr<Metrics> metrics_;
   RetireList retire_;
+  Exports exports_;
   NumberPool contexts_;
   NumberPool queues_;
   NumberPool doorbell_pages_;

@@ -18,6 +18,9 @@ enum {
   NPU_MEM_EXPORTABLE = 0x100
 };
 
+/* A flag of what maps memory: the device may read it through this mapping, but not write. */
+#define NPU_MEM_READONLY 1u
+
 /* Allocates |size_bytes| of memory, which reads as zero. Addresses are aligned to 256 bytes.
  *
  * kind     NPU_MEM_DEVICE or NPU_MEM_HOST, either with NPU_MEM_EXPORTABLE
@@ -213,6 +216,163 @@ NPU_API npuResult npuMemCopyTensor(const npuShardedTensor *dst, const npuSharded
 NPU_API npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_context,
                                  npuDevPtr src, uint64_t size_bytes);
 
+/* How one device reaches the memory of another. */
+typedef int32_t npuPeerAccess;
+enum {
+  NPU_PEER_NONE = 0,
+  NPU_PEER_COPY =
+      1, /* npuMemCopyPeer, by the host; the kernel road between two devices (host memory can be mapped, HBM cannot) */
+  NPU_PEER_MAPPED =
+      2 /* npuMemMapPeer too: kernels and queue copies reach it; contexts of one device, and all devices of one model */
+};
+
+/* Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuDeviceCanAccessPeer(npuDevice device, npuDevice peer,
+                                         npuPeerAccess *out_access);
+
+/* Lets npuMemMapPeer of |context| take memory of |peer|, as long as both live. Enabling twice is no error; one direction only.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (a context as its own peer), NPU_ERROR_NOT_SUPPORTED (the devices are NPU_PEER_COPY)
+ * Since:     0.2
+ */
+NPU_API npuResult npuContextEnablePeer(npuContext context, npuContext peer);
+
+/* Maps memory of an enabled peer, made with NPU_MEM_EXPORTABLE, into |context|: the same bytes at an address of its own, until npuMemFree of that address. It outlives the peer's
+ * allocation.
+ *
+ * flags  0 or NPU_MEM_READONLY
+ *
+ * Threads:   any.   Blocks: for calls to the driver.
+ * Errors:    as npuMemImportFd; NPU_ERROR_PERMISSION (not enabled), NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_NOT_SUPPORTED (not exportable)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemMapPeer(npuContext context, npuContext peer, npuDevPtr ptr, uint32_t flags,
+                                npuDevPtr *out_ptr);
+
+/* ---- Memory from elsewhere ---- */
+
+/* Makes a descriptor by which other processes and contexts import an allocation, all of it. The memory lives until its last holder lets go, whoever made it; it stays charged to the
+ * user who made it, and counts against each connection that imports it.
+ *
+ * ptr            start of memory made with NPU_MEM_EXPORTABLE, or of an import
+ * out_fd         the caller's, close-on-exec; -1 on failure. Pass it by SCM_RIGHTS; it may be closed at once, imports stay valid.
+ * out_shared_id  the id that each importer sees in npuMemInfo.shared_id: equal ids are the same memory, an id never comes back. May be NULL.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_NOT_SUPPORTED (not exportable)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemExportFd(npuContext context, npuDevPtr ptr, int *out_fd,
+                                 uint64_t *out_shared_id);
+
+/* Maps memory behind a descriptor: what npuMemExportFd gave in this or another process, a dma-buf (kernel road), or a memfd with F_SEAL_SHRINK.
+ *
+ * fd       stays the caller's and may be closed after the call
+ * offset, size_bytes  the part to map, multiples of 4 KiB (of 64 KiB for HBM); size 0: all behind offset
+ * flags    0 or NPU_MEM_READONLY
+ * out_ptr  device address, or 0. Give it back with npuMemFree.
+ *
+ * Threads:   any.   Blocks: for calls to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE
+ *            NPU_ERROR_INVALID_ARGUMENT   no such descriptor, a file of another kind, a range outside of it
+ *            NPU_ERROR_PERMISSION         writing through a descriptor that is open for reading
+ *            NPU_ERROR_UNALIGNED, NPU_ERROR_QUOTA, NPU_ERROR_NOT_SUPPORTED (memory of a device that this road does not reach)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemImportFd(npuContext context, int fd, uint64_t offset, uint64_t size_bytes,
+                                 uint32_t flags, npuDevPtr *out_ptr);
+
+/* Lets the device use a range of the process's own memory: of malloc, of mmap, of a mapped file. The range need not be aligned; the device sees the pages around it too.
+ *
+ * flags    NPU_MEM_READONLY: the device only reads, and until it is unregistered nobody changes the bytes. 0: both may write.
+ * out_dva  the device's address of |host|, or 0. End it with npuMemUnregisterHost before the memory is freed or unmapped.
+ *
+ * On the kernel road the pages are pinned, whatever they are. The device model reaches a sealed memfd that is mapped there and still open; of any other range it takes a copy if it is
+ * READONLY, and refuses to write (docs/decisions/0013).
+ *
+ * Threads:   any.   Blocks: for calls to the driver, and while a copy is taken.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (NULL, size 0, unknown flags), NPU_ERROR_OVERFLOW
+ *            NPU_ERROR_INVALID_ADDRESS   not mapped in this process
+ *            NPU_ERROR_BUSY              overlaps a registered range
+ *            NPU_ERROR_NOT_SUPPORTED     see above
+ *            NPU_ERROR_QUOTA             also RLIMIT_MEMLOCK (kernel road)
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemRegisterHost(npuContext context, void *host, uint64_t size_bytes,
+                                     uint32_t flags, npuDevPtr *out_dva);
+
+/* Ends a registration. Work submitted before this call may still use the range: wait for it before the memory is used for something else.
+ *
+ * host  what npuMemRegisterHost was given; NULL does nothing
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ADDRESS
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemUnregisterHost(npuContext context, const void *host);
+
+/* ---- Limits and statistics of a context ---- */
+
+typedef int32_t npuLimit;
+enum {
+  NPU_LIMIT_DEVICE_BYTES =
+      0, /* HBM in buffer objects: whole chunks and pages, so more than the sum of the sizes asked for */
+  NPU_LIMIT_HOST_BYTES = 1, /* likewise: pinned, registered and imported memory, rings of queues */
+  NPU_LIMIT_QUEUES = 2
+};
+#define NPU_LIMIT_NONE UINT64_MAX
+
+/* Sets what the context may hold; NPU_LIMIT_NONE lifts the limit. What is held already stays, also beyond the limit; more is NPU_ERROR_QUOTA.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuContextSetLimit(npuContext context, npuLimit limit, uint64_t value);
+/* out_used  held now; may be NULL */
+NPU_API npuResult npuContextGetLimit(npuContext context, npuLimit limit, uint64_t *out_value,
+                                     uint64_t *out_used);
+
+/* What memory is held for: index of the arrays in npuMemStats. */
+enum {
+  NPU_MEM_USE_ALLOCATIONS = 0, /* npuMemAlloc, modules */
+  NPU_MEM_USE_POOLS = 1,
+  NPU_MEM_USE_HANDLES = 2, /* npuMemCreate */
+  NPU_MEM_USE_IMPORTS = 3,
+  NPU_MEM_USE_REGISTERED = 4,
+  NPU_MEM_USE_QUEUES = 5,
+  NPU_MEM_USE_SLOTS = 8 /* room for later ones */
+};
+
+typedef struct npuMemUsage {
+  uint64_t bytes;
+  uint64_t peak_bytes;
+  uint64_t objects;
+} npuMemUsage;
+
+typedef struct npuMemStats {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t device_bytes; /* sums */
+  uint64_t device_peak_bytes;
+  uint64_t host_bytes;
+  uint64_t host_peak_bytes;
+  npuMemUsage device[NPU_MEM_USE_SLOTS];
+  npuMemUsage host[NPU_MEM_USE_SLOTS];
+} npuMemStats;
+
+/* What the context holds of the device's and the host's memory, in buffer objects.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMemGetStats(npuContext context, npuMemStats *inout_stats);
+
 /* ---- Pools: memory in the order of queues ---- */
 
 /* A pool of memory whose allocations come and go in the order of a queue's commands, without a call to the driver and without waiting. */
@@ -348,9 +508,6 @@ NPU_API npuResult npuMemCreate(npuContext context, npuMemKind kind, uint64_t siz
  * Since:     0.2
  */
 NPU_API npuResult npuMemDestroy(npuMemHandle handle);
-
-/* The device may read the memory through this mapping, but not write. */
-#define NPU_MEM_READONLY 1u
 
 /* Maps [offset, offset + size_bytes) of the memory at |dva|, inside one reservation where nothing is mapped. Mappings that lie side by side in a reservation count as one
  * range for copies and launches.

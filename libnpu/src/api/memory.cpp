@@ -103,7 +103,8 @@ npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inou
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
-    const uint64_t dva = pin->vm().dva_of_host(host);
+    uint64_t dva = pin->memory().registered_dva(host);
+    if (dva == 0) dva = pin->vm().dva_of_host(host);
     const Memory::Info found = dva != 0 ? pin->memory().query(dva) : Memory::Info{};
     api::write_struct(inout_info, describe(*pin, found));
     return Status::ok();

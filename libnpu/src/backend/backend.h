@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "libnpu/src/backend/mapping.h"
+#include "libnpu/src/backend/unique_fd.h"
 #include "libnpu/src/core/environment.h"
 #include "libnpu/src/core/status.h"
 
@@ -28,6 +29,18 @@ class Backend {
   virtual int close_object(uint32_t handle) = 0;
   // Maps what a token of BO_CREATE or BO_INFO stands for. 0 or an errno.
   virtual int map(uint64_t token, uint64_t size_bytes, Mapping* out) = 0;
+
+  // A descriptor by which other contexts, devices and processes reach an object that no VM owns alone. 0 or an errno.
+  virtual int export_object(uint32_t handle, uint64_t token, UniqueFd* out) = 0;
+  // A handle of the object behind |fd|, of this or another process (*out_is_object), or, where the road knows no difference, of [offset, offset + size_bytes) of the memfd.
+  // ENOENT: it is no object of this road; then adopt_memory() may know it.
+  virtual int import_object(int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                            uint32_t* out_handle, bool* out_is_object) = 0;
+  // Makes memory of the process an object: whole pages, seen here at |host|, which lie at |offset| of the sealed memfd |fd| (-1: of none). EOPNOTSUPP: this road needs the file.
+  virtual int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                           uint32_t* out_handle) = 0;
+  // Whether device memory of one device can be mapped by another of this road.
+  virtual bool maps_memory_of_peers() const = 0;
 
   // Rings the doorbell of a queue: |value| commands were submitted so far. The caller's commands are visible to whoever sees the doorbell.
   virtual void ring(uint32_t slot, uint64_t value) = 0;

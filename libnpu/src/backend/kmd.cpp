@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <mutex>
 
 #include "libnpu/src/backend/calls.h"
@@ -66,6 +67,13 @@ class KmdBackend final : public Backend {
   int call(uint32_t nr, void* args) override;
   int close_object(uint32_t handle) override;
   int map(uint64_t token, uint64_t size_bytes, Mapping* out) override;
+  int export_object(uint32_t handle, uint64_t token, UniqueFd* out) override;
+  int import_object(int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                    uint32_t* out_handle, bool* out_is_object) override;
+  int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                   uint32_t* out_handle) override;
+  // For want of peer-to-peer DMA in the driver.
+  bool maps_memory_of_peers() const override { return false; }
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t*) override {}
@@ -79,6 +87,9 @@ class KmdBackend final : public Backend {
 
   UniqueFd node_;
   std::atomic<bool> lost_{false};
+  std::mutex
+      shared_mutex_;  // of shared_; held over the calls, so that a handle is not closed while it is found again
+  std::map<uint32_t, uint32_t> shared_;  // uses of handles that PRIME may give out twice
   WordTable words_;
   std::mutex doorbell_mutex_;
   Mapping doorbells_;  // before the first queue exists for its owner
@@ -126,8 +137,51 @@ int KmdBackend::map_doorbells(uint64_t token) {
 }
 
 int KmdBackend::close_object(uint32_t handle) {
+  std::lock_guard lock(shared_mutex_);
+  if (const auto shared = shared_.find(handle); shared != shared_.end()) {
+    if (--shared->second > 0) return 0;
+    shared_.erase(shared);
+  }
   words_.remove_object(handle);
   return drmCloseBufferHandle(node_.get(), handle) == 0 ? 0 : errno;
+}
+
+int KmdBackend::export_object(uint32_t handle, uint64_t, UniqueFd* out) {
+  std::lock_guard lock(shared_mutex_);
+  int fd = -1;
+  if (drmPrimeHandleToFD(node_.get(), handle, DRM_CLOEXEC | DRM_RDWR, &fd) != 0) return errno;
+  // The same file would be given this very handle again.
+  shared_.try_emplace(handle, 1);
+  out->reset(fd);
+  return 0;
+}
+
+int KmdBackend::import_object(int fd, uint64_t, uint64_t, bool, uint32_t* out_handle,
+                              bool* out_is_object) {
+  std::lock_guard lock(shared_mutex_);
+  if (drmPrimeFDToHandle(node_.get(), fd, out_handle) != 0) {
+    return errno == EINVAL || errno == ENOTTY ? ENOENT : errno;
+  }
+  shared_[*out_handle]++;
+  *out_is_object = true;
+  return 0;
+}
+
+int KmdBackend::adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes,
+                             bool readonly, uint32_t* out_handle) {
+  npu_bo_create_userptr args{};
+  args.address = reinterpret_cast<uintptr_t>(host);
+  args.size_bytes = size_bytes;
+  args.flags = readonly ? NPU_USERPTR_READONLY : 0;
+  args.fd = -1;
+  int error = ask(NPU_CALL_BO_CREATE_USERPTR, &args);
+  if (error == EOPNOTSUPP && fd >= 0) {
+    args.address = offset;
+    args.fd = fd;
+    error = ask(NPU_CALL_BO_CREATE_USERPTR, &args);
+  }
+  *out_handle = args.handle;
+  return error;
 }
 
 int KmdBackend::map(uint64_t token, uint64_t size_bytes, Mapping* out) {

@@ -37,21 +37,21 @@ int check_file(int fd, uint64_t offset, uint64_t size_bytes) {
 
 }  // namespace
 
-int Mapping::map(int fd, uint64_t offset, uint64_t size_bytes) {
+int Mapping::map(int fd, uint64_t offset, uint64_t size_bytes, bool readonly) {
   if (const int error = check_file(fd, offset, size_bytes); error != 0) return error;
-  return map_region(fd, offset, size_bytes);
+  return map_region(fd, offset, size_bytes, readonly);
 }
 
 int Mapping::map_device(int fd, uint64_t offset, uint64_t size_bytes) {
   // Size 0 would mean "as long as the file" to Boost; a device has no length.
-  return size_bytes == 0 ? EINVAL : map_region(fd, offset, size_bytes);
+  return size_bytes == 0 ? EINVAL : map_region(fd, offset, size_bytes, false);
 }
 
-int Mapping::map_region(int fd, uint64_t offset, uint64_t size_bytes) {
+int Mapping::map_region(int fd, uint64_t offset, uint64_t size_bytes, bool readonly) {
   try {
-    region_ = boost::interprocess::mapped_region(SharedFile(fd), boost::interprocess::read_write,
-                                                 static_cast<boost::interprocess::offset_t>(offset),
-                                                 static_cast<size_t>(size_bytes));
+    region_ = boost::interprocess::mapped_region(
+        SharedFile(fd), readonly ? boost::interprocess::read_only : boost::interprocess::read_write,
+        static_cast<boost::interprocess::offset_t>(offset), static_cast<size_t>(size_bytes));
   } catch (const boost::interprocess::interprocess_exception& error) {
     return error.get_native_error() != 0 ? error.get_native_error() : ENOMEM;
   }

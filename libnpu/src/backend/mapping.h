@@ -11,8 +11,8 @@ namespace npu {
 
 class Mapping {
  public:
-  // Maps [offset, offset + size_bytes) of |fd| for reading and writing. 0 or an errno.
-  int map(int fd, uint64_t offset, uint64_t size_bytes);
+  // Maps [offset, offset + size_bytes) of |fd| for reading and writing, or only reading. 0 or an errno.
+  int map(int fd, uint64_t offset, uint64_t size_bytes, bool readonly = false);
   // The same of a device: the driver knows what lies at |offset|, and answers for it.
   int map_device(int fd, uint64_t offset, uint64_t size_bytes);
   void unmap() { region_ = {}; }
@@ -21,7 +21,7 @@ class Mapping {
   bool valid() const { return region_.get_address() != nullptr; }
 
  private:
-  int map_region(int fd, uint64_t offset, uint64_t size_bytes);
+  int map_region(int fd, uint64_t offset, uint64_t size_bytes, bool readonly);
   boost::interprocess::mapped_region region_;
 };
 

@@ -15,8 +15,10 @@
 #include <climits>
 #include <mutex>
 
+#include "libnpu/src/backend/calls.h"
 #include "libnpu/src/backend/connection.h"
 #include "libnpu/src/backend/process.h"
+#include "libnpu/src/backend/shared_file.h"
 #include "libnpu/src/core/error.h"
 
 namespace npu {
@@ -36,6 +38,12 @@ class ModelBackend final : public Backend {
   int call(uint32_t nr, void* args) override;
   int close_object(uint32_t handle) override;
   int map(uint64_t token, uint64_t size_bytes, Mapping* out) override;
+  int export_object(uint32_t handle, uint64_t token, UniqueFd* out) override;
+  int import_object(int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                    uint32_t* out_handle, bool* out_is_object) override;
+  int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                   uint32_t* out_handle) override;
+  bool maps_memory_of_peers() const override { return true; }
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t* word) override;
@@ -90,6 +98,52 @@ int ModelBackend::map(uint64_t token, uint64_t size_bytes, Mapping* out) {
   const UniqueFd file(args.fd);
   if (!file.valid() || args.size_bytes < size_bytes) return EPROTO;
   return out->map(file.get(), args.offset, size_bytes);
+}
+
+// The object's own memfd: its inode is its name (npu_accel.h, BO_CREATE_USERPTR).
+int ModelBackend::export_object(uint32_t, uint64_t token, UniqueFd* out) {
+  npu_wire_map args{};
+  args.token = token;
+  args.fd = -1;
+  if (const int error = connection_.ask(NPU_WIRE_MAP, &args); error != 0) return error;
+  out->reset(args.fd);
+  return out->valid() && args.offset == 0 ? 0 : EPROTO;
+}
+
+int ModelBackend::import_object(int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                                uint32_t* out_handle, bool* out_is_object) {
+  SharedFileInfo file;
+  if (const int error = describe_shared_file(fd, &file); error != 0) return error;
+  if (!file.is_memory) return ENOENT;
+  uint32_t handle = 0;
+  int error = adopt_memory(nullptr, fd, offset, size_bytes, readonly, &handle);
+  if (error != 0) return error;
+  npu_bo_info info{};
+  info.handle = handle;
+  error = call_bo_info(*this, info);
+  if (error != 0) {
+    close_object(handle);
+    return error;
+  }
+  // The server maps memory of strange files, but only its own objects have a token.
+  *out_handle = handle;
+  *out_is_object = info.map_token != 0;
+  return 0;
+}
+
+int ModelBackend::adopt_memory(void*, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
+                               uint32_t* out_handle) {
+  if (fd < 0) return EOPNOTSUPP;
+  npu_bo_create_userptr args{};
+  args.address = offset;
+  args.size_bytes = size_bytes;
+  args.flags = readonly ? NPU_USERPTR_READONLY : 0;
+  args.fd = fd;
+  if (const int error = connection_.ask(NPU_CALL_BO_CREATE_USERPTR, &args); error != 0) {
+    return error;
+  }
+  *out_handle = args.handle;
+  return 0;
 }
 
 void ModelBackend::ring(uint32_t slot, uint64_t value) {

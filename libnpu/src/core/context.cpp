@@ -147,6 +147,16 @@ bool Context::is_blamed(uint32_t module) {
   });
 }
 
+void Context::enable_peer(uint64_t peer_handle) {
+  std::lock_guard lock(peers_mutex_);
+  peers_.insert(peer_handle);
+}
+
+bool Context::has_peer(uint64_t peer_handle) {
+  std::lock_guard lock(peers_mutex_);
+  return peers_.contains(peer_handle);
+}
+
 void Context::remember_image(uint32_t module, std::shared_ptr<const Image> image) {
   std::lock_guard lock(images_mutex_);
   images_[module] = std::move(image);

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -62,6 +63,10 @@ class Context final : public Object {
   // Gives back what has become free.
   void collect();
 
+  // Memory of |peer| may be mapped here from now on.
+  void enable_peer(uint64_t peer_handle);
+  bool has_peer(uint64_t peer_handle);
+
   void remember_image(uint32_t module, std::shared_ptr<const Image> image);
   FaultPlace place_of(const Fault& fault);
 
@@ -97,6 +102,9 @@ class Context final : public Object {
   std::mutex queues_mutex_;
   std::vector<Queue*> queues_;  // each takes itself off in its close()
   std::vector<Queue*> uncounted_;
+
+  std::mutex peers_mutex_;
+  std::set<uint64_t> peers_;  // handles, which are never given out twice
 
   std::mutex images_mutex_;
   std::map<uint32_t, std::shared_ptr<const Image>> images_;  // by the module's number in the VM

@@ -43,6 +43,7 @@ void Memory::clear() {
   }
   // The address space ends with the context.
   reservations_.clear();
+  registrations_.clear();
 }
 
 Status Memory::add_chunk_locked(RegionPool& pool, Region region, uint64_t least_bytes) {
@@ -296,12 +297,6 @@ Memory::Info Memory::query(uint64_t dva) {
   info.storage = from.storage;
   info.storage_dva = from.storage_dva;
   return info;
-}
-
-void Memory::set_shared_id(uint64_t dva, uint64_t shared_id) {
-  std::lock_guard lock(mutex_);
-  const auto found = allocations_.find(dva);
-  if (found != allocations_.end()) found->second.shared_id = shared_id;
 }
 
 }  // namespace npu

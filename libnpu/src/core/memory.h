@@ -68,6 +68,15 @@ class Memory {
                 uint64_t size_bytes, bool readonly);
   Status unmap_at(uint64_t dva, uint64_t size_bytes);
 
+  // Memory from elsewhere (memory_shared.cpp).
+  Result<uint64_t> import(int fd, uint64_t offset, uint64_t size_bytes, bool readonly);
+  Status export_fd(uint64_t dva, int* out_fd, uint64_t* out_shared_id);
+  Result<uint64_t> register_host(void* host, uint64_t size_bytes, bool readonly);
+  // The registration of |host| leaves the books; for retirement.
+  Result<Detached> unregister_host(const void* host);
+  // The device's address of a registered byte; 0: it is none.
+  uint64_t registered_dva(const void* host);
+
   // NPU_ERROR_INVALID_ADDRESS unless [dva, dva + size_bytes) lies inside one allocation, or is covered by pieces of one reservation. |what| names the range.
   Status check(uint64_t dva, uint64_t size_bytes, const char* what, bool for_writing = false);
   // What the host sees of it. host(): only if that is in one piece.
@@ -88,8 +97,6 @@ class Memory {
     uint64_t storage_dva = 0;
   };
   Info query(uint64_t dva);
-  // Records that the allocation at |dva| is shared under |shared_id|.
-  void set_shared_id(uint64_t dva, uint64_t shared_id);
 
  private:
   struct Chunk : PoolChunk {
@@ -103,6 +110,10 @@ class Memory {
   };
   struct Reservation {
     uint64_t size_bytes = 0;
+  };
+  struct Registration {
+    uint64_t size_bytes = 0;
+    uint64_t dva = 0;  // 0: in the making
   };
 
   // Never the same twice in this process.
@@ -119,6 +130,7 @@ class Memory {
   std::array<RegionPool, 2> pools_;
   Allocations allocations_;
   std::map<uint64_t, Reservation> reservations_;
+  std::map<uint64_t, Registration> registrations_;  // by host address
 };
 
 }  // namespace npu

@@ -38,7 +38,7 @@ Status Storage::charge(uint64_t bytes) {
 }
 
 Storage::~Storage() {
-  if (std::byte* host = host_.load(std::memory_order_relaxed); host != nullptr) {
+  if (std::byte* host = host_.load(std::memory_order_relaxed); host != nullptr && !borrowed_) {
     vm_.forget_host(host);
   }
   mapping_.unmap();

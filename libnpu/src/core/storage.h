@@ -27,6 +27,16 @@ struct StorageInfo {
 class Storage {
  public:
   static Result<std::shared_ptr<Storage>> create(Vm& vm, const StorageInfo& info);
+  // The object or memfd behind |fd|, for [offset, offset + size_bytes) of the file (size 0: all behind offset): *out_offset and *out_bytes are that range in the storage.
+  static Result<std::shared_ptr<Storage>> import(Vm& vm, int fd, uint64_t offset,
+                                                 uint64_t size_bytes, bool readonly,
+                                                 uint64_t* out_offset, uint64_t* out_bytes);
+  // Memory of the process from |host| on, whole pages around it included.
+  static Result<std::shared_ptr<Storage>> adopt(Vm& vm, void* host, uint64_t size_bytes,
+                                                bool readonly);
+  // A descriptor for import(), and the id that all who share it know it by.
+  Status export_fd(int* out_fd, uint64_t* out_id);
+
   // No work of the device may use it any more.
   ~Storage();
   Storage(const Storage&) = delete;
@@ -51,12 +61,16 @@ class Storage {
  private:
   Storage(Vm& vm, const StorageInfo& info) : vm_(vm), info_(info) {}
   Status charge(uint64_t bytes);
+  Status use_object();
+  Status use_file(int fd, uint64_t offset, uint64_t size_bytes);
+  Status copy_of(const void* host, uint64_t in_page, uint64_t size_bytes);
 
   Vm& vm_;
   StorageInfo info_;
   uint32_t handle_ = 0;
   uint64_t charged_bytes_ = 0;
   bool readonly_ = false;
+  bool borrowed_ = false;  // host_ is not ours, and no place to look it up by
   uint64_t map_token_ = 0;
   std::mutex map_mutex_;
   Mapping mapping_;
