@@ -37,6 +37,8 @@ ARROWS = {
     "tools/npu-dis": "C C++ uapi tools/isa <CLI/",
     "tools/npu-fw": "C C++ uapi tools/isa posix <CLI/ <sodium <nlohmann/",
     "samples": "C C++ libnpu/include <CLI/ <nlohmann/",
+    "samples/fork_server": "C libnpu/include posix",
+    "samples/ipc_producer_consumer": "C libnpu/include posix",
     "integrations": "C C++ libnpu/include <",
 }
 UNCHECKED = ("tests/", "cmake/")

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <libdrm/drm.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,6 +91,36 @@ class File {
   int close_object(uint32_t handle) {
     npu_wire_bo_close args{handle, 0};
     return connection_.ask(NPU_WIRE_BO_CLOSE, &args);
+  }
+  // PRIME: an object leaves as its memfd, and comes back only as an object. Unlike a kernel, each import has a handle of its own.
+  int export_object(drm_prime_handle* args) {
+    npu_bo_info info{};
+    info.handle = args->handle;
+    if (const int error = connection_.ask(NPU_CALL_BO_INFO, &info); error != 0) return error;
+    npu_wire_map map{};
+    map.token = info.map_token;
+    map.fd = -1;
+    if (const int error = connection_.ask(NPU_WIRE_MAP, &map); error != 0) return error;
+    args->fd = map.fd;
+    return 0;
+  }
+  int import_object(drm_prime_handle* args) {
+    struct stat status {};
+    if (fstat(args->fd, &status) != 0) return EBADF;
+    npu_bo_create_userptr object{};
+    object.size_bytes = static_cast<uint64_t>(status.st_size) & ~(NPU_PAGE_4K - 1);
+    object.fd = args->fd;
+    if (connection_.ask(NPU_CALL_BO_CREATE_USERPTR, &object) != 0) return EINVAL;
+    npu_bo_info info{};
+    info.handle = object.handle;
+    int error = connection_.ask(NPU_CALL_BO_INFO, &info);
+    if (error == 0 && info.map_token == 0) error = EINVAL;
+    if (error != 0) {
+      close_object(object.handle);
+      return error;
+    }
+    args->handle = object.handle;
+    return 0;
   }
   void* map(void* at, size_t bytes, int prot, int flags, uint64_t token) {
     npu_wire_map args{};
@@ -194,6 +225,12 @@ int answer(File& file, unsigned long request, void* args) {
   }
   if (request == DRM_IOCTL_GEM_CLOSE) {
     return file.close_object(static_cast<drm_gem_close*>(args)->handle);
+  }
+  if (request == DRM_IOCTL_PRIME_HANDLE_TO_FD) {
+    return file.export_object(static_cast<drm_prime_handle*>(args));
+  }
+  if (request == DRM_IOCTL_PRIME_FD_TO_HANDLE) {
+    return file.import_object(static_cast<drm_prime_handle*>(args));
   }
   if (nr < DRM_COMMAND_BASE || nr - DRM_COMMAND_BASE >= NPU_CALL_COUNT) return EINVAL;
   return file.call(nr - DRM_COMMAND_BASE, args);
