@@ -112,6 +112,92 @@ NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t v
 NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
                                         uint64_t *out_value);
 
+/* Kinds of npuCommand, and the member of |as| that each fills. */
+typedef int32_t npuCommandKind;
+enum {
+  NPU_COMMAND_LAUNCH = 1,         /* as.launch */
+  NPU_COMMAND_COPY = 2,           /* as.copy */
+  NPU_COMMAND_COPY_STRIDED = 3,   /* as.copy_strided */
+  NPU_COMMAND_FILL = 4,           /* as.fill */
+  NPU_COMMAND_SIGNAL = 5,         /* as.semaphore */
+  NPU_COMMAND_WAIT_SEMAPHORE = 6, /* as.semaphore */
+  NPU_COMMAND_TIMESTAMP = 7       /* as.timestamp */
+};
+
+/* One command of a batch: what the submission function of its kind takes. Members of |as| that the kind does not use must be 0. */
+typedef struct npuCommand {
+  uint32_t struct_size; /* of each element of an array, set in the first one */
+  npuCommandKind kind;
+  union {
+    struct {
+      npuKernel kernel;
+      const npuLaunchInfo *info; /* copied by the call, with its argument block */
+    } launch;
+    struct {
+      npuDevPtr dst;
+      npuDevPtr src;
+      uint64_t size_bytes;
+    } copy;
+    struct {
+      const npuCopyInfo *info;
+    } copy_strided;
+    struct {
+      npuDevPtr dst;
+      uint64_t pattern;
+      uint64_t size_bytes;
+      uint32_t pattern_bytes;
+      uint32_t reserved;
+    } fill;
+    struct {
+      npuDevPtr address;
+      uint64_t value;
+    } semaphore;
+    struct {
+      npuDevPtr dst; /* 8 bytes: the queue's device time in picoseconds */
+    } timestamp;
+    uint64_t words[7];
+  } as;
+} npuCommand;
+
+/* Submits |count| commands in the order of the array, with one ring of the doorbell (a batch that is longer than the free part of the ring goes in pieces). All are checked
+ * first: when one is wrong nothing is submitted, and the error's text names its index.
+ *
+ * out_value  the value of the last command (the first one's is out_value - count + 1); may be NULL.
+ *
+ * Threads:   any; commands of other threads may come between the pieces of a batch that is longer than the ring.   Blocks: only while the ring is full.
+ * Errors:    NPU_ERROR_INVALID_ARGUMENT (count is 0, unknown kind), those of the submission functions
+ * Since:     0.2
+ */
+NPU_API npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand *commands,
+                                 uint64_t *out_value);
+
+/* Checks a launch once and keeps it, with its argument block, for many submissions.
+ *
+ * out_prepared  the launch, or NULL. End it with npuPreparedLaunchDestroy; it ends with the kernel's context too.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    those of npuQueueLaunch, NPU_ERROR_OUT_OF_HOST_MEMORY
+ * Since:     0.2
+ */
+NPU_API npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo *info,
+                                   npuPreparedLaunch *out_prepared);
+
+/* Writes |size_bytes| at |offset_bytes| of the argument block that later submissions take; what was submitted before keeps its own.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (data is NULL), NPU_ERROR_ARGUMENT_LAYOUT (the range leaves the block)
+ * Since:     0.2
+ */
+NPU_API npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
+                                           const void *data, uint32_t size_bytes);
+
+/* Submits a prepared launch. The queue must be of its context. Errors: also NPU_ERROR_INVALID_HANDLE when the kernel's module was unloaded. */
+NPU_API npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared,
+                                         uint64_t *out_value);
+
+/* Ends a prepared launch; what was submitted still runs. NULL does nothing. Errors: NPU_ERROR_INVALID_HANDLE. Threads: any. Blocks: no. Since: 0.2 */
+NPU_API npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared);
+
 /* The largest value that has completed; |out_value| is not NULL here.
  *
  * Threads:   any.   Blocks: no.

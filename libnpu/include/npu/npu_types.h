@@ -61,6 +61,8 @@ typedef struct npuEventObject *npuEvent;
 typedef struct npuModuleObject *npuModule;
 /* One kernel of a module; lives as long as its module, has no destroy function. */
 typedef struct npuKernelObject *npuKernel;
+/* A launch whose checks were made beforehand. Since 0.2 */
+typedef struct npuPreparedLaunchObject *npuPreparedLaunch;
 
 /* Element types. Sizes: 4, 2, 2, 4 bytes. */
 typedef int32_t npuDataType;

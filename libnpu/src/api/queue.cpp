@@ -6,11 +6,8 @@
 #include <cstdio>
 
 #include "libnpu/src/api/explain.h"
-#include "libnpu/src/api/guard.h"
-#include "libnpu/src/core/command.h"
-#include "libnpu/src/core/context.h"
-#include "libnpu/src/core/module.h"
-#include "libnpu/src/core/queue.h"
+#include "libnpu/src/api/submission.h"
+#include "libnpu/src/core/prepared_launch.h"
 
 using namespace npu;
 using api::guard;
@@ -37,13 +34,19 @@ Status translate(const npuQueueInfo& info, RingOptions* out) {
   return Status::ok();
 }
 
-Status submit(Queue& queue, Result<npu_cmd> command, const void* args, uint32_t args_bytes,
-              uint64_t* out_value) {
-  if (!command.is_ok()) return command.status();
+Status submit(Queue& queue, std::span<const Submission> batch, uint64_t* out_value) {
   uint64_t value = 0;
-  NPU_TRY(queue.submit(command.value(), args, args_bytes, &value));
+  NPU_TRY(queue.submit(batch, &value));
   if (out_value != nullptr) *out_value = value;
   return Status::ok();
+}
+
+// |make|(context, &submission) checks the arguments.
+template <typename Make>
+Status submit_made(Queue& queue, uint64_t* out_value, Make&& make) {
+  Submission one;
+  NPU_TRY(make(queue.context(), &one));
+  return submit(queue, {&one, 1}, out_value);
 }
 
 // Start of every submission function: the outputs are written on failure too.
@@ -105,18 +108,9 @@ npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo* 
     Pin<Kernel> kernel_pin;
     NPU_TRY(begin(pin, queue, out_value));
     NPU_TRY(api::take(kernel_pin, kernel, "kernel"));
-    npuLaunchInfo launch{};
-    NPU_TRY(api::read_struct(info, "info", &launch));
-    if (launch.reserved != 0) return fail(NPU_ERROR_RESERVED_NOT_ZERO, "info->reserved is not 0");
-    if (&kernel_pin->module().context() != &pin->context()) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT,
-                  "kernel '%s' was loaded in another context than the queue's",
-                  kernel_pin->image().note.name);
-    }
-    return submit(*pin,
-                  make_launch(*kernel_pin, {launch.grid_x, launch.grid_y, launch.grid_z},
-                              launch.args, launch.args_bytes),
-                  launch.args, launch.args_bytes, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_launch(context, *kernel_pin, info, out);
+    });
   });
 }
 
@@ -125,11 +119,9 @@ npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t si
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    CopyShape shape;
-    shape.dst = dst;
-    shape.src = src;
-    shape.width_bytes = size_bytes;
-    return submit(*pin, make_copy(pin->context(), shape), nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_copy(context, dst, src, size_bytes, out);
+    });
   });
 }
 
@@ -137,19 +129,9 @@ npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo* info, uint64_t*
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    npuCopyInfo copy{};
-    NPU_TRY(api::read_struct(info, "info", &copy));
-    if (copy.reserved != 0) return fail(NPU_ERROR_RESERVED_NOT_ZERO, "info->reserved is not 0");
-    const CopyShape shape{.dst = copy.dst,
-                          .src = copy.src,
-                          .width_bytes = copy.width_bytes,
-                          .height = copy.height,
-                          .depth = copy.depth,
-                          .dst_pitch = copy.dst_pitch_bytes,
-                          .src_pitch = copy.src_pitch_bytes,
-                          .dst_slice_pitch = copy.dst_slice_pitch_bytes,
-                          .src_slice_pitch = copy.src_slice_pitch_bytes};
-    return submit(*pin, make_copy(pin->context(), shape), nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_copy(context, info, out);
+    });
   });
 }
 
@@ -158,8 +140,9 @@ npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern, uint32_t
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_fill(pin->context(), dst, pattern, pattern_bytes, size_bytes), nullptr,
-                  0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
+    });
   });
 }
 
@@ -183,8 +166,9 @@ npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value, ui
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_semaphore(pin->context(), NPU_CMD_SEM_SIGNAL, semaphore, value),
-                  nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_signal(context, semaphore, value, out);
+    });
   });
 }
 
@@ -193,8 +177,75 @@ npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t va
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_semaphore(pin->context(), NPU_CMD_SEM_WAIT, semaphore, value), nullptr,
-                  0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_wait(context, semaphore, value, out);
+    });
+  });
+}
+
+npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* commands,
+                         uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    api::Batch batch;
+    NPU_TRY(batch.read(pin->context(), count, commands));
+    return submit(*pin, batch.submissions(), out_value);
+  });
+}
+
+npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo* info,
+                           npuPreparedLaunch* out_prepared) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_prepared, "out_prepared"));
+    *out_prepared = nullptr;
+    Pin<Kernel> pin;
+    NPU_TRY(api::take(pin, kernel, "kernel"));
+    Context& context = pin->module().context();
+    Submission checked;
+    NPU_TRY(api::make_launch(context, *pin, info, &checked));
+    Ref<PreparedLaunch> prepared = make_ref<PreparedLaunch>(pin.ref(), checked);
+    return api::publish(Ref<Object>::adopt(prepared.leak()), context.children(), out_prepared);
+  });
+}
+
+npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
+                                   const void* data, uint32_t size_bytes) {
+  return guard(__func__, [&]() -> Status {
+    Pin<PreparedLaunch> pin;
+    NPU_TRY(api::take(pin, prepared, "prepared"));
+    NPU_TRY(api::need(data, "data"));
+    return pin->set_args(offset_bytes, data, size_bytes);
+  });
+}
+
+npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared, uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    Pin<PreparedLaunch> prepared_pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    NPU_TRY(api::take(prepared_pin, prepared, "prepared"));
+    Kernel& kernel = prepared_pin->kernel();
+    if (&kernel.module().context() != &pin->context()) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "the launch was prepared in another context");
+    }
+    Pin<Kernel> still_loaded;
+    NPU_TRY(still_loaded.take(prepared_pin->kernel_handle(), "the prepared launch's kernel"));
+    uint64_t value = 0;
+    NPU_TRY(prepared_pin->submit(*pin, &value));
+    if (out_value != nullptr) *out_value = value;
+    return Status::ok();
+  });
+}
+
+npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared) {
+  return guard(__func__, [&]() -> Status {
+    Ref<Object> object;
+    NPU_TRY(api::retract(api::number_of(prepared), Kind::kPreparedLaunch, "prepared", &object));
+    if (!object) return Status::ok();
+    auto& ended = static_cast<PreparedLaunch&>(*object);
+    ended.kernel().module().context().children().remove(&ended);
+    return Status::ok();
   });
 }
 

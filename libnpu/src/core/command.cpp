@@ -142,4 +142,13 @@ Result<npu_cmd> make_semaphore(Context& context, npu_cmd_op op, uint64_t dva, ui
   return std::bit_cast<npu_cmd>(command);
 }
 
+Result<npu_cmd> make_timestamp(Context& context, uint64_t dst) {
+  if (dst % 8 != 0) return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx is no multiple of 8", Ull{dst});
+  NPU_TRY(context.memory().check(dst, 8, "dst"));
+  npu_cmd_timestamp command{};
+  command.op = NPU_CMD_TIMESTAMP;
+  command.dst_dva = dst;
+  return std::bit_cast<npu_cmd>(command);
+}
+
 }  // namespace npu

@@ -9,7 +9,7 @@ constexpr uint64_t kMark = 5ull << 60;
 constexpr uint64_t kMarkMask = 0xffull << 56;
 constexpr uint64_t kAlive = 1ull << 31;
 constexpr uint64_t kPinMask = kAlive - 1;
-constexpr uint32_t kKindBits = 3;
+constexpr uint32_t kKindBits = 5;
 // Neighbouring slots begin far apart: a handle with one wrong bit is no other object's.
 constexpr uint32_t kSlotStep = 0x009e3779;
 

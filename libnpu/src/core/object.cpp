@@ -20,6 +20,14 @@ const char* kind_name(Kind kind) {
       return "module";
     case Kind::kKernel:
       return "kernel";
+    case Kind::kPreparedLaunch:
+      return "prepared launch";
+    case Kind::kSemaphore:
+      return "semaphore";
+    case Kind::kGraph:
+      return "graph";
+    case Kind::kGraphExec:
+      return "executable graph";
   }
   return "object";
 }

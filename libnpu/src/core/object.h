@@ -16,6 +16,10 @@ enum class Kind : uint32_t {
   kEvent = 4,
   kModule = 5,
   kKernel = 6,
+  kPreparedLaunch = 7,
+  kSemaphore = 8,
+  kGraph = 9,
+  kGraphExec = 10,
 };
 
 const char* kind_name(Kind kind);

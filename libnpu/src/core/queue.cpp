@@ -90,10 +90,10 @@ void Queue::keep_time_locked(uint64_t seq) {
   }
 }
 
-uint64_t Queue::push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes) {
+uint64_t Queue::push_locked(const Submission& one) {
   const uint64_t seq = ring_->submitted();
   if (seq >= ring_->entries() && !points_.empty()) keep_time_locked(seq - ring_->entries());
-  ring_->push(command, args, args_bytes);
+  ring_->push(one.command, one.args, one.args_bytes);
   return base_ + seq + 1;
 }
 
@@ -112,11 +112,18 @@ Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_by
   }
 }
 
-Status Queue::submit(const npu_cmd& command, const void* args, uint32_t args_bytes,
-                     uint64_t* out_value) {
+Status Queue::submit(std::span<const Submission> batch, uint64_t* out_value) {
   std::unique_lock lock(mutex_);
-  NPU_TRY(wait_for_room(lock, args_bytes));
-  *out_value = push_locked(command, args, args_bytes);
+  NPU_TRY(usable_locked());
+  for (const Submission& one : batch) {
+    uint64_t needed = 0;
+    if (!ring_->has_room(one.args_bytes, &needed)) [[unlikely]] {
+      ring_->bell();
+      NPU_TRY(wait_for_room(lock, one.args_bytes));
+    }
+    *out_value = push_locked(one);
+  }
+  ring_->bell();
   return Status::ok();
 }
 
@@ -126,7 +133,7 @@ Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value)
   const Status now = other->poll(value);
   if (now.code() == NPU_ERROR_INVALID_ARGUMENT) return now;
   // On the same queue the order is given; and a point that was passed well needs no watching.
-  if (other.get() == this || now.is_ok()) return submit(nop, nullptr, 0, out_value);
+  if (other.get() == this || now.is_ok()) return submit(nop, out_value);
   npu_cmd_sem wait{};
   wait.op = NPU_CMD_SEM_WAIT;
   wait.sem_op = NPU_SEM_WAIT_GE;
@@ -143,7 +150,8 @@ Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value)
   NPU_TRY(wait_for_room(lock, 0));
   dependencies_.push_back({base_ + ring_->submitted() + 1, std::move(other), value});
   dependency_count_.fetch_add(1, std::memory_order_relaxed);
-  *out_value = push_locked(command, nullptr, 0);
+  *out_value = push_locked({.command = command});
+  ring_->bell();
   return Status::ok();
 }
 

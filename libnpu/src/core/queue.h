@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,15 @@
 namespace npu {
 
 class Context;
+class Kernel;
+
+// A command, and what belongs to it until it lies in the ring.
+struct Submission {
+  npu_cmd command{};
+  const void* args = nullptr;
+  uint32_t args_bytes = 0;
+  const Kernel* kernel = nullptr;  // of a launch
+};
 
 // One failed command; the texts are filled in by Context::explain().
 struct Fault {
@@ -46,8 +56,12 @@ class Queue final : public Object {
 
   Context& context() const { return *context_; }
 
-  // Submits one command; |args| go beside the ring. Blocks while the ring is full.
-  Status submit(const npu_cmd& command, const void* args, uint32_t args_bytes, uint64_t* out_value);
+  // Submits commands in this order, with one ring of the doorbell where there is room for all. Blocks while the ring is full. The value of the last one.
+  Status submit(std::span<const Submission> batch, uint64_t* out_value);
+  Status submit(const npu_cmd& command, uint64_t* out_value) {
+    const Submission one{.command = command};
+    return submit({&one, 1}, out_value);
+  }
   // Later commands start after |other| has completed |value|. |other| may be this queue.
   Status submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value);
 
@@ -104,7 +118,7 @@ class Queue final : public Object {
   uint64_t ended_locked();
   Status usable_locked();
   void keep_time_locked(uint64_t seq_of_slot);
-  uint64_t push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes);
+  uint64_t push_locked(const Submission& one);
   Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes);
 
   Status wait_here(uint64_t value, const Deadline& deadline);

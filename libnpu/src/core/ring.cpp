@@ -133,8 +133,9 @@ void Ring::push(npu_cmd command, const void* args, uint32_t args_bytes) {
   args_end_[slot] = args_head_;
   std::memcpy(base_ + ring_offset() + uint64_t{slot} * NPU_CMD_BYTES, &command, sizeof command);
   submitted_++;
-  vm_.backend().ring(doorbell_slot_, submitted_);
 }
+
+void Ring::bell() { vm_.backend().ring(doorbell_slot_, submitted_); }
 
 uint64_t Ring::completed() const {
   // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::publish

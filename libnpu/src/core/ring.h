@@ -2,8 +2,8 @@
 // Ring: one device queue and the memory that it shares with the device (uapi/npu_queue.h): control page, completion records, commands, argument blocks.
 // It counts as the device does, from 0; Queue adds what went before a reset.
 //
-// Thread safety: push(), room and record_of() belong to the holder of the queue's mutex; the rest may be called by anybody.
-// Memory ordering: push() publishes through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
+// Thread safety: push(), bell(), room and record_of() belong to the holder of the queue's mutex; the rest may be called by anybody.
+// Memory ordering: bell() publishes what was pushed through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
 #pragma once
 
 #include <atomic>
@@ -46,8 +46,10 @@ class Ring {
 
   // Whether a command with |args_bytes| of arguments fits now; if not, *out_needed commands must have completed first.
   bool has_room(uint32_t args_bytes, uint64_t* out_needed);
-  // Writes the command and rings. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
+  // Writes the command. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
   void push(npu_cmd command, const void* args, uint32_t args_bytes);
+  // Tells the device of everything that was pushed.
+  void bell();
 
   // Commands that have ended. Acquire.
   uint64_t completed() const;
