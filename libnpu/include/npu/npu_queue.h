@@ -218,6 +218,42 @@ NPU_API npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_n
 /* As npuQueueWait for everything submitted so far. */
 NPU_API npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns);
 
+/* One of several waits. */
+typedef struct npuWaitItem {
+  npuQueue queue;
+  uint64_t value;
+} npuWaitItem;
+
+typedef int32_t npuWaitMode;
+enum {
+  NPU_WAIT_ANY = 0, /* until one has completed */
+  NPU_WAIT_ALL = 1  /* until all have completed */
+};
+
+/* Waits for values of several queues, which may belong to different contexts and devices. A failed one ends the wait either way.
+ *
+ * out_index  the item that ended the wait (its error is the result); of NPU_TIMEOUT the first that has not completed; may be NULL.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns. Spins for a short bounded time, then sleeps.
+ * Errors:    those of npuQueueWait for the item, NPU_ERROR_INVALID_ARGUMENT (count is 0, unknown mode), NPU_ERROR_QUOTA (the driver keeps no more requests)
+ * Since:     0.2
+ */
+NPU_API npuResult npuWaitMany(uint32_t count, const npuWaitItem *items, npuWaitMode mode,
+                              int64_t timeout_ns, uint32_t *out_index);
+
+/* A descriptor for poll, select or epoll: it becomes readable when |value| has completed or the queue has failed before it. Ask npuQueueWait(queue, value, 0) then; it may answer
+ * NPU_TIMEOUT for a while if the failure was that of a queue which this one waits for. Each call makes a new eventfd, set to be closed by exec.
+ *
+ * out_fd     the descriptor, or -1. The caller closes it, before or after it became readable.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (value was never submitted)
+ *            NPU_ERROR_QUOTA              too many descriptors wait for values that have not completed
+ *            NPU_ERROR_OUT_OF_HOST_MEMORY too many open files
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int *out_fd);
+
 /* When a command ran, in picoseconds of the queue's device time. */
 typedef struct npuTiming {
   uint32_t struct_size;

@@ -8,6 +8,7 @@
 #include "libnpu/src/api/explain.h"
 #include "libnpu/src/api/submission.h"
 #include "libnpu/src/core/prepared_launch.h"
+#include "libnpu/src/core/wait_many.h"
 
 using namespace npu;
 using api::guard;
@@ -274,6 +275,42 @@ npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
     return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)));
+  });
+}
+
+npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode,
+                      int64_t timeout_ns, uint32_t* out_index) {
+  return guard(__func__, [&]() -> Status {
+    if (out_index != nullptr) *out_index = 0;
+    NPU_TRY(api::need(items, "items"));
+    NPU_TRY(api::check_timeout(timeout_ns));
+    if (count == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "count is 0");
+    if (mode != NPU_WAIT_ANY && mode != NPU_WAIT_ALL) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "mode is %d, it must be 0 (any) or 1 (all)", mode);
+    }
+    std::vector<Ref<Queue>> queues;
+    std::vector<WaitItem> waits;
+    for (uint32_t i = 0; i < count; i++) {
+      Pin<Queue> pin;
+      NPU_TRY(api::take(pin, items[i].queue, "items[...].queue"));
+      queues.push_back(pin.ref());
+      waits.push_back({queues.back().get(), items[i].value});
+    }
+    uint32_t index = 0;
+    const Status status = wait_many(waits, mode == NPU_WAIT_ALL, Deadline::in(timeout_ns), &index);
+    if (out_index != nullptr) *out_index = index;
+    return api::explain(*waits[index].queue, status);
+  });
+}
+
+npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int* out_fd) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_fd, "out_fd"));
+    *out_fd = -1;
+    Pin<Queue> pin;
+    NPU_TRY(api::take(pin, queue, "queue"));
+    NPU_TRY_ASSIGN(*out_fd, pin->make_fd(value));
+    return Status::ok();
   });
 }
 

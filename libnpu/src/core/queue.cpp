@@ -218,8 +218,8 @@ std::optional<Fault> Queue::fault() {
 }
 
 Status Queue::reset() {
-  std::unique_ptr<Buffer> old_memory;
   std::shared_ptr<Ring> old;
+  std::vector<std::pair<uint64_t, Watch>> watches;
   {
     std::lock_guard lock(mutex_);
     if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
@@ -240,6 +240,7 @@ Status Queue::reset() {
     base_ = last;
     incarnation_++;
     failure_ = {};
+    watches.swap(watches_);
     dependencies_.clear();
     dependency_count_.store(0, std::memory_order_relaxed);
   }
@@ -251,9 +252,11 @@ Status Queue::reset() {
 void Queue::close() {
   std::shared_ptr<Ring> ring;
   std::deque<Dependency> dropped;
+  std::vector<std::pair<uint64_t, Watch>> watches;
   {
     std::lock_guard lock(mutex_);
     if (closed_) return;
+    watches.swap(watches_);
     closed_ = true;
     ring_->stop();
     ring = ring_;

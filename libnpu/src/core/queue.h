@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libnpu/src/core/object.h"
@@ -26,6 +27,7 @@
 #include "libnpu/src/core/ring.h"
 #include "libnpu/src/core/status.h"
 #include "libnpu/src/core/time.h"
+#include "libnpu/src/core/watch.h"
 
 namespace npu {
 
@@ -73,6 +75,10 @@ class Queue final : public Object {
   Status wait_all(const Deadline& deadline);
   // NPU_OK, NPU_NOT_READY or the error.
   Status poll(uint64_t value);
+  // As poll(). NPU_NOT_READY: the eventfd |fd| is added to when poll() may say something else.
+  Status watch(uint64_t value, int fd, Watch* watch);
+  // A descriptor that is readable when poll() says something else than NPU_NOT_READY. The caller closes it.
+  Result<int> make_fd(uint64_t value);
 
   Status timing(uint64_t value, uint64_t* out_start_ps, uint64_t* out_end_ps);
   // The record of a completed value.
@@ -121,6 +127,9 @@ class Queue final : public Object {
   uint64_t push_locked(const Submission& one);
   Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes);
 
+  Status notify_locked(uint64_t count, int fd, Watch* watch);
+  Status watch_here(uint64_t value, bool death_only, int fd, Watch* watch,
+                    std::vector<Dependency>* out_next);
   Status wait_here(uint64_t value, const Deadline& deadline);
   Status settle(uint64_t value, const Deadline& deadline);
   bool first_dependency(uint64_t value, Dependency* out);
@@ -149,7 +158,8 @@ class Queue final : public Object {
   LibraryFailure failure_;
   std::vector<Range> cancelled_;  // by resets
   std::deque<Dependency> dependencies_;
-  std::deque<std::shared_ptr<Point>> points_;  // ascending values
+  std::deque<std::shared_ptr<Point>> points_;        // ascending values
+  std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
 };
 
 }  // namespace npu

@@ -169,13 +169,18 @@ bool Ring::record_of(uint64_t seq, npu_completion* out) const {
   return out->seq == seq;
 }
 
+// The device looks at one number: the next count that anybody wants.
+void Ring::arm_locked() {
+  std::atomic_ref<__u64> interrupt_at(ctrl()->interrupt_at);
+  interrupt_at.store(sleepers_.empty() ? 0 : *sleepers_.begin(), std::memory_order_relaxed);
+}
+
 SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
-  npu_queue_ctrl* control = ctrl();
-  std::atomic_ref<__u64> interrupt_at(control->interrupt_at);
   {
     std::lock_guard lock(sleepers_mutex_);
+    drop_reached_locked();
     sleepers_.insert(count);
-    interrupt_at.store(*sleepers_.begin(), std::memory_order_relaxed);
+    arm_locked();
   }
   // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -186,8 +191,67 @@ SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
   }
   std::lock_guard lock(sleepers_mutex_);
   sleepers_.erase(sleepers_.find(count));
-  interrupt_at.store(sleepers_.empty() ? 0 : *sleepers_.begin(), std::memory_order_relaxed);
+  drop_reached_locked();
+  arm_locked();
   return end;
+}
+
+// Counts of eventfds that were reached: the driver has answered those requests.
+void Ring::drop_reached_locked() {
+  if (notified_.empty()) return;
+  const uint64_t done = completed();
+  std::erase_if(notified_, [&](const auto& entry) {
+    if (entry.second > done) return false;
+    sleepers_.erase(sleepers_.find(entry.second));
+    return true;
+  });
+}
+
+Status Ring::notify(uint64_t count, int fd, uint64_t* out_cookie) {
+  static std::atomic<uint64_t> next_cookie{1};
+  const uint64_t cookie = next_cookie.fetch_add(1, std::memory_order_relaxed);
+  std::lock_guard lock(sleepers_mutex_);
+  drop_reached_locked();
+  notified_.emplace(cookie, count);
+  sleepers_.insert(count);
+  arm_locked();
+  // The driver looks at the count itself once it has the request, after a fence of its own.
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
+  args.fd = fd;
+  args.cookie = cookie;
+  args.cond.op = NPU_COND_GE;
+  args.cond.bo_handle = memory_->handle();
+  args.cond.queue_id = queue_id_;
+  args.cond.offset = offsetof(npu_queue_ctrl, completed);
+  args.cond.value = count;
+  args.cond.mask = ~uint64_t{0};
+  const int error = call_notify(vm_.backend(), args);
+  if (error == 0) {
+    *out_cookie = cookie;
+    return Status::ok();
+  }
+  notified_.erase(cookie);
+  sleepers_.erase(sleepers_.find(count));
+  return fail_call(error, "asking to be told of a queue's progress");
+}
+
+void Ring::forget_notify(uint64_t cookie) {
+  {
+    std::lock_guard lock(sleepers_mutex_);
+    const auto found = notified_.find(cookie);
+    if (found != notified_.end()) {
+      sleepers_.erase(sleepers_.find(found->second));
+      notified_.erase(found);
+      arm_locked();
+    }
+  }
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_REMOVE;
+  args.fd = -1;
+  args.cookie = cookie;
+  // It is unknown when it was answered.
+  [[maybe_unused]] const int error = call_notify(vm_.backend(), args);
 }
 
 void Ring::wake_all() { vm_.backend().wake(completed_word()); }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
@@ -62,6 +63,10 @@ class Ring {
   SleepEnd sleep_until(uint64_t count, int64_t timeout_ns);
   void wake_all();
 
+  // Adds 1 to the eventfd |fd| when |count| commands have completed or the queue has died; UINT64_MAX: only when it has died. The caller has seen that it lives.
+  Status notify(uint64_t count, int fd, uint64_t* out_cookie);
+  void forget_notify(uint64_t cookie);
+
   // Ends the device queue: nothing of it runs afterwards. Idempotent.
   void stop();
 
@@ -96,8 +101,12 @@ class Ring {
   uint64_t args_head_ = 0;       // bytes ever used of it
   std::vector<uint64_t> args_end_;  // by slot: args_head_ after that command
 
+  void arm_locked();
+  void drop_reached_locked();
+
   std::mutex sleepers_mutex_;
-  std::multiset<uint64_t> sleepers_;  // counts that sleepers want
+  std::multiset<uint64_t> sleepers_;                 // counts that sleepers and eventfds want
+  std::unordered_map<uint64_t, uint64_t> notified_;  // cookie -> its count in sleepers_
 };
 
 }  // namespace npu
