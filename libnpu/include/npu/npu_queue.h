@@ -3,7 +3,8 @@
  * Queues. A queue runs its commands in the order of submission. Every submission gets the next value of the queue's timeline (1, 2, 3, ...); the command has ended when the completed
  * value has reached it. There is no default queue and no implicit order between queues.
  *
- * A command that fails stops its queue: later commands are not run, waits for its value or later ones return its error, other queues go on.
+ * A command that fails stops its queue: later commands are not run, waits for its value or later ones return its error, other queues go on. A queue with NPU_ON_ERROR_CONTINUE goes on with
+ * the next command instead; then only waits for the value of a command that failed return its error.
  */
 #ifndef NPU_NPU_QUEUE_H
 #define NPU_NPU_QUEUE_H
@@ -15,6 +16,18 @@ NPU_EXTERN_C_BEGIN
 typedef int32_t npuQueuePriority;
 enum { NPU_PRIORITY_LOW = -1, NPU_PRIORITY_NORMAL = 0, NPU_PRIORITY_HIGH = 1 };
 
+/* What a queue runs. */
+typedef int32_t npuQueueClass;
+enum {
+  NPU_QUEUE_CLASS_COMPUTE = 0, /* everything */
+  NPU_QUEUE_CLASS_COPY = 1,    /* everything but kernels */
+  NPU_QUEUE_CLASS_NET = 2      /* of network ports; npuQueueCreate gives NPU_ERROR_NOT_SUPPORTED */
+};
+
+/* What a queue does after a command that failed. What it waits for has to be there: a dependency that failed, the watchdog and a lost device stop it either way. */
+typedef int32_t npuErrorPolicy;
+enum { NPU_ON_ERROR_STOP = 0, NPU_ON_ERROR_CONTINUE = 1 };
+
 /* How a queue is made. All zero (but struct_size) is a good choice. */
 typedef struct npuQueueInfo {
   uint32_t struct_size;
@@ -23,6 +36,8 @@ typedef struct npuQueueInfo {
       ring_entries; /* commands that may be in flight: a power of two in [64, 65536]; 0: 1024 */
   uint32_t
       timeout_ms; /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
+  npuQueueClass queue_class;   /* since 0.2 */
+  npuErrorPolicy error_policy; /* since 0.2 */
 } npuQueueInfo;
 
 /* Creates a queue. |info| may be NULL.
@@ -31,7 +46,7 @@ typedef struct npuQueueInfo {
  *
  * Threads:   any.   Blocks: for a few calls to the driver.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
- *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY
+ *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_NOT_SUPPORTED (class)
  * Since:     0.1
  */
 NPU_API npuResult npuQueueCreate(npuContext context, const npuQueueInfo *info, npuQueue *out_queue);
@@ -198,6 +213,24 @@ NPU_API npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepa
 /* Ends a prepared launch; what was submitted still runs. NULL does nothing. Errors: NPU_ERROR_INVALID_HANDLE. Threads: any. Blocks: no. Since: 0.2 */
 NPU_API npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared);
 
+/* A function of the host. |status| is NPU_OK when the queue came to it; else it is the error that stopped the queue before, or NPU_ERROR_CANCELED after a reset or the end
+ * of the queue: the function is called exactly once either way, so that it can give |user_data| back. */
+typedef void (*npuHostFunction)(npuResult status, void *user_data);
+
+/* Calls |function| once everything before it in the queue has ended; later commands start after it has returned. It runs in a thread of the context, which is started with the first call
+ * of this kind and runs one function at a time; keep it short. In it every function of libnpu may be called, but one that would have to wait for work of the same context (a wait with
+ * something left to wait for, a full ring), and the end of the context, its device or the library, gives NPU_ERROR_IN_CALLBACK at once.
+ *
+ * out_value  the value that is reached when the function has returned; may be NULL.
+ *
+ * Ownership: user_data stays the caller's until |function| is called.
+ * Threads:   any.   Blocks: only while the ring is full. npuContextDestroy, npuDeviceClose and npuShutdown wait until a running function has returned.
+ * Errors:    as the submission functions; NPU_ERROR_INVALID_ARGUMENT (function is NULL), NPU_ERROR_OUT_OF_HOST_MEMORY (no thread). On an error |function| is not called.
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void *user_data,
+                                   uint64_t *out_value);
+
 /* The largest value that has completed; |out_value| is not NULL here.
  *
  * Threads:   any.   Blocks: no.
@@ -286,7 +319,7 @@ typedef struct npuFault {
   uint64_t address; /* faulting device address, or the code of a trap or assertion */
 } npuFault;
 
-/* The queue's faults, oldest first (a queue stops at its first one, so there is at most one until it is reset).
+/* The queue's faults since its creation or last reset, oldest first. A queue that stops at its first one has at most one; of one that goes on the newest 256 are kept.
  *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE

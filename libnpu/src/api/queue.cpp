@@ -3,12 +3,13 @@
 #include <npu/npu_queue.h>
 
 #include <bit>
-#include <cstdio>
 
 #include "libnpu/src/api/explain.h"
+#include "libnpu/src/api/fault.h"
 #include "libnpu/src/api/submission.h"
 #include "libnpu/src/core/prepared_launch.h"
 #include "libnpu/src/core/wait_many.h"
+#include "uapi/npu_accel.h"
 
 using namespace npu;
 using api::guard;
@@ -32,6 +33,19 @@ Status translate(const npuQueueInfo& info, RingOptions* out) {
   out->priority = static_cast<uint32_t>(info.priority + 1);  // the uapi counts from 0
   out->entries_log2 = static_cast<uint32_t>(std::countr_zero(entries));
   out->timeout_ms = info.timeout_ms;
+  if (info.queue_class == NPU_QUEUE_CLASS_NET) {
+    return fail(NPU_ERROR_NOT_SUPPORTED, "queues of network ports are made by libnpuccl alone");
+  }
+  if (info.queue_class != NPU_QUEUE_CLASS_COMPUTE && info.queue_class != NPU_QUEUE_CLASS_COPY) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "queue_class is %d, it must be 0, 1 or 2",
+                info.queue_class);
+  }
+  if (info.error_policy != NPU_ON_ERROR_STOP && info.error_policy != NPU_ON_ERROR_CONTINUE) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "error_policy is %d, it must be 0 or 1",
+                info.error_policy);
+  }
+  out->queue_class = info.queue_class == NPU_QUEUE_CLASS_COPY ? NPU_QUEUE_COPY : NPU_QUEUE_COMPUTE;
+  out->goes_on = info.error_policy == NPU_ON_ERROR_CONTINUE;
   return Status::ok();
 }
 
@@ -54,21 +68,6 @@ Status submit_made(Queue& queue, uint64_t* out_value, Make&& make) {
 Status begin(Pin<Queue>& pin, npuQueue queue, uint64_t* out_value) {
   if (out_value != nullptr) *out_value = 0;
   return api::take(pin, queue, "queue");
-}
-
-npuFault translate(const Fault& fault, const FaultPlace& place) {
-  npuFault out{};
-  out.code = fault.code;
-  out.value = fault.value;
-  std::snprintf(out.kernel, sizeof out.kernel, "%s", place.kernel.c_str());
-  out.pc = fault.record.pc;
-  out.source_line = place.line;
-  std::snprintf(out.source_file, sizeof out.source_file, "%s", place.file.c_str());
-  out.tile = fault.record.tile;
-  out.access = fault.record.access;
-  out.group = fault.record.group;
-  out.address = fault.record.result;
-  return out;
 }
 
 }  // namespace
@@ -250,6 +249,18 @@ npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared) {
   });
 }
 
+npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void* user_data,
+                           uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    if (function == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL");
+    Submission one;
+    one.host = {function, user_data};
+    return submit(*pin, {&one, 1}, out_value);
+  });
+}
+
 npuResult npuQueueGetCompleted(npuQueue queue, uint64_t* out_value) {
   return guard(__func__, [&]() -> Status {
     NPU_TRY(api::need(out_value, "out_value"));
@@ -265,7 +276,7 @@ npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait(value, Deadline::in(timeout_ns)));
+    return api::explain(*pin, pin->wait(value, Deadline::in(timeout_ns)), value);
   });
 }
 
@@ -274,7 +285,7 @@ npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)));
+    return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)), UINT64_MAX);
   });
 }
 
@@ -299,7 +310,7 @@ npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode
     uint32_t index = 0;
     const Status status = wait_many(waits, mode == NPU_WAIT_ALL, Deadline::in(timeout_ns), &index);
     if (out_index != nullptr) *out_index = index;
-    return api::explain(*waits[index].queue, status);
+    return api::explain(*waits[index].queue, status, waits[index].value);
   });
 }
 
@@ -333,12 +344,17 @@ npuResult npuQueueGetFaults(npuQueue queue, uint32_t* inout_count, npuFault* arr
     NPU_TRY(api::need(inout_count, "inout_count"));
     const uint32_t room = array != nullptr ? *inout_count : 0;
     if (room > 0) NPU_TRY(api::check_out_struct(array, "array"));
-    const auto fault = pin->fault();
-    *inout_count = fault.has_value() ? 1 : 0;
-    if (!fault.has_value() || array == nullptr) return Status::ok();
-    if (room == 0) return Status(NPU_INCOMPLETE);
-    api::write_struct(array, translate(*fault, pin->context().place_of(*fault)));
-    return Status::ok();
+    const std::vector<Fault> faults = pin->faults();
+    *inout_count = static_cast<uint32_t>(faults.size());
+    if (array == nullptr) return Status::ok();
+    const uint32_t stride = room > 0 ? array->struct_size : 0;
+    auto* at = reinterpret_cast<unsigned char*>(array);
+    for (uint32_t i = 0; i < room && i < faults.size(); i++, at += stride) {
+      auto* element = reinterpret_cast<npuFault*>(at);
+      element->struct_size = stride;
+      api::write_struct(element, api::translate_fault(pin->context(), faults[i]));
+    }
+    return faults.size() > room ? Status(NPU_INCOMPLETE) : Status::ok();
   });
 }
 

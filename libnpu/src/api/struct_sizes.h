@@ -30,6 +30,9 @@ NPU_FIRST_SIZE(npuCopyInfo, 64);
 NPU_FIRST_SIZE(npuTiming, 24);
 NPU_FIRST_SIZE(npuFault, 176);
 
+// 0.2
+NPU_FIRST_SIZE(npuCommand, 64);
+
 #undef NPU_FIRST_SIZE
 
 }  // namespace npu::api

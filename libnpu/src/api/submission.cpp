@@ -128,17 +128,24 @@ Status Batch::read_one(Context& context, const npuCommand& command) {
   }
 }
 
+Status Batch::read(Context& context, const npuCommand* command) {
+  npuCommand known{};
+  NPU_TRY(read_struct(command, "command", &known));
+  return read_one(context, known);
+}
+
 Status Batch::read(Context& context, uint32_t count, const npuCommand* commands) {
   NPU_TRY(need(commands, "commands"));
   if (count == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "count is 0");
   const uint32_t stride = commands->struct_size;
-  NPU_TRY(check_size(stride, sizeof(npuCommand), "commands"));
+  NPU_TRY(check_size<npuCommand>(stride, "commands"));
   const auto* bytes = reinterpret_cast<const unsigned char*>(commands);
   submissions_.reserve(count);
   for (uint32_t i = 0; i < count; i++, bytes += stride) {
-    npuCommand command;
-    std::memcpy(&command, bytes, sizeof command);
-    const bool known = std::all_of(bytes + sizeof command, bytes + stride,
+    npuCommand command{};
+    const size_t known_bytes = std::min<size_t>(stride, sizeof command);
+    std::memcpy(&command, bytes, known_bytes);
+    const bool known = std::all_of(bytes + known_bytes, bytes + stride,
                                    [](unsigned char byte) { return byte == 0; });
     const Status status =
         known ? read_one(context, command)

@@ -29,6 +29,8 @@ class Batch {
  public:
   // NPU_ERROR_...: the text names the element.
   Status read(Context& context, uint32_t count, const npuCommand* commands);
+  // One command alone, whose errors name no index.
+  Status read(Context& context, const npuCommand* command);
   std::span<const Submission> submissions() const { return submissions_; }
 
  private:

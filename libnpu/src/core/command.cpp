@@ -133,7 +133,7 @@ Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint
 Result<npu_cmd> make_semaphore(Context& context, npu_cmd_op op, uint64_t dva, uint64_t value) {
   if (dva % 8 != 0)
     return fail(NPU_ERROR_UNALIGNED, "semaphore 0x%llx is no multiple of 8", Ull{dva});
-  NPU_TRY(context.memory().check(dva, 8, "semaphore"));
+  NPU_TRY(context.check_word(dva, "semaphore"));
   npu_cmd_sem command{};
   command.op = static_cast<__u8>(op);
   command.sem_dva = dva;

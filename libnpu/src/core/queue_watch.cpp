@@ -3,19 +3,51 @@
 //
 // A value is reached when the queue's count says so, which the driver tells of by itself, as it does of the queue's death. But a queue that waits on the device for another one that died
 // moves no more and knows of nothing: so the deaths of all queues that it waits for, directly or not, are asked for too. Who is woken then looks, and the look decides (settle()).
+#include <atomic>
 #include <map>
 
+#include "libnpu/src/backend/calls.h"
 #include "libnpu/src/backend/event_fd.h"
+#include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/queue.h"
 
 namespace npu {
 
+uint64_t take_notify_cookie() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
+}
+
 Watch::~Watch() {
   for (const Request& request : requests_) {
-    if (const std::shared_ptr<Ring> ring = request.ring.lock()) ring->forget_notify(request.cookie);
+    if (request.backend != nullptr) {
+      npu_notify args{};
+      args.flags = NPU_NOTIFY_REMOVE;
+      args.fd = -1;
+      args.cookie = request.cookie;
+      // It is unknown when it was answered.
+      [[maybe_unused]] const int error = call_notify(*request.backend, args);
+    } else if (const std::shared_ptr<Ring> ring = request.ring.lock()) {
+      ring->forget_notify(request.cookie);
+    }
   }
+}
+
+bool Queue::ring_again() {
+  std::lock_guard lock(mutex_);
+  if (is_stopped_locked()) return false;
+  ring_->bell();
+  return true;
+}
+
+void Queue::watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd, Watch* watch) {
+  std::lock_guard lock(mutex_);
+  if (is_stopped_locked()) return;
+  uint64_t cookie = 0;
+  // Without it the sleeper is woken later.
+  if (ring_->notify_word(bo_handle, offset, value, fd, &cookie).is_ok()) watch->add(ring_, cookie);
 }
 
 Status Queue::notify_locked(uint64_t count, int fd, Watch* watch) {
@@ -65,6 +97,7 @@ Status Queue::watch(uint64_t value, int fd, Watch* watch) {
 }
 
 Result<int> Queue::make_fd(uint64_t value) {
+  if (Capture::is_value(value)) NPU_TRY(refuse_in_capture("a wait of the host"));
   NPU_TRY_ASSIGN(EventFd event, EventFd::create());
   Watch fresh;
   const Status now = watch(value, event.get(), &fresh);

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "libnpu/src/backend/event_fd.h"
+#include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
 
 namespace npu {
 namespace {
@@ -40,6 +42,11 @@ class ManyWait {
     return Status(NPU_NOT_READY);
   }
 
+  bool is_in_callback() const {
+    return std::any_of(pending_.begin(), pending_.end(), [&](uint32_t index) {
+      return &items_[index].queue->context() == Callbacks::of_this_thread();
+    });
+  }
   bool is_lost() const {
     return std::any_of(pending_.begin(), pending_.end(), [&](uint32_t index) {
       return items_[index].queue->context().vm().backend().is_lost();
@@ -66,6 +73,9 @@ Status wait_many(std::span<const WaitItem> items, bool all, const Deadline& dead
     if (status.code() != NPU_NOT_READY) return status;
   } while (spin_end.left_ns() > 0);
   if (deadline.is_poll()) return Status(NPU_TIMEOUT);
+  if (wait.is_in_callback()) {
+    return fail(NPU_ERROR_IN_CALLBACK, "a host function cannot wait for queues of its own context");
+  }
   NPU_TRY_ASSIGN(EventFd event, EventFd::create());
   for (;;) {
     Watch watch;

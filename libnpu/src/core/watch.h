@@ -9,7 +9,11 @@
 
 namespace npu {
 
+class Backend;
 class Ring;
+
+// A name for a request, of all backends of this process.
+uint64_t take_notify_cookie();
 
 class Watch {
  public:
@@ -17,13 +21,16 @@ class Watch {
   Watch(Watch&&) = default;
   Watch& operator=(Watch&&) = default;
   ~Watch();
+  // A request about a queue; and one about a word, whose backend outlives this object.
   void add(std::weak_ptr<Ring> ring, uint64_t cookie) {
-    requests_.push_back({std::move(ring), cookie});
+    requests_.push_back({std::move(ring), nullptr, cookie});
   }
+  void add(Backend& backend, uint64_t cookie) { requests_.push_back({{}, &backend, cookie}); }
 
  private:
   struct Request {
     std::weak_ptr<Ring> ring;  // a ring that is gone has taken its requests with it
+    Backend* backend = nullptr;
     uint64_t cookie = 0;
   };
   std::vector<Request> requests_;
