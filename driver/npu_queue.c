@@ -530,7 +530,8 @@ static void npu_queue_clear_ctrl(struct npu_queue *queue)
 
 static int npu_queue_start(struct npu_file *file, struct npu_queue *queue, const struct npu_queue_create *args)
 {
-	const u64 shape = args->ring_log2 | (u64)args->priority << 8 | (u64)args->queue_class << 16;
+	const u64 goes_on = !!(args->flags & NPU_QUEUE_FLAG_CONTINUE);
+	const u64 shape = args->ring_log2 | (u64)args->priority << 8 | (u64)args->queue_class << 16 | goes_on << 24;
 	const u64 doorbell = (u64)file->doorbell_page << 16 | queue->doorbell_slot;
 	const u64 number = queue->number;
 	int err;

@@ -25,6 +25,7 @@
  *
  * Log of the minor version
  *   1.0  first version
+ *   1.1  NPU_QUEUE_FLAG_CONTINUE
  */
 #ifndef NPU_UAPI_ACCEL_H
 #define NPU_UAPI_ACCEL_H
@@ -35,7 +36,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 0
+#define NPU_UAPI_MINOR 1
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)
@@ -466,7 +467,8 @@ enum npu_priority {
 };
 
 #define NPU_QUEUE_FLAG_SUSPENDED (1u << 0) /* runs nothing until QUEUE_SET says RUN */
-#define NPU_QUEUE_FLAGS_ALL 0x1u
+#define NPU_QUEUE_FLAG_CONTINUE (1u << 1) /* a command that fails has its error in its record, and the queue goes on */
+#define NPU_QUEUE_FLAGS_ALL 0x3u
 
 /* Parameters of a NET queue. */
 struct npu_queue_net {

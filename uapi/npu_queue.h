@@ -207,7 +207,8 @@ struct npu_queue_ctrl {
 	__s32 error_status;
 	__u32 state; /* enum npu_queue_state */
 	__u64 time_ps; /* end of the last command */
-	__u64 device_rsvd[3];
+	__u64 errors; /* commands that failed; more than 1 with NPU_QUEUE_FLAG_CONTINUE only. Written before completed. */
+	__u64 device_rsvd[2];
 	/* free words for fences and semaphores of the owner */
 	__u64 fence[NPU_FENCE_WORDS];
 	__u64 rsvd[512 - 16 - NPU_FENCE_WORDS];

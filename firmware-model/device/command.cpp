@@ -112,12 +112,12 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
   return outcome;
 }
 
-Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command) {
+Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out) {
   CachedTranslation memory;
   for (uint32_t at = 0; at < command.args_bytes; at += 8) {
     const std::byte* word = memory.get(queue.space(), command.args_dva + at, 8, NPU_ACCESS_READ);
     if (word == nullptr) return Outcome::vm_fault(command.args_dva + at, NPU_ACCESS_READ);
-    arguments_[at / 8] = load_word(word);
+    (*out)[at / 8] = load_word(word);
   }
   return {};
 }
@@ -134,16 +134,21 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
     return Outcome::error(NPU_ST_BAD_LAUNCH);
   }
   if (command.args_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
-  if (Outcome fault = copy_arguments(queue, command); fault.status != NPU_ST_OK) return fault;
+  Arguments arguments;  // its own: another launch may come in between
+  if (Outcome fault = copy_arguments(queue, command, &arguments); fault.status != NPU_ST_OK) {
+    return fault;
+  }
 
   LaunchRequest request;
   request.kernel = &kernel;
   request.space = &queue.space();
-  request.args = std::as_bytes(std::span(arguments_)).first(command.args_bytes);
+  request.args = std::as_bytes(std::span(arguments)).first(command.args_bytes);
   request.grid = {command.grid_x, command.grid_y, command.grid_z};
   request.budget = queue.config.budget;
   request.cancel = &queue.cancel;
   request.owner = queue.context->owner;
+  request.urgent = [this, &queue] { return parts_.urgent(queue); };
+  request.step_aside = [this, &queue] { parts_.step_aside(queue); };
   const LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
 

@@ -2,7 +2,7 @@
 // The commands of a queue, except EXEC: every field is checked on a private copy, then the command
 // acts.
 //
-// Thread safety: one thread at a time (the command processor).
+// Thread safety: one thread at a time (the command processor); run() also from inside of step_aside().
 #ifndef NPU_MODEL_DEVICE_COMMAND_H_
 #define NPU_MODEL_DEVICE_COMMAND_H_
 
@@ -39,6 +39,10 @@ class CommandRunner {
     LaunchEngine& launches;
     // Called where no access to memory is under way.
     std::function<void()> quiet;
+    // Whether another queue has work that goes before that of this one; and to let it run, where no
+    // access to memory is under way.
+    std::function<bool(const Queue&)> urgent;
+    std::function<void(const Queue&)> step_aside;
   };
   explicit CommandRunner(const Parts& parts) : parts_(parts), dma_(parts.profile, parts.hbm) {}
 
@@ -47,7 +51,8 @@ class CommandRunner {
 
  private:
   Outcome launch(Queue& queue, const npu_cmd_launch& command);
-  Outcome copy_arguments(Queue& queue, const npu_cmd_launch& command);
+  using Arguments = std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8>;
+  static Outcome copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out);
   Outcome transfer(const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
@@ -59,7 +64,6 @@ class CommandRunner {
 
   const Parts parts_;
   Dma dma_;
-  std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8> arguments_{};
   uint64_t energy_rest_fj_ = 0;
 };
 

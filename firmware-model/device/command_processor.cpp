@@ -14,6 +14,10 @@ namespace {
 
 // More would keep the other queues waiting; a longer list is several EXECs.
 constexpr uint32_t kMaxListCommands = 65536;
+// Lists and their records are walked in order: one miss then serves many commands.
+constexpr uint64_t kListAheadBytes = 64 * 1024;
+// Every so many commands a list looks for more urgent queues; a long launch does so by itself.
+constexpr uint32_t kListLook = 8;
 
 bool allowed_in_list(uint8_t op) {
   return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD;
@@ -109,6 +113,8 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
     list.fetched = false;
     ++list.index;
     parts_.quiet();
+    const bool look = list.index % kListLook == 0 && list.index < command.count;
+    if (look && parts_.urgent(queue)) parts_.step_aside(queue);
   }
   Outcome outcome;
   outcome.end_ps = list.entry_start_ps;
@@ -120,7 +126,7 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
   if (!list.fetched) {
     const uint64_t dva = command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES;
     const std::byte* entry =
-        queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ);
+        queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ, kListAheadBytes);
     if (entry == nullptr) {
       Outcome fault = read_fault(queue, dva);
       fault.end_ps = list.entry_start_ps;
@@ -153,11 +159,19 @@ bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& comma
   const ListRun& list = queue.list;
   const npu_completion record =
       make_record(outcome, list.index, list.command.tag, list.entry_start_ps);
+  const uint64_t record_dva = command.records_dva + uint64_t{list.index} * sizeof(record);
+  if (record_dva % sizeof(record) == 0) {
+    std::byte* at = queue.list_record_memory.get(queue.space(), record_dva, sizeof(record),
+                                                 NPU_ACCESS_WRITE, kListAheadBytes);
+    if (at == nullptr) return false;
+    store_struct(at, record);
+    return true;
+  }
   // A record that is only 8-byte aligned may lie on two pages: word by word.
   const auto words = std::bit_cast<std::array<uint64_t, sizeof(record) / 8>>(record);
-  const uint64_t dva = command.records_dva + uint64_t{list.index} * sizeof(record);
   for (size_t i = 0; i < words.size(); ++i) {
-    std::byte* word = queue.list_record_memory.get(queue.space(), dva + i * 8, 8, NPU_ACCESS_WRITE);
+    std::byte* word =
+        queue.list_record_memory.get(queue.space(), record_dva + i * 8, 8, NPU_ACCESS_WRITE);
     if (word == nullptr) return false;
     store_word(word, words[i]);
   }
@@ -186,8 +200,10 @@ StepResult CommandProcessor::finish(Queue& queue, const Outcome& outcome) {
   interrupt_when_asked(queue, page);
   if (outcome.status == NPU_ST_OK) return StepResult::kDone;
   parts_.registers.add(NPU_REG_FAULTS, 1);
-  post_fault(queue, queue.completed - 1, outcome);
-  return StepResult::kFaulted;
+  const bool goes_on = queue.config.goes_on;
+  post_fault(queue, goes_on ? NPU_EVENT_COMMAND_FAULT : NPU_EVENT_QUEUE_FAULT, queue.completed - 1,
+             outcome);
+  return goes_on ? StepResult::kDone : StepResult::kFaulted;
 }
 
 void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* record,
@@ -200,8 +216,12 @@ void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* 
   queue.completed = seq + 1;
   queue.progress.store(queue.completed, std::memory_order_relaxed);
   if (outcome.status != NPU_ST_OK) {
-    queue.publish_all(NPU_QUEUE_STATE_FAULTED, outcome.status, seq);
-    return;
+    ++queue.errors;
+    if (!queue.config.goes_on) {
+      queue.publish_all(NPU_QUEUE_STATE_FAULTED, outcome.status, seq);
+      return;
+    }
+    store_word(page + offsetof(npu_queue_ctrl, errors), queue.errors);
   }
   store_word(page + offsetof(npu_queue_ctrl, time_ps), queue.time_ps);
   // pairs with libnpu/src/core/ring.cpp : Ring::completed
@@ -230,12 +250,13 @@ void CommandProcessor::interrupt_when_asked(Queue& queue, const std::byte* page)
 void CommandProcessor::stop(Queue& queue, const Outcome& outcome) {
   queue.publish_all(NPU_QUEUE_STATE_FAULTED, outcome.status, queue.completed);
   parts_.registers.add(NPU_REG_FAULTS, 1);
-  post_fault(queue, queue.completed, outcome);
+  post_fault(queue, NPU_EVENT_QUEUE_FAULT, queue.completed, outcome);
 }
 
-void CommandProcessor::post_fault(const Queue& queue, uint64_t seq, const Outcome& outcome) {
+void CommandProcessor::post_fault(const Queue& queue, npu_event_type type, uint64_t seq,
+                                  const Outcome& outcome) {
   npu_event_record event{};
-  event.type = NPU_EVENT_QUEUE_FAULT;
+  event.type = type;
   event.queue = queue.config.id;
   event.value = seq;
   event.status = outcome.status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step of a queue: fetch a command, run it (EXEC: its list), write its record, tell the host.
 //
-// Thread safety: one thread at a time. Memory ordering: see uapi/npu_queue.h; completion and
+// Thread safety: one thread at a time; step() of another queue also from inside of step_aside(). Memory ordering: see uapi/npu_queue.h; completion and
 // interrupt follow the lost wake-up rule.
 #ifndef NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
 #define NPU_MODEL_DEVICE_COMMAND_PROCESSOR_H_
@@ -17,7 +17,7 @@
 namespace npu::model {
 
 enum class StepResult : uint8_t {
-  kDone,      // the command has ended well
+  kDone,      // the command has ended, and the queue goes on
   kParked,    // it waits; step() again when its condition may hold
   kFaulted,   // the queue stopped at an error, which is published
   kCanceled,  // the queue's `cancel` ended the command; nothing was written
@@ -49,7 +49,7 @@ class CommandProcessor {
   StepResult finish(Queue& queue, const Outcome& outcome);
   void publish(Queue& queue, const Outcome& outcome, std::byte* record, std::byte* page);
   void interrupt_when_asked(Queue& queue, const std::byte* page);
-  void post_fault(const Queue& queue, uint64_t seq, const Outcome& outcome);
+  void post_fault(const Queue& queue, npu_event_type type, uint64_t seq, const Outcome& outcome);
 
   const CommandRunner::Parts parts_;
   CommandRunner runner_;

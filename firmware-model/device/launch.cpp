@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <mutex>
+#include <thread>
 
 #include "firmware-model/device/thread.h"
 #include "firmware-model/device/virtual_time.h"
@@ -37,6 +39,23 @@ void add_stats(const GroupStats& from, GroupStats* to) {
   for (size_t i = 0; i < to->engine_busy_ps.size(); ++i) {
     to->engine_busy_ps[i] += from.engine_busy_ps[i];
   }
+}
+
+// Puts the next group in order of numbers to the outcome.
+void count_group(const GroupResult& result, uint64_t group, uint64_t* budget,
+                 ListSchedule* schedule, LaunchOutcome* outcome) {
+  const uint32_t tile = schedule->place(result.duration_ps);
+  add_stats(result.stats, &outcome->stats);
+  outcome->fault = result.fault;
+  if (result.stats.instructions > *budget && outcome->fault.status == NPU_ST_OK) {
+    outcome->fault.status = NPU_ST_WATCHDOG;
+  }
+  if (outcome->fault.status == NPU_ST_OK) {
+    *budget -= result.stats.instructions;
+    return;
+  }
+  outcome->fault_group = group;
+  outcome->fault_tile = tile + outcome->fault.tile_in_group;
 }
 
 }  // namespace
@@ -79,12 +98,18 @@ uint32_t ListSchedule::place(uint64_t duration_ps) {
          number % places_per_cluster_ * group_tiles_;
 }
 
-// A piece of the grid that is small enough to keep all its results. Groups are taken in ascending
-// order, so those that were taken are always a prefix.
+// A piece of the grid that is small enough to keep all its results. It is run in passes: one, unless
+// something urgent comes. Groups are taken in ascending order, so those that were taken are always a
+// prefix; what a thread had taken and not begun when it stopped comes first in the next pass.
 class LaunchEngine::Window final : public WorkerPool::Job {
  public:
-  Window(const Launch& launch, std::vector<GroupResult>& results, unsigned threads)
-      : launch_(launch), results_(results), threads_(threads) {}
+  Window(const Launch& launch, std::vector<GroupResult>& results, unsigned threads,
+         const std::function<bool()>& urgent)
+      : launch_(launch),
+        results_(results),
+        threads_(threads),
+        urgent_(urgent),
+        asker_(std::this_thread::get_id()) {}
 
   void begin(uint64_t first, uint64_t count) {
     first_ = first;
@@ -94,34 +119,73 @@ class LaunchEngine::Window final : public WorkerPool::Job {
     lowest_fault_.store(kNone, std::memory_order_relaxed);
   }
 
+  // Before each pass. Groups that are left at most.
+  uint64_t begin_pass() {
+    interrupted_.store(false, std::memory_order_relaxed);
+    uint64_t left = count_ - next_.load(std::memory_order_relaxed);
+    for (const Range& range : returned_) left += range.end - range.begin;
+    return left;
+  }
+  // After a pass: whether another one is needed, once the urgent thing is done.
+  bool was_interrupted() const { return interrupted_.load(std::memory_order_relaxed); }
+
   void work(Worker& worker) override {
-    // Once the budget is used up no new group is needed: the one that goes too far is among those
-    // taken.
-    while (instructions_.load(std::memory_order_relaxed) <= launch_.op_budget) {
-      uint64_t begin = 0;
-      uint64_t end = 0;
-      if (!take(&begin, &end)) return;
-      for (uint64_t i = begin; i < end; ++i) {
+    const bool asks = urgent_ && std::this_thread::get_id() == asker_;
+    Range range;
+    while (take(&range)) {
+      for (uint64_t i = range.begin; i < range.end; ++i) {
+        if (i != range.begin && interrupted_.load(std::memory_order_relaxed)) {
+          give_back({i, range.end});
+          return;
+        }
         // Groups above a failed one do not matter; those below it must run, for one of them may
         // fail too.
-        if (i > lowest_fault_.load(std::memory_order_relaxed)) return;
+        if (i > lowest_fault_.load(std::memory_order_relaxed)) break;
         run_group(worker, i);
+        if (asks && i + 1 < count_ && urgent_()) {
+          interrupted_.store(true, std::memory_order_relaxed);
+        }
       }
     }
   }
 
  private:
   static constexpr uint64_t kNone = std::numeric_limits<uint64_t>::max();
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
 
   // The next groups; fewer at a time towards the end, so that all threads finish together.
-  bool take(uint64_t* begin, uint64_t* end) {
-    *begin = next_.load(std::memory_order_relaxed);
+  bool take(Range* out) {
+    if (interrupted_.load(std::memory_order_relaxed)) return false;
+    if (take_returned(out)) return true;
+    // Once the budget is used up no new group is needed: the one that goes too far is among those
+    // taken.
+    if (instructions_.load(std::memory_order_relaxed) > launch_.op_budget) return false;
+    out->begin = next_.load(std::memory_order_relaxed);
     do {
-      const uint64_t left = count_ - *begin;
+      const uint64_t left = count_ - out->begin;
       if (left == 0) return false;
-      *end = *begin + std::clamp<uint64_t>(left / (uint64_t{threads_} * 4), 1, kMaxChunk);
-    } while (!next_.compare_exchange_weak(*begin, *end, std::memory_order_relaxed));
+      out->end = out->begin + std::clamp<uint64_t>(left / (uint64_t{threads_} * 4), 1, kMaxChunk);
+    } while (!next_.compare_exchange_weak(out->begin, out->end, std::memory_order_relaxed));
     return true;
+  }
+
+  bool take_returned(Range* out) {
+    if (!has_returned_.load(std::memory_order_relaxed)) return false;
+    std::lock_guard lock(returned_mutex_);
+    if (returned_.empty()) return false;
+    *out = returned_.back();
+    returned_.pop_back();
+    has_returned_.store(!returned_.empty(), std::memory_order_relaxed);
+    return true;
+  }
+
+  void give_back(Range range) {
+    std::lock_guard lock(returned_mutex_);
+    returned_.push_back(range);
+    has_returned_.store(true, std::memory_order_relaxed);
   }
 
   void run_group(Worker& worker, uint64_t i) {
@@ -136,11 +200,17 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   const Launch& launch_;
   std::vector<GroupResult>& results_;
   const unsigned threads_;
+  const std::function<bool()>& urgent_;
+  const std::thread::id asker_;
   uint64_t first_ = 0;
   uint64_t count_ = 0;
   std::atomic<uint64_t> next_{0};
   std::atomic<uint64_t> instructions_{0};
   std::atomic<uint64_t> lowest_fault_{kNone};
+  std::atomic<bool> interrupted_{false};
+  std::atomic<bool> has_returned_{false};
+  std::mutex returned_mutex_;
+  std::vector<Range> returned_;
 };
 
 LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics)
@@ -149,19 +219,31 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
       numerics_(numerics),
       pool_(params_, threads != 0 ? threads : usable_cpus()) {}
 
-void LaunchEngine::run_window(Window& window, const Kernel& kernel, uint64_t groups) {
+void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
+  const uint64_t groups = window.begin_pass();
   const uint64_t estimate_ns =
       uint64_t{kernel.wall_ns_per_group.load(std::memory_order_relaxed)} * groups;
   const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= kShareWorthNs);
   if (pool_.threads() < 2 || groups == 1) return pool_.run(window, false);
   const auto begin = std::chrono::steady_clock::now();
   pool_.run(window, share);
+  if (window.was_interrupted()) return;
   const auto wall = std::chrono::steady_clock::now() - begin;
   const uint64_t used_ns =
       static_cast<uint64_t>(std::chrono::nanoseconds(wall).count()) * (share ? pool_.threads() : 1);
   kernel.wall_ns_per_group.store(
       static_cast<uint32_t>(std::clamp<uint64_t>(used_ns / groups, 1, UINT32_MAX)),
       std::memory_order_relaxed);
+}
+
+void LaunchEngine::run_window(Window& window, const LaunchRequest& request,
+                              const std::function<void()>& quiet) {
+  for (;;) {
+    run_pass(window, *request.kernel);
+    quiet();
+    if (!window.was_interrupted()) return;
+    request.step_aside();
+  }
 }
 
 uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
@@ -199,33 +281,23 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
   launch.cancel = request.cancel;
   launch.owner = request.owner;
 
+  // Taken away for the time of this launch: another one may come in between.
+  std::vector<GroupResult> results = std::move(spare_results_);
   LaunchOutcome outcome;
-  Window window(launch, results_, pool_.threads());
+  Window window(launch, results, pool_.threads(), request.urgent);
   uint64_t budget = request.budget;
-  for (uint64_t first = 0; first < groups; first += kWindowGroups) {
+  for (uint64_t first = 0; first < groups && outcome.fault.status == NPU_ST_OK;
+       first += kWindowGroups) {
     const uint64_t count = std::min(kWindowGroups, groups - first);
-    if (results_.size() < count) results_.resize(count);
+    if (results.size() < count) results.resize(count);
     launch.op_budget = std::max<uint64_t>(budget, 1);  // 0 would mean no limit
     window.begin(first, count);
-    run_window(window, *request.kernel, count);
-    quiet();
-    for (uint64_t i = 0; i < count; ++i) {
-      const GroupResult& result = results_[i];
-      const uint32_t tile = schedule.place(result.duration_ps);
-      add_stats(result.stats, &outcome.stats);
-      outcome.fault = result.fault;
-      if (result.stats.instructions > budget && outcome.fault.status == NPU_ST_OK) {
-        outcome.fault.status = NPU_ST_WATCHDOG;
-      }
-      if (outcome.fault.status != NPU_ST_OK) {
-        outcome.fault_group = first + i;
-        outcome.fault_tile = tile + outcome.fault.tile_in_group;
-        outcome.duration_ps = finish_time(outcome, schedule);
-        return outcome;
-      }
-      budget -= result.stats.instructions;
+    run_window(window, request, quiet);
+    for (uint64_t i = 0; i < count && outcome.fault.status == NPU_ST_OK; ++i) {
+      count_group(results[i], first + i, &budget, &schedule, &outcome);
     }
   }
+  spare_results_ = std::move(results);
   outcome.duration_ps = finish_time(outcome, schedule);
   return outcome;
 }

@@ -2,7 +2,7 @@
 // A launch: the work-groups of a grid, run by all workers, and put together to one result that does
 // not depend on how many workers there are.
 //
-// Thread safety: run() by one thread at a time.
+// Thread safety: run() by one thread at a time; also from inside of step_aside().
 #ifndef NPU_MODEL_DEVICE_LAUNCH_H_
 #define NPU_MODEL_DEVICE_LAUNCH_H_
 
@@ -57,6 +57,10 @@ struct LaunchRequest {
   uint64_t budget = 0;  // instructions of all work-groups together
   const std::atomic<bool>* cancel = nullptr;
   uint64_t owner = 0;
+  // Asked between two work-groups by the thread that called run(): is there something more urgent? Then step_aside() is called once no work-group runs, and the launch goes on
+  // after it. The result does not depend on either. Both or none.
+  std::function<bool()> urgent;
+  std::function<void()> step_aside;
 };
 
 struct LaunchOutcome {
@@ -77,14 +81,15 @@ class LaunchEngine {
 
  private:
   class Window;
-  void run_window(Window& window, const Kernel& kernel, uint64_t groups);
+  void run_window(Window& window, const LaunchRequest& request, const std::function<void()>& quiet);
+  void run_pass(Window& window, const Kernel& kernel);
   uint64_t finish_time(const LaunchOutcome& outcome, const ListSchedule& schedule) const;
 
   const npu_profile& profile_;
   const TileParams params_;
   const Numerics& numerics_;
   WorkerPool pool_;
-  std::vector<GroupResult> results_;
+  std::vector<GroupResult> spare_results_;  // memory for the next launch
 };
 
 }  // namespace npu::model

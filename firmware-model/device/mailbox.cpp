@@ -337,10 +337,11 @@ Device::Answer Device::queue_create(Lock& lock, Args args) {
   config.ring_log2 = args[4] & 0xff;
   const uint32_t priority = args[4] >> 8 & 0xff;
   config.queue_class = args[4] >> 16 & 0xff;
+  config.goes_on = (args[4] >> 24 & 1) != 0;
   config.doorbell_page = static_cast<uint32_t>(std::min<uint64_t>(args[5] >> 16, UINT32_MAX));
   config.doorbell_slot = args[5] & 0xffff;
   config.budget = args[6] != 0 ? args[6] : kDefaultBudget;
-  answer.status = args[4] >> 24 != 0 ? NPU_ST_RESERVED_NOT_ZERO : check_queue(config, priority);
+  answer.status = args[4] >> 25 != 0 ? NPU_ST_RESERVED_NOT_ZERO : check_queue(config, priority);
   if (answer.status != NPU_ST_OK) return answer;
 
   auto queue = std::make_shared<Queue>(config, contexts_[args[1]]);

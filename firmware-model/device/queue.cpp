@@ -68,6 +68,7 @@ bool Queue::publish_all(npu_queue_state state, npu_status status, uint64_t error
   store_word(page + offsetof(npu_queue_ctrl, fetched), fetched);
   store_word(page + offsetof(npu_queue_ctrl, time_ps), time_ps);
   store_word(page + offsetof(npu_queue_ctrl, error_seq), error_seq);
+  store_word(page + offsetof(npu_queue_ctrl, errors), errors);
   store_word(page + offsetof(npu_queue_ctrl, error_status), state_word(state, status));
   // Release, as CommandProcessor::publish does.
   store_word(page + offsetof(npu_queue_ctrl, completed), completed, std::memory_order_release);

@@ -72,7 +72,8 @@ struct QueueConfig {
   uint32_t doorbell_slot = 0;
   uint64_t ring_dva = 0;
   uint64_t ctrl_dva = 0;
-  uint64_t budget = 0;  // operations of one command
+  uint64_t budget = 0;   // operations of one command
+  bool goes_on = false;  // after a command that failed
 };
 
 // An indirect list that is being run.
@@ -113,6 +114,7 @@ struct Queue : std::enable_shared_from_this<Queue> {
   // Belongs to the command processor.
   uint64_t fetched = 0;
   uint64_t completed = 0;
+  uint64_t errors = 0;  // commands that failed
   uint64_t time_ps = 0;
   uint64_t start_ps = 0;  // of the command that runs
   uint64_t interrupted_at = 0;

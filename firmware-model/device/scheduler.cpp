@@ -19,6 +19,8 @@ constexpr std::chrono::nanoseconds kSpin = std::chrono::microseconds(50);
 constexpr std::chrono::nanoseconds kSpinLeast = std::chrono::microseconds(2);
 constexpr unsigned kTriesBetweenLongLooks = 16;
 constexpr unsigned kLooksPerClockRead = 16;
+// So often a command that runs looks for more urgent ones: looking costs about a hundredth of this.
+constexpr auto kUrgentLook = std::chrono::microseconds(10);
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
 
@@ -44,7 +46,7 @@ void Scheduler::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    if (running_ != nullptr) running_->end();
+    for (const auto& running : running_) running->end();
   }
   waker_.wake();
   thread_.join();
@@ -139,8 +141,8 @@ void Scheduler::unlist(Queue& queue) {
   queue.schedule.parked = false;
 }
 
-Queue* Scheduler::pick() {
-  for (size_t priority = ready_.size(); priority-- > 0;) {
+Queue* Scheduler::pick(size_t least_priority) {
+  for (size_t priority = ready_.size(); priority-- > least_priority;) {
     auto& list = ready_[priority];
     if (list.empty()) continue;
     Queue* queue = list.front();
@@ -200,7 +202,7 @@ void Scheduler::look_at_parked() {
 }
 
 void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
-  running_ = queue.shared_from_this();
+  running_.push_back(queue.shared_from_this());
   const npu_status pending_fault = queue.schedule.pending_fault;
   lock.unlock();
   StepResult result = StepResult::kFaulted;
@@ -210,8 +212,8 @@ void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
     result = processor_.step(queue);
   }
   lock.lock();
-  const std::shared_ptr<Queue> finished = std::move(running_);
-  running_ = nullptr;
+  const std::shared_ptr<Queue> finished = std::move(running_.back());
+  running_.pop_back();
   quiet();
   if (!dead(queue.schedule.state)) {
     if (result == StepResult::kFaulted) queue.schedule.state = NPU_QUEUE_STATE_FAULTED;
@@ -224,6 +226,31 @@ void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
   }
   if (after_command_) after_command_();
   if (waiters_ != 0) ended_.notify_all();
+}
+
+bool Scheduler::urgent(const Queue& queue) {
+  const auto now = Clock::now();
+  if (now - urgent_look_ < kUrgentLook) return false;
+  urgent_look_ = now;
+  std::lock_guard lock(mutex_);
+  take_doorbells();
+  look_at_parked();
+  for (size_t priority = queue.schedule.priority + 1; priority < ready_.size(); ++priority) {
+    if (!ready_[priority].empty()) return true;
+  }
+  return false;
+}
+
+void Scheduler::step_aside(const Queue& queue) {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    let_others_in(lock);
+    take_doorbells();
+    look_at_parked();
+    Queue* next = pick(queue.schedule.priority + 1);
+    if (next == nullptr) return;
+    run_one(lock, *next);
+  }
 }
 
 void Scheduler::let_others_in(std::unique_lock<std::mutex>& lock) {
@@ -240,7 +267,7 @@ void Scheduler::loop() {
     kicked_ = false;
     take_doorbells();
     look_at_parked();
-    Queue* queue = pick();
+    Queue* queue = pick(0);
     if (queue != nullptr) {
       set_busy(true);
       run_one(lock, *queue);

@@ -2,14 +2,16 @@
 // The command-processor thread: which queue runs next, when it sleeps, and what it takes to stop a
 // queue.
 //
-// One command at a time, from the highest priority that has work, in turn within a priority. Idle
-// means asleep: no CPU is used.
+// One command at a time, from the highest priority that has work, in turn within a priority. A
+// launch or a list stops between two work-groups or commands when a queue of a higher priority has
+// work, and goes on after it. Idle means asleep: no CPU is used.
 // Thread safety: any thread; functions that take a Lock want it held.
 // Memory ordering: before it sleeps the thread sets device_sleeping in all doorbell pages, fences,
 // and looks once more (uapi/npu_wire.h).
 #ifndef NPU_MODEL_DEVICE_SCHEDULER_H_
 #define NPU_MODEL_DEVICE_SCHEDULER_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -66,8 +68,12 @@ class Scheduler {
   void resume(Lock& lock, Queue& queue);
   void set_priority(Lock& lock, Queue& queue, uint32_t priority);
 
-  bool runs(const Queue& queue) const { return running_.get() == &queue; }
-  bool idle() const { return running_ == nullptr; }
+  // Also of one that has stepped aside.
+  bool runs(const Queue& queue) const {
+    return std::any_of(running_.begin(), running_.end(),
+                       [&](const auto& running) { return running.get() == &queue; });
+  }
+  bool idle() const { return running_.empty(); }
   // Waits with the lock given up meanwhile.
   template <typename Condition>
   void wait(Lock& lock, Condition&& condition) {
@@ -77,6 +83,11 @@ class Scheduler {
   }
   // Called by the thread with the mutex held after each command.
   void set_after_command(std::function<void()> hook) { after_command_ = std::move(hook); }
+
+  // By the command that runs, without the lock: whether a queue of a higher priority has work; and
+  // to run all of it now.
+  bool urgent(const Queue& queue);
+  void step_aside(const Queue& queue);
 
   // Takes what was rung so far, so that an answer knows of it while a long command runs.
   void take_rung(Lock& lock);
@@ -100,7 +111,7 @@ class Scheduler {
   void make_ready(Queue& queue);
   void unlist(Queue& queue);
   bool has_work(const Queue& queue) const;
-  Queue* pick();
+  Queue* pick(size_t least_priority);
   bool has_news() const;
   void idle_wait(std::unique_lock<std::mutex>& lock);
   bool spin(std::unique_lock<std::mutex>& lock);
@@ -124,7 +135,9 @@ class Scheduler {
   Doorbells doorbells_;
   std::array<std::deque<Queue*>, NPU_PRIO_COUNT> ready_;
   std::vector<Queue*> parked_;
-  std::shared_ptr<Queue> running_;
+  std::vector<std::shared_ptr<Queue>> running_;  // the last one runs, the others have stepped aside
+  std::chrono::steady_clock::time_point
+      urgent_look_;  // of the command thread: when urgent() looked last
   std::chrono::nanoseconds spin_budget_;
   unsigned vain_spins_ = 0;
 

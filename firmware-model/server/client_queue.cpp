@@ -174,6 +174,7 @@ void Client::on_queue_fault(uint32_t number, const npu_event_record& record) {
     event.fault = fault;
     send_event(&event.base, NPU_EVENT_TYPE_VM_FAULT, sizeof(event));
   }
+  if (record.type == NPU_EVENT_COMMAND_FAULT) return;  // it goes on
   queue->faulted(fault);
   report_death(id, *queue, record.value);
 }

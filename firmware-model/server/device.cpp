@@ -176,7 +176,7 @@ void Device::collect() {
 void Device::dispatch_events() {
   const HubNews news = events_.take();
   for (const npu_event_record& record : news.faults) {
-    if (record.type != NPU_EVENT_QUEUE_FAULT) continue;
+    if (record.type == NPU_EVENT_OVERFLOW) continue;
     QueueListener* listener = listeners_[record.queue];
     if (listener != nullptr) listener->on_queue_fault(record.queue, record);
   }

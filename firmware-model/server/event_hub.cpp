@@ -69,6 +69,8 @@ void EventHub::handle_locked(const npu_event_record& record) {
     slot.queue->status.store(record.status, std::memory_order_relaxed);
     // pairs with condition.cpp : Condition::evaluate
     slot.queue->dead.store(true, std::memory_order_release);
+  }
+  if (record.type == NPU_EVENT_QUEUE_FAULT || record.type == NPU_EVENT_COMMAND_FAULT) {
     news_.faults.push_back(record);
     tell_io_locked();
   }
@@ -127,7 +129,7 @@ void EventHub::detach(uint32_t number) {
   slots_[number] = {};
   std::erase(news_.progressed, number);
   std::erase_if(news_.faults, [number](const npu_event_record& r) {
-    return r.type == NPU_EVENT_QUEUE_FAULT && r.queue == number;
+    return r.type != NPU_EVENT_OVERFLOW && r.queue == number;
   });
 }
 

@@ -76,7 +76,8 @@ int Queue::start(const npu_queue_create& args) {
   device->events().attach(view_);
   device->set_listener(number(), places_.listener);
   const uint64_t shape = args.ring_log2 | static_cast<uint64_t>(args.priority) << 8 |
-                         static_cast<uint64_t>(args.queue_class) << 16;
+                         static_cast<uint64_t>(args.queue_class) << 16 |
+                         uint64_t{(args.flags & NPU_QUEUE_FLAG_CONTINUE) != 0} << 24;
   const uint64_t doorbell = static_cast<uint64_t>(places_.doorbells->page()) << 16 | slot_;
   const int status =
       device->mailbox(NPU_MBOX_QUEUE_CREATE,

@@ -8,6 +8,7 @@ namespace npu::bench {
 
 bool bench_gemm(const std::string& folder);
 bool bench_launch(const std::string& folder);
+bool bench_runtime(const std::string& folder);
 bool bench_dma(const std::string& folder);
 bool bench_open(const std::string& folder);
 bool bench_llm(const std::string& folder);

@@ -21,11 +21,9 @@ struct Group {
   const char* name;
   bool (*run)(const std::string& folder);
 };
-constexpr Group kGroups[] = {{"gemm", bench_gemm},
-                             {"launch", bench_launch},
-                             {"dma", bench_dma},
-                             {"open", bench_open},
-                             {"llm", bench_llm}};
+constexpr Group kGroups[] = {{"gemm", bench_gemm},       {"launch", bench_launch},
+                             {"runtime", bench_runtime}, {"dma", bench_dma},
+                             {"open", bench_open},       {"llm", bench_llm}};
 
 // A daemon of our own: the user's may be of another build, and busy.
 class RuntimeFolder {

@@ -33,6 +33,8 @@ struct Functions {
                            void*);
   int32_t (*enqueue_read)(void*, void*, uint32_t, size_t, size_t, void*, uint32_t, void*, void*);
   int32_t (*finish)(void*);
+  int32_t (*flush)(void*);
+  int32_t (*release_event)(void*);
   int32_t (*release_buffer)(void*);
   int32_t (*release_queue)(void*);
   int32_t (*release_context)(void*);
@@ -60,6 +62,7 @@ const Functions* functions() {
            load(lib, "clEnqueueNDRangeKernel", &f.enqueue_kernel) &&
            load(lib, "clEnqueueWriteBuffer", &f.enqueue_write) &&
            load(lib, "clEnqueueReadBuffer", &f.enqueue_read) && load(lib, "clFinish", &f.finish) &&
+           load(lib, "clFlush", &f.flush) && load(lib, "clReleaseEvent", &f.release_event) &&
            load(lib, "clReleaseMemObject", &f.release_buffer) &&
            load(lib, "clReleaseCommandQueue", &f.release_queue) &&
            load(lib, "clReleaseContext", &f.release_context);
@@ -97,6 +100,8 @@ bool OpenCl::build() {
   int32_t error = 0;
   queue_ = f->create_queue(context_, device_, 0, &error);
   if (error != 0) return false;
+  second_queue_ = f->create_queue(context_, device_, 0, &error);
+  if (error != 0) return false;
   program_ = f->create_program(context_, 1, &source, nullptr, &error);
   if (error != 0 || f->build_program(program_, 0, nullptr, "", nullptr, nullptr) != 0) return false;
   kernel_ = f->create_kernel(program_, "nothing", &error);
@@ -112,6 +117,7 @@ std::unique_ptr<OpenCl> OpenCl::find() {
 OpenCl::~OpenCl() {
   const Functions* f = functions();
   if (buffer_ != nullptr) f->release_buffer(buffer_);
+  if (second_queue_ != nullptr) f->release_queue(second_queue_);
   if (queue_ != nullptr) f->release_queue(queue_);
   if (context_ != nullptr) f->release_context(context_);
 }
@@ -120,6 +126,25 @@ void OpenCl::enqueue_empty_kernel() {
   const size_t one = 1;
   expect(functions()->enqueue_kernel(queue_, kernel_, 1, nullptr, &one, &one, 0, nullptr, nullptr),
          "a launch");
+}
+
+void OpenCl::run_chain(int links) {
+  const Functions* f = functions();
+  const size_t one = 1;
+  void* queues[2] = {queue_, second_queue_};
+  void* before = nullptr;
+  for (int i = 0; i < links; i++) {
+    void* event = nullptr;
+    expect(f->enqueue_kernel(queues[i % 2], kernel_, 1, nullptr, &one, &one, before != nullptr,
+                             before != nullptr ? &before : nullptr, &event),
+           "a launch that waits for an event");
+    // What waits for an event of another queue needs that queue to be flushed.
+    expect(f->flush(queues[i % 2]), "clFlush");
+    if (before != nullptr) f->release_event(before);
+    before = event;
+  }
+  expect(f->finish(queues[(links - 1) % 2]), "clFinish");
+  f->release_event(before);
 }
 
 void OpenCl::finish() { expect(functions()->finish(queue_), "clFinish"); }

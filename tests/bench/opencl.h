@@ -20,6 +20,8 @@ class OpenCl {
   const std::string& name() const { return name_; }
   void enqueue_empty_kernel();
   void finish();
+  // |links| empty kernels on two queues in turn, each waiting for the event of the one before; until the last one has ended.
+  void run_chain(int links);
   // Blocking copies of a buffer of |bytes|.
   void make_buffer(size_t bytes);
   void write(const void* host, size_t bytes);
@@ -37,6 +39,7 @@ class OpenCl {
   void* device_ = nullptr;
   void* context_ = nullptr;
   void* queue_ = nullptr;
+  void* second_queue_ = nullptr;
   void* program_ = nullptr;
   void* kernel_ = nullptr;
   void* buffer_ = nullptr;

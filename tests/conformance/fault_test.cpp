@@ -88,7 +88,7 @@ TEST_F(FaultTest, TrapsAssertionsAndDivisionsSayWhatTheyWere) {
 }
 
 TEST_F(FaultTest, TheWatchdogEndsAKernelThatNeverEnds) {
-  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 50};
+  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 50, 0, 0};
   npuQueue queue = nullptr;
   ASSERT_NPU(NPU_OK, npuQueueCreate(context_, &info, &queue));
   ASSERT_NPU(NPU_OK, launch(queue, kernel("forever"), nullptr, 0));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Size budgets: file 600 lines (kernel style: 1,000), function body 60 lines, public header at least 40 % comment.
+"""Size budgets: file 600 lines (kernel style: 1,000), function body 60 lines, public C header at least 40 % comment (npu.hpp only wraps what they document).
 
 The share of comment is counted in characters that are not white space; preprocessor lines do not count, so an umbrella header is free."""
 import ast
@@ -91,7 +91,7 @@ def check(root, files):
         for first, last, name in bodies:
             if last - first + 1 > FUNCTION_LINES:
                 yield f"{path}:{first}: {name}() has {last - first + 1} lines; the budget is {FUNCTION_LINES}"
-        if path.startswith("libnpu/include/"):
+        if path.startswith("libnpu/include/") and path.endswith(".h"):
             percent = comment_percent(text)
             if percent < HEADER_COMMENT_PERCENT:
                 yield (f"{path}:1: {percent:.0f} % comment; a public header needs {HEADER_COMMENT_PERCENT} %: "

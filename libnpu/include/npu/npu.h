@@ -6,9 +6,11 @@
 #include <npu/npu_device.h>
 #include <npu/npu_error.h>
 #include <npu/npu_event.h>
+#include <npu/npu_graph.h>
 #include <npu/npu_memory.h>
 #include <npu/npu_module.h>
 #include <npu/npu_queue.h>
+#include <npu/npu_semaphore.h>
 #include <npu/npu_types.h>
 
 #endif

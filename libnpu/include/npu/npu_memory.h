@@ -344,8 +344,8 @@ enum {
   NPU_MEM_USE_HANDLES = 2, /* npuMemCreate */
   NPU_MEM_USE_IMPORTS = 3,
   NPU_MEM_USE_REGISTERED = 4,
-  NPU_MEM_USE_QUEUES = 5,
-  NPU_MEM_USE_SLOTS = 8 /* room for later ones */
+  NPU_MEM_USE_QUEUES = 5, /* rings, semaphores, graphs */
+  NPU_MEM_USE_SLOTS = 8   /* room for later ones */
 };
 
 typedef struct npuMemUsage {

@@ -3,7 +3,8 @@
  * Queues. A queue runs its commands in the order of submission. Every submission gets the next value of the queue's timeline (1, 2, 3, ...); the command has ended when the completed
  * value has reached it. There is no default queue and no implicit order between queues.
  *
- * A command that fails stops its queue: later commands are not run, waits for its value or later ones return its error, other queues go on.
+ * A command that fails stops its queue: later commands are not run, waits for its value or later ones return its error, other queues go on. A queue with NPU_ON_ERROR_CONTINUE goes on with
+ * the next command instead; then only waits for the value of a command that failed return its error.
  */
 #ifndef NPU_NPU_QUEUE_H
 #define NPU_NPU_QUEUE_H
@@ -15,6 +16,18 @@ NPU_EXTERN_C_BEGIN
 typedef int32_t npuQueuePriority;
 enum { NPU_PRIORITY_LOW = -1, NPU_PRIORITY_NORMAL = 0, NPU_PRIORITY_HIGH = 1 };
 
+/* What a queue runs. */
+typedef int32_t npuQueueClass;
+enum {
+  NPU_QUEUE_CLASS_COMPUTE = 0, /* everything */
+  NPU_QUEUE_CLASS_COPY = 1,    /* everything but kernels */
+  NPU_QUEUE_CLASS_NET = 2      /* of network ports; npuQueueCreate gives NPU_ERROR_NOT_SUPPORTED */
+};
+
+/* What a queue does after a command that failed. What it waits for has to be there: a dependency that failed, the watchdog and a lost device stop it either way. */
+typedef int32_t npuErrorPolicy;
+enum { NPU_ON_ERROR_STOP = 0, NPU_ON_ERROR_CONTINUE = 1 };
+
 /* How a queue is made. All zero (but struct_size) is a good choice. */
 typedef struct npuQueueInfo {
   uint32_t struct_size;
@@ -23,6 +36,8 @@ typedef struct npuQueueInfo {
       ring_entries; /* commands that may be in flight: a power of two in [64, 65536]; 0: 1024 */
   uint32_t
       timeout_ms; /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
+  npuQueueClass queue_class;   /* since 0.2 */
+  npuErrorPolicy error_policy; /* since 0.2 */
 } npuQueueInfo;
 
 /* Creates a queue. |info| may be NULL.
@@ -31,7 +46,7 @@ typedef struct npuQueueInfo {
  *
  * Threads:   any.   Blocks: for a few calls to the driver.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
- *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY
+ *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_NOT_SUPPORTED (class)
  * Since:     0.1
  */
 NPU_API npuResult npuQueueCreate(npuContext context, const npuQueueInfo *info, npuQueue *out_queue);
@@ -112,6 +127,110 @@ NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t v
 NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
                                         uint64_t *out_value);
 
+/* Kinds of npuCommand, and the member of |as| that each fills. */
+typedef int32_t npuCommandKind;
+enum {
+  NPU_COMMAND_LAUNCH = 1,         /* as.launch */
+  NPU_COMMAND_COPY = 2,           /* as.copy */
+  NPU_COMMAND_COPY_STRIDED = 3,   /* as.copy_strided */
+  NPU_COMMAND_FILL = 4,           /* as.fill */
+  NPU_COMMAND_SIGNAL = 5,         /* as.semaphore */
+  NPU_COMMAND_WAIT_SEMAPHORE = 6, /* as.semaphore */
+  NPU_COMMAND_TIMESTAMP = 7       /* as.timestamp */
+};
+
+/* One command of a batch: what the submission function of its kind takes. Members of |as| that the kind does not use must be 0. */
+typedef struct npuCommand {
+  uint32_t struct_size; /* of each element of an array, set in the first one */
+  npuCommandKind kind;
+  union {
+    struct {
+      npuKernel kernel;
+      const npuLaunchInfo *info; /* copied by the call, with its argument block */
+    } launch;
+    struct {
+      npuDevPtr dst;
+      npuDevPtr src;
+      uint64_t size_bytes;
+    } copy;
+    struct {
+      const npuCopyInfo *info;
+    } copy_strided;
+    struct {
+      npuDevPtr dst;
+      uint64_t pattern;
+      uint64_t size_bytes;
+      uint32_t pattern_bytes;
+      uint32_t reserved;
+    } fill;
+    struct {
+      npuDevPtr address;
+      uint64_t value;
+    } semaphore;
+    struct {
+      npuDevPtr dst; /* 8 bytes: the queue's device time in picoseconds */
+    } timestamp;
+    uint64_t words[7];
+  } as;
+} npuCommand;
+
+/* Submits |count| commands in the order of the array, with one ring of the doorbell (a batch that is longer than the free part of the ring goes in pieces). All are checked
+ * first: when one is wrong nothing is submitted, and the error's text names its index.
+ *
+ * out_value  the value of the last command (the first one's is out_value - count + 1); may be NULL.
+ *
+ * Threads:   any; commands of other threads may come between the pieces of a batch that is longer than the ring.   Blocks: only while the ring is full.
+ * Errors:    NPU_ERROR_INVALID_ARGUMENT (count is 0, unknown kind), those of the submission functions
+ * Since:     0.2
+ */
+NPU_API npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand *commands,
+                                 uint64_t *out_value);
+
+/* Checks a launch once and keeps it, with its argument block, for many submissions.
+ *
+ * out_prepared  the launch, or NULL. End it with npuPreparedLaunchDestroy; it ends with the kernel's context too.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    those of npuQueueLaunch, NPU_ERROR_OUT_OF_HOST_MEMORY
+ * Since:     0.2
+ */
+NPU_API npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo *info,
+                                   npuPreparedLaunch *out_prepared);
+
+/* Writes |size_bytes| at |offset_bytes| of the argument block that later submissions take; what was submitted before keeps its own.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (data is NULL), NPU_ERROR_ARGUMENT_LAYOUT (the range leaves the block)
+ * Since:     0.2
+ */
+NPU_API npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
+                                           const void *data, uint32_t size_bytes);
+
+/* Submits a prepared launch. The queue must be of its context. Errors: also NPU_ERROR_INVALID_HANDLE when the kernel's module was unloaded. */
+NPU_API npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared,
+                                         uint64_t *out_value);
+
+/* Ends a prepared launch; what was submitted still runs. NULL does nothing. Errors: NPU_ERROR_INVALID_HANDLE. Threads: any. Blocks: no. Since: 0.2 */
+NPU_API npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared);
+
+/* A function of the host. |status| is NPU_OK when the queue came to it; else it is the error that stopped the queue before, or NPU_ERROR_CANCELED after a reset or the end
+ * of the queue: the function is called exactly once either way, so that it can give |user_data| back. */
+typedef void (*npuHostFunction)(npuResult status, void *user_data);
+
+/* Calls |function| once everything before it in the queue has ended; later commands start after it has returned. It runs in a thread of the context, which is started with the first call
+ * of this kind and runs one function at a time; keep it short. In it every function of libnpu may be called, but one that would have to wait for work of the same context (a wait with
+ * something left to wait for, a full ring), and the end of the context, its device or the library, gives NPU_ERROR_IN_CALLBACK at once.
+ *
+ * out_value  the value that is reached when the function has returned; may be NULL.
+ *
+ * Ownership: user_data stays the caller's until |function| is called.
+ * Threads:   any.   Blocks: only while the ring is full. npuContextDestroy, npuDeviceClose and npuShutdown wait until a running function has returned.
+ * Errors:    as the submission functions; NPU_ERROR_INVALID_ARGUMENT (function is NULL), NPU_ERROR_OUT_OF_HOST_MEMORY (no thread). On an error |function| is not called.
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void *user_data,
+                                   uint64_t *out_value);
+
 /* The largest value that has completed; |out_value| is not NULL here.
  *
  * Threads:   any.   Blocks: no.
@@ -131,6 +250,42 @@ NPU_API npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_n
 
 /* As npuQueueWait for everything submitted so far. */
 NPU_API npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns);
+
+/* One of several waits. */
+typedef struct npuWaitItem {
+  npuQueue queue;
+  uint64_t value;
+} npuWaitItem;
+
+typedef int32_t npuWaitMode;
+enum {
+  NPU_WAIT_ANY = 0, /* until one has completed */
+  NPU_WAIT_ALL = 1  /* until all have completed */
+};
+
+/* Waits for values of several queues, which may belong to different contexts and devices. A failed one ends the wait either way.
+ *
+ * out_index  the item that ended the wait (its error is the result); of NPU_TIMEOUT the first that has not completed; may be NULL.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns. Spins for a short bounded time, then sleeps.
+ * Errors:    those of npuQueueWait for the item, NPU_ERROR_INVALID_ARGUMENT (count is 0, unknown mode), NPU_ERROR_QUOTA (the driver keeps no more requests)
+ * Since:     0.2
+ */
+NPU_API npuResult npuWaitMany(uint32_t count, const npuWaitItem *items, npuWaitMode mode,
+                              int64_t timeout_ns, uint32_t *out_index);
+
+/* A descriptor for poll, select or epoll: it becomes readable when |value| has completed or the queue has failed before it. Ask npuQueueWait(queue, value, 0) then; it may answer
+ * NPU_TIMEOUT for a while if the failure was that of a queue which this one waits for. Each call makes a new eventfd, set to be closed by exec.
+ *
+ * out_fd     the descriptor, or -1. The caller closes it, before or after it became readable.
+ *
+ * Threads:   any.   Blocks: for a call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (value was never submitted)
+ *            NPU_ERROR_QUOTA              too many descriptors wait for values that have not completed
+ *            NPU_ERROR_OUT_OF_HOST_MEMORY too many open files
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int *out_fd);
 
 /* When a command ran, in picoseconds of the queue's device time. */
 typedef struct npuTiming {
@@ -164,7 +319,7 @@ typedef struct npuFault {
   uint64_t address; /* faulting device address, or the code of a trap or assertion */
 } npuFault;
 
-/* The queue's faults, oldest first (a queue stops at its first one, so there is at most one until it is reset).
+/* The queue's faults since its creation or last reset, oldest first. A queue that stops at its first one has at most one; of one that goes on the newest 256 are kept.
  *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE

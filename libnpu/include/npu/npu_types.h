@@ -61,6 +61,14 @@ typedef struct npuEventObject *npuEvent;
 typedef struct npuModuleObject *npuModule;
 /* One kernel of a module; lives as long as its module, has no destroy function. */
 typedef struct npuKernelObject *npuKernel;
+/* A launch whose checks were made beforehand. Since 0.2 */
+typedef struct npuPreparedLaunchObject *npuPreparedLaunch;
+/* A value that only grows, shared by host and queues. Since 0.2 */
+typedef struct npuSemaphoreObject *npuSemaphore;
+/* Nodes of work and their order. Since 0.2 */
+typedef struct npuGraphObject *npuGraph;
+/* A graph that can be launched. Since 0.2 */
+typedef struct npuGraphExecObject *npuGraphExec;
 
 /* Element types. Sizes: 4, 2, 2, 4 bytes. */
 typedef int32_t npuDataType;
@@ -96,6 +104,8 @@ enum {
   NPU_ERROR_PERMISSION = -14,
   NPU_ERROR_ARGUMENT_LAYOUT = -15,
   NPU_ERROR_BAD_ENVIRONMENT = -16,
+  NPU_ERROR_CAPTURE_UNSUPPORTED = -17, /* since 0.2 */
+  NPU_ERROR_IN_CALLBACK = -18,         /* since 0.2 */
 
   NPU_ERROR_OUT_OF_HOST_MEMORY = -100,
   NPU_ERROR_OUT_OF_DEVICE_MEMORY = -101,

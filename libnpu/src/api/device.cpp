@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "libnpu/src/api/guard.h"
+#include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
 #include "libnpu/src/core/uuid.h"
@@ -37,6 +38,12 @@ npuDeviceInfo translate(const npu_dev_info& from) {
   return info;
 }
 
+// The end of a context waits for its callback thread, which this one is.
+Status refuse_in_callback(bool own) {
+  if (!own) return Status::ok();
+  return fail(NPU_ERROR_IN_CALLBACK, "a host function cannot end what it runs in");
+}
+
 }  // namespace
 
 extern "C" {
@@ -59,7 +66,10 @@ npuResult npuInit(void) {
 }
 
 npuResult npuShutdown(void) {
-  return guard(__func__, [] { return Library::shutdown(); });
+  return guard(__func__, []() -> Status {
+    NPU_TRY(refuse_in_callback(Callbacks::of_this_thread() != nullptr));
+    return Library::shutdown();
+  });
 }
 
 npuResult npuDeviceGetCount(uint32_t* out_count) {
@@ -92,6 +102,9 @@ npuResult npuDeviceOpen(const char* selector, npuDevice* out_device) {
 
 npuResult npuDeviceClose(npuDevice device) {
   return guard(__func__, [&]() -> Status {
+    if (const Context* running = Callbacks::of_this_thread(); running != nullptr) {
+      NPU_TRY(refuse_in_callback(running->device().handle() == api::number_of(device)));
+    }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(device), Kind::kDevice, "device", &object));
     if (!object) return Status::ok();
@@ -127,6 +140,9 @@ npuResult npuContextCreate(npuDevice device, npuContext* out_context) {
 
 npuResult npuContextDestroy(npuContext context) {
   return guard(__func__, [&]() -> Status {
+    if (const Context* running = Callbacks::of_this_thread(); running != nullptr) {
+      NPU_TRY(refuse_in_callback(running->handle() == api::number_of(context)));
+    }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(context), Kind::kContext, "context", &object));
     if (!object) return Status::ok();

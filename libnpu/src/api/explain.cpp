@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "libnpu/src/api/fault.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
 
@@ -32,9 +33,27 @@ bool is_work_fault(npuResult code) {
 
 }  // namespace
 
-Status explain(Queue& queue, Status status) {
+npuFault translate_fault(Context& context, const Fault& fault) {
+  const FaultPlace place = context.place_of(fault);
+  npuFault out{};
+  out.code = fault.code;
+  out.value = fault.value;
+  std::snprintf(out.kernel, sizeof out.kernel, "%s", place.kernel.c_str());
+  out.pc = fault.record.pc;
+  out.source_line = place.line;
+  std::snprintf(out.source_file, sizeof out.source_file, "%s", place.file.c_str());
+  out.tile = fault.record.tile;
+  out.access = fault.record.access;
+  out.group = fault.record.group;
+  out.address = fault.record.result;
+  return out;
+}
+
+Status explain(Queue& queue, Status status, uint64_t value) {
   if (!is_work_fault(status.code())) return status;
-  const auto fault = queue.fault();
+  // A queue that has stopped has one fault; of one that goes on only the command itself matters.
+  const bool own = queue.goes_on_after_errors() && value != UINT64_MAX;
+  const auto fault = own ? queue.fault_in(value, value) : queue.fault();
   if (!fault.has_value() || fault->code != status.code()) return status;
   const FaultPlace place = queue.context().place_of(*fault);
   const StatusText* text = find_status_text(status.code());

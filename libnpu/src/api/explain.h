@@ -7,7 +7,7 @@
 
 namespace npu::api {
 
-// Passes |status| on; if it is a fault of work on |queue|, its detail tells where.
-Status explain(Queue& queue, Status status);
+// Passes |status| on, the result of a wait for |value| (UINT64_MAX: for all); if it is a fault of work on |queue|, its detail tells where.
+Status explain(Queue& queue, Status status, uint64_t value);
 
 }  // namespace npu::api

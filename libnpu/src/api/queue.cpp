@@ -3,14 +3,13 @@
 #include <npu/npu_queue.h>
 
 #include <bit>
-#include <cstdio>
 
 #include "libnpu/src/api/explain.h"
-#include "libnpu/src/api/guard.h"
-#include "libnpu/src/core/command.h"
-#include "libnpu/src/core/context.h"
-#include "libnpu/src/core/module.h"
-#include "libnpu/src/core/queue.h"
+#include "libnpu/src/api/fault.h"
+#include "libnpu/src/api/submission.h"
+#include "libnpu/src/core/prepared_launch.h"
+#include "libnpu/src/core/wait_many.h"
+#include "uapi/npu_accel.h"
 
 using namespace npu;
 using api::guard;
@@ -34,37 +33,41 @@ Status translate(const npuQueueInfo& info, RingOptions* out) {
   out->priority = static_cast<uint32_t>(info.priority + 1);  // the uapi counts from 0
   out->entries_log2 = static_cast<uint32_t>(std::countr_zero(entries));
   out->timeout_ms = info.timeout_ms;
+  if (info.queue_class == NPU_QUEUE_CLASS_NET) {
+    return fail(NPU_ERROR_NOT_SUPPORTED, "queues of network ports are made by libnpuccl alone");
+  }
+  if (info.queue_class != NPU_QUEUE_CLASS_COMPUTE && info.queue_class != NPU_QUEUE_CLASS_COPY) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "queue_class is %d, it must be 0, 1 or 2",
+                info.queue_class);
+  }
+  if (info.error_policy != NPU_ON_ERROR_STOP && info.error_policy != NPU_ON_ERROR_CONTINUE) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "error_policy is %d, it must be 0 or 1",
+                info.error_policy);
+  }
+  out->queue_class = info.queue_class == NPU_QUEUE_CLASS_COPY ? NPU_QUEUE_COPY : NPU_QUEUE_COMPUTE;
+  out->goes_on = info.error_policy == NPU_ON_ERROR_CONTINUE;
   return Status::ok();
 }
 
-Status submit(Queue& queue, Result<npu_cmd> command, const void* args, uint32_t args_bytes,
-              uint64_t* out_value) {
-  if (!command.is_ok()) return command.status();
+Status submit(Queue& queue, std::span<const Submission> batch, uint64_t* out_value) {
   uint64_t value = 0;
-  NPU_TRY(queue.submit(command.value(), args, args_bytes, &value));
+  NPU_TRY(queue.submit(batch, &value));
   if (out_value != nullptr) *out_value = value;
   return Status::ok();
+}
+
+// |make|(context, &submission) checks the arguments.
+template <typename Make>
+Status submit_made(Queue& queue, uint64_t* out_value, Make&& make) {
+  Submission one;
+  NPU_TRY(make(queue.context(), &one));
+  return submit(queue, {&one, 1}, out_value);
 }
 
 // Start of every submission function: the outputs are written on failure too.
 Status begin(Pin<Queue>& pin, npuQueue queue, uint64_t* out_value) {
   if (out_value != nullptr) *out_value = 0;
   return api::take(pin, queue, "queue");
-}
-
-npuFault translate(const Fault& fault, const FaultPlace& place) {
-  npuFault out{};
-  out.code = fault.code;
-  out.value = fault.value;
-  std::snprintf(out.kernel, sizeof out.kernel, "%s", place.kernel.c_str());
-  out.pc = fault.record.pc;
-  out.source_line = place.line;
-  std::snprintf(out.source_file, sizeof out.source_file, "%s", place.file.c_str());
-  out.tile = fault.record.tile;
-  out.access = fault.record.access;
-  out.group = fault.record.group;
-  out.address = fault.record.result;
-  return out;
 }
 
 }  // namespace
@@ -105,18 +108,9 @@ npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo* 
     Pin<Kernel> kernel_pin;
     NPU_TRY(begin(pin, queue, out_value));
     NPU_TRY(api::take(kernel_pin, kernel, "kernel"));
-    npuLaunchInfo launch{};
-    NPU_TRY(api::read_struct(info, "info", &launch));
-    if (launch.reserved != 0) return fail(NPU_ERROR_RESERVED_NOT_ZERO, "info->reserved is not 0");
-    if (&kernel_pin->module().context() != &pin->context()) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT,
-                  "kernel '%s' was loaded in another context than the queue's",
-                  kernel_pin->image().note.name);
-    }
-    return submit(*pin,
-                  make_launch(*kernel_pin, {launch.grid_x, launch.grid_y, launch.grid_z},
-                              launch.args, launch.args_bytes),
-                  launch.args, launch.args_bytes, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_launch(context, *kernel_pin, info, out);
+    });
   });
 }
 
@@ -125,11 +119,9 @@ npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t si
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    CopyShape shape;
-    shape.dst = dst;
-    shape.src = src;
-    shape.width_bytes = size_bytes;
-    return submit(*pin, make_copy(pin->context(), shape), nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_copy(context, dst, src, size_bytes, out);
+    });
   });
 }
 
@@ -137,19 +129,9 @@ npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo* info, uint64_t*
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    npuCopyInfo copy{};
-    NPU_TRY(api::read_struct(info, "info", &copy));
-    if (copy.reserved != 0) return fail(NPU_ERROR_RESERVED_NOT_ZERO, "info->reserved is not 0");
-    const CopyShape shape{.dst = copy.dst,
-                          .src = copy.src,
-                          .width_bytes = copy.width_bytes,
-                          .height = copy.height,
-                          .depth = copy.depth,
-                          .dst_pitch = copy.dst_pitch_bytes,
-                          .src_pitch = copy.src_pitch_bytes,
-                          .dst_slice_pitch = copy.dst_slice_pitch_bytes,
-                          .src_slice_pitch = copy.src_slice_pitch_bytes};
-    return submit(*pin, make_copy(pin->context(), shape), nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_copy(context, info, out);
+    });
   });
 }
 
@@ -158,8 +140,9 @@ npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern, uint32_t
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_fill(pin->context(), dst, pattern, pattern_bytes, size_bytes), nullptr,
-                  0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
+    });
   });
 }
 
@@ -183,8 +166,9 @@ npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value, ui
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_semaphore(pin->context(), NPU_CMD_SEM_SIGNAL, semaphore, value),
-                  nullptr, 0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_signal(context, semaphore, value, out);
+    });
   });
 }
 
@@ -193,8 +177,87 @@ npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t va
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
-    return submit(*pin, make_semaphore(pin->context(), NPU_CMD_SEM_WAIT, semaphore, value), nullptr,
-                  0, out_value);
+    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+      return api::make_wait(context, semaphore, value, out);
+    });
+  });
+}
+
+npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* commands,
+                         uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    api::Batch batch;
+    NPU_TRY(batch.read(pin->context(), count, commands));
+    return submit(*pin, batch.submissions(), out_value);
+  });
+}
+
+npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo* info,
+                           npuPreparedLaunch* out_prepared) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_prepared, "out_prepared"));
+    *out_prepared = nullptr;
+    Pin<Kernel> pin;
+    NPU_TRY(api::take(pin, kernel, "kernel"));
+    Context& context = pin->module().context();
+    Submission checked;
+    NPU_TRY(api::make_launch(context, *pin, info, &checked));
+    Ref<PreparedLaunch> prepared = make_ref<PreparedLaunch>(pin.ref(), checked);
+    return api::publish(Ref<Object>::adopt(prepared.leak()), context.children(), out_prepared);
+  });
+}
+
+npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
+                                   const void* data, uint32_t size_bytes) {
+  return guard(__func__, [&]() -> Status {
+    Pin<PreparedLaunch> pin;
+    NPU_TRY(api::take(pin, prepared, "prepared"));
+    NPU_TRY(api::need(data, "data"));
+    return pin->set_args(offset_bytes, data, size_bytes);
+  });
+}
+
+npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared, uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    Pin<PreparedLaunch> prepared_pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    NPU_TRY(api::take(prepared_pin, prepared, "prepared"));
+    Kernel& kernel = prepared_pin->kernel();
+    if (&kernel.module().context() != &pin->context()) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "the launch was prepared in another context");
+    }
+    Pin<Kernel> still_loaded;
+    NPU_TRY(still_loaded.take(prepared_pin->kernel_handle(), "the prepared launch's kernel"));
+    uint64_t value = 0;
+    NPU_TRY(prepared_pin->submit(*pin, &value));
+    if (out_value != nullptr) *out_value = value;
+    return Status::ok();
+  });
+}
+
+npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared) {
+  return guard(__func__, [&]() -> Status {
+    Ref<Object> object;
+    NPU_TRY(api::retract(api::number_of(prepared), Kind::kPreparedLaunch, "prepared", &object));
+    if (!object) return Status::ok();
+    auto& ended = static_cast<PreparedLaunch&>(*object);
+    ended.kernel().module().context().children().remove(&ended);
+    return Status::ok();
+  });
+}
+
+npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void* user_data,
+                           uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Queue> pin;
+    NPU_TRY(begin(pin, queue, out_value));
+    if (function == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL");
+    Submission one;
+    one.host = {function, user_data};
+    return submit(*pin, {&one, 1}, out_value);
   });
 }
 
@@ -213,7 +276,7 @@ npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait(value, Deadline::in(timeout_ns)));
+    return api::explain(*pin, pin->wait(value, Deadline::in(timeout_ns)), value);
   });
 }
 
@@ -222,7 +285,43 @@ npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)));
+    return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)), UINT64_MAX);
+  });
+}
+
+npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode,
+                      int64_t timeout_ns, uint32_t* out_index) {
+  return guard(__func__, [&]() -> Status {
+    if (out_index != nullptr) *out_index = 0;
+    NPU_TRY(api::need(items, "items"));
+    NPU_TRY(api::check_timeout(timeout_ns));
+    if (count == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "count is 0");
+    if (mode != NPU_WAIT_ANY && mode != NPU_WAIT_ALL) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "mode is %d, it must be 0 (any) or 1 (all)", mode);
+    }
+    std::vector<Ref<Queue>> queues;
+    std::vector<WaitItem> waits;
+    for (uint32_t i = 0; i < count; i++) {
+      Pin<Queue> pin;
+      NPU_TRY(api::take(pin, items[i].queue, "items[...].queue"));
+      queues.push_back(pin.ref());
+      waits.push_back({queues.back().get(), items[i].value});
+    }
+    uint32_t index = 0;
+    const Status status = wait_many(waits, mode == NPU_WAIT_ALL, Deadline::in(timeout_ns), &index);
+    if (out_index != nullptr) *out_index = index;
+    return api::explain(*waits[index].queue, status, waits[index].value);
+  });
+}
+
+npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int* out_fd) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_fd, "out_fd"));
+    *out_fd = -1;
+    Pin<Queue> pin;
+    NPU_TRY(api::take(pin, queue, "queue"));
+    NPU_TRY_ASSIGN(*out_fd, pin->make_fd(value));
+    return Status::ok();
   });
 }
 
@@ -245,12 +344,17 @@ npuResult npuQueueGetFaults(npuQueue queue, uint32_t* inout_count, npuFault* arr
     NPU_TRY(api::need(inout_count, "inout_count"));
     const uint32_t room = array != nullptr ? *inout_count : 0;
     if (room > 0) NPU_TRY(api::check_out_struct(array, "array"));
-    const auto fault = pin->fault();
-    *inout_count = fault.has_value() ? 1 : 0;
-    if (!fault.has_value() || array == nullptr) return Status::ok();
-    if (room == 0) return Status(NPU_INCOMPLETE);
-    api::write_struct(array, translate(*fault, pin->context().place_of(*fault)));
-    return Status::ok();
+    const std::vector<Fault> faults = pin->faults();
+    *inout_count = static_cast<uint32_t>(faults.size());
+    if (array == nullptr) return Status::ok();
+    const uint32_t stride = room > 0 ? array->struct_size : 0;
+    auto* at = reinterpret_cast<unsigned char*>(array);
+    for (uint32_t i = 0; i < room && i < faults.size(); i++, at += stride) {
+      auto* element = reinterpret_cast<npuFault*>(at);
+      element->struct_size = stride;
+      api::write_struct(element, api::translate_fault(pin->context(), faults[i]));
+    }
+    return faults.size() > room ? Status(NPU_INCOMPLETE) : Status::ok();
   });
 }
 

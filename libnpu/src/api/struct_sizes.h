@@ -36,6 +36,7 @@ NPU_FIRST_SIZE(npuMemPoolStats, 80);
 NPU_FIRST_SIZE(npuMemCopyInfo, 88);
 NPU_FIRST_SIZE(npuShardedTensor, 216);
 NPU_FIRST_SIZE(npuMemStats, 424);
+NPU_FIRST_SIZE(npuCommand, 64);
 
 #undef NPU_FIRST_SIZE
 

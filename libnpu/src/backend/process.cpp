@@ -49,6 +49,14 @@ void close_descriptors_in_child() {
   }
 }
 
+SignalBlock::SignalBlock() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+SignalBlock::~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
 uint32_t usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);

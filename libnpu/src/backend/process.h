@@ -3,6 +3,8 @@
 // Thread safety: all functions.
 #pragma once
 
+#include <signal.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -17,6 +19,18 @@ int watch_forks(void (*before)(), void (*in_parent)(), void (*in_child)());
 void keep_from_children(int fd);
 void forget_descriptor(int fd);
 void close_descriptors_in_child();  // only in the child, only async-signal-safe calls
+
+// Blocks all signals of this thread for its life; a thread that is started meanwhile never gets one.
+class SignalBlock {
+ public:
+  SignalBlock();
+  ~SignalBlock();
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // CPUs that this process may use, at least 1.
 uint32_t usable_cpus();

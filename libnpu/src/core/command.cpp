@@ -132,12 +132,21 @@ Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint
 Result<npu_cmd> make_semaphore(Context& context, npu_cmd_op op, uint64_t dva, uint64_t value) {
   if (dva % 8 != 0)
     return fail(NPU_ERROR_UNALIGNED, "semaphore 0x%llx is no multiple of 8", Ull{dva});
-  NPU_TRY(context.memory().check(dva, 8, "semaphore", op == NPU_CMD_SEM_SIGNAL));
+  NPU_TRY(context.check_word(dva, "semaphore", op == NPU_CMD_SEM_SIGNAL));
   npu_cmd_sem command{};
   command.op = static_cast<__u8>(op);
   command.sem_dva = dva;
   command.value = value;
   command.sem_op = op == NPU_CMD_SEM_WAIT ? NPU_SEM_WAIT_GE : NPU_SEM_SET;
+  return std::bit_cast<npu_cmd>(command);
+}
+
+Result<npu_cmd> make_timestamp(Context& context, uint64_t dst) {
+  if (dst % 8 != 0) return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx is no multiple of 8", Ull{dst});
+  NPU_TRY(context.memory().check(dst, 8, "dst", true));
+  npu_cmd_timestamp command{};
+  command.op = NPU_CMD_TIMESTAMP;
+  command.dst_dva = dst;
   return std::bit_cast<npu_cmd>(command);
 }
 

@@ -41,5 +41,6 @@ Result<npu_cmd> make_copy(Context& context, const CopyShape& shape);
 Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint32_t pattern_bytes,
                           uint64_t size_bytes);
 Result<npu_cmd> make_semaphore(Context& context, npu_cmd_op op, uint64_t dva, uint64_t value);
+Result<npu_cmd> make_timestamp(Context& context, uint64_t dst);
 
 }  // namespace npu

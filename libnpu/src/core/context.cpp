@@ -5,19 +5,30 @@
 #include <algorithm>
 #include <iterator>
 
+#include "libnpu/src/backend/calls.h"
+#include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/device.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/handle.h"
+#include "libnpu/src/core/watch.h"
 #include "uapi/npu_accel.h"
 
 namespace npu {
 namespace {
 // Batches that one call looks at: a queue that never ends holds up its own, not the cost of every call.
 constexpr size_t kCollectMost = 16;
+// Queues that are asked to tell a sleeper of their progress; with more, the driver's own looks have to do.
+constexpr size_t kAnnouncersMost = 16;
 }  // namespace
 
 Context::Context(Ref<Device> device, std::unique_ptr<Vm> vm)
-    : Object(kKind), device_(std::move(device)), vm_(std::move(vm)), memory_(*vm_) {}
+    : Object(kKind),
+      device_(std::move(device)),
+      vm_(std::move(vm)),
+      memory_(*vm_),
+      callbacks_(std::make_unique<Callbacks>(*this)) {}
+
+Context::~Context() = default;
 
 Result<Ref<Context>> Context::create(Ref<Device> device) {
   NPU_TRY_ASSIGN(std::unique_ptr<Vm> vm, Vm::create(device->backend()));
@@ -130,7 +141,6 @@ void Context::give_back(std::vector<Retired> items) {
       }
       loader_.unload(module->number);
     }
-    // Rings and buffers give their memory back by going out of scope.
   }
 }
 
@@ -142,8 +152,9 @@ bool Context::is_blamed(uint32_t module) {
     for (Queue* queue : queues_) queues.push_back(Ref<Queue>::share(queue));
   }
   return std::any_of(queues.begin(), queues.end(), [&](const Ref<Queue>& queue) {
-    const auto fault = queue->fault();
-    return fault.has_value() && fault->record.module == module;
+    const std::vector<Fault> faults = queue->faults();
+    return std::any_of(faults.begin(), faults.end(),
+                       [&](const Fault& fault) { return fault.record.module == module; });
   });
 }
 
@@ -155,6 +166,62 @@ void Context::enable_peer(uint64_t peer_handle) {
 bool Context::has_peer(uint64_t peer_handle) {
   std::lock_guard lock(peers_mutex_);
   return peers_.contains(peer_handle);
+}
+
+std::vector<Ref<Queue>> Context::some_queues(size_t most) {
+  std::vector<Ref<Queue>> some;
+  std::lock_guard lock(queues_mutex_);
+  for (Queue* queue : queues_) {
+    if (some.size() == most) break;
+    some.push_back(Ref<Queue>::share(queue));
+  }
+  return some;
+}
+
+void Context::ring_any() {
+  for (const Ref<Queue>& queue : some_queues(SIZE_MAX)) {
+    if (queue->ring_again()) return;
+  }
+}
+
+Status Context::watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
+                           Watch* watch) {
+  for (const Ref<Queue>& queue : some_queues(kAnnouncersMost)) {
+    queue->watch_word(bo_handle, offset, value, fd, watch);
+  }
+  const uint64_t cookie = take_notify_cookie();
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
+  args.fd = fd;
+  args.cookie = cookie;
+  args.cond.op = NPU_COND_GE;
+  args.cond.bo_handle = bo_handle;
+  args.cond.offset = offset;
+  args.cond.value = value;
+  args.cond.mask = ~uint64_t{0};
+  if (const int error = call_notify(vm_->backend(), args); error != 0) {
+    return fail_call(error, "asking to be told of a semaphore's value");
+  }
+  watch->add(vm_->backend(), cookie);
+  return Status::ok();
+}
+
+void Context::add_word(uint64_t dva) {
+  std::lock_guard lock(words_mutex_);
+  words_.insert(dva);
+}
+
+void Context::remove_word(uint64_t dva) {
+  std::lock_guard lock(words_mutex_);
+  words_.erase(dva);
+}
+
+Status Context::check_word(uint64_t dva, const char* what, bool for_writing) {
+  {
+    std::lock_guard lock(words_mutex_);
+    if (words_.count(dva) != 0) return Status::ok();
+  }
+  return memory_.check(dva, sizeof(uint64_t), what, for_writing);
 }
 
 void Context::remember_image(uint32_t module, std::shared_ptr<const Image> image) {
@@ -180,6 +247,7 @@ void Context::end(HandleTable& handles) {
     handles.remove(child->handle(), child->kind());
     child->end(handles);
   }
+  callbacks_->stop();
   {
     std::lock_guard lock(retire_mutex_);
     if (ended_) return;

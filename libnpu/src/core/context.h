@@ -13,6 +13,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <variant>
 #include <vector>
 
@@ -26,14 +27,15 @@
 
 namespace npu {
 
+class Callbacks;
 class Device;
 
 struct RetiredModule {
   uint32_t number = 0;
 };
 using RetiredBuffers = std::vector<std::unique_ptr<Buffer>>;
-using Retired =
-    std::variant<Memory::Detached, std::shared_ptr<Ring>, RetiredModule, RetiredBuffers>;
+// The second one gives its memory back by going out of scope.
+using Retired = std::variant<Memory::Detached, std::shared_ptr<void>, RetiredModule>;
 
 // Where a fault happened, in words of the blob.
 struct FaultPlace {
@@ -53,10 +55,21 @@ class Context final : public Object {
   Memory& memory() { return memory_; }
   Loader& loader() { return loader_; }
   Children& children() { return children_; }
+  Callbacks& callbacks() { return *callbacks_; }
 
   // |counted|: against the context's limit.
   Result<Ref<Queue>> create_queue(RingOptions options, bool counted = true);
   void forget_queue(Queue* queue);
+  // Makes the device look at the words that its queues wait for.
+  void ring_any();
+  // The eventfd |fd| is added to when the word of the object is at least |value|, at once if a queue of this context was it; or for no reason.
+  Status watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd, Watch* watch);
+
+  // Words of semaphore objects, which lie in no allocation.
+  void add_word(uint64_t dva);
+  void remove_word(uint64_t dva);
+  // NPU_ERROR_INVALID_ADDRESS unless queues may wait for the word there.
+  Status check_word(uint64_t dva, const char* what, bool for_writing = false);
 
   // Gives |item| back once all work submitted before has ended.
   void retire(Retired item);
@@ -83,8 +96,9 @@ class Context final : public Object {
   };
 
   Context(Ref<Device> device, std::unique_ptr<Vm> vm);
-  ~Context() override = default;
+  ~Context() override;
   std::vector<QueuePoint> busy_points();
+  std::vector<Ref<Queue>> some_queues(size_t most);
   void collect_locked(std::vector<Retired>* out);
   void give_back(std::vector<Retired> items);
   bool is_blamed(uint32_t module);
@@ -94,6 +108,7 @@ class Context final : public Object {
   Memory memory_;
   Loader loader_;
   Children children_;
+  const std::unique_ptr<Callbacks> callbacks_;
 
   std::mutex retire_mutex_;  // of what follows
   bool ended_ = false;
@@ -105,6 +120,9 @@ class Context final : public Object {
 
   std::mutex peers_mutex_;
   std::set<uint64_t> peers_;  // handles, which are never given out twice
+
+  std::mutex words_mutex_;
+  std::unordered_set<uint64_t> words_;
 
   std::mutex images_mutex_;
   std::map<uint32_t, std::shared_ptr<const Image>> images_;  // by the module's number in the VM

@@ -2,6 +2,7 @@
 // Events over points of queues.
 #include "libnpu/src/core/event.h"
 
+#include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
 
@@ -27,13 +28,22 @@ Status Event::record(Queue& queue) {
   return Status::ok();
 }
 
+// What a captured event stands for has no time and no state on the host.
+Status Event::check_not_captured(const Mark& mark) {
+  if (!mark.queue || !mark.point->is_captured) return Status::ok();
+  return fail(NPU_ERROR_CAPTURE_UNSUPPORTED,
+              "the event was recorded in a capture: only queues can wait for it");
+}
+
 Status Event::query() {
   const Mark now = mark();
+  NPU_TRY(check_not_captured(now));
   return now.queue ? now.queue->poll(now.point->value) : Status::ok();
 }
 
 Status Event::wait(const Deadline& deadline) {
   const Mark now = mark();
+  NPU_TRY(check_not_captured(now));
   return now.queue ? now.queue->wait(now.point->value, deadline) : Status::ok();
 }
 
@@ -43,6 +53,13 @@ Status Event::hold(Queue& queue) {
   }
   const Mark now = mark();
   if (!now.queue) return Status::ok();
+  if (now.point->is_captured) {
+    const auto capture = now.point->capture.lock();
+    if (capture == nullptr) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "the event was recorded in a capture that has ended");
+    }
+    return queue.join_capture(capture, now.point->nodes);
+  }
   uint64_t value = 0;
   return queue.submit_wait(now.queue, now.point->value, &value);
 }
@@ -53,6 +70,8 @@ Status Event::elapsed_since(Event& start, uint64_t* out_ps) {
   if (!first.queue || !second.queue) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "an event was never recorded");
   }
+  NPU_TRY(check_not_captured(first));
+  NPU_TRY(check_not_captured(second));
   if (first.queue.get() != second.queue.get() ||
       first.point->incarnation != second.point->incarnation) {
     return fail(NPU_ERROR_INVALID_ARGUMENT,

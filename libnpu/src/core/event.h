@@ -35,6 +35,7 @@ class Event final : public Object {
   };
   ~Event() override = default;
   Mark mark();
+  static Status check_not_captured(const Mark& mark);
 
   const Ref<Context> context_;
   std::mutex mutex_;

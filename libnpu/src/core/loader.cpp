@@ -47,7 +47,7 @@ Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_byte
   std::lock_guard lock(load_mutex_);
   NPU_TRY_ASSIGN(const Ref<Queue> queue, prepare(context));
   uint64_t value = 0;
-  NPU_TRY(queue->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), nullptr, 0, &value));
+  NPU_TRY(queue->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), &value));
   const Status loaded = queue->wait(value, Deadline::never());
   if (loaded.is_ok()) {
     NPU_TRY(queue->record(value, out_record));
@@ -68,7 +68,7 @@ void Loader::unload(uint32_t number) {
   if (!queue) return;
   uint64_t value = 0;
   [[maybe_unused]] const Status status =
-      queue->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), nullptr, 0, &value);
+      queue->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), &value);
 }
 
 void Loader::close() {

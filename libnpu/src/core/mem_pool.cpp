@@ -32,7 +32,8 @@ void MemPool::end(HandleTable&) {
   RetiredBuffers buffers = pool_->close();
   // Their storages are held by the buffers, which outlive the work.
   context_->memory().detach_pool(pool_.get());
-  if (!buffers.empty()) context_->retire(std::move(buffers));
+  if (buffers.empty()) return;
+  context_->retire(std::shared_ptr<void>(std::make_shared<RetiredBuffers>(std::move(buffers))));
 }
 
 }  // namespace npu

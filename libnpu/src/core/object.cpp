@@ -24,6 +24,14 @@ const char* kind_name(Kind kind) {
       return "pool";
     case Kind::kMemHandle:
       return "memory handle";
+    case Kind::kPreparedLaunch:
+      return "prepared launch";
+    case Kind::kSemaphore:
+      return "semaphore";
+    case Kind::kGraph:
+      return "graph";
+    case Kind::kGraphExec:
+      return "executable graph";
   }
   return "object";
 }

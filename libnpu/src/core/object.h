@@ -16,8 +16,12 @@ enum class Kind : uint32_t {
   kEvent = 4,
   kModule = 5,
   kKernel = 6,
-  kMemPool = 7,
-  kMemHandle = 8,
+  kPreparedLaunch = 7,
+  kSemaphore = 8,
+  kGraph = 9,
+  kGraphExec = 10,
+  kMemPool = 11,
+  kMemHandle = 12,
 };
 
 const char* kind_name(Kind kind);

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <bit>
 
+#include "libnpu/src/core/callback.h"
+#include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
+#include "uapi/npu_accel.h"
 
 namespace npu {
 
@@ -58,6 +61,13 @@ Status Queue::look_locked(uint64_t value) {
   if (value >= failed) {
     return fail(code, "command %llu of the queue failed", static_cast<unsigned long long>(failed));
   }
+  if (value <= ended && options_.goes_on) {
+    scan_locked(ended - base_);
+    if (const Fault* fault = kept_fault_locked(value); fault != nullptr) {
+      return fail(fault->code, "command %llu of the queue failed",
+                  static_cast<unsigned long long>(value));
+    }
+  }
   if (value <= ended) return Status::ok();
   if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
   return Status(NPU_NOT_READY);
@@ -90,43 +100,91 @@ void Queue::keep_time_locked(uint64_t seq) {
   }
 }
 
-uint64_t Queue::push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes) {
+uint64_t Queue::push_locked(const Submission& one) {
   const uint64_t seq = ring_->submitted();
   if (seq >= ring_->entries() && !points_.empty()) keep_time_locked(seq - ring_->entries());
-  ring_->push(command, args, args_bytes);
+  if (options_.goes_on && seq - scanned_ >= ring_->entries()) scan_locked(ended_locked() - base_);
+  ring_->push(one.command, one.args, one.args_bytes);
   return base_ + seq + 1;
 }
 
-Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes) {
+Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots,
+                            uint32_t args_bytes) {
   for (;;) {
     NPU_TRY(usable_locked());
     uint64_t needed = 0;
-    if (ring_->has_room(args_bytes, &needed)) return Status::ok();
+    if (ring_->has_room(slots, args_bytes, &needed)) return Status::ok();
     const uint64_t value = base_ + needed;
     lock.unlock();
     const Status status = wait(value, Deadline::never());
     lock.lock();
     // A failure makes the queue unusable, which the next look reports; a reset only moves the base.
-    if (status.code() == NPU_ERROR_DEVICE_LOST || status.code() == NPU_ERROR_INVALID_HANDLE)
+    if (status.code() == NPU_ERROR_DEVICE_LOST || status.code() == NPU_ERROR_INVALID_HANDLE ||
+        status.code() == NPU_ERROR_IN_CALLBACK)
       return status;
   }
 }
 
-Status Queue::submit(const npu_cmd& command, const void* args, uint32_t args_bytes,
-                     uint64_t* out_value) {
-  std::unique_lock lock(mutex_);
-  NPU_TRY(wait_for_room(lock, args_bytes));
-  *out_value = push_locked(command, args, args_bytes);
+Status Queue::submit(std::span<const Submission> batch, uint64_t* out_value) {
+  return submit_batch(batch, 1, out_value);
+}
+
+Status Queue::submit_together(std::span<const Submission> batch, uint64_t* out_value) {
+  if (batch.size() > 1u << options_.entries_log2) {
+    return fail(NPU_ERROR_QUEUE_FULL, "%zu commands belong together, the queue has %u entries",
+                batch.size(), 1u << options_.entries_log2);
+  }
+  return submit_batch(batch, static_cast<uint32_t>(batch.size()), out_value);
+}
+
+Status Queue::refuse_kernels(std::span<const Submission> batch) {
+  const bool launches = std::any_of(batch.begin(), batch.end(), [](const Submission& one) {
+    return one.command.op == NPU_CMD_LAUNCH || one.runs_kernels;
+  });
+  if (!launches) return Status::ok();
+  return fail(NPU_ERROR_NOT_SUPPORTED, "a queue of class copy runs no kernels");
+}
+
+// The first |together| commands follow each other.
+Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
+                           uint64_t* out_value) {
+  const bool calls_host = std::any_of(batch.begin(), batch.end(), [](const Submission& one) {
+    return one.host.function != nullptr;
+  });
+  if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_kernels(batch));
+  if (calls_host) NPU_TRY(context_->callbacks().prepare());
+  {
+    std::unique_lock lock(mutex_);
+    NPU_TRY(usable_locked());
+    if (capture_ != nullptr) return capture_locked(batch, out_value);
+    if (together > 1) NPU_TRY(wait_for_room(lock, together, 0));
+    for (const Submission& one : batch) {
+      uint64_t needed = 0;
+      if (!ring_->has_room(1, one.args_bytes, &needed)) [[unlikely]] {
+        ring_->bell();
+        NPU_TRY(wait_for_room(lock, 1, one.args_bytes));
+      }
+      *out_value =
+          one.host.function == nullptr ? push_locked(one) : push_host_call_locked(one.host);
+    }
+    ring_->bell();
+  }
+  if (calls_host) context_->callbacks().post(Ref<Queue>::share(this));
   return Status::ok();
 }
 
 Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value) {
+  if (Capture::is_value(value)) {
+    *out_value = value;
+    return capture_wait(*other, value);
+  }
+  NPU_TRY(refuse_in_capture("a wait for work outside of the capture"));
   npu_cmd nop{};
   nop.op = NPU_CMD_NOP;
   const Status now = other->poll(value);
   if (now.code() == NPU_ERROR_INVALID_ARGUMENT) return now;
   // On the same queue the order is given; and a point that was passed well needs no watching.
-  if (other.get() == this || now.is_ok()) return submit(nop, nullptr, 0, out_value);
+  if (other.get() == this || now.is_ok()) return submit(nop, out_value);
   npu_cmd_sem wait{};
   wait.op = NPU_CMD_SEM_WAIT;
   wait.sem_op = NPU_SEM_WAIT_GE;
@@ -140,10 +198,11 @@ Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value)
   // A value from before a reset of |other| has no word any more: the dependency alone tells.
   const npu_cmd command = wait.sem_dva != 0 ? std::bit_cast<npu_cmd>(wait) : nop;
   std::unique_lock lock(mutex_);
-  NPU_TRY(wait_for_room(lock, 0));
+  NPU_TRY(wait_for_room(lock, 1, 0));
   dependencies_.push_back({base_ + ring_->submitted() + 1, std::move(other), value});
   dependency_count_.fetch_add(1, std::memory_order_relaxed);
-  *out_value = push_locked(command, nullptr, 0);
+  *out_value = push_locked({.command = command});
+  ring_->bell();
   return Status::ok();
 }
 
@@ -166,6 +225,7 @@ Status Queue::completed(uint64_t* out_value) {
 }
 
 Status Queue::record(uint64_t value, npu_completion* out) {
+  if (Capture::is_value(value)) NPU_TRY(refuse_in_capture("the time of a captured command"));
   std::lock_guard lock(mutex_);
   if (value > base_ + ring_->submitted() || value == 0) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "value %llu was never submitted to the queue",
@@ -191,27 +251,10 @@ Status Queue::timing(uint64_t value, uint64_t* out_start_ps, uint64_t* out_end_p
   return Status::ok();
 }
 
-std::optional<Fault> Queue::fault() {
-  if (dependency_count_.load(std::memory_order_relaxed) != 0) {
-    [[maybe_unused]] const Status settled = settle(submitted(), Deadline::in(0));
-  }
-  std::lock_guard lock(mutex_);
-  Fault fault;
-  [[maybe_unused]] const uint64_t ended = ended_locked();
-  fault.value = first_failure_locked(&fault.code);
-  if (fault.value == UINT64_MAX) return std::nullopt;
-  const bool by_device = failure_.code == NPU_OK || fault.value < failure_.value;
-  npu_completion record;
-  if (by_device && fault.value > base_ && fault.value <= ended &&
-      ring_->record_of(fault.value - base_ - 1, &record)) {
-    fault.record = record;
-  }
-  return fault;
-}
-
 Status Queue::reset() {
-  std::unique_ptr<Buffer> old_memory;
+  NPU_TRY(refuse_in_capture("a reset of the queue"));
   std::shared_ptr<Ring> old;
+  std::vector<std::pair<uint64_t, Watch>> watches;
   {
     std::lock_guard lock(mutex_);
     if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the queue was destroyed");
@@ -231,7 +274,10 @@ Status Queue::reset() {
     old = std::exchange(ring_, std::shared_ptr<Ring>(fresh.take()));
     base_ = last;
     incarnation_++;
+    kept_faults_.clear();
+    scanned_ = seen_errors_ = 0;
     failure_ = {};
+    watches.swap(watches_);
     dependencies_.clear();
     dependency_count_.store(0, std::memory_order_relaxed);
   }
@@ -243,15 +289,21 @@ Status Queue::reset() {
 void Queue::close() {
   std::shared_ptr<Ring> ring;
   std::deque<Dependency> dropped;
+  std::vector<std::pair<uint64_t, Watch>> watches;
+  std::shared_ptr<Capture> capture;
   {
     std::lock_guard lock(mutex_);
     if (closed_) return;
+    watches.swap(watches_);
+    capture = std::move(capture_);
+    capture_ = nullptr;
     closed_ = true;
     ring_->stop();
     ring = ring_;
     dropped.swap(dependencies_);
     dependency_count_.store(0, std::memory_order_relaxed);
   }
+  if (capture != nullptr && capture->began_with(*this)) release_captured(*capture);
   ring->wake_all();
   context_->forget_queue(this);
   context_->retire(std::move(ring));
@@ -260,6 +312,13 @@ void Queue::close() {
 Result<std::shared_ptr<Point>> Queue::mark() {
   std::lock_guard lock(mutex_);
   NPU_TRY(usable_locked());
+  if (capture_ != nullptr) {
+    auto captured = std::make_shared<Point>();
+    captured->is_captured = true;
+    captured->capture = capture_;
+    captured->nodes = tail_;
+    return captured;
+  }
   const uint64_t value = base_ + ring_->submitted();
   if (!points_.empty() && points_.back()->value == value) return points_.back();
   auto point = std::make_shared<Point>();

@@ -14,10 +14,13 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libnpu/src/core/object.h"
@@ -25,10 +28,31 @@
 #include "libnpu/src/core/ring.h"
 #include "libnpu/src/core/status.h"
 #include "libnpu/src/core/time.h"
+#include "libnpu/src/core/watch.h"
 
 namespace npu {
 
+class Capture;
 class Context;
+class Graph;
+class Kernel;
+struct GraphNode;
+
+// A function of the host in queue order (npuHostFunction).
+struct HostCall {
+  void (*function)(npuResult status, void* user_data) = nullptr;
+  void* user_data = nullptr;
+};
+
+// A command, and what belongs to it until it lies in the ring.
+struct Submission {
+  npu_cmd command{};  // not of a host call
+  HostCall host = {};
+  const void* args = nullptr;
+  uint32_t args_bytes = 0;
+  const Kernel* kernel = nullptr;  // of a launch
+  bool runs_kernels = false;       // a list in which there are some
+};
 
 // One failed command; the texts are filled in by Context::explain().
 struct Fault {
@@ -46,10 +70,31 @@ class Queue final : public Object {
 
   Context& context() const { return *context_; }
 
-  // Submits one command; |args| go beside the ring. Blocks while the ring is full.
-  Status submit(const npu_cmd& command, const void* args, uint32_t args_bytes, uint64_t* out_value);
+  // Submits commands in this order, with one ring of the doorbell where there is room for all. Blocks while the ring is full. The value of the last one.
+  Status submit(std::span<const Submission> batch, uint64_t* out_value);
+  // As submit(), and nothing comes between them.
+  Status submit_together(std::span<const Submission> batch, uint64_t* out_value);
+  Status submit(const npu_cmd& command, uint64_t* out_value) {
+    const Submission one{.command = command};
+    return submit({&one, 1}, out_value);
+  }
   // Later commands start after |other| has completed |value|. |other| may be this queue.
   Status submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value);
+
+  // From begin to end submissions become nodes of a graph (capture.h).
+  Status begin_capture();
+  Result<Ref<Graph>> end_capture();
+  bool is_capturing();
+  // Adds nodes() to the capture. False: there is none.
+  bool capture_child(const std::function<std::vector<GraphNode>()>& nodes, Status* out_status,
+                     uint64_t* out_value);
+  // This queue's next node comes after |nodes|.
+  Status join_capture(const std::shared_ptr<Capture>& capture, std::span<const uint32_t> nodes);
+
+  // Of the callback thread: whether there are host calls, the value of the next one, and running it if the queue has come to it or never will. False: nothing was run.
+  bool has_host_calls();
+  uint64_t next_host_call();
+  bool run_host_call();
 
   uint64_t submitted();
   // The largest value that has ended.
@@ -59,12 +104,23 @@ class Queue final : public Object {
   Status wait_all(const Deadline& deadline);
   // NPU_OK, NPU_NOT_READY or the error.
   Status poll(uint64_t value);
+  // As poll(). NPU_NOT_READY: the eventfd |fd| is added to when poll() may say something else.
+  Status watch(uint64_t value, int fd, Watch* watch);
+  // Asks the driver to look at a word of memory whenever this queue has moved.
+  void watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd, Watch* watch);
+  // Rings without new commands, so that the device looks at all that waits. False: the queue has stopped.
+  bool ring_again();
+  // A descriptor that is readable when poll() says something else than NPU_NOT_READY. The caller closes it.
+  Result<int> make_fd(uint64_t value);
 
   Status timing(uint64_t value, uint64_t* out_start_ps, uint64_t* out_end_ps);
   // The record of a completed value.
   Status record(uint64_t value, npu_completion* out);
-  // The first failed command, if there is one.
+  // What has failed, oldest first; the first one; and the first one of these values.
+  std::vector<Fault> faults();
   std::optional<Fault> fault();
+  std::optional<Fault> fault_in(uint64_t first, uint64_t last);
+  bool goes_on_after_errors() const { return options_.goes_on; }
   Status reset();
   // Ends the device queue. Waiters return. Idempotent.
   void close();
@@ -85,6 +141,12 @@ class Queue final : public Object {
     Ref<Queue> other;
     uint64_t value = 0;
   };
+  struct PendingCall {
+    uint64_t value = 0;
+    uint64_t ticket = 0;
+    std::shared_ptr<Ring> ring;
+    HostCall call;
+  };
   struct Range {
     uint64_t first = 0;
     uint64_t last = 0;
@@ -103,10 +165,27 @@ class Queue final : public Object {
   uint64_t first_failure_locked(npuResult* out_code);
   uint64_t ended_locked();
   Status usable_locked();
+  // Takes the faults of a queue that goes on out of its records, up to command |count| of the ring.
+  void scan_locked(uint64_t count);
+  const Fault* kept_fault_locked(uint64_t value) const;
+  std::optional<Fault> stop_fault_locked();
   void keep_time_locked(uint64_t seq_of_slot);
-  uint64_t push_locked(const npu_cmd& command, const void* args, uint32_t args_bytes);
-  Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t args_bytes);
+  uint64_t push_locked(const Submission& one);
+  uint64_t push_host_call_locked(const HostCall& call);
+  // What a host call is told, or NPU_NOT_READY.
+  npuResult call_status(const PendingCall& call);
+  Status submit_batch(std::span<const Submission> batch, uint32_t together, uint64_t* out_value);
+  Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots, uint32_t args_bytes);
 
+  static Status refuse_kernels(std::span<const Submission> batch);
+  Status capture_locked(std::span<const Submission> batch, uint64_t* out_value);
+  Status capture_wait(Queue& other, uint64_t value);
+  Status refuse_in_capture(const char* what);
+  static void release_captured(Capture& capture);
+
+  Status notify_locked(uint64_t count, int fd, Watch* watch);
+  Status watch_here(uint64_t value, bool death_only, int fd, Watch* watch,
+                    std::vector<Dependency>* out_next);
   Status wait_here(uint64_t value, const Deadline& deadline);
   Status settle(uint64_t value, const Deadline& deadline);
   bool first_dependency(uint64_t value, Dependency* out);
@@ -136,6 +215,13 @@ class Queue final : public Object {
   std::vector<Range> cancelled_;  // by resets
   std::deque<Dependency> dependencies_;
   std::deque<std::shared_ptr<Point>> points_;  // ascending values
+  std::deque<Fault> kept_faults_;              // of a queue that goes on, by value
+  uint64_t scanned_ = 0;                       // commands of the ring whose records were looked at
+  uint64_t seen_errors_ = 0;
+  std::shared_ptr<Capture> capture_;
+  std::vector<uint32_t> tail_;     // nodes that the next one of the capture comes after
+  std::deque<PendingCall> calls_;  // not yet begun
+  std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
 };
 
 }  // namespace npu

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "libnpu/src/core/callback.h"
+#include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/queue.h"
@@ -34,6 +36,9 @@ bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
 Status Queue::wait(uint64_t value, const Deadline& deadline) {
   {
     std::lock_guard lock(mutex_);
+    if (Capture::is_value(value) && capture_ != nullptr) {
+      return fail(NPU_ERROR_CAPTURE_UNSUPPORTED, "a wait of the host cannot be captured");
+    }
     if (value > base_ + ring_->submitted()) {
       return fail(NPU_ERROR_INVALID_ARGUMENT,
                   "value %llu was never submitted to the queue, whose last is %llu",
@@ -49,7 +54,10 @@ Status Queue::wait(uint64_t value, const Deadline& deadline) {
   return wait_here(value, deadline);
 }
 
-Status Queue::wait_all(const Deadline& deadline) { return wait(submitted(), deadline); }
+Status Queue::wait_all(const Deadline& deadline) {
+  NPU_TRY(refuse_in_capture("a wait of the host"));
+  return wait(submitted(), deadline);
+}
 
 Status Queue::poll(uint64_t value) {
   const Status status = wait(value, Deadline::in(0));
@@ -69,6 +77,11 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
       count = value - base_;
     }
     int64_t left_ns = deadline.left_ns();
+    if (left_ns > 0 && Callbacks::of_this_thread() == context_.get()) {
+      return fail(NPU_ERROR_IN_CALLBACK,
+                  "value %llu has not completed, and cannot while the host function waits for it",
+                  static_cast<unsigned long long>(value));
+    }
     if (!spun && left_ns > 0 && spin_ns_ > 0) {
       spun = true;
       spin(*ring, count, left_ns);

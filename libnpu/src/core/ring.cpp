@@ -9,6 +9,7 @@
 
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/watch.h"
 
 namespace npu {
 namespace {
@@ -63,7 +64,8 @@ Status Ring::create_memory() {
 Status Ring::create_queue() {
   npu_queue_create args{};
   args.vm_id = vm_.id();
-  args.queue_class = NPU_QUEUE_COMPUTE;
+  args.queue_class = options_.queue_class;
+  args.flags = options_.goes_on ? NPU_QUEUE_FLAG_CONTINUE : 0;
   args.priority = options_.priority;
   args.ring_dva = dva_ + ring_offset();
   args.ctrl_dva = dva_;
@@ -109,12 +111,12 @@ bool Ring::args_fit(uint32_t args_bytes, uint64_t* out_needed) {
   return done == seen_completed_;
 }
 
-bool Ring::has_room(uint32_t args_bytes, uint64_t* out_needed) {
+bool Ring::has_room(uint32_t slots, uint32_t args_bytes, uint64_t* out_needed) {
   for (int attempt = 0; attempt < 2; attempt++) {
-    if (submitted_ - seen_completed_ < entries()) {
+    if (submitted_ - seen_completed_ + slots <= entries()) {
       if (args_fit(args_bytes, out_needed)) return true;
     } else {
-      *out_needed = submitted_ - entries() + 1;
+      *out_needed = submitted_ + slots - entries();
     }
     // Never below what was seen: the word is the device's, and a wild value must not move us backwards or beyond.
     seen_completed_ = std::clamp(completed(), seen_completed_, submitted_);
@@ -138,13 +140,16 @@ void Ring::push(npu_cmd command, const void* args, uint32_t args_bytes) {
   args_end_[slot] = args_head_;
   std::memcpy(base_ + ring_offset() + uint64_t{slot} * NPU_CMD_BYTES, &command, sizeof command);
   submitted_++;
-  vm_.backend().ring(doorbell_slot_, submitted_);
 }
+
+void Ring::bell() { vm_.backend().ring(doorbell_slot_, submitted_); }
 
 uint64_t Ring::completed() const {
   // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::publish
   return load(ctrl()->completed, std::memory_order_acquire);
 }
+
+uint64_t Ring::errors() const { return load(ctrl()->errors, std::memory_order_relaxed); }
 
 Ring::Failure Ring::failure() const {
   // pairs with ring.cpp : Ring::stop
@@ -173,13 +178,20 @@ bool Ring::record_of(uint64_t seq, npu_completion* out) const {
   return out->seq == seq;
 }
 
+// The device looks at one number: the next count that anybody wants.
+void Ring::arm_locked() {
+  std::atomic_ref<__u64> interrupt_at(ctrl()->interrupt_at);
+  uint64_t next = sleepers_.empty() ? 0 : *sleepers_.begin();
+  if (!word_cookies_.empty()) next = std::min(next - 1, completed()) + 1;
+  interrupt_at.store(next, std::memory_order_relaxed);
+}
+
 SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
-  npu_queue_ctrl* control = ctrl();
-  std::atomic_ref<__u64> interrupt_at(control->interrupt_at);
   {
     std::lock_guard lock(sleepers_mutex_);
+    drop_reached_locked();
     sleepers_.insert(count);
-    interrupt_at.store(*sleepers_.begin(), std::memory_order_relaxed);
+    arm_locked();
   }
   // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -190,8 +202,93 @@ SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
   }
   std::lock_guard lock(sleepers_mutex_);
   sleepers_.erase(sleepers_.find(count));
-  interrupt_at.store(sleepers_.empty() ? 0 : *sleepers_.begin(), std::memory_order_relaxed);
+  drop_reached_locked();
+  arm_locked();
   return end;
+}
+
+// Counts of eventfds that were reached: the driver has answered those requests.
+void Ring::drop_reached_locked() {
+  if (notified_.empty()) return;
+  const uint64_t done = completed();
+  std::erase_if(notified_, [&](const auto& entry) {
+    if (entry.second > done) return false;
+    sleepers_.erase(sleepers_.find(entry.second));
+    return true;
+  });
+}
+
+Status Ring::notify(uint64_t count, int fd, uint64_t* out_cookie) {
+  const uint64_t cookie = take_notify_cookie();
+  std::lock_guard lock(sleepers_mutex_);
+  drop_reached_locked();
+  notified_.emplace(cookie, count);
+  sleepers_.insert(count);
+  arm_locked();
+  // The driver looks at the count itself once it has the request, after a fence of its own.
+  const uint64_t offset = offsetof(npu_queue_ctrl, completed);
+  const Status status = request_notify(memory_->handle(), offset, count, fd, cookie);
+  if (status.is_ok()) {
+    *out_cookie = cookie;
+    return status;
+  }
+  notified_.erase(cookie);
+  sleepers_.erase(sleepers_.find(count));
+  return status;
+}
+
+Status Ring::notify_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
+                         uint64_t* out_cookie) {
+  *out_cookie = take_notify_cookie();
+  std::lock_guard lock(sleepers_mutex_);
+  const Status status = request_notify(bo_handle, offset, value, fd, *out_cookie);
+  if (status.is_ok()) word_cookies_.insert(*out_cookie);
+  arm_locked();
+  return status;
+}
+
+Status Ring::request_notify(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
+                            uint64_t cookie) {
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
+  args.fd = fd;
+  args.cookie = cookie;
+  args.cond.op = NPU_COND_GE;
+  args.cond.bo_handle = bo_handle;
+  args.cond.queue_id = queue_id_;
+  args.cond.offset = offset;
+  args.cond.value = value;
+  args.cond.mask = ~uint64_t{0};
+  const int error = call_notify(vm_.backend(), args);
+  return error == 0 ? Status::ok() : fail_call(error, "asking to be told of a queue's progress");
+}
+
+void Ring::forget_notify(uint64_t cookie) {
+  {
+    std::lock_guard lock(sleepers_mutex_);
+    word_cookies_.erase(cookie);
+    const auto found = notified_.find(cookie);
+    if (found != notified_.end()) {
+      sleepers_.erase(sleepers_.find(found->second));
+      notified_.erase(found);
+      arm_locked();
+    }
+  }
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_REMOVE;
+  args.fd = -1;
+  args.cookie = cookie;
+  // It is unknown when it was answered.
+  [[maybe_unused]] const int error = call_notify(vm_.backend(), args);
+}
+
+uint64_t Ring::gate_dva() const { return dva_ + offsetof(npu_queue_ctrl, fence); }
+
+void Ring::open_gate(uint64_t ticket) {
+  if (stopped_.load(std::memory_order_relaxed)) return;
+  // pairs with firmware-model/device/command.cpp : CommandRunner::sem_wait
+  std::atomic_ref<__u64>(ctrl()->fence[0]).store(ticket, std::memory_order_release);
+  bell();
 }
 
 void Ring::wake_all() { vm_.backend().wake(completed_word()); }

@@ -2,8 +2,8 @@
 // Ring: one device queue and the memory that it shares with the device (uapi/npu_queue.h): control page, completion records, commands, argument blocks.
 // It counts as the device does, from 0; Queue adds what went before a reset.
 //
-// Thread safety: push(), room and record_of() belong to the holder of the queue's mutex; the rest may be called by anybody.
-// Memory ordering: push() publishes through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
+// Thread safety: push(), bell(), room and record_of() belong to the holder of the queue's mutex; the rest may be called by anybody.
+// Memory ordering: bell() publishes what was pushed through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
@@ -22,8 +24,10 @@ namespace npu {
 
 struct RingOptions {
   uint32_t entries_log2 = 10;
-  uint32_t priority = 1;    // enum npu_priority
-  uint32_t timeout_ms = 0;  // 0: the device's default
+  uint32_t priority = 1;     // enum npu_priority
+  uint32_t timeout_ms = 0;   // 0: the device's default
+  uint32_t queue_class = 0;  // enum npu_queue_class
+  bool goes_on = false;      // after a command that failed
 };
 
 class Ring {
@@ -44,21 +48,37 @@ class Ring {
   // Address of the word that counts completed commands, for SEM_WAIT of other queues.
   uint64_t completed_dva() const;
 
-  // Whether a command with |args_bytes| of arguments fits now; if not, *out_needed commands must have completed first.
-  bool has_room(uint32_t args_bytes, uint64_t* out_needed);
-  // Writes the command and rings. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
+  // Whether |slots| commands with |args_bytes| of arguments together fit now; if not, *out_needed commands must have completed first.
+  bool has_room(uint32_t slots, uint32_t args_bytes, uint64_t* out_needed);
+  // Writes the command. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
   void push(npu_cmd command, const void* args, uint32_t args_bytes);
+  // Tells the device of everything that was pushed.
+  void bell();
 
   // Commands that have ended. Acquire.
   uint64_t completed() const;
   // Call completed() first: a failure of a command below it is then seen. What stop() does to the queue is no failure.
   Failure failure() const;
+  // How many of them have failed; of a queue that goes on. Call completed() first.
+  uint64_t errors() const;
   // The record of a completed command; false when its slot was given to a later one.
   bool record_of(uint64_t seq, npu_completion* out) const;
+
+  // Gates of host functions: the ticket of the next one, the word that it waits for, and its opening (of the holder of the queue's mutex).
+  uint64_t take_gate_ticket() { return ++gate_tickets_; }
+  uint64_t gate_dva() const;
+  void open_gate(uint64_t ticket);
 
   // Sleeps until about |count| commands have completed, the state changed, or the time is over; look again afterwards.
   SleepEnd sleep_until(uint64_t count, int64_t timeout_ns);
   void wake_all();
+
+  // Adds 1 to the eventfd |fd| when |count| commands have completed or the queue has died; UINT64_MAX: only when it has died. The caller has seen that it lives.
+  Status notify(uint64_t count, int fd, uint64_t* out_cookie);
+  // The same for a word of memory, looked at whenever a command of this queue has ended.
+  Status notify_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
+                     uint64_t* out_cookie);
+  void forget_notify(uint64_t cookie);
 
   // Ends the device queue: nothing of it runs afterwards. Idempotent.
   void stop();
@@ -89,13 +109,21 @@ class Ring {
 
   // By the holder of the queue's mutex.
   uint64_t submitted_ = 0;
+  uint64_t gate_tickets_ = 0;
   uint64_t seen_completed_ = 0;  // cached: the device's line is read only when the ring looks full
   uint64_t args_bytes_ = 0;      // size of the argument area
   uint64_t args_head_ = 0;       // bytes ever used of it
   std::vector<uint64_t> args_end_;  // by slot: args_head_ after that command
 
+  Status request_notify(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
+                        uint64_t cookie);
+  void arm_locked();
+  void drop_reached_locked();
+
   std::mutex sleepers_mutex_;
-  std::multiset<uint64_t> sleepers_;  // counts that sleepers want
+  std::multiset<uint64_t> sleepers_;                 // counts that sleepers and eventfds want
+  std::unordered_map<uint64_t, uint64_t> notified_;  // cookie -> its count in sleepers_
+  std::unordered_set<uint64_t> word_cookies_;        // requests that every command matters to
 };
 
 }  // namespace npu

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Timeline semaphores: a 64-bit value that only grows, which host and queues raise and wait for. Any aligned 8 bytes of memory can be signalled and awaited by queues (npuQueueSignal,
+ * npuQueueWaitSemaphore); an object of this kind can be awaited by the host as well, and is memory of its own that nothing else lies in.
+ */
+#ifndef NPU_NPU_SEMAPHORE_H
+#define NPU_NPU_SEMAPHORE_H
+
+#include <npu/npu_types.h>
+
+NPU_EXTERN_C_BEGIN
+
+/* Creates a semaphore with the value |initial|.
+ *
+ * out_semaphore  the semaphore, or NULL. End it with npuSemaphoreDestroy; it ends with its context too.
+ *
+ * Threads:   any.   Blocks: for a few calls to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_QUOTA
+ * Since:     0.2
+ */
+NPU_API npuResult npuSemaphoreCreate(npuContext context, uint64_t initial,
+                                     npuSemaphore *out_semaphore);
+
+/* Ends a semaphore; work submitted before may still use its address. Waits of the host return NPU_ERROR_INVALID_HANDLE. NULL does nothing.
+ *
+ * Threads:   any.   Blocks: no.   Errors: NPU_ERROR_INVALID_HANDLE.   Since: 0.2
+ */
+NPU_API npuResult npuSemaphoreDestroy(npuSemaphore semaphore);
+
+/* The device address, for npuQueueSignal, npuQueueWaitSemaphore, batches and graphs. It is no allocation: copies, fills and npuMem functions refuse it.
+ *
+ * Threads:   any.   Blocks: no.   Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT.   Since: 0.2
+ */
+NPU_API npuResult npuSemaphoreGetAddress(npuSemaphore semaphore, npuDevPtr *out_address);
+
+/* Raises the value from the host; queues and threads that wait for it go on. What the host wrote before is visible to them.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (value is not larger than the present one)
+ * Since:     0.2
+ */
+NPU_API npuResult npuSemaphoreSignal(npuSemaphore semaphore, uint64_t value);
+
+/* Waits until the value is at least |value|. NPU_TIMEOUT: it is not. The failure of a queue that should have raised it does not end the wait: choose a timeout, or wait for the queue.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns. Spins for a short bounded time (NPU_WAIT_SPIN_US), then sleeps. A signal of a queue of the same context, or of a thread of this process, wakes at once; that
+ *            of anybody else, and one from inside of a graph, within 64 ms.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (negative timeout), NPU_ERROR_DEVICE_LOST, NPU_ERROR_QUOTA, NPU_ERROR_IN_CALLBACK
+ * Since:     0.2
+ */
+NPU_API npuResult npuSemaphoreWait(npuSemaphore semaphore, uint64_t value, int64_t timeout_ns);
+
+/* The present value. Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT. Since: 0.2 */
+NPU_API npuResult npuSemaphoreQuery(npuSemaphore semaphore, uint64_t *out_value);
+
+NPU_EXTERN_C_END
+
+#endif

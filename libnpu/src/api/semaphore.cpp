@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// npu_semaphore.h: check, call, translate.
+#include "libnpu/src/core/semaphore.h"
+
+#include <npu/npu_semaphore.h>
+
+#include "libnpu/src/api/guard.h"
+#include "libnpu/src/core/context.h"
+
+using namespace npu;
+using api::guard;
+
+extern "C" {
+
+npuResult npuSemaphoreCreate(npuContext context, uint64_t initial, npuSemaphore* out_semaphore) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_semaphore, "out_semaphore"));
+    *out_semaphore = nullptr;
+    Pin<Context> pin;
+    NPU_TRY(api::take(pin, context, "context"));
+    NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, Semaphore::create(pin.ref(), initial));
+    return api::publish(Ref<Object>::adopt(semaphore.leak()), pin->children(), out_semaphore);
+  });
+}
+
+npuResult npuSemaphoreDestroy(npuSemaphore semaphore) {
+  return guard(__func__, [&]() -> Status {
+    Ref<Object> object;
+    NPU_TRY(api::retract(api::number_of(semaphore), Kind::kSemaphore, "semaphore", &object));
+    if (!object) return Status::ok();
+    auto& ended = static_cast<Semaphore&>(*object);
+    ended.context().children().remove(&ended);
+    ended.close();
+    return Status::ok();
+  });
+}
+
+npuResult npuSemaphoreGetAddress(npuSemaphore semaphore, npuDevPtr* out_address) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_address, "out_address"));
+    *out_address = 0;
+    Pin<Semaphore> pin;
+    NPU_TRY(api::take(pin, semaphore, "semaphore"));
+    *out_address = pin->dva();
+    return Status::ok();
+  });
+}
+
+npuResult npuSemaphoreSignal(npuSemaphore semaphore, uint64_t value) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Semaphore> pin;
+    NPU_TRY(api::take(pin, semaphore, "semaphore"));
+    return pin->signal(value);
+  });
+}
+
+npuResult npuSemaphoreWait(npuSemaphore semaphore, uint64_t value, int64_t timeout_ns) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Semaphore> pin;
+    NPU_TRY(api::take(pin, semaphore, "semaphore"));
+    NPU_TRY(api::check_timeout(timeout_ns));
+    return pin->wait(value, Deadline::in(timeout_ns));
+  });
+}
+
+npuResult npuSemaphoreQuery(npuSemaphore semaphore, uint64_t* out_value) {
+  return guard(__func__, [&]() -> Status {
+    NPU_TRY(api::need(out_value, "out_value"));
+    *out_value = 0;
+    Pin<Semaphore> pin;
+    NPU_TRY(api::take(pin, semaphore, "semaphore"));
+    return pin->query(out_value);
+  });
+}
+
+}  // extern "C"

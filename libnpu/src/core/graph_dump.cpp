@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graphs as text. A node that depends on a child is shown as depending on the child's head, which stands for all of it.
+#include <bit>
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/graph.h"
+
+namespace npu {
+namespace {
+
+// A name from a blob, between quotes of JSON or dot.
+std::string quoted(const char* name) {
+  std::string text = "\"";
+  for (const char* c = name; *c != '\0'; c++) {
+    const auto byte = static_cast<unsigned char>(*c);
+    if (*c == '"' || *c == '\\') {
+      text += '\\';
+      text += *c;
+    } else {
+      text += byte < 0x20 || byte >= 0x7f ? '?' : *c;
+    }
+  }
+  return text + "\"";
+}
+
+[[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  return text;
+}
+
+std::string hex(const char* name, uint64_t value) {
+  return print(", \"%s\": \"0x%" PRIx64 "\"", name, value);
+}
+std::string decimal(const char* name, uint64_t value) {
+  return print(", \"%s\": %" PRIu64, name, value);
+}
+
+std::string kernel_json(const GraphNode& node) {
+  const auto launch = std::bit_cast<npu_cmd_launch>(node.command);
+  return ", \"kernel\": " + quoted(node.kernel->image().note.name) +
+         print(", \"grid\": [%u, %u, %u]", launch.grid_x, launch.grid_y, launch.grid_z) +
+         decimal("args_bytes", node.args.size());
+}
+
+std::string copy_json(const GraphNode& node) {
+  const auto copy = std::bit_cast<npu_cmd_copy>(node.command);
+  return hex("dst", copy.dst_dva) + hex("src", copy.src_dva) +
+         decimal("width_bytes", copy.width_bytes) + decimal("height", copy.height) +
+         decimal("depth", copy.depth);
+}
+
+std::string fill_json(const GraphNode& node) {
+  const auto fill = std::bit_cast<npu_cmd_fill>(node.command);
+  return hex("dst", fill.dst_dva) + hex("pattern", fill.pattern) +
+         decimal("pattern_bytes", fill.pattern_bytes) + decimal("size_bytes", fill.width_bytes);
+}
+
+std::string semaphore_json(const GraphNode& node) {
+  const auto semaphore = std::bit_cast<npu_cmd_sem>(node.command);
+  return hex("semaphore", semaphore.sem_dva) + decimal("value", semaphore.value);
+}
+
+std::string details_json(const GraphNode& node) {
+  switch (node.kind) {
+    case NodeKind::kKernel:
+      return kernel_json(node);
+    case NodeKind::kCopy:
+      return copy_json(node);
+    case NodeKind::kFill:
+      return fill_json(node);
+    case NodeKind::kSignal:
+    case NodeKind::kWait:
+      return semaphore_json(node);
+    case NodeKind::kTimestamp:
+      return hex("dst", std::bit_cast<npu_cmd_timestamp>(node.command).dst_dva);
+    case NodeKind::kChild:
+      return decimal("child_nodes", node.child_nodes);
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+std::string Graph::to_json() {
+  std::string text = "{\"nodes\": [";
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < nodes_.size(); i++) {
+    const GraphNode& node = nodes_[i];
+    text += i == 0 ? "\n" : ",\n";
+    text +=
+        print("  {\"id\": %zu, \"kind\": \"%s\", \"deps\": [", i + 1, node_kind_name(node.kind));
+    for (size_t k = 0; k < node.deps.size(); k++) {
+      text += print(k == 0 ? "%u" : ", %u", node.deps[k]);
+    }
+    text += "]" + details_json(node) + "}";
+  }
+  return text + "\n]}\n";
+}
+
+std::string Graph::to_dot() {
+  std::string text = "digraph npu {\n  node [shape=box];\n";
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < nodes_.size(); i++) {
+    const GraphNode& node = nodes_[i];
+    std::string label = print("%zu: %s", i + 1, node_kind_name(node.kind));
+    if (node.kind == NodeKind::kKernel) label += std::string(" ") + node.kernel->image().note.name;
+    text += print("  n%zu [label=", i + 1) + quoted(label.c_str()) + "];\n";
+    for (const uint32_t id : node.deps) text += print("  n%u -> n%zu;\n", id, i + 1);
+  }
+  return text + "}\n";
+}
+
+}  // namespace npu

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images of command lists, and their launches.
+#include "libnpu/src/core/graph_exec.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "libnpu/src/core/context.h"
+#include "libnpu/src/core/error.h"
+#include "libnpu/src/core/library.h"
+
+namespace npu {
+namespace {
+
+constexpr uint64_t kArgsAlignBytes = 64;
+// Commands of one EXEC; the device takes no more.
+constexpr uint32_t kPieceMost = 65536;
+// Launches with different arguments that may be under way; the next one waits for the oldest.
+constexpr size_t kImagesMost = 16;
+
+uint64_t align_args(uint64_t bytes) {
+  return (bytes + kArgsAlignBytes - 1) & ~(kArgsAlignBytes - 1);
+}
+
+}  // namespace
+
+GraphExec::GraphExec(Ref<Context> context, std::vector<GraphNode> nodes)
+    : Object(kKind), context_(std::move(context)), nodes_(std::move(nodes)) {
+  for (size_t i = 0; i < nodes_.size(); i++) {
+    const GraphNode& node = nodes_[i];
+    entry_of_.push_back(entries_);
+    args_at_.push_back(args_bytes_);
+    if (!node.is_command()) continue;
+    node_of_.push_back(static_cast<uint32_t>(i + 1));
+    entries_++;
+    args_bytes_ += align_args(node.args.size());
+    if (node.kind != NodeKind::kKernel) continue;
+    has_kernels_ = true;
+    const uint64_t handle = node.kernel->handle();
+    if (std::find(kernels_.begin(), kernels_.end(), handle) == kernels_.end()) {
+      kernels_.push_back(handle);
+    }
+  }
+  changed_.assign(nodes_.size(), 1);
+}
+
+Result<Ref<GraphExec>> GraphExec::create(Graph& graph) {
+  Ref<GraphExec> exec =
+      Ref<GraphExec>::adopt(new GraphExec(Ref<Context>::share(&graph.context()), graph.nodes()));
+  std::lock_guard lock(exec->mutex_);
+  NPU_TRY_ASSIGN(std::shared_ptr<Image> image, exec->make_image_locked());
+  exec->write_locked(image.get());
+  return exec;
+}
+
+uint64_t GraphExec::records_offset() const { return uint64_t{entries_} * NPU_CMD_BYTES; }
+
+uint64_t GraphExec::args_offset() const {
+  return records_offset() + uint64_t{entries_} * NPU_COMPLETION_BYTES;
+}
+
+Result<std::shared_ptr<GraphExec::Image>> GraphExec::make_image_locked() {
+  auto image = std::make_shared<Image>();
+  if (entries_ != 0) {
+    NPU_TRY_ASSIGN(image->buffer,
+                   Buffer::create(context_->vm(), {.region = Region::kSystem,
+                                                   .use = Use::kQueues,
+                                                   .size_bytes = args_offset() + args_bytes_}));
+    NPU_TRY_ASSIGN(image->base, image->buffer->host());
+  }
+  make_pieces(image.get());
+  images_.push_back(image);
+  return image;
+}
+
+void GraphExec::make_pieces(Image* image) {
+  uint32_t begin = 0;
+  const auto cut = [&](uint32_t end) {
+    for (; begin < end; begin = std::min(end, begin + kPieceMost)) {
+      npu_cmd_exec exec{};
+      exec.op = NPU_CMD_EXEC;
+      exec.tag = static_cast<__u32>(image->pieces.size());
+      exec.list_dva = image->buffer->dva() + uint64_t{begin} * NPU_CMD_BYTES;
+      exec.records_dva =
+          image->buffer->dva() + records_offset() + uint64_t{begin} * NPU_COMPLETION_BYTES;
+      exec.count = std::min(end - begin, kPieceMost);
+      Submission piece;
+      piece.command = std::bit_cast<npu_cmd>(exec);
+      piece.runs_kernels = has_kernels_;
+      image->pieces.push_back(piece);
+    }
+  };
+  for (size_t i = 0; i < nodes_.size(); i++) {
+    if (nodes_[i].kind != NodeKind::kHost) continue;
+    cut(entry_of_[i]);
+    Submission call;
+    call.host = nodes_[i].host;
+    image->pieces.push_back(call);
+  }
+  cut(entries_);
+  if (image->pieces.empty()) image->pieces.emplace_back();  // an empty graph is a NOP
+}
+
+// Brings the image up to the present version. No launch uses it.
+void GraphExec::write_locked(Image* image) {
+  for (size_t i = 0; i < nodes_.size(); i++) {
+    const GraphNode& node = nodes_[i];
+    if (changed_[i] <= image->version || !node.is_command()) continue;
+    npu_cmd command = node.command;
+    if (!node.args.empty()) {
+      const uint64_t at = args_offset() + args_at_[i];
+      std::memcpy(image->base + at, node.args.data(), node.args.size());
+      auto launch = std::bit_cast<npu_cmd_launch>(command);
+      launch.args_dva = image->buffer->dva() + at;
+      command = std::bit_cast<npu_cmd>(launch);
+    }
+    std::memcpy(image->base + uint64_t{entry_of_[i]} * NPU_CMD_BYTES, &command, sizeof command);
+  }
+  image->version = version_;
+}
+
+Result<GraphNode*> GraphExec::find_locked(uint32_t id) {
+  if (id == 0 || id > nodes_.size()) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "the graph has no node %u, only 1 to %zu", id,
+                nodes_.size());
+  }
+  return &nodes_[id - 1];
+}
+
+void GraphExec::touch_locked(uint32_t id) { changed_[id - 1] = ++version_; }
+
+Status GraphExec::set_args(uint32_t id, uint32_t offset_bytes, const void* data,
+                           uint32_t size_bytes) {
+  std::lock_guard lock(mutex_);
+  NPU_TRY_ASSIGN(GraphNode * node, find_locked(id));
+  if (node->kind != NodeKind::kKernel) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "node %u is no kernel but a %s", id,
+                node_kind_name(node->kind));
+  }
+  if (offset_bytes > node->args.size() || size_bytes > node->args.size() - offset_bytes) {
+    return fail(NPU_ERROR_ARGUMENT_LAYOUT,
+                "[%u, + %u bytes) leaves the argument block of kernel '%s', which has %zu",
+                offset_bytes, size_bytes, node->kernel->image().note.name, node->args.size());
+  }
+  if (size_bytes != 0) std::memcpy(node->args.data() + offset_bytes, data, size_bytes);
+  touch_locked(id);
+  return Status::ok();
+}
+
+Status GraphExec::update(uint32_t id, const Submission& one) {
+  std::lock_guard lock(mutex_);
+  NPU_TRY_ASSIGN(GraphNode * node, find_locked(id));
+  // A copy or fill of no bytes is an empty node, and may become one.
+  const NodeKind kind = node_kind_of(one);
+  const bool may_be_empty = node->kind == NodeKind::kCopy || node->kind == NodeKind::kFill;
+  if (kind != node->kind && !(kind == NodeKind::kEmpty && may_be_empty)) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "node %u is a %s, the command a %s", id,
+                node_kind_name(node->kind), node_kind_name(kind));
+  }
+  if (kind == NodeKind::kKernel) {
+    if (one.args_bytes != node->args.size()) {
+      return fail(NPU_ERROR_ARGUMENT_LAYOUT,
+                  "kernel '%s' takes %u bytes of arguments, the node has room for %zu",
+                  one.kernel->image().note.name, one.args_bytes, node->args.size());
+    }
+    if (one.args_bytes != 0) std::memcpy(node->args.data(), one.args, one.args_bytes);
+    node->kernel = Ref<Kernel>::share(const_cast<Kernel*>(one.kernel));
+    const uint64_t handle = node->kernel->handle();
+    if (std::find(kernels_.begin(), kernels_.end(), handle) == kernels_.end()) {
+      kernels_.push_back(handle);
+    }
+  }
+  node->command = one.command;
+  touch_locked(id);
+  return Status::ok();
+}
+
+Status GraphExec::check_usable(Queue& queue) {
+  if (&queue.context() != context_.get()) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "graph and queue belong to different contexts");
+  }
+  std::lock_guard lock(mutex_);
+  if (closed_) return fail(NPU_ERROR_INVALID_HANDLE, "the executable graph was destroyed");
+  for (const uint64_t handle : kernels_) {
+    Pin<Kernel> still_loaded;
+    NPU_TRY(still_loaded.take(handle, "a kernel of the graph"));
+  }
+  return Status::ok();
+}
+
+// An image that this launch may use, or nothing. It may have to be written.
+std::shared_ptr<GraphExec::Image> GraphExec::free_image_locked(Queue& queue) {
+  for (const auto& image : images_) {
+    if (image->version == version_ && image->queue.get() == &queue) return image;
+  }
+  for (const auto& image : images_) {
+    const bool ended =
+        image->launching == 0 && (!image->queue || image->queue->has_passed(image->value));
+    if (ended) return image;
+  }
+  return nullptr;
+}
+
+Result<std::shared_ptr<GraphExec::Image>> GraphExec::take_image(Queue& queue) {
+  for (;;) {
+    Ref<Queue> oldest;
+    uint64_t value = 0;
+    {
+      std::lock_guard lock(mutex_);
+      std::shared_ptr<Image> image = free_image_locked(queue);
+      if (image == nullptr && images_.size() < kImagesMost) {
+        NPU_TRY_ASSIGN(image, make_image_locked());
+      }
+      if (image != nullptr) {
+        if (image->version != version_) write_locked(image.get());
+        if (image->queue.get() != &queue) {
+          image->queue = Ref<Queue>::share(&queue);
+          image->value = 0;
+        }
+        image->launching++;
+        return image;
+      }
+      oldest = images_.front()->queue;
+      value = images_.front()->value;
+      std::rotate(images_.begin(), images_.begin() + 1, images_.end());
+    }
+    // What became of that launch matters here no more than that it has ended.
+    const Status status = oldest->wait(value, Deadline::never());
+    if (status.code() == NPU_ERROR_IN_CALLBACK || status.code() == NPU_ERROR_DEVICE_LOST)
+      return status;
+  }
+}
+
+Status GraphExec::launch(Queue& queue, uint64_t* out_value) {
+  NPU_TRY(check_usable(queue));
+  Status status;
+  const auto nodes = [&] {
+    std::lock_guard lock(mutex_);
+    return nodes_;
+  };
+  if (queue.capture_child(nodes, &status, out_value)) return status;
+  NPU_TRY_ASSIGN(std::shared_ptr<Image> image, take_image(queue));
+  status = queue.submit_together(image->pieces, out_value);
+  std::shared_ptr<Image> late;
+  finish_launch(image, queue, status.is_ok() ? *out_value : 0, &late);
+  if (late != nullptr) context_->retire(std::shared_ptr<void>(std::move(late)));
+  return status;
+}
+
+// |value| 0: nothing was submitted. |*out_late|: to be given back, since the graph was destroyed meanwhile.
+void GraphExec::finish_launch(const std::shared_ptr<Image>& image, Queue& queue, uint64_t value,
+                              std::shared_ptr<Image>* out_late) {
+  Ref<Queue> dropped;  // ends after the lock
+  std::lock_guard lock(mutex_);
+  image->launching--;
+  if (closed_) *out_late = image;
+  if (value == 0 || closed_) return;
+  image->value = std::max(image->value, value);
+  dropped = std::move(last_.queue);
+  last_ = {image, Ref<Queue>::share(&queue), value - image->pieces.size() + 1, value};
+}
+
+npu_completion GraphExec::record(const Image& image, uint32_t entry) const {
+  npu_completion record;
+  std::memcpy(&record, image.base + records_offset() + uint64_t{entry} * NPU_COMPLETION_BYTES,
+              sizeof record);
+  return record;
+}
+
+Status GraphExec::stop_of(const Launch& launch, uint32_t* out_entry, Fault* out_fault) {
+  if (!launch.queue) return fail(NPU_ERROR_NOT_FOUND, "the graph was not launched yet");
+  *out_entry = entries_;
+  const Status status = launch.queue->poll(launch.last);
+  if (status.is_ok() || status.code() == NPU_NOT_READY) return status;
+  const auto fault = launch.queue->fault_in(launch.first, launch.last);
+  if (!fault.has_value()) {
+    if (status.code() == NPU_ERROR_CANCELED) {
+      return fail(NPU_ERROR_NOT_FOUND, "the queue was reset after the launch");
+    }
+    *out_entry = 0;  // failed before the graph began
+    return Status::ok();
+  }
+  *out_fault = *fault;
+  const Submission& piece = launch.image->pieces[fault->value - launch.first];
+  if (piece.command.op != NPU_CMD_EXEC) {
+    *out_entry = 0;
+    return Status::ok();
+  }
+  const auto exec = std::bit_cast<npu_cmd_exec>(piece.command);
+  const uint64_t begin = (exec.list_dva - launch.image->buffer->dva()) / NPU_CMD_BYTES;
+  *out_entry = static_cast<uint32_t>(std::min<uint64_t>(begin + fault->record.result, entries_));
+  return Status::ok();
+}
+
+Status GraphExec::timing(uint32_t id, uint64_t* out_start_ps, uint64_t* out_end_ps) {
+  Launch launch;
+  uint32_t entry = 0;
+  {
+    std::lock_guard lock(mutex_);
+    NPU_TRY_ASSIGN(const GraphNode* node, find_locked(id));
+    if (!node->is_command()) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "node %u is a %s node, which has no device time", id,
+                  node_kind_name(node->kind));
+    }
+    launch = last_;
+    entry = entry_of_[id - 1];
+  }
+  uint32_t stop = 0;
+  Fault fault;
+  NPU_TRY(stop_of(launch, &stop, &fault));
+  if (entry > stop || (entry == stop && fault.value == 0)) {
+    return fail(NPU_ERROR_NOT_FOUND, "the last launch failed before node %u", id);
+  }
+  const npu_completion done = record(*launch.image, entry);
+  *out_start_ps = done.start_ps;
+  *out_end_ps = done.end_ps;
+  return Status::ok();
+}
+
+Status GraphExec::failure(uint32_t* out_id, Fault* out) {
+  Launch launch;
+  {
+    std::lock_guard lock(mutex_);
+    launch = last_;
+  }
+  uint32_t entry = 0;
+  NPU_TRY(stop_of(launch, &entry, out));
+  if (out->value == 0 || entry >= entries_) return Status::ok();
+  *out_id = node_of_[entry];
+  out->record = record(*launch.image, entry);
+  return Status::ok();
+}
+
+void GraphExec::close() {
+  std::vector<std::shared_ptr<Image>> images;
+  Launch last;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    images.swap(images_);
+    std::swap(last, last_);
+  }
+  for (std::shared_ptr<Image>& image : images) {
+    context_->retire(std::shared_ptr<void>(std::move(image)));
+  }
+}
+
+}  // namespace npu
