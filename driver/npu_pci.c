@@ -187,11 +187,11 @@ static int npu_runtime_resume(struct device *dev)
 	return 0;
 }
 
-/* Some queue has work, by the device's own count. */
+/* Some queue has work, by the device's own count, or a copy of the driver's own is under way. */
 static bool npu_has_work(struct npu_device *npu)
 {
+	bool busy = npu_copy_busy(npu);
 	struct npu_queue *queue;
-	bool busy = false;
 	u64 completed;
 	u32 number;
 	int idx;
