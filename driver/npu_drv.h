@@ -275,6 +275,9 @@ struct npu_device {
 	atomic64_t irqs; /* interrupts handled */
 	bool irqs_on; /* npu_irq_enable() was called; probe, reset worker and power management, one after another */
 	bool bus_lost; /* the PCI core says so: registers answer nothing */
+	struct pci_saved_state *config; /* of the PCI function, as probe left it */
+	bool slot_lost; /* stopped by an error of the bus, whose recovery has not ended; callbacks of the PCI core only */
+	struct delayed_work slot_work; /* npu_pci.c: it has not ended for too long */
 	atomic_t objects; /* BOs that exist, for the census */
 	atomic_t vms;
 	atomic_t live_queues;
@@ -363,6 +366,7 @@ void npu_refund(struct npu_device *npu, struct npu_user *user, enum npu_resource
 
 /* ------------------------------------------------------------------------------------------------ npu_pci.c -- */
 int npu_irq_init(struct npu_device *npu);
+void npu_slot_work(struct work_struct *work); /* of npu_device.slot_work */
 /* Masks vectors and waits until no handler runs; the reset worker calls it. Both may be called twice. */
 void npu_irq_disable(struct npu_device *npu);
 void npu_irq_enable(struct npu_device *npu);
