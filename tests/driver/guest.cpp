@@ -121,9 +121,9 @@ int File::copy(const std::vector<npu_copy_op>& ops, uint32_t flags,
                const std::vector<npu_sync>& waits, const std::vector<npu_sync>& signals) {
   npu_copy_submit args{};
   args.flags = flags;
-  const std::vector<parity::ArrayArg> arrays = {
-      parity::make_array(&args.ops, &args, ops), parity::make_array(&args.waits, &args, waits),
-      parity::make_array(&args.signals, &args, signals)};
+  const std::vector<parity::ArrayArg> arrays = {parity::make_array(&args.ops, &args, ops),
+                                                parity::make_array(&args.waits, &args, waits),
+                                                parity::make_array(&args.signals, &args, signals)};
   return silent(NPU_CALL_COPY_SUBMIT, &args, arrays);
 }
 
@@ -252,9 +252,7 @@ uint64_t debug_number(const std::string& key) {
   return 0;
 }
 
-void inject(const std::string& what) {
-  ASSERT_EQ(write_file(debugfs("inject"), what), 0) << what;
-}
+void inject(const std::string& what) { ASSERT_EQ(write_file(debugfs("inject"), what), 0) << what; }
 
 GuestTest::Census GuestTest::census() {
   File file;  // awake, and its DEV_QUERY waits for memory on its way back
@@ -282,9 +280,8 @@ void GuestTest::SetUp() {
 
 GuestTest::~GuestTest() {
   if (!set_up_) return;
-  EXPECT_TRUE(becomes([&] { return lost_nothing(); }))
-      << "left behind:\n"
-      << read_file(debugfs("objects"));
+  EXPECT_TRUE(becomes([&] { return lost_nothing(); })) << "left behind:\n"
+                                                       << read_file(debugfs("objects"));
   expect_works();
 }
 

@@ -68,8 +68,8 @@ void expect_works();
 
 // The machine's side of the device: sysfs and debugfs.
 std::string pci_address();
-std::string sysfs(const std::string& name);    // of the PCI device
-std::string debugfs(const std::string& name);  // of the device
+std::string sysfs(const std::string& name);                        // of the PCI device
+std::string debugfs(const std::string& name);                      // of the device
 int write_file(const std::string& path, const std::string& text);  // 0 or the errno
 std::string read_file(const std::string& path);
 uint64_t debug_number(const std::string& key);  // of debugfs' objects

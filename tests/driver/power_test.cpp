@@ -13,15 +13,17 @@ namespace {
 
 // Bits of the AER registers (PCI Express Base Specification, 7.8.4).
 constexpr uint32_t kCorrectableReceiver = 1u << 0;
-constexpr uint32_t kUncorrectableFlowControl = 1u << 13;  // fatal unless the severity register says else
-constexpr uint32_t kUncorrectableTimeout = 1u << 14;      // not fatal
+constexpr uint32_t kUncorrectableFlowControl =
+    1u << 13;  // fatal unless the severity register says else
+constexpr uint32_t kUncorrectableTimeout = 1u << 14;  // not fatal
 
 class Sleep : public GuestTest {
  protected:
   void SetUp() override {
     GuestTest::SetUp();
     // The kernel's own test of the path down to the devices and up again; a real sleep would need somebody to wake the machine.
-    if (write_file("/sys/power/pm_test", "devices") != 0) GTEST_SKIP() << "this kernel cannot test its sleep (PM_SLEEP_DEBUG)";
+    if (write_file("/sys/power/pm_test", "devices") != 0)
+      GTEST_SKIP() << "this kernel cannot test its sleep (PM_SLEEP_DEBUG)";
     write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
   }
   static int sleep() { return write_file("/sys/power/state", "freeze"); }
@@ -68,7 +70,8 @@ class Aer : public GuestTest {
  protected:
   static int report(uint32_t uncorrectable, uint32_t correctable) {
     unsigned domain = 0, bus = 0, device = 0, function = 0;
-    EXPECT_EQ(std::sscanf(pci_address().c_str(), "%x:%x:%x.%x", &domain, &bus, &device, &function), 4);
+    EXPECT_EQ(std::sscanf(pci_address().c_str(), "%x:%x:%x.%x", &domain, &bus, &device, &function),
+              4);
     AerInjection error{};
     error.bus = static_cast<uint8_t>(bus);
     error.device = static_cast<uint8_t>(device);
@@ -76,7 +79,8 @@ class Aer : public GuestTest {
     error.uncorrectable = uncorrectable;
     error.correctable = correctable;
     error.domain = domain;
-    return write_file("/dev/aer_inject", std::string(reinterpret_cast<const char*>(&error), sizeof error));
+    return write_file("/dev/aer_inject",
+                      std::string(reinterpret_cast<const char*>(&error), sizeof error));
   }
   void SetUp() override {
     GuestTest::SetUp();
@@ -102,14 +106,17 @@ TEST_F(Aer, AFatalErrorIsAResetOfTheDevice) {
   file.submit_endless(&queue);
   const uint64_t epoch = file.epoch();
   int waited = -1;
-  std::thread waiter([&] { waited = file.wait_completed(queue, 1); });
+  std::thread waiter([&] { waited = file.wait_completed(queue, 1, nullptr, 120'000); });
   ASSERT_EQ(report(kUncorrectableFlowControl, 0), 0);
   waiter.join();
-  EXPECT_TRUE(waited == ECANCELED || waited == EIO) << waited;  // EIO: the call began too late, on a device that is wedged
+  EXPECT_TRUE(waited == ECANCELED || waited == EIO)
+      << waited;  // EIO: the call began too late, on a device that is wedged
   // The emulated port resets its link and then says that there is none. A driver that hears of no end gives the device up, and the
   // remedy that it names works.
   npu_dev_info info{};
-  const auto settled = [&] { return file.device_info(&info) == 0 && info.health != NPU_HEALTH_RESETTING; };
+  const auto settled = [&] {
+    return file.device_info(&info) == 0 && info.health != NPU_HEALTH_RESETTING;
+  };
   ASSERT_TRUE(becomes(settled, 60));
   uint32_t state = 0;
   if (info.health == NPU_HEALTH_WEDGED) {

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <atomic>
+#include <cstring>
 #include <optional>
 #include <thread>
 
@@ -19,13 +19,16 @@
 namespace npu::driver_test {
 namespace {
 
-constexpr int64_t kSoonMs = 5000;  // on a virtual machine that others slow down
+constexpr int64_t kForeverMs = 120'000;  // longer than the driver waits for a device that is silent
+constexpr int64_t kSoonMs = 5000;        // on a virtual machine that others slow down
 
 // A thread in WAIT for command `count` of a queue.
 class Waiter {
  public:
   Waiter(File* file, const QueueParts* queue, uint64_t count)
-      : thread_([this, file, queue, count] { err_ = file->wait_completed(*queue, count, &out_); }) {}
+      : thread_([this, file, queue, count] {
+          err_ = file->wait_completed(*queue, count, &out_, kForeverMs);
+        }) {}
   ~Waiter() {
     if (thread_.joinable()) thread_.join();
   }
@@ -148,7 +151,8 @@ TEST_F(Queue, AStreamOfSamplesTellsWhatItDropped) {
   npu_perf_open args{};
   args.fd = -1;
   args.period_ns = 5'000'000;
-  const std::vector<npu_perf_counter> counters = {{NPU_METRIC_TEMP_DIE, 0}, {NPU_METRIC_COMMANDS, 0}};
+  const std::vector<npu_perf_counter> counters = {{NPU_METRIC_TEMP_DIE, 0},
+                                                  {NPU_METRIC_COMMANDS, 0}};
   const auto array = parity::make_array(&args.counters, &args, counters);
   ASSERT_EQ(file_.silent(NPU_CALL_PERF_OPEN, &args, {array}), 0);
   std::vector<uint8_t> bytes(4096);
@@ -159,15 +163,17 @@ TEST_F(Queue, AStreamOfSamplesTellsWhatItDropped) {
   EXPECT_EQ(record.bytes, args.record_bytes);
   uint64_t lost = 0;
   // Nobody reads: the stream's own memory fills up.
-  EXPECT_TRUE(becomes([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1000));
-    const ssize_t got = read(args.fd, bytes.data(), bytes.size());
-    for (ssize_t at = 0; at < got; at += args.record_bytes) {
-      std::memcpy(&record, bytes.data() + at, sizeof record);
-      lost += record.lost;
-    }
-    return lost > 0;
-  }, 60));
+  EXPECT_TRUE(becomes(
+      [&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+        const ssize_t got = read(args.fd, bytes.data(), bytes.size());
+        for (ssize_t at = 0; at < got; at += args.record_bytes) {
+          std::memcpy(&record, bytes.data() + at, sizeof record);
+          lost += record.lost;
+        }
+        return lost > 0;
+      },
+      60));
   close(args.fd);
 }
 
@@ -206,10 +212,13 @@ class Reset : public GuestTest {
         file_.query_queue(queue_.id, &ignored);  // meets the silence
         break;
     }
-    EXPECT_TRUE(becomes([&] {
-      npu_dev_info info{};
-      return file_.device_info(&info) == 0 && info.health <= NPU_HEALTH_DEGRADED && info.epoch > epoch_;
-    }, 60));
+    EXPECT_TRUE(becomes(
+        [&] {
+          npu_dev_info info{};
+          return file_.device_info(&info) == 0 && info.health <= NPU_HEALTH_DEGRADED &&
+                 info.epoch > epoch_;
+        },
+        60));
   }
 
   void play(Cause cause) {
@@ -363,7 +372,8 @@ TEST_F(Unplug, EverybodyIsToldAndNothingOfTheDeviceIsTouched) {
   queue = {};
   file.reset();
   ASSERT_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
-  EXPECT_TRUE(becomes([&] { return pci_address() == address && access("/dev/accel/accel0", R_OK) == 0; }));
+  EXPECT_TRUE(
+      becomes([&] { return pci_address() == address && access("/dev/accel/accel0", R_OK) == 0; }));
 }
 
 }  // namespace

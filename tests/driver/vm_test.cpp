@@ -26,7 +26,8 @@ class Model {
     printf("seed %u\n", seed);
     for (uint32_t i = 0; i < kObjects; ++i) {
       const uint64_t bytes = i == 0 ? 8ull << 20 : page_of(i) * (1 + below(max_pages));
-      objects_.push_back(file_.object(bytes, i >= kObjects / 2 ? NPU_REGION_HBM : NPU_REGION_SYSTEM));
+      objects_.push_back(
+          file_.object(bytes, i >= kObjects / 2 ? NPU_REGION_HBM : NPU_REGION_SYSTEM));
     }
   }
 
@@ -35,7 +36,8 @@ class Model {
 
   std::vector<npu_bind_op> random_ops(uint32_t count) {
     std::vector<npu_bind_op> ops;
-    for (uint32_t i = 0; i < count; ++i) ops.push_back(below(3) == 0 ? random_unmap() : random_map());
+    for (uint32_t i = 0; i < count; ++i)
+      ops.push_back(below(3) == 0 ? random_unmap() : random_map());
     return ops;
   }
 
@@ -85,7 +87,8 @@ class Model {
     const uint64_t size = objects_[i].size_bytes;
     uint64_t page = page_of(i);
     const uint64_t offset = below(2) != 0 ? 0 : page * below(size / page);
-    const uint64_t bytes = below(3) == 0 ? size - offset : page * (1 + below((size - offset) / page));
+    const uint64_t bytes =
+        below(3) == 0 ? size - offset : page * (1 + below((size - offset) / page));
     if (page == NPU_PAGE_64K && below(3) == 0) page = NPU_PAGE_2M;  // large pages where they fit
     const uint64_t dva = kBase + page * below((kSpan - bytes) / page + 1);
     return map_op(objects_[i].handle, offset, dva, bytes, below(3) == 0 ? NPU_BIND_READONLY : 0);
@@ -159,7 +162,8 @@ TEST_F(Vm, AllOperationsOrNone) {
 // A queue of the device that reads and writes words of the address space.
 class Probe {
  public:
-  Probe(File* file, uint32_t vm) : file_(*file), vm_(vm), target_(file->object(kPage, NPU_REGION_SYSTEM)) {
+  Probe(File* file, uint32_t vm)
+      : file_(*file), vm_(vm), target_(file->object(kPage, NPU_REGION_SYSTEM)) {
     EXPECT_EQ(file_.bind(vm_, target_.handle, kTargetDva, kPage), 0);
     memory_ = file_.map(target_);
     start();
@@ -193,9 +197,7 @@ class Probe {
   int status() const { return status_; }
 
  private:
-  void start() {
-    queue_ = file_.queue(vm_, 0x100000 * ++started_);
-  }
+  void start() { queue_ = file_.queue(vm_, 0x100000 * ++started_); }
 
   File& file_;
   uint32_t vm_;
@@ -238,7 +240,8 @@ TEST_F(Vm, TheDeviceSeesWhatTheModelSays) {
       ASSERT_EQ(file.vm_faults(vm, &seen), 0);
       ASSERT_FALSE(seen.empty());
       EXPECT_EQ(seen[0].dva / kPage, kBase / kPage + at);
-      EXPECT_EQ(seen[0].reason, static_cast<uint32_t>(shown != 0 ? NPU_FAULT_PERMISSION : NPU_FAULT_NOT_PRESENT));
+      EXPECT_EQ(seen[0].reason,
+                static_cast<uint32_t>(shown != 0 ? NPU_FAULT_PERMISSION : NPU_FAULT_NOT_PRESENT));
       ++faults;
     }
   }
@@ -312,7 +315,8 @@ TEST_F(Ras, APoisonedSourceFailsItsCopyAndNoOther) {
   const uint64_t before = debug_number("retired_pages");
   // The whole range where it can lie; the other object may be hit too, so it is written anew.
   const uint64_t end = file.hbm().size_bytes;
-  for (uint64_t at = end - (16 << 20) + 64; at < end; at += 1 << 20) inject("ecc-dbe " + std::to_string(at));
+  for (uint64_t at = end - (16 << 20) + 64; at < end; at += 1 << 20)
+    inject("ecc-dbe " + std::to_string(at));
   ASSERT_TRUE(becomes([&] { return debug_number("retired_pages") > before; }));
   EXPECT_EQ(file.copy({copy_op(object.handle, 0, other.handle, 0, 4 << 20)}, NPU_COPY_WAIT), EIO);
   EXPECT_EQ(file.copy({fill_op(object.handle, 0, 4 << 20, 7)}, NPU_COPY_WAIT), 0);  // mends it
