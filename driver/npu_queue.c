@@ -648,6 +648,9 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 		kref_get(&file->user->ref);
 		err = npu_queue_make(file, queue, args);
 	}
+	/* The reset takes the VM too. */
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
 	npu_leave(npu, idx);
 	if (!err) {
 		args->queue_id = queue->id;
@@ -770,6 +773,8 @@ static int npu_queue_ask_stop(struct npu_queue *queue, bool first)
 		WRITE_ONCE(queue->stopping, err == -ETIME);
 	}
 	mutex_unlock(&queue->lock);
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
 	npu_leave(npu, idx);
 	return err;
 }
@@ -832,6 +837,9 @@ int npu_queue_set_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 	if (err)
 		return err;
 	err = npu_queue_set_now(queue, args);
+	/* The reset takes the queue too. */
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
 	npu_leave(npu, idx);
 	if (!err && (args->what & NPU_QUEUE_SET_SUSPEND))
 		err = npu_queue_suspend(queue);
