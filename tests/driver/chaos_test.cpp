@@ -91,10 +91,13 @@ class Actor {
 // Threads of one file that act until they are stopped.
 class Crowd {
  public:
-  Crowd(File* file, uint32_t seed, std::set<int> allowed) : allowed_(std::move(allowed)) {
+  // |starved|: allocations of the kernel on behalf of these threads fail, as far as the machine was told to (failslab).
+  Crowd(File* file, uint32_t seed, std::set<int> allowed, bool starved = false)
+      : allowed_(std::move(allowed)) {
     printf("seed %u\n", seed);
     for (uint32_t i = 0; i < kThreads; ++i) {
-      threads_.emplace_back([this, file, seed, i] {
+      threads_.emplace_back([this, file, seed, i, starved] {
+        if (starved && write_file("/proc/thread-self/make-it-fail", "1") != 0) ++wrong_;
         Actor actor(file, seed * kThreads + i, allowed_, &wrong_);
         while (!stop_) {
           actor.act();
@@ -164,6 +167,27 @@ TEST_F(Chaos, UnderFirmwareThatDies) {
     expect_works();
   }
   EXPECT_EQ(crowd.stop(), 0);
+}
+
+TEST_F(Chaos, UnderFailingAllocations) {
+  const std::string failslab = "/sys/kernel/debug/failslab/";
+  if (access(failslab.c_str(), F_OK) != 0)
+    GTEST_SKIP() << "this kernel cannot let allocations fail (FAILSLAB)";
+  const std::vector<std::pair<std::string, std::string>> settings = {{"task-filter", "Y"},
+                                                                     {"ignore-gfp-wait", "N"},
+                                                                     {"interval", "1"},
+                                                                     {"times", "-1"},
+                                                                     {"verbose", "0"}};
+  for (const auto& [name, value] : settings)
+    ASSERT_EQ(write_file(failslab + name, value), 0) << name;
+  for (const char* percent : {"1", "5", "20"}) {
+    ASSERT_EQ(write_file(failslab + "probability", percent), 0);
+    File file;
+    Crowd crowd(&file, 40, kGuesses, true);
+    crowd.let_act(3000);
+    EXPECT_EQ(crowd.stop(), 0);
+    ASSERT_EQ(write_file(failslab + "probability", "0"), 0);
+  }
 }
 
 TEST_F(Chaos, OfProcessesThatAreKilled) {
