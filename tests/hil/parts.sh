@@ -81,7 +81,7 @@ make_trixie() {
   run_step "Debian 13: tools and QEMU" "$hil/log/tools.log" in_tree "$part" apt-get install gcc make kmod sparse busybox-static perl udev xz-utils zstd pahole \
     {qemu-system-x86,qemu-system-common,qemu-system-data,seabios}/trixie-backports || mirror_failed "apt-get failed" "$hil/log/tools.log"
   unpack_kernel "$stable" image headers
-  unpack_kernel "$newer" modules binary headers
+  unpack_kernel "$newer" base modules binary headers  # base: what is built in
   unpack_image "$tree" "$tree/boot/vmlinuz-$stable" "$stable"
   unpack_image "$tree" "$tree/usr/lib/modules/$newer/vmlinuz" "$newer"
   printf '%s\n' "6.12 trixie $stable" "7.3 trixie $newer" >"$tree/.kernels"
