@@ -520,18 +520,22 @@ static int npu_bo_back_hbm(struct npu_bo *bo, u32 align_log2)
 	struct npu_device *npu = npu_bo_device(bo);
 	u64 align = bo->flags & NPU_BO_HUGE ? NPU_PAGE_2M : NPU_PAGE_64K;
 	u32 flags = bo->flags & NPU_BO_CONTIGUOUS ? NPU_HBM_CONTIGUOUS : 0;
+	bool again;
 	int idx, err;
 
 	/* A place that is asked for is the place of one piece. */
 	if (1ULL << align_log2 > NPU_PAGE_64K)
 		flags |= NPU_HBM_CONTIGUOUS;
 	align = max(align, 1ULL << align_log2);
-	err = npu_enter(npu, &idx);
-	if (err)
-		return err;
-	bo->epoch = READ_ONCE(npu->epoch);
-	err = npu_hbm_alloc(npu, bo->base.size, align, flags, &bo->hbm);
-	npu_leave(npu, idx);
+	do {
+		err = npu_enter(npu, &idx);
+		if (err)
+			return err;
+		bo->epoch = READ_ONCE(npu->epoch);
+		err = npu_hbm_alloc(npu, bo->base.size, align, flags, &bo->hbm);
+		again = npu_cut_short(npu, err); /* while it was being cleared: nobody has seen it yet */
+		npu_leave(npu, idx);
+	} while (again);
 	if (err) {
 		INIT_LIST_HEAD(&bo->hbm.blocks);
 		return err;
@@ -573,7 +577,7 @@ static u64 npu_bo_page_bytes(const struct npu_bo *bo)
 	return bo->flags & NPU_BO_HUGE ? NPU_PAGE_2M : NPU_PAGE_64K;
 }
 
-static struct npu_bo *npu_bo_create(struct npu_file *file, const struct npu_bo_create *args, struct npu_vm *vm)
+static struct npu_bo *npu_bo_create(struct npu_file *file, const struct npu_bo_create *args, u64 exclusive_vm)
 {
 	const bool hbm = args->region == NPU_REGION_HBM;
 	u64 page = npu_region_page_bytes(args->region);
@@ -586,7 +590,7 @@ static struct npu_bo *npu_bo_create(struct npu_file *file, const struct npu_bo_c
 	if (IS_ERR(bo))
 		return bo;
 	bo->flags = args->flags;
-	bo->exclusive_vm = vm;
+	bo->exclusive_vm = exclusive_vm;
 	err = npu_bo_charge(file, bo);
 	if (!err)
 		err = hbm ? npu_bo_back_hbm(bo, args->align_log2) : npu_bo_back_system(bo);
@@ -621,9 +625,9 @@ int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 {
 	struct npu_file *file = drm_file->driver_priv;
 	struct npu_bo_create *args = data;
-	struct npu_vm *vm = NULL;
+	u64 bytes, token, exclusive_vm = 0;
+	struct npu_vm *vm;
 	struct npu_bo *bo;
-	u64 bytes, token;
 	u32 handle;
 	int err;
 
@@ -634,11 +638,12 @@ int npu_bo_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 		vm = npu_vm_lookup(file, args->vm_id);
 		if (!vm)
 			return -ENOENT;
+		exclusive_vm = vm->serial;
 		npu_vm_put(vm);
 	}
 	if ((u32)atomic_read(&file->bos) >= file->npu->limits.bos_max)
 		return -EDQUOT;
-	bo = npu_bo_create(file, args, vm);
+	bo = npu_bo_create(file, args, exclusive_vm);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
 	bytes = bo->base.size;

@@ -634,6 +634,9 @@ static int npu_copy_submit(struct npu_copy_job *job, struct npu_file *file)
 			npu_copy_unmap(job, true);
 		else
 			npu_copy_begin(job);
+		/* As for copies that a reset finds under way. */
+		if (npu_cut_short(copy->npu, err))
+			err = -ECANCELED;
 		npu_leave(copy->npu, idx);
 	}
 	npu_copy_stream_put(copy, stream);

@@ -48,8 +48,8 @@ static int npu_objects_show(struct seq_file *m, void *unused)
 	seq_printf(m,
 		   "hbm_managed_bytes %llu\nhbm_object_bytes %llu\nhbm_free_bytes %llu\nhbm_largest_free_bytes %llu\n",
 		   npu->hbm_mm.bytes, npu->hbm_mm.object_bytes, free_bytes, largest);
-	seq_printf(m, "retired_pages %u\nfaults %lld\ninterrupts %lld\nepoch %llu\n", npu->ras.retired_pages,
-		   atomic64_read(&npu->faults), atomic64_read(&npu->irqs), READ_ONCE(npu->epoch));
+	seq_printf(m, "retired_pages %u\ntable_lines_mended %u\nfaults %lld\ninterrupts %lld\nepoch %llu\n",
+		   npu->ras.retired_pages, READ_ONCE(npu->tables.mended), atomic64_read(&npu->faults), atomic64_read(&npu->irqs), READ_ONCE(npu->epoch));
 	return 0;
 }
 
@@ -131,10 +131,14 @@ static int npu_clients_show(struct seq_file *m, void *unused)
 		seq_printf(m, "pid %u uid %u comm %.*s bos %d queues %u vms %u hbm %llu system %llu busy_ns %llu\n",
 			   row.pid, row.uid, NPU_COMM_BYTES, row.comm, atomic_read(&file->bos), row.queues, row.vms,
 			   row.hbm_bytes, row.system_bytes, row.busy_ns);
-		mutex_lock(&file->lock);
-		xa_for_each(&file->vms, id, vm)
+		/* VM_DESTROY may be at it: each is held while it is shown. */
+		xa_for_each(&file->vms, id, vm) {
+			vm = npu_vm_lookup(file, id);
+			if (!vm)
+				continue;
 			npu_vm_show(m, vm, id);
-		mutex_unlock(&file->lock);
+			npu_vm_put(vm);
+		}
 	}
 	mutex_unlock(&npu->files_lock);
 	return 0;

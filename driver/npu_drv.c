@@ -254,6 +254,7 @@ static int npu_open(struct drm_device *drm, struct drm_file *drm_file)
 	file->npu = npu;
 	file->drm_file = drm_file;
 	mutex_init(&file->lock);
+	mutex_init(&file->read_lock);
 	xa_init_flags(&file->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&file->queues, XA_FLAGS_ALLOC1);
 	INIT_LIST_HEAD(&file->perfs);
@@ -295,6 +296,7 @@ static void npu_postclose(struct drm_device *drm, struct drm_file *drm_file)
 	xa_destroy(&file->vms);
 	xa_destroy(&file->queues);
 	mutex_destroy(&file->lock);
+	mutex_destroy(&file->read_lock);
 	kfree(file);
 }
 
@@ -413,18 +415,43 @@ static bool npu_gone(struct file *filp)
 	return READ_ONCE(npu_of_file(filp)->state) == NPU_STATE_GONE;
 }
 
-/* DRM's read waits for an event that no device sends any more. What was sent before can still be read. */
-static ssize_t npu_read(struct file *filp, char __user *buffer, size_t count, loff_t *offset)
+/* read_lock held, so that nobody else takes the event that was waited for. */
+static int npu_read_wait(struct file *filp, bool block)
 {
 	struct drm_file *drm_file = filp->private_data;
+	int err = 0;
 
 	/* pairs with driver/npu_reset.c : npu_wake_readers */
-	if (!(filp->f_flags & O_NONBLOCK) &&
-	    wait_event_interruptible(drm_file->event_wait, !list_empty(&drm_file->event_list) || npu_gone(filp)))
+	if (block)
+		err = wait_event_interruptible(drm_file->event_wait,
+					       !list_empty(&drm_file->event_list) || npu_gone(filp));
+	if (err || !list_empty(&drm_file->event_list))
+		return err;
+	return npu_gone(filp) ? -ENODEV : -EAGAIN;
+}
+
+/*
+ * DRM's read waits for an event, which no device sends any more once it is gone, and several readers would race for one. So only who
+ * knows that there is one calls it. What was sent before the device left can still be read.
+ */
+static ssize_t npu_read(struct file *filp, char __user *buffer, size_t count, loff_t *offset)
+{
+	struct npu_file *file = ((struct drm_file *)filp->private_data)->driver_priv;
+	const bool block = !(filp->f_flags & O_NONBLOCK);
+	ssize_t result;
+
+	if (!block) {
+		/* Somebody waits already: there is none. */
+		if (!mutex_trylock(&file->read_lock))
+			return -EAGAIN;
+	} else if (mutex_lock_interruptible(&file->read_lock)) {
 		return -ERESTARTSYS;
-	if (npu_gone(filp) && list_empty(&drm_file->event_list))
-		return -ENODEV;
-	return drm_read(filp, buffer, count, offset);
+	}
+	result = npu_read_wait(filp, block);
+	if (!result)
+		result = drm_read(filp, buffer, count, offset);
+	mutex_unlock(&file->read_lock);
+	return result;
 }
 
 static __poll_t npu_poll(struct file *filp, struct poll_table_struct *wait)
@@ -469,11 +496,12 @@ static void npu_device_release(struct drm_device *drm, void *unused)
 {
 	struct npu_device *npu = to_npu(drm);
 
+	cancel_delayed_work_sync(&npu->watchdog_work); /* a kick may have come after npu_reset_fini() */
+	/* Works give references back: what they held is looked for after the last of them. */
+	destroy_workqueue(npu->wq);
 	drm_WARN_ON(drm, !list_empty(&npu->files));
 	drm_WARN_ON(drm, !list_empty(&npu->users));
 	drm_WARN_ON(drm, !xa_empty(&npu->queues));
-	cancel_delayed_work_sync(&npu->watchdog_work); /* a kick may have come after npu_reset_fini() */
-	destroy_workqueue(npu->wq);
 	xa_destroy(&npu->queues);
 	ida_destroy(&npu->queue_numbers);
 	ida_destroy(&npu->contexts);

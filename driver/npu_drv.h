@@ -18,6 +18,7 @@
  *   reset_lock (rwsem)      read: every call that uses hardware state; write: the reset worker. Never held over a wait
  *                           for the device's work. Taken in npu_enter(), nowhere else.
  *   npu_file.lock           id tables of one file
+ *   npu_file.read_lock      one reader of events; nothing of ours below it
  *   npu_vm.lock             the gpuvm and page tables of one address space
  *   drm_gem_object.resv     pages and mappings of one object
  *   copy.lock               the driver's own queue
@@ -145,12 +146,16 @@ struct npu_retire {
 };
 
 /* Pieces of HBM for page tables: npu_hbm.c. */
-#define NPU_TABLE_SIZES 3
+#define NPU_TABLE_DAMAGES 64
 struct npu_tables {
-	struct mutex lock; /* guards all of it; the words of a piece belong to its owner */
+	struct mutex lock; /* guards all of it but the damages; the words of a piece belong to its owner */
 	struct xarray chunks; /* HBM offset / 64 KiB -> npu_table_chunk */
-	struct list_head partial[NPU_TABLE_SIZES]; /* chunks with a free piece */
+	struct list_head partial[NPU_PT_SIZE_CLASSES]; /* chunks with a free piece */
 	u64 generation; /* +1 when everything is forgotten; written under reset_lock (write) */
+	u64 damages[NPU_TABLE_DAMAGES]; /* HBM offsets of errors that nobody has looked at; guarded by hbm_mm.lock */
+	u32 damage_count; /* likewise */
+	u32 mended; /* lines written again */
+	struct work_struct mend_work;
 };
 
 struct npu_copy; /* the driver's own queue: npu_copy.c */
@@ -270,6 +275,9 @@ struct npu_device {
 	atomic64_t irqs; /* interrupts handled */
 	bool irqs_on; /* npu_irq_enable() was called; probe, reset worker and power management, one after another */
 	bool bus_lost; /* the PCI core says so: registers answer nothing */
+	struct pci_saved_state *config; /* of the PCI function, as probe left it */
+	bool slot_lost; /* stopped by an error of the bus, whose recovery has not ended; callbacks of the PCI core only */
+	struct delayed_work slot_work; /* npu_pci.c: it has not ended for too long */
 	atomic_t objects; /* BOs that exist, for the census */
 	atomic_t vms;
 	atomic_t live_queues;
@@ -288,6 +296,7 @@ struct npu_file {
 	struct npu_user *user;
 	struct list_head link; /* npu_device.files */
 	struct mutex lock; /* guards the id tables and doorbell page below */
+	struct mutex read_lock; /* one reader of events at a time; outside every other lock, held while it waits */
 	struct xarray vms; /* id -> npu_vm, from 1 */
 	u32 next_vm; /* ids are not used again soon; under lock */
 	struct xarray queues; /* id -> npu_queue, from 1 */
@@ -330,6 +339,11 @@ int npu_enter_always(struct npu_device *npu, int *idx);
 /* Does not wait: -EAGAIN while a reset runs. */
 int npu_enter_try(struct npu_device *npu, int *idx);
 void npu_leave(struct npu_device *npu, int idx);
+/* A call that a reset cut short: the mailbox was dead to it, though the device will be well. Asked before npu_leave(). */
+static inline bool npu_cut_short(struct npu_device *npu, int err)
+{
+	return err == -EIO && READ_ONCE(npu->state) == NPU_STATE_RESETTING;
+}
 
 /* ------------------------------------------------------------------------------------------------ npu_drv.c -- */
 extern const struct drm_driver npu_drm_driver;
@@ -352,6 +366,7 @@ void npu_refund(struct npu_device *npu, struct npu_user *user, enum npu_resource
 
 /* ------------------------------------------------------------------------------------------------ npu_pci.c -- */
 int npu_irq_init(struct npu_device *npu);
+void npu_slot_work(struct work_struct *work); /* of npu_device.slot_work */
 /* Masks vectors and waits until no handler runs; the reset worker calls it. Both may be called twice. */
 void npu_irq_disable(struct npu_device *npu);
 void npu_irq_enable(struct npu_device *npu);
@@ -416,6 +431,10 @@ int npu_table_alloc(struct npu_device *npu, u32 bytes, u64 *offset);
 void npu_table_free(struct npu_device *npu, u64 offset, u32 bytes);
 /* One word of a table that the caller owns: NULL for an offset that is no table. Reads and writes of the driver go to its own copy. */
 u64 *npu_table_word(struct npu_device *npu, u64 offset);
+/*
+ * The same for a table that was taken out: its copy is the caller's to keep something in, and is not what the device's memory is mended from.
+ */
+u64 *npu_table_take_copy(struct npu_device *npu, u64 offset);
 /* Stores it for the device too; what was stored before is visible to the device before a pointer to a table is. */
 void npu_table_write(struct npu_device *npu, u64 offset, u64 value);
 /*
@@ -423,6 +442,8 @@ void npu_table_write(struct npu_device *npu, u64 offset, u64 value);
  * reset_lock is held (write).
  */
 void npu_table_reset(struct npu_device *npu);
+/* An uncorrectable error at offset: what it destroyed of a table is written again, later. Any thread. */
+void npu_table_damaged(struct npu_device *npu, u64 offset);
 
 /* --------------------------------------------------------------------------------------------- npu_retire.c -- */
 void npu_retire_init(struct npu_device *npu);
@@ -450,6 +471,7 @@ struct npu_vm {
 	struct npu_device *npu;
 	struct npu_user *user; /* charged for it; NULL: the driver's own */
 	struct mutex lock; /* guards gpuvm tree, page tables, pins, faults */
+	u64 serial; /* of no other VM, ever: whoever remembers it needs no reference */
 	u32 context; /* device context number; 0: the driver's own */
 	bool has_context; /* the device knows it */
 	bool has_root;
@@ -550,7 +572,7 @@ struct npu_bo {
 	u64 epoch; /* HBM: of its creation */
 	struct npu_user *user; /* charged, until its last reference; NULL: imported, or the driver's own */
 	bool counted; /* in npu_device.objects, until its memory is gone */
-	struct npu_vm *exclusive_vm; /* only compared, never followed */
+	u64 exclusive_vm; /* npu_vm.serial of the only VM that may map it; 0: any */
 	char label[NPU_LABEL_BYTES]; /* under base.resv */
 
 	/* Constant from creation on. run_count + 1 entries, the last one is the end of the object */

@@ -21,7 +21,8 @@
  * memory that the driver reads and changes; the device gets each word by a store through BAR2 and nothing is ever read
  * back. So a change costs no round trip over PCIe, memory errors in a table cannot mislead the driver, and the word
  * behind a freed piece serves to queue it for retirement without an allocation. Rejected: reading tables through BAR2
- * (about a microsecond a word, three to five words for each page of a VM_BIND).
+ * (about a microsecond a word, three to five words for each page of a VM_BIND). An uncorrectable error in a table is made
+ * good from the copy (npu_table_mend()); its page goes when the last table has left it.
  */
 #include <linux/bitmap.h>
 #include <linux/slab.h>
@@ -35,6 +36,8 @@
 /* A device that reports more is itself what is broken; the search below is linear. */
 #define NPU_BAD_PAGES_MAX 4096u
 #define NPU_CHUNK_PIECES (NPU_PAGE_64K / NPU_PT_SPLIT_BYTES)
+/* What one error destroys (docs/ras.md); no table is smaller. */
+#define NPU_ECC_LINE_BYTES 64u
 
 /* From the bottom of what BAR2 shows. */
 #define NPU_HBM_TABLES BIT(31)
@@ -53,6 +56,7 @@ struct npu_table_chunk {
 	u32 piece_bytes, used;
 	u64 *shadow; /* 64 KiB */
 	DECLARE_BITMAP(taken, NPU_CHUNK_PIECES);
+	DECLARE_BITMAP(out, NPU_CHUNK_PIECES); /* no table any more: the copy holds something else */
 };
 
 /* ------------------------------------------------------------------------------------------------- blocks -- */
@@ -291,20 +295,6 @@ static void npu_hbm_drop_bad(struct npu_device *npu)
 }
 
 /* ------------------------------------------------------------------------------------------------- tables -- */
-static int npu_table_class(u32 bytes)
-{
-	switch (bytes) {
-	case NPU_PT_TABLE_BYTES:
-		return 0;
-	case NPU_PT_L0_BYTES:
-		return 1;
-	case NPU_PT_SPLIT_BYTES:
-		return 2;
-	default:
-		return -EINVAL;
-	}
-}
-
 static void npu_chunk_free(struct npu_device *npu, struct npu_table_chunk *chunk)
 {
 	if (!list_empty(&chunk->hbm.blocks))
@@ -342,6 +332,7 @@ static u64 npu_chunk_take(struct npu_table_chunk *chunk)
 	const u32 piece = find_first_zero_bit(chunk->taken, pieces);
 
 	__set_bit(piece, chunk->taken);
+	__clear_bit(piece, chunk->out);
 	chunk->used++;
 	if (chunk->used == pieces)
 		list_del_init(&chunk->link);
@@ -351,12 +342,12 @@ static u64 npu_chunk_take(struct npu_table_chunk *chunk)
 int npu_table_alloc(struct npu_device *npu, u32 bytes, u64 *offset)
 {
 	struct npu_tables *tables = &npu->tables;
-	const int class = npu_table_class(bytes);
+	const int class = npu_pt_size_class(bytes);
 	struct npu_table_chunk *chunk;
 	int err;
 
 	if (class < 0)
-		return class;
+		return -EINVAL;
 	mutex_lock(&tables->lock);
 	if (list_empty(&tables->partial[class])) {
 		mutex_unlock(&tables->lock);
@@ -381,7 +372,7 @@ int npu_table_alloc(struct npu_device *npu, u32 bytes, u64 *offset)
 void npu_table_free(struct npu_device *npu, u64 offset, u32 bytes)
 {
 	struct npu_tables *tables = &npu->tables;
-	const int class = npu_table_class(bytes);
+	const int class = npu_pt_size_class(bytes);
 	struct npu_table_chunk *chunk;
 	u32 piece;
 
@@ -421,7 +412,7 @@ void npu_table_write(struct npu_device *npu, u64 offset, u64 value)
 
 	if (WARN_ON_ONCE(!word))
 		return;
-	*word = value;
+	WRITE_ONCE(*word, value); /* before the device's: npu_line_write() looks here again after it has written there */
 	/*
 	 * What a new table holds, before the pointer to it. A leaf points to nothing that was stored here, so leaves
 	 * may leave the write-combining buffer in any order; npu_mmu_publish() empties it.
@@ -429,6 +420,101 @@ void npu_table_write(struct npu_device *npu, u64 offset, u64 value)
 	if (npu_pt_is_table(value))
 		wmb(); /* the device reads an entry before the table behind it */
 	writeq(value, npu->hbm + offset);
+}
+
+u64 *npu_table_take_copy(struct npu_device *npu, u64 offset)
+{
+	struct npu_tables *tables = &npu->tables;
+	struct npu_table_chunk *chunk;
+
+	mutex_lock(&tables->lock);
+	chunk = xa_load(&tables->chunks, offset / NPU_PAGE_64K);
+	if (chunk)
+		__set_bit((offset & (NPU_PAGE_64K - 1)) / chunk->piece_bytes, chunk->out);
+	mutex_unlock(&tables->lock);
+	return npu_table_word(npu, offset);
+}
+
+/* --------------------------------------------------------------------------------- tables that were damaged -- */
+void npu_table_damaged(struct npu_device *npu, u64 offset)
+{
+	struct npu_tables *tables = &npu->tables;
+
+	mutex_lock(&npu->hbm_mm.lock);
+	/* More at once than there is room for: walks of those fault, and their owners make new address spaces. */
+	if (npu->hbm_mm.ready && tables->damage_count < NPU_TABLE_DAMAGES) {
+		tables->damages[tables->damage_count++] = ALIGN_DOWN(offset, NPU_ECC_LINE_BYTES);
+		queue_work(npu->wq, &tables->mend_work);
+	}
+	mutex_unlock(&npu->hbm_mm.lock);
+}
+
+static bool npu_table_next_damage(struct npu_device *npu, u64 *offset)
+{
+	struct npu_tables *tables = &npu->tables;
+	bool any;
+
+	mutex_lock(&npu->hbm_mm.lock);
+	any = tables->damage_count;
+	if (any)
+		*offset = tables->damages[--tables->damage_count];
+	mutex_unlock(&npu->hbm_mm.lock);
+	return any;
+}
+
+/*
+ * The owner may change a word meanwhile, under a lock that is not known here. He stores into the copy first; so either his store to the
+ * device comes last, or the copy has changed when it is looked at again.
+ */
+static void npu_line_write(struct npu_device *npu, const u64 *words, u64 offset)
+{
+	u64 value;
+	u32 i;
+
+	for (i = 0; i < NPU_ECC_LINE_BYTES / sizeof(u64); i++) {
+		do {
+			value = READ_ONCE(words[i]);
+			writeq(value, npu->hbm + offset + i * sizeof(u64));
+			mb(); /* out of the write-combining buffer before the second look */
+		} while (READ_ONCE(words[i]) != value);
+	}
+	/* A read comes back after the stores before it have arrived. */
+	readq(npu->hbm + offset);
+}
+
+/*
+ * The device mends memory only by clearing it; for the moment until it is written, walks that lead here fault as they would have done
+ * anyhow. No translation that was made before is wrong, so nothing is flushed.
+ */
+static void npu_table_mend(struct npu_device *npu, u64 offset)
+{
+	const u64 at = offset & (NPU_PAGE_64K - 1);
+	struct npu_tables *tables = &npu->tables;
+	struct npu_table_chunk *chunk;
+
+	mutex_lock(&tables->lock);
+	chunk = xa_load(&tables->chunks, offset / NPU_PAGE_64K);
+	if (chunk && test_bit(at / chunk->piece_bytes, chunk->taken) &&
+	    !test_bit(at / chunk->piece_bytes, chunk->out) &&
+	    !npu_mbox_call(npu, NPU_MBOX_HBM_CLEAR, NULL, offset, NPU_ECC_LINE_BYTES)) {
+		npu_line_write(npu, &chunk->shadow[at / sizeof(u64)], offset);
+		tables->mended++;
+	}
+	mutex_unlock(&tables->lock);
+}
+
+static void npu_table_mend_work(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(work, struct npu_device, tables.mend_work);
+	u64 offset;
+	int idx;
+
+	while (npu_table_next_damage(npu, &offset)) {
+		if (npu_enter_always(npu, &idx))
+			return;
+		npu_table_mend(npu, offset);
+		npu_leave(npu, idx);
+	}
 }
 
 static void npu_tables_forget(struct npu_device *npu)
@@ -478,7 +564,8 @@ int npu_hbm_init(struct npu_device *npu)
 
 	mutex_init(&npu->tables.lock);
 	xa_init(&npu->tables.chunks);
-	for (i = 0; i < NPU_TABLE_SIZES; i++)
+	INIT_WORK(&npu->tables.mend_work, npu_table_mend_work);
+	for (i = 0; i < NPU_PT_SIZE_CLASSES; i++)
 		INIT_LIST_HEAD(&npu->tables.partial[i]);
 	if (!bytes || npu->hbm_cpu_bytes < NPU_PAGE_64K) {
 		drm_err(&npu->drm, "no device memory: HBM_BYTES is 0x%llx, BAR%u shows 0x%llx bytes of it\n",

@@ -63,7 +63,7 @@ static void npu_mmu_write64(void *ctx, __u64 offset, __u64 value)
 
 static void npu_mmu_refund(struct npu_vm *vm, u64 bytes)
 {
-	vm->table_bytes -= bytes;
+	WRITE_ONCE(vm->table_bytes, vm->table_bytes - bytes);
 	if (!vm->user)
 		return;
 	npu_refund(vm->npu, vm->user, NPU_RES_SYSTEM, bytes);
@@ -84,7 +84,7 @@ static int npu_mmu_charge(struct npu_vm *vm, u64 bytes)
 			return err;
 		}
 	}
-	vm->table_bytes += bytes;
+	WRITE_ONCE(vm->table_bytes, vm->table_bytes + bytes);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static void npu_mmu_table_retired(struct npu_device *npu, struct npu_retired *re
 static void npu_mmu_free_table(void *ctx, __u64 offset, __u32 bytes)
 {
 	struct npu_vm *vm = ctx;
-	struct npu_freed_table *freed = (struct npu_freed_table *)npu_table_word(vm->npu, offset);
+	struct npu_freed_table *freed = (struct npu_freed_table *)npu_table_take_copy(vm->npu, offset);
 
 	if (WARN_ON_ONCE(!freed))
 		return;

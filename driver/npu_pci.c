@@ -26,6 +26,7 @@
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/pm_runtime.h>
+#include <linux/slab.h>
 
 #include "npu_drv.h"
 #include "npu_trace.h"
@@ -35,6 +36,8 @@
 #define NPU_AUTOSUSPEND_MS 10000
 #define NPU_SUSPEND_GRACE_MS 2000u
 #define NPU_SUSPEND_POLL_MS 20u
+/* For each step of the recovery from an error of the bus; a link trains within a second. */
+#define NPU_SLOT_RESET_MS 10000u
 
 static_assert(NPU_IRQ_ALL == (1u << NPU_IRQ_VECTORS) - 1 && NPU_IRQ_VECTORS <= NPU_MSIX_VECTORS);
 
@@ -187,11 +190,11 @@ static int npu_runtime_resume(struct device *dev)
 	return 0;
 }
 
-/* Some queue has work, by the device's own count. */
+/* Some queue has work, by the device's own count, or a copy of the driver's own is under way. */
 static bool npu_has_work(struct npu_device *npu)
 {
+	bool busy = npu_copy_busy(npu);
 	struct npu_queue *queue;
-	bool busy = false;
 	u64 completed;
 	u32 number;
 	int idx;
@@ -238,6 +241,22 @@ static const struct dev_pm_ops npu_pm_ops = {
 };
 
 /* ------------------------------------------------------------------------------------- resets of the bus -- */
+/*
+ * When the reset of a slot fails, the PCI core calls none of the functions below (some releases, not in all cases), and whoever waits for
+ * the device would do so for ever.
+ */
+void npu_slot_work(struct work_struct *work)
+{
+	struct npu_device *npu = container_of(to_delayed_work(work), struct npu_device, slot_work);
+
+	npu_wedge(npu, "its slot has not come back after an error of the bus");
+}
+
+static void npu_slot_wait(struct npu_device *npu)
+{
+	mod_delayed_work(npu->wq, &npu->slot_work, msecs_to_jiffies(NPU_SLOT_RESET_MS));
+}
+
 static pci_ers_result_t npu_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct npu_device *npu = pci_get_drvdata(pdev);
@@ -248,8 +267,11 @@ static pci_ers_result_t npu_error_detected(struct pci_dev *pdev, pci_channel_sta
 	case pci_channel_io_frozen:
 		drm_warn(&npu->drm, "the bus reports errors: the slot will be reset\n");
 		WRITE_ONCE(npu->bus_lost, true);
+		npu->slot_lost = true;
 		npu_reset_stop(npu);
-		pci_disable_device(pdev);
+		/* Not disabled: when the slot stays lost, the driver's end would do it a second time. */
+		pci_clear_master(pdev);
+		npu_slot_wait(npu);
 		return PCI_ERS_RESULT_NEED_RESET;
 	default:
 		WRITE_ONCE(npu->bus_lost, true);
@@ -258,17 +280,21 @@ static pci_ers_result_t npu_error_detected(struct pci_dev *pdev, pci_channel_sta
 	}
 }
 
+/* The reset of a slot takes BARs and vectors with it. */
+static void npu_config_restore(struct npu_device *npu)
+{
+	pci_load_saved_state(npu->pdev, npu->config);
+	pci_restore_state(npu->pdev);
+	WRITE_ONCE(npu->bus_lost, false);
+}
+
 static pci_ers_result_t npu_slot_reset(struct pci_dev *pdev)
 {
 	struct npu_device *npu = pci_get_drvdata(pdev);
 
-	if (pci_enable_device(pdev)) {
-		npu_wedge(npu, "it cannot be enabled after the reset of its slot");
-		return PCI_ERS_RESULT_DISCONNECT;
-	}
-	pci_restore_state(pdev);
-	pci_save_state(pdev);
-	WRITE_ONCE(npu->bus_lost, false);
+	npu_config_restore(npu);
+	/* Another function of the slot may fail yet. */
+	npu_slot_wait(npu);
 	return PCI_ERS_RESULT_RECOVERED;
 }
 
@@ -277,8 +303,12 @@ static void npu_error_resume(struct pci_dev *pdev)
 	struct npu_device *npu = pci_get_drvdata(pdev);
 
 	/* Errors that needed no reset of the slot left the device running. */
-	if (READ_ONCE(npu->state) == NPU_STATE_RESETTING)
-		npu_reset_start(npu, NPU_RESET_BUS);
+	if (!npu->slot_lost)
+		return;
+	npu->slot_lost = false;
+	cancel_delayed_work_sync(&npu->slot_work);
+	npu_reset_stop(npu); /* it was wedged meanwhile: late is good enough */
+	npu_reset_start(npu, NPU_RESET_BUS);
 }
 
 /*
@@ -287,7 +317,14 @@ static void npu_error_resume(struct pci_dev *pdev)
  */
 static void npu_reset_prepare(struct pci_dev *pdev)
 {
-	npu_reset_stop(pci_get_drvdata(pdev));
+	struct npu_device *npu = pci_get_drvdata(pdev);
+
+	cancel_delayed_work_sync(&npu->slot_work);
+	npu_reset_stop(npu);
+	/* A recovery that failed has left the function as the slot's reset did; what the core saves now must be good. */
+	if (npu->slot_lost)
+		npu_config_restore(npu);
+	npu->slot_lost = false;
 }
 
 static void npu_reset_done(struct pci_dev *pdev)
@@ -330,6 +367,23 @@ static int npu_map_bars(struct npu_device *npu)
 	return 0;
 }
 
+static void npu_config_free(void *config)
+{
+	kfree(config);
+}
+
+/* A copy of our own: the one in the pci_dev is used up by each sleep and reset. */
+static int npu_config_init(struct npu_device *npu)
+{
+	struct device *dev = &npu->pdev->dev;
+
+	pci_save_state(npu->pdev);
+	npu->config = pci_store_saved_state(npu->pdev);
+	if (!npu->config)
+		return -ENOMEM;
+	return devm_add_action_or_reset(dev, npu_config_free, npu->config);
+}
+
 static int npu_pci_init(struct npu_device *npu)
 {
 	struct pci_dev *pdev = npu->pdev;
@@ -344,6 +398,9 @@ static int npu_pci_init(struct npu_device *npu)
 	if (err)
 		return err;
 	dma_set_max_seg_size(&pdev->dev, SZ_2G);
+	err = npu_config_init(npu);
+	if (err)
+		return err;
 	return npu_irq_init(npu);
 }
 

@@ -392,10 +392,14 @@ void npu_file_usage(struct npu_file *file, struct npu_client_info *out)
 	mutex_lock(&file->lock);
 	out->busy_ns = file->ended_busy_ns;
 	out->launches = file->ended_commands;
-	xa_for_each(&file->vms, id, vm)
-		out->vms++;
 	mutex_unlock(&file->lock);
-	/* Under the lock of the table no queue leaves it. */
+	/* Under the lock of a table nothing leaves it. */
+	xa_lock(&file->vms);
+	xa_for_each(&file->vms, id, vm) {
+		out->vms++;
+		out->hbm_bytes += READ_ONCE(vm->table_bytes);
+	}
+	xa_unlock(&file->vms);
 	xa_lock(&file->queues);
 	xa_for_each(&file->queues, id, queue) {
 		out->queues++;

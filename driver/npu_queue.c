@@ -648,6 +648,9 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 		kref_get(&file->user->ref);
 		err = npu_queue_make(file, queue, args);
 	}
+	/* The reset takes the VM too. */
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
 	npu_leave(npu, idx);
 	if (!err) {
 		args->queue_id = queue->id;
@@ -684,6 +687,22 @@ int npu_queue_destroy_ioctl(struct drm_device *drm, void *data, struct drm_file 
 }
 
 /* -------------------------------------------------------------------------------------------- QUERY and SET -- */
+/* A reference to the queue, inside npu_enter(). */
+static int npu_queue_enter(struct npu_file *file, u32 id, struct npu_queue **out, int *idx)
+{
+	struct npu_queue *queue = npu_queue_lookup(file, id);
+	int err;
+
+	if (!queue)
+		return -ENOENT;
+	err = npu_enter(file->npu, idx);
+	if (err)
+		npu_queue_put(queue);
+	else
+		*out = queue;
+	return err;
+}
+
 int npu_queue_query_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct npu_device *npu = to_npu(drm);
@@ -691,12 +710,9 @@ int npu_queue_query_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 	struct npu_queue *queue;
 	int err, idx;
 
-	queue = npu_queue_lookup(drm_file->driver_priv, args->queue_id);
-	if (!queue)
-		return -ENOENT;
-	err = npu_enter(npu, &idx);
+	err = npu_queue_enter(drm_file->driver_priv, args->queue_id, &queue, &idx);
 	if (err)
-		goto put;
+		return err;
 	/* A process that saw the death in its control page finds it here too. */
 	npu_event_irq(npu);
 	flush_work(&queue->fault_work);
@@ -712,9 +728,8 @@ int npu_queue_query_ioctl(struct drm_device *drm, void *data, struct drm_file *d
 	args->flags = queue->flags;
 	args->fault = queue->fault;
 	spin_unlock_irq(&npu->queues_lock);
-put:
 	npu_queue_put(queue);
-	return err;
+	return 0;
 }
 
 /* State and device change together: queue.lock is held over both. */
@@ -758,6 +773,8 @@ static int npu_queue_ask_stop(struct npu_queue *queue, bool first)
 		WRITE_ONCE(queue->stopping, err == -ETIME);
 	}
 	mutex_unlock(&queue->lock);
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
 	npu_leave(npu, idx);
 	return err;
 }
@@ -816,14 +833,14 @@ int npu_queue_set_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 	struct npu_queue *queue;
 	int err, idx;
 
-	queue = npu_queue_lookup(drm_file->driver_priv, args->queue_id);
-	if (!queue)
-		return -ENOENT;
-	err = npu_enter(npu, &idx);
-	if (!err) {
-		err = npu_queue_set_now(queue, args);
-		npu_leave(npu, idx);
-	}
+	err = npu_queue_enter(drm_file->driver_priv, args->queue_id, &queue, &idx);
+	if (err)
+		return err;
+	err = npu_queue_set_now(queue, args);
+	/* The reset takes the queue too. */
+	if (npu_cut_short(npu, err))
+		err = -ECANCELED;
+	npu_leave(npu, idx);
 	if (!err && (args->what & NPU_QUEUE_SET_SUSPEND))
 		err = npu_queue_suspend(queue);
 	npu_queue_put(queue);

@@ -108,8 +108,10 @@ static void npu_ras_count(struct npu_device *npu, const struct npu_error_record 
 /* Outside ras.lock: retiring a page takes the allocator's lock and counts under ours. */
 static void npu_ras_act(struct npu_device *npu, const struct npu_error_record *record)
 {
-	if (record->type == NPU_ERROR_ECC_DBE && record->address < npu->id.hbm_bytes)
+	if (record->type == NPU_ERROR_ECC_DBE && record->address < npu->id.hbm_bytes) {
 		npu_hbm_retire_page(npu, ALIGN_DOWN(record->address, NPU_PAGE_64K));
+		npu_table_damaged(npu, record->address);
+	}
 	/* A severity that is not known counts as the worst. */
 	if (record->severity >= NPU_SEVERITY_FATAL) {
 		drm_err(&npu->drm, "fatal error %s (unit %d, address 0x%llx, info 0x%llx): the device will be reset\n",

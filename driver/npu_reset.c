@@ -463,6 +463,7 @@ void npu_reset_init(struct npu_device *npu)
 {
 	INIT_WORK(&npu->reset_work, npu_reset_work);
 	INIT_DELAYED_WORK(&npu->watchdog_work, npu_watchdog_work);
+	INIT_DELAYED_WORK(&npu->slot_work, npu_slot_work);
 }
 
 /* Nothing more comes for who reads events. */
@@ -490,8 +491,9 @@ void npu_reset_fini(struct npu_device *npu)
 	up_write(&npu->reset_lock);
 	npu_wake_readers(npu);
 	mutex_unlock(&npu->reset_mutex);
-	/* Both see GONE from here on, and ask for nothing more. */
+	/* All see GONE from here on, and ask for nothing more. */
 	cancel_work_sync(&npu->reset_work);
+	cancel_delayed_work_sync(&npu->slot_work);
 	cancel_delayed_work_sync(&npu->watchdog_work);
 	npu_queue_put(npu_reset_take_request(npu, &cause));
 }

@@ -194,6 +194,7 @@ static const struct drm_gpuvm_ops npu_gpuvm_ops = {
 
 struct npu_vm *npu_vm_alloc(struct npu_device *npu, u64 va_end)
 {
+	static atomic64_t last_serial;
 	struct npu_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	struct drm_gem_object *resv;
 
@@ -206,6 +207,7 @@ struct npu_vm *npu_vm_alloc(struct npu_device *npu, u64 va_end)
 	}
 	vm->npu = npu;
 	vm->va_end = va_end;
+	vm->serial = atomic64_inc_return(&last_serial);
 	vm->epoch = READ_ONCE(npu->epoch);
 	mutex_init(&vm->lock);
 	INIT_LIST_HEAD(&vm->pins);
@@ -362,12 +364,6 @@ unlock:
 	return err;
 }
 
-/* A call that a reset cut short: the mailbox was dead to it, though the device will be well. */
-static bool npu_vm_cut_short(struct npu_device *npu, int err)
-{
-	return err == -EIO && READ_ONCE(npu->state) == NPU_STATE_RESETTING;
-}
-
 int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	struct npu_file *file = drm_file->driver_priv;
@@ -383,7 +379,7 @@ int npu_vm_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 		if (err)
 			return err;
 		err = npu_vm_create_id(file, va_end, &id);
-		again = npu_vm_cut_short(npu, err);
+		again = npu_cut_short(npu, err);
 		npu_leave(npu, idx);
 	} while (again);
 	if (!err) {
@@ -462,7 +458,7 @@ static int npu_bind_check(struct npu_bind *bind, struct npu_bind_step *step)
 		err = npu_validate_bind_bo(op, npu_bo_is_hbm(bo) ? NPU_REGION_HBM : NPU_REGION_SYSTEM, bo->base.size);
 		if (err)
 			return err;
-		if (bo->exclusive_vm && bo->exclusive_vm != vm)
+		if (bo->exclusive_vm && bo->exclusive_vm != vm->serial)
 			return -EACCES;
 		if (bo->readonly && !(op->flags & NPU_BIND_READONLY))
 			return -EACCES;
@@ -662,7 +658,7 @@ static int npu_bind_run(struct npu_file *file, struct npu_vm *vm, const struct n
 		bind.count = ops->count;
 		err = npu_bind_enter(&bind, failed_index, &dropped);
 		/* The reset takes the VM too. */
-		if (npu_vm_cut_short(vm->npu, err))
+		if (npu_cut_short(vm->npu, err))
 			err = -ECANCELED;
 		npu_leave(vm->npu, idx);
 	}

@@ -156,8 +156,8 @@ static void npu_arm_interrupt(struct npu_queue_ctrl *ctrl, u64 value)
 		}
 	}
 	/*
-	 * The request before the look at the words. The device's half is CommandProcessor::interrupt_when_asked() of the model:
-	 * it stores completed, then looks at interrupt_at.
+	 * The request before the look at the words; the device stores completed, then looks at interrupt_at.
+	 * pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
 	 */
 	mb();
 }

@@ -75,6 +75,22 @@ struct npu_pt_hit {
 	__u64 flags; /* NPU_PTE_WRITE, EXEC, SYSTEM */
 };
 
+/* Tables have three sizes; whoever hands out pieces keeps them apart by these. Less than 0: no table has this size. */
+#define NPU_PT_SIZE_CLASSES 3
+static inline int npu_pt_size_class(__u32 bytes)
+{
+	switch (bytes) {
+	case NPU_PT_TABLE_BYTES:
+		return 0;
+	case NPU_PT_L0_BYTES:
+		return 1;
+	case NPU_PT_SPLIT_BYTES:
+		return 2;
+	default:
+		return -1;
+	}
+}
+
 /* -------------------------------------------------------------------------------------------------- walk -- */
 static inline int npu_pt_is_table(__u64 pte)
 {

@@ -232,6 +232,7 @@ void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* 
 void CommandProcessor::interrupt_when_asked(Queue& queue, const std::byte* page) {
   // pairs with libnpu/src/core/ring.cpp : Ring::sleep_until
   // and with firmware-model/server/condition.cpp : arm_interrupt
+  // and with driver/npu_wait.c : npu_arm_interrupt
   // They store interrupt_at, fence, and load completed again: either they see our completed or we
   // see their interrupt_at.
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -16,8 +16,18 @@ constexpr unsigned kMaxPagesPerRun = 65536;
 // How far translate() looks ahead for the tiles: one miss then serves a large operand.
 constexpr uint64_t kTileRunBytes = uint64_t{4} << 20;
 
+struct Walk {
+  const HbmWindow& hbm;
+  bool poisoned = false;  // it ended at an entry that must not be read
+};
+
 int read_entry(void* ctx, __u64 hbm_offset, __u64* value) {
-  const auto& hbm = *static_cast<const HbmWindow*>(ctx);
+  auto& walk = *static_cast<Walk*>(ctx);
+  const HbmWindow& hbm = walk.hbm;
+  if (hbm.poison != nullptr && hbm.poison->any() && hbm.poison->holds(hbm_offset)) {
+    walk.poisoned = true;
+    return -1;
+  }
   // pairs with firmware-model/server/vm.cpp : Vm::write64
   *value = load_word(hbm.base + hbm_offset, std::memory_order_acquire);
   return 0;
@@ -30,14 +40,17 @@ uint64_t PageTableSpace::next_generation() {
   return last.fetch_add(1) + 1;
 }
 
-bool PageTableSpace::find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out) const {
+bool PageTableSpace::find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out,
+                               bool* poisoned_table) const {
+  Walk walk{hbm_};
   npu_pt_ops ops{};
-  ops.ctx = const_cast<HbmWindow*>(&hbm_);
+  ops.ctx = &walk;
   ops.hbm_bytes = hbm_.bytes;
   ops.read64 = read_entry;
   *out = {};
-  return npu_pt_walk(&ops, root_, dva, out) == NPU_FAULT_NONE &&
-         npu_pt_permits(out->flags, access) != 0;
+  const bool found = npu_pt_walk(&ops, root_, dva, out) == NPU_FAULT_NONE;
+  if (poisoned_table != nullptr) *poisoned_table = walk.poisoned;
+  return found && npu_pt_permits(out->flags, access) != 0;
 }
 
 // |writable|: what the page permits; what host memory permits may be less.
@@ -110,13 +123,13 @@ void PageTableSpace::overwritten(const std::byte* at, uint64_t bytes) const {
 }
 
 npu_status PageTableSpace::fault_status(uint64_t dva, npu_fault_access access) const {
-  if (access == NPU_ACCESS_WRITE || hbm_.poison == nullptr || !hbm_.poison->any()) {
-    return NPU_ST_VM_FAULT;
-  }
+  if (hbm_.poison == nullptr || !hbm_.poison->any()) return NPU_ST_VM_FAULT;
   npu_pt_hit hit{};
-  const bool poisoned = find_page(dva, access, &hit) && (hit.flags & NPU_PTE_SYSTEM) == 0 &&
+  bool poisoned_table = false;
+  const bool found = find_page(dva, access, &hit, &poisoned_table);
+  const bool poisoned = found && access != NPU_ACCESS_WRITE && (hit.flags & NPU_PTE_SYSTEM) == 0 &&
                         hbm_.poison->holds(hit.pa);
-  return poisoned ? NPU_ST_MEMORY_POISON : NPU_ST_VM_FAULT;
+  return poisoned || poisoned_table ? NPU_ST_MEMORY_POISON : NPU_ST_VM_FAULT;
 }
 
 uint64_t PageTableSpace::copy_by_port(uint64_t dva, uint64_t wanted_bytes, npu_fault_access access,

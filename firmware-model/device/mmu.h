@@ -70,7 +70,9 @@ class PageTableSpace final : public AddressSpace {
   // alone whose it is.
   static uint64_t next_generation();
   bool heed_poison(npu_fault_access access, Translation* run) const;
-  bool find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out) const;
+  // |poisoned_table|: the walk ended at poison.
+  bool find_page(uint64_t dva, npu_fault_access access, npu_pt_hit* out,
+                 bool* poisoned_table = nullptr) const;
   bool find_leaf(uint64_t dva, npu_fault_access access, HostRun* run, Leaf* out) const;
 
   const HbmWindow hbm_;

@@ -6,30 +6,12 @@
 
 #include <algorithm>
 
-#include "uapi/npu_pagetable.h"
-
 namespace npu::model::server {
-namespace {
-
-// Index of a size, or 3.
-size_t class_of(uint32_t bytes) {
-  switch (bytes) {
-    case NPU_PT_TABLE_BYTES:
-      return 0;
-    case NPU_PT_L0_BYTES:
-      return 1;
-    case NPU_PT_SPLIT_BYTES:
-      return 2;
-    default:
-      return 3;
-  }
-}
-
-}  // namespace
 
 int TablePool::allocate(uint32_t bytes, uint64_t* out_offset) {
-  const size_t c = class_of(bytes);
-  if (c >= kClasses) return EINVAL;
+  const int size_class = npu_pt_size_class(bytes);
+  if (size_class < 0) return EINVAL;
+  const auto c = static_cast<size_t>(size_class);
   if (partial_[c].empty()) {
     std::vector<Extent> extents;
     const int err = hbm_->allocate({.bytes = Buddy::kGranuleBytes, .contiguous = true}, &extents);
@@ -56,7 +38,8 @@ void TablePool::release(uint64_t offset, uint32_t bytes) {
   const size_t index = static_cast<size_t>((offset - base) / bytes);
   if (!chunk.taken[index]) return;
   chunk.taken[index] = false;
-  const size_t c = class_of(bytes);
+  // A chunk exists for this size, so it is one.
+  const auto c = static_cast<size_t>(npu_pt_size_class(bytes));
   partial_[c].insert(base);
   if (--chunk.used > 0) return;
   partial_[c].erase(base);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "firmware-model/server/hbm.h"
+#include "uapi/npu_pagetable.h"
 
 namespace npu::model::server {
 
@@ -27,7 +28,6 @@ class TablePool {
   uint64_t chunk_bytes() const { return chunks_.size() * Buddy::kGranuleBytes; }
 
  private:
-  static constexpr size_t kClasses = 3;
   struct Chunk {
     uint32_t piece_bytes = 0;
     uint32_t used = 0;
@@ -36,7 +36,7 @@ class TablePool {
 
   Hbm* hbm_;
   std::map<uint64_t, Chunk> chunks_;                  // by offset
-  std::array<std::set<uint64_t>, kClasses> partial_;  // chunks with a free piece
+  std::array<std::set<uint64_t>, NPU_PT_SIZE_CLASSES> partial_;  // chunks with a free piece
 };
 
 }  // namespace npu::model::server

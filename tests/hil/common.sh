@@ -43,11 +43,13 @@ private_mounts() {
   unshare "${flags[@]}" "$@"
 }
 
-# in_tree TREE COMMAND...: in the chroot, with /proc (objtool reads limits there) and this repository at its own path.
+# in_tree TREE COMMAND...: in the chroot, with /proc (objtool reads limits there), a /tmp of its own, and this repository at its own path.
 in_tree() {
   # shellcheck disable=SC2016  # the inner shell expands
   private_mounts bash -ec 'tree=$1 root=$2; shift 2
     mount -t proc proc "$tree/proc"
+    # Each make is process 1 or so of its own namespace, and names the pipe of its jobs by that.
+    mount -t tmpfs tmp "$tree/tmp"
     mkdir -p "$tree$root"
     mount --bind "$root" "$tree$root"
     exec chroot "$tree" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ LC_ALL=C DEBIAN_FRONTEND=noninteractive INITRD=No "$@"' \

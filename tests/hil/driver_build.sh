@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# driver_build.sh KERNEL | checkpatch
+# driver_build.sh KERNEL | checkpatch | udev
 # Builds npu.ko for one kernel from a copy under build/hil/module/KERNEL (kbuild writes beside its sources, and kernels must not
-# meet each other's objects), with W=1 and sparse. Any warning fails. 'checkpatch' checks the style of the tracked files instead.
+# meet each other's objects), with W=1 and sparse. Any warning fails. 'checkpatch' checks the style of the tracked files instead,
+# 'udev' the rule that goes with the driver.
 # shellcheck source-path=SCRIPTDIR source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 jobs=$(nproc)
@@ -29,10 +30,16 @@ copy_sources() {
   (cd "$root" && xargs -d '\n' cp -u -p --parents -t "$to") <"$to/sources"
 }
 
-if [[ ${1?kernel name or checkpatch} == checkpatch ]]; then
-  check_style
-  exit
-fi
+# The checker says what udevd would ignore with a line in a log: unknown keys, operators that a key does not take, groups that do not exist.
+check_rules() {
+  in_tree trixie udevadm verify --resolve-names=early --no-style "$root"/driver/*.rules
+  grep -q 'GROUP="render", MODE="0660"' "$root"/driver/60-npu.rules || die "the rule gives no group its node." "docs/driver.md, Permissions, says which."
+}
+
+case ${1?kernel name, checkpatch or udev} in
+  checkpatch) check_style; exit ;;
+  udev) check_rules; exit ;;
+esac
 kernel=$1
 tree=$(kernel_field "$kernel" 2)
 to=$hil/module/$kernel

@@ -29,8 +29,8 @@ fi
 
 run=$hil/run/$kernel
 tests=$hil/ctest/$kernel
-builds='6.12;7.3;6.12-bookworm' boot_seconds=280
-if [[ $kernel == debug ]]; then builds=debug boot_seconds=2400; fi
+builds='6.12;7.3;6.12-bookworm' boot_seconds=900
+if [[ $kernel == debug ]]; then builds=debug boot_seconds=5400; fi
 mkdir -p "$run" "$tests"
 cmake -S "$here" -B "$tests" -DNPU_HIL_KERNEL="$kernel" -DNPU_HIL_RUN="$run" -DNPU_HIL_BUILDS="$builds" -DNPU_HIL_BOOT_SECONDS="$boot_seconds" \
   >"$tests/configure.log" 2>&1 || { tail -n 20 "$tests/configure.log" >&2; die "the tests could not be listed." "All of it: $tests/configure.log"; }

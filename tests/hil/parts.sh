@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes what the virtual machine needs, once, under build/hil/:
-#   trixie/    Debian 13: kernel 6.12 with modules and headers, compiler, sparse, busybox, QEMU from backports, kernel 7.3 from backports
+#   trixie/    Debian 13: kernel 6.12 with modules and headers, compiler, sparse, busybox, udev's checker, QEMU from backports, kernel 7.3 from backports
 #   bookworm/  the headers of Debian 12's backported kernel 6.12, unpacked; the host's own compiler builds with them
 #   checkpatch/  checkpatch.pl and its word lists, from the source of 6.12
 # A part is made aside and renamed when complete, so an interrupted run leaves nothing behind that looks complete. The
@@ -78,10 +78,10 @@ make_trixie() {
   stable=$(latest_kernel linux-headers-amd64 "" bpo)
   newer=$(latest_kernel linux-headers-amd64 bpo13)
   [[ -n $stable && -n $newer ]] || die "the mirror has no kernel headers for Debian 13 ('$stable') or its backports ('$newer')." "Try another mirror: NPU_DEBIAN_MIRROR=... ./dev hil"
-  run_step "Debian 13: tools and QEMU" "$hil/log/tools.log" in_tree "$part" apt-get install gcc make kmod sparse busybox-static perl xz-utils zstd pahole \
+  run_step "Debian 13: tools and QEMU" "$hil/log/tools.log" in_tree "$part" apt-get install gcc make kmod sparse busybox-static perl udev xz-utils zstd pahole \
     {qemu-system-x86,qemu-system-common,qemu-system-data,seabios}/trixie-backports || mirror_failed "apt-get failed" "$hil/log/tools.log"
   unpack_kernel "$stable" image headers
-  unpack_kernel "$newer" modules binary headers
+  unpack_kernel "$newer" base modules binary headers  # base: what is built in
   unpack_image "$tree" "$tree/boot/vmlinuz-$stable" "$stable"
   unpack_image "$tree" "$tree/usr/lib/modules/$newer/vmlinuz" "$newer"
   printf '%s\n' "6.12 trixie $stable" "7.3 trixie $newer" >"$tree/.kernels"

@@ -117,7 +117,8 @@ void Session::submit(QueueParts* queue, const void* command) {
   file_->ring(queue->token, queue->slot, ++queue->submitted);
 }
 
-int Session::wait_completed(const QueueParts& queue, uint64_t count, npu_wait* out) {
+int Session::wait_completed(const QueueParts& queue, uint64_t count, npu_wait* out,
+                            int64_t timeout_ms) {
   npu_cond cond{};
   cond.op = NPU_COND_GE;
   cond.bo_handle = queue.args.ctrl_handle;
@@ -126,7 +127,7 @@ int Session::wait_completed(const QueueParts& queue, uint64_t count, npu_wait* o
   cond.value = count;
   cond.mask = ~0ull;
   npu_wait wait{};
-  wait.deadline_ns = in_ms(kTimeoutMs);
+  wait.deadline_ns = in_ms(timeout_ms);
   const ArrayArg conds = make_array(&wait.conds, &wait, std::vector{cond});
   const int error = silent(NPU_CALL_WAIT, &wait, {conds});
   if (out != nullptr) *out = wait;

@@ -103,7 +103,8 @@ class Session {
   // Puts a command into the ring and rings.
   void submit(QueueParts* queue, const void* command);
   // WAIT until |count| commands have completed. The errno.
-  int wait_completed(const QueueParts& queue, uint64_t count, npu_wait* out = nullptr);
+  int wait_completed(const QueueParts& queue, uint64_t count, npu_wait* out = nullptr,
+                     int64_t timeout_ms = kTimeoutMs);
 
  private:
   template <typename T>

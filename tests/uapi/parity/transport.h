@@ -48,6 +48,8 @@ class Transport {
   virtual void ring(uint64_t token, uint32_t slot, uint64_t value) = 0;
   // The next event of this file; empty when none comes in time.
   virtual Bytes read_event(int timeout_ms) = 0;
+  // The open file itself, for what only the kernel's road has (syncobjs, PRIME); -1: there is none.
+  virtual int descriptor() const { return -1; }
   // How this road hands memory of the caller to BO_CREATE_USERPTR: fills address and, through *fd, a file.
   virtual void user_memory(uint64_t size_bytes, uint64_t* address, int* fd) = 0;
 };

@@ -85,6 +85,8 @@ class IoctlTransport final : public Transport {
     return event;
   }
 
+  int descriptor() const override { return fd_; }
+
   void user_memory(uint64_t size_bytes, uint64_t* address, int* fd) override {
     void* at =
         mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -169,6 +169,29 @@ TEST_F(RasTest, EveryReaderOfPoisonFaultsAtItsAddress) {
   EXPECT_EQ(run(copy(data_.dva + 1024, other_.dva, 4096)).status, NPU_ST_OK);
 }
 
+TEST_F(RasTest, AWalkOverAPoisonedTableFaultsUntilItIsClearedAndWritten) {
+  const uint64_t far = 1ull << 44;  // its entry of the root table lies apart from the others
+  driver_.map(context_, far, 64 * 1024, data_.pa, NPU_PTE_WRITE);
+  driver_.flush(context_);
+  ASSERT_EQ(run(copy(far, other_.dva, 64)).status, NPU_ST_OK);
+  const uint64_t entry = driver_.root(context_) + (far >> 39) * 8;
+  ASSERT_EQ(inject(NPU_INJECT_ECC_DBE, entry), NPU_ST_OK);
+  for (const bool writes : {false, true}) {
+    const npu_completion record =
+        run(writes ? copy(other_.dva, far, 64) : copy(far, other_.dva, 64));
+    EXPECT_EQ(record.status, NPU_ST_MEMORY_POISON);
+    EXPECT_EQ(record.result, far);
+  }
+  EXPECT_EQ(run(copy(data_.dva, other_.dva, 64)).status, NPU_ST_OK);
+  std::byte kept[64];
+  std::byte* line = static_cast<std::byte*>(driver_.hbm()) + entry / 64 * 64;
+  std::memcpy(kept, line, sizeof kept);
+  ASSERT_EQ(driver_.mailbox(NPU_MBOX_HBM_CLEAR, {entry / 64 * 64, 64}), NPU_ST_OK);
+  EXPECT_EQ(run(copy(far, other_.dva, 64)).status, NPU_ST_VM_FAULT);
+  std::memcpy(line, kept, sizeof kept);
+  EXPECT_EQ(run(copy(far, other_.dva, 64)).status, NPU_ST_OK);
+}
+
 TEST_F(RasTest, TilesFaultToo) {
   TestQueue queue = driver_.create_queue(context_);
   const uint64_t module = driver_.load_module(queue, standard_blob()).result;

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files, objects and the machine's side of the device under test.
+#include "tests/driver/guest.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace npu::driver_test {
+namespace {
+
+constexpr char kPrefix[] = "accel:";
+
+std::string node() {
+  const char* device = std::getenv("NPU_DEVICE");
+  const std::string text = device == nullptr ? "" : device;
+  if (text.rfind(kPrefix, 0) != 0 || text.size() == sizeof kPrefix - 1) return "/dev/accel/accel0";
+  return text.substr(sizeof kPrefix - 1);
+}
+
+template <typename T>
+parity::ArrayArg room(npu_array* member, const void* args, size_t count) {
+  return parity::make_array(member, args, std::vector<T>(count), true);
+}
+
+}  // namespace
+
+parity::Road* File::road() {
+  static const std::unique_ptr<parity::Road> road = parity::ioctl_road(node());
+  return road.get();
+}
+
+std::unique_ptr<Memory> File::map(const npu_bo_create& object) {
+  return file().map(object.map_token, object.size_bytes);
+}
+
+int File::bind_all(uint32_t vm, const std::vector<npu_bind_op>& ops, uint32_t* failed_index) {
+  npu_vm_bind args{};
+  args.vm_id = vm;
+  const auto array = parity::make_array(&args.ops, &args, ops);
+  const int err = silent(NPU_CALL_VM_BIND, &args, {array});
+  if (failed_index != nullptr) *failed_index = args.failed_index;
+  return err;
+}
+
+int File::query_vm(uint32_t vm, npu_vm_query* out) {
+  *out = {};
+  out->vm_id = vm;
+  return silent(NPU_CALL_VM_QUERY, out);
+}
+
+int File::vm_faults(uint32_t vm, std::vector<npu_fault>* out) {
+  npu_vm_query args{};
+  args.vm_id = vm;
+  const auto array = room<npu_fault>(&args.faults, &args, NPU_MAX_FAULTS);
+  const int err = silent(NPU_CALL_VM_QUERY, &args, {array});
+  out->resize(err == 0 ? args.faults.count : 0);
+  std::memcpy(out->data(), array.memory->data(), out->size() * sizeof(npu_fault));
+  return err;
+}
+
+int File::destroy_vm(uint32_t vm) {
+  npu_vm_destroy args{};
+  args.vm_id = vm;
+  return silent(NPU_CALL_VM_DESTROY, &args);
+}
+
+int File::destroy_queue(uint32_t queue) {
+  npu_queue_destroy args{};
+  args.queue_id = queue;
+  return silent(NPU_CALL_QUEUE_DESTROY, &args);
+}
+
+int File::query_queue(uint32_t queue, npu_queue_query* out) {
+  *out = {};
+  out->queue_id = queue;
+  return silent(NPU_CALL_QUEUE_QUERY, out);
+}
+
+int File::bo_state(uint32_t handle, uint32_t* out) {
+  npu_bo_info args{};
+  args.handle = handle;
+  const int err = silent(NPU_CALL_BO_INFO, &args);
+  *out = args.state;
+  return err;
+}
+
+int File::device_info(npu_dev_info* out) {
+  npu_dev_query args{};
+  args.type = NPU_QUERY_DEVICE;
+  const auto array = room<npu_dev_info>(&args.out, &args, 1);
+  const int err = silent(NPU_CALL_DEV_QUERY, &args, {array});
+  std::memcpy(out, array.memory->data(), sizeof *out);
+  return err;
+}
+
+npu_region_info File::hbm() {
+  npu_dev_query args{};
+  args.type = NPU_QUERY_REGIONS;
+  const auto array = room<npu_region_info>(&args.out, &args, 2);
+  must(NPU_CALL_DEV_QUERY, &args, {array});
+  npu_region_info regions[2];
+  std::memcpy(regions, array.memory->data(), sizeof regions);
+  return regions[1];
+}
+
+uint64_t File::epoch() {
+  npu_dev_info info{};
+  EXPECT_EQ(device_info(&info), 0);
+  return info.epoch;
+}
+
+int File::copy(const std::vector<npu_copy_op>& ops, uint32_t flags,
+               const std::vector<npu_sync>& waits, const std::vector<npu_sync>& signals) {
+  npu_copy_submit args{};
+  args.flags = flags;
+  const std::vector<parity::ArrayArg> arrays = {parity::make_array(&args.ops, &args, ops),
+                                                parity::make_array(&args.waits, &args, waits),
+                                                parity::make_array(&args.signals, &args, signals)};
+  return silent(NPU_CALL_COPY_SUBMIT, &args, arrays);
+}
+
+void File::submit_endless(QueueParts* queue) {
+  const npu_bo_create word = object(NPU_PAGE_4K, NPU_REGION_SYSTEM);
+  ASSERT_EQ(bind(queue->args.vm_id, word.handle, kWordDva, word.size_bytes), 0);
+  npu_cmd_sem command{};
+  command.op = NPU_CMD_SEM_WAIT;
+  command.sem_dva = kWordDva;
+  command.value = 1;
+  submit(queue, &command);
+}
+
+void File::submit_nop(QueueParts* queue) {
+  npu_cmd command{};
+  submit(queue, &command);
+}
+
+npu_bind_op map_op(uint32_t handle, uint64_t offset, uint64_t dva, uint64_t bytes, uint32_t flags) {
+  npu_bind_op op{};
+  op.kind = NPU_BIND_MAP;
+  op.flags = flags;
+  op.bo_handle = handle;
+  op.bo_offset = offset;
+  op.dva = dva;
+  op.size_bytes = bytes;
+  return op;
+}
+
+npu_bind_op unmap_op(uint64_t dva, uint64_t bytes) {
+  npu_bind_op op{};
+  op.kind = NPU_BIND_UNMAP;
+  op.dva = dva;
+  op.size_bytes = bytes;
+  return op;
+}
+
+npu_copy_op copy_op(uint32_t src, uint64_t src_offset, uint32_t dst, uint64_t dst_offset,
+                    uint64_t bytes) {
+  npu_copy_op op{};
+  op.src_handle = src;
+  op.dst_handle = dst;
+  op.src_offset = src_offset;
+  op.dst_offset = dst_offset;
+  op.size_bytes = bytes;
+  return op;
+}
+
+npu_copy_op fill_op(uint32_t dst, uint64_t offset, uint64_t bytes, uint64_t pattern) {
+  npu_copy_op op{};
+  op.kind = NPU_COPY_FILL;
+  op.dst_handle = dst;
+  op.dst_offset = offset;
+  op.size_bytes = bytes;
+  op.pattern = pattern;
+  return op;
+}
+
+int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+bool becomes(const std::function<bool()>& condition, int seconds) {
+  const int64_t end = now_ms() + seconds * 1000ll;
+  while (!condition()) {
+    if (now_ms() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+void expect_free_hbm(File* file, uint64_t bytes) {
+  becomes([&] { return file->hbm().free_bytes == bytes; });
+  EXPECT_EQ(file->hbm().free_bytes, bytes);
+}
+
+void expect_works() {
+  File file;
+  QueueParts queue = file.queue(file.vm());
+  file.submit_nop(&queue);
+  EXPECT_EQ(file.wait_completed(queue, 1), 0);
+}
+
+std::string pci_address() {
+  const auto device = std::filesystem::path("/sys/class/accel") /
+                      std::filesystem::path(node()).filename() / "device";
+  std::error_code none;
+  const auto target = std::filesystem::canonical(device, none);
+  return none ? "" : target.filename().string();
+}
+
+std::string sysfs(const std::string& name) {
+  return "/sys/bus/pci/devices/" + pci_address() + "/" + name;
+}
+
+std::string debugfs(const std::string& name) {
+  return "/sys/kernel/debug/accel/" + pci_address() + "/" + name;
+}
+
+int write_file(const std::string& path, const std::string& text) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const ssize_t written = write(fd, text.data(), text.size());
+  const int err = written < 0 ? errno : 0;
+  close(fd);
+  return err;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream stream(path);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+uint64_t debug_number(const std::string& key) {
+  std::istringstream lines(read_file(debugfs("objects")));
+  std::string name;
+  uint64_t value = 0;
+  while (lines >> name >> value) {
+    if (name == key) return value;
+  }
+  ADD_FAILURE() << "debugfs' objects has no " << key;
+  return 0;
+}
+
+void inject(const std::string& what) { ASSERT_EQ(write_file(debugfs("inject"), what), 0) << what; }
+
+GuestTest::Census GuestTest::census() {
+  File file;  // awake, and its DEV_QUERY waits for memory on its way back
+  const uint64_t free_hbm = file.hbm().free_bytes;
+  return {debug_number("bos"), debug_number("vms"), debug_number("queues"),
+          debug_number("mappings"), free_hbm};
+}
+
+bool GuestTest::lost_nothing() const {
+  const Census now = census();
+  return now.bos == census_.bos && now.vms == census_.vms && now.queues == census_.queues &&
+         now.mappings == census_.mappings && now.free_hbm + may_lose_ >= census_.free_hbm;
+}
+
+void GuestTest::SetUp() {
+  if (geteuid() != 0 || pci_address().empty()) {
+    GTEST_SKIP() << "runs as root on a machine with " << node();
+  }
+  expect_works();
+  // The works of earlier tests may still be giving back what those had.
+  becomes([] { return debug_number("bos") == 0 && debug_number("queues") == 0; });
+  census_ = census();
+  set_up_ = true;
+}
+
+GuestTest::~GuestTest() {
+  if (!set_up_) return;
+  EXPECT_TRUE(becomes([&] { return lost_nothing(); })) << "left behind:\n"
+                                                       << read_file(debugfs("objects"));
+  expect_works();
+}
+
+}  // namespace npu::driver_test
