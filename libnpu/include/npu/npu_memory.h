@@ -292,7 +292,7 @@ NPU_API npuResult npuMemImportFd(npuContext context, int fd, uint64_t offset, ui
  * out_dva  the device's address of |host|, or 0. End it with npuMemUnregisterHost before the memory is freed or unmapped.
  *
  * On the kernel road the pages are pinned, whatever they are. The device model reaches a sealed memfd that is mapped there and still open; of any other range it takes a copy if it is
- * READONLY, and refuses to write (docs/decisions/0013).
+ * READONLY, and refuses to write (docs/decisions/0014).
  *
  * Threads:   any.   Blocks: for calls to the driver, and while a copy is taken.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (NULL, size 0, unknown flags), NPU_ERROR_OVERFLOW
