@@ -35,7 +35,7 @@ class TablePool {
   };
 
   Hbm* hbm_;
-  std::map<uint64_t, Chunk> chunks_;                  // by offset
+  std::map<uint64_t, Chunk> chunks_;                             // by offset
   std::array<std::set<uint64_t>, NPU_PT_SIZE_CLASSES> partial_;  // chunks with a free piece
 };
 

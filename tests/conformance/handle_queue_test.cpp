@@ -87,22 +87,22 @@ TEST_F(HandleQueueTest, OfContextsQueuesAndKernels) {
         stale_context, queue_);
   npuQueue stale = make_queue();
   ASSERT_NPU(NPU_OK, npuQueueDestroy(stale));
-  check({{"npuSubmitBatch",
-          [&](void* h) { return npuSubmitBatch(as<npuQueue>(h), 1, &command_, &number_); }},
-         {"npuQueueLaunchPrepared",
-          [&](void* h) { return npuQueueLaunchPrepared(as<npuQueue>(h), prepared_, &number_); }},
-         {"npuQueueCallHost",
-          [&](void* h) { return npuQueueCallHost(as<npuQueue>(h), nothing, nullptr, &number_); }},
-         {"npuWaitMany", [&](void* h) { return wait_with(h); }},
-         {"npuQueueGetFd", [&](void* h) { return npuQueueGetFd(as<npuQueue>(h), 0, &fd_); }},
-         {"npuQueueBeginCapture", [&](void* h) { return npuQueueBeginCapture(as<npuQueue>(h)); }},
-         {"npuQueueEndCapture",
-          [&](void* h) { return npuQueueEndCapture(as<npuQueue>(h), &graph); }},
-         {"npuQueueIsCapturing",
-          [&](void* h) { return npuQueueIsCapturing(as<npuQueue>(h), &count_); }},
-         {"npuGraphLaunch",
-          [&](void* h) { return npuGraphLaunch(exec_, as<npuQueue>(h), &number_); }}},
-        stale, context_);
+  check(
+      {{"npuSubmitBatch",
+        [&](void* h) { return npuSubmitBatch(as<npuQueue>(h), 1, &command_, &number_); }},
+       {"npuQueueLaunchPrepared",
+        [&](void* h) { return npuQueueLaunchPrepared(as<npuQueue>(h), prepared_, &number_); }},
+       {"npuQueueCallHost",
+        [&](void* h) { return npuQueueCallHost(as<npuQueue>(h), nothing, nullptr, &number_); }},
+       {"npuWaitMany", [&](void* h) { return wait_with(h); }},
+       {"npuQueueGetFd", [&](void* h) { return npuQueueGetFd(as<npuQueue>(h), 0, &fd_); }},
+       {"npuQueueBeginCapture", [&](void* h) { return npuQueueBeginCapture(as<npuQueue>(h)); }},
+       {"npuQueueEndCapture", [&](void* h) { return npuQueueEndCapture(as<npuQueue>(h), &graph); }},
+       {"npuQueueIsCapturing",
+        [&](void* h) { return npuQueueIsCapturing(as<npuQueue>(h), &count_); }},
+       {"npuGraphLaunch",
+        [&](void* h) { return npuGraphLaunch(exec_, as<npuQueue>(h), &number_); }}},
+      stale, context_);
   npuModule module = nullptr;
   npuKernel stale_kernel = nullptr;
   npuPreparedLaunch prepared = nullptr;
@@ -143,8 +143,7 @@ TEST_F(HandleQueueTest, OfPreparedLaunchesAndSemaphores) {
          {"npuSemaphoreWait", [](void* h) { return npuSemaphoreWait(as<npuSemaphore>(h), 0, 0); }},
          {"npuSemaphoreQuery",
           [&](void* h) { return npuSemaphoreQuery(as<npuSemaphore>(h), &number_); }},
-         {"npuSemaphoreDestroy",
-          [](void* h) { return npuSemaphoreDestroy(as<npuSemaphore>(h)); }}},
+         {"npuSemaphoreDestroy", [](void* h) { return npuSemaphoreDestroy(as<npuSemaphore>(h)); }}},
         semaphore, prepared_);
 }
 
@@ -154,40 +153,39 @@ TEST_F(HandleQueueTest, OfGraphs) {
   ASSERT_NPU(NPU_OK, npuGraphDestroy(stale));
   npuGraphExec exec = nullptr;
   const npuDevPtr at = alloc(64);
-  check({{"npuGraphAddKernel",
-          [&](void* h) {
-            return npuGraphAddKernel(as<npuGraph>(h), 0, nullptr, null_, &info_, &count_);
-          }},
-         {"npuGraphAddCopy",
-          [&](void* h) { return npuGraphAddCopy(as<npuGraph>(h), 0, nullptr, &copy_, &count_); }},
-         {"npuGraphAddFill",
-          [&](void* h) {
-            return npuGraphAddFill(as<npuGraph>(h), 0, nullptr, at, 0, 4, 4, &count_);
-          }},
-         {"npuGraphAddSignal",
-          [&](void* h) { return npuGraphAddSignal(as<npuGraph>(h), 0, nullptr, at, 1, &count_); }},
-         {"npuGraphAddWaitSemaphore",
-          [&](void* h) {
-            return npuGraphAddWaitSemaphore(as<npuGraph>(h), 0, nullptr, at, 1, &count_);
-          }},
-         {"npuGraphAddHostFunction",
-          [&](void* h) {
-            return npuGraphAddHostFunction(as<npuGraph>(h), 0, nullptr, nothing, nullptr, &count_);
-          }},
-         {"npuGraphAddChild",
-          [&](void* h) { return npuGraphAddChild(as<npuGraph>(h), 0, nullptr, graph_, &count_); }},
-         {"npuGraphAddChild.child",
-          [&](void* h) { return npuGraphAddChild(graph_, 0, nullptr, as<npuGraph>(h), &count_); }},
-         {"npuGraphGetNodeCount",
-          [&](void* h) { return npuGraphGetNodeCount(as<npuGraph>(h), &count_); }},
-         {"npuGraphInstantiate",
-          [&](void* h) { return npuGraphInstantiate(as<npuGraph>(h), &exec); }},
-         {"npuGraphDump",
-          [&](void* h) {
-            return npuGraphDump(as<npuGraph>(h), NPU_GRAPH_JSON, &number_, nullptr);
-          }},
-         {"npuGraphDestroy", [](void* h) { return npuGraphDestroy(as<npuGraph>(h)); }}},
-        stale, exec_);
+  check(
+      {{"npuGraphAddKernel",
+        [&](void* h) {
+          return npuGraphAddKernel(as<npuGraph>(h), 0, nullptr, null_, &info_, &count_);
+        }},
+       {"npuGraphAddCopy",
+        [&](void* h) { return npuGraphAddCopy(as<npuGraph>(h), 0, nullptr, &copy_, &count_); }},
+       {"npuGraphAddFill",
+        [&](void* h) {
+          return npuGraphAddFill(as<npuGraph>(h), 0, nullptr, at, 0, 4, 4, &count_);
+        }},
+       {"npuGraphAddSignal",
+        [&](void* h) { return npuGraphAddSignal(as<npuGraph>(h), 0, nullptr, at, 1, &count_); }},
+       {"npuGraphAddWaitSemaphore",
+        [&](void* h) {
+          return npuGraphAddWaitSemaphore(as<npuGraph>(h), 0, nullptr, at, 1, &count_);
+        }},
+       {"npuGraphAddHostFunction",
+        [&](void* h) {
+          return npuGraphAddHostFunction(as<npuGraph>(h), 0, nullptr, nothing, nullptr, &count_);
+        }},
+       {"npuGraphAddChild",
+        [&](void* h) { return npuGraphAddChild(as<npuGraph>(h), 0, nullptr, graph_, &count_); }},
+       {"npuGraphAddChild.child",
+        [&](void* h) { return npuGraphAddChild(graph_, 0, nullptr, as<npuGraph>(h), &count_); }},
+       {"npuGraphGetNodeCount",
+        [&](void* h) { return npuGraphGetNodeCount(as<npuGraph>(h), &count_); }},
+       {"npuGraphInstantiate",
+        [&](void* h) { return npuGraphInstantiate(as<npuGraph>(h), &exec); }},
+       {"npuGraphDump",
+        [&](void* h) { return npuGraphDump(as<npuGraph>(h), NPU_GRAPH_JSON, &number_, nullptr); }},
+       {"npuGraphDestroy", [](void* h) { return npuGraphDestroy(as<npuGraph>(h)); }}},
+      stale, exec_);
 }
 
 TEST_F(HandleQueueTest, OfExecutableGraphs) {
@@ -196,21 +194,19 @@ TEST_F(HandleQueueTest, OfExecutableGraphs) {
   ASSERT_NPU(NPU_OK, npuGraphExecDestroy(stale));
   npuCommand command = command_;
   command.as.launch.kernel = null_;
-  check({{"npuGraphExecSetKernelArgs",
-          [&](void* h) {
-            return npuGraphExecSetKernelArgs(as<npuGraphExec>(h), 1, 0, &number_, 0);
-          }},
-         {"npuGraphExecUpdateNode",
-          [&](void* h) { return npuGraphExecUpdateNode(as<npuGraphExec>(h), 1, &command); }},
-         {"npuGraphLaunch",
-          [&](void* h) { return npuGraphLaunch(as<npuGraphExec>(h), queue_, &number_); }},
-         {"npuGraphExecGetNodeTiming",
-          [&](void* h) { return npuGraphExecGetNodeTiming(as<npuGraphExec>(h), 1, &timing_); }},
-         {"npuGraphExecGetFault",
-          [&](void* h) { return npuGraphExecGetFault(as<npuGraphExec>(h), &count_, nullptr); }},
-         {"npuGraphExecDestroy",
-          [](void* h) { return npuGraphExecDestroy(as<npuGraphExec>(h)); }}},
-        stale, graph_);
+  check(
+      {{"npuGraphExecSetKernelArgs",
+        [&](void* h) { return npuGraphExecSetKernelArgs(as<npuGraphExec>(h), 1, 0, &number_, 0); }},
+       {"npuGraphExecUpdateNode",
+        [&](void* h) { return npuGraphExecUpdateNode(as<npuGraphExec>(h), 1, &command); }},
+       {"npuGraphLaunch",
+        [&](void* h) { return npuGraphLaunch(as<npuGraphExec>(h), queue_, &number_); }},
+       {"npuGraphExecGetNodeTiming",
+        [&](void* h) { return npuGraphExecGetNodeTiming(as<npuGraphExec>(h), 1, &timing_); }},
+       {"npuGraphExecGetFault",
+        [&](void* h) { return npuGraphExecGetFault(as<npuGraphExec>(h), &count_, nullptr); }},
+       {"npuGraphExecDestroy", [](void* h) { return npuGraphExecDestroy(as<npuGraphExec>(h)); }}},
+      stale, graph_);
 }
 
 TEST_F(HandleQueueTest, TheEndOfTheContextMakesAllStale) {

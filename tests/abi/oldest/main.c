@@ -8,12 +8,14 @@
 #define GUARD 0xa5
 
 // A struct of release 0.1 and what lies behind it in this program's memory.
-#define GUARDED(type)                  \
-  struct {                             \
-    type it;                           \
-    unsigned char behind[64];          \
+#define GUARDED(type)         \
+  struct {                    \
+    type it;                  \
+    unsigned char behind[64]; \
   }
-#define PREPARE(g) (memset(&(g), 0, sizeof(g)), memset((g).behind, GUARD, sizeof(g).behind), (g).it.struct_size = sizeof(g).it)
+#define PREPARE(g)                                                          \
+  (memset(&(g), 0, sizeof(g)), memset((g).behind, GUARD, sizeof(g).behind), \
+   (g).it.struct_size = sizeof(g).it)
 
 static int failures;
 
@@ -73,7 +75,12 @@ int main(void) {
   npuEvent event = NULL;
   npuDevPtr from = 0, to = 0;
   const npuQueueInfo queue_info = {.struct_size = sizeof queue_info, .ring_entries = 64};
-  npuCopyInfo copy = {.struct_size = sizeof copy, .width_bytes = 64, .height = 64, .depth = 1, .dst_pitch_bytes = 64, .src_pitch_bytes = 64};
+  npuCopyInfo copy = {.struct_size = sizeof copy,
+                      .width_bytes = 64,
+                      .height = 64,
+                      .depth = 1,
+                      .dst_pitch_bytes = 64,
+                      .src_pitch_bytes = 64};
 
   expect(npuInit(), "npuInit");
   expect(npuDeviceOpen(NULL, &device), "npuDeviceOpen");

@@ -260,7 +260,7 @@ TEST_F(BootTest, AnInjectedAbiIsToldForSoManyBoots) {
   EXPECT_EQ(driver_->reg(NPU_REG_FW_ABI, 4), 0x00630001u);
   reset();
   ASSERT_EQ(boot(firmware_image()), NPU_DEVICE_STATUS_READY);
-  EXPECT_EQ(driver_->reg(NPU_REG_FW_ABI, 4), 0x00010000u);
+  EXPECT_EQ(driver_->reg(NPU_REG_FW_ABI, 4), uint32_t{NPU_FW_ABI_MAJOR} << 16 | NPU_FW_ABI_MINOR);
 }
 
 TEST_F(BootTest, TheBuiltInFirmwareTakesInjectedFaultsToo) {

@@ -235,9 +235,10 @@ TEST_F(ModeldTest, FaultsThatCannotBeAreExplained) {
 }
 
 TEST_F(ModeldTest, PoisonStopsItsQueueAndDoesNotReachTheNextOwner) {
-  // The whole device memory may be handed out in any order: there is poison in each megabyte.
+  // The whole device memory may be handed out in any order: there is poison in each megabyte, at its end, since page tables begin at the start of a block.
   std::vector<std::string> more;
-  for (int i = 0; i < 256; ++i) more.push_back("--inject=ecc-dbe:" + std::to_string(i << 20));
+  for (int i = 0; i < 256; ++i)
+    more.push_back("--inject=ecc-dbe:" + std::to_string((i << 20) + (1 << 20) - 64));
   Process server(arguments(more));
   ASSERT_EQ(Process::read_some(server.out), "ready " + socket_ + "\n");
   RawClient client(connect_to(socket_));

@@ -240,7 +240,7 @@ TEST_F(QueueTest, EveryFieldOfQueueCreateIsChecked) {
   EXPECT_EQ(refused([](auto& a) { a.vm_id = 0; }), ENOENT);
   EXPECT_EQ(refused([](auto& a) { a.queue_class = NPU_QUEUE_CLASS_COUNT; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.engine_mask = 2; }), EINVAL);
-  EXPECT_EQ(refused([](auto& a) { a.flags = 2; }), EINVAL);
+  EXPECT_EQ(refused([](auto& a) { a.flags = NPU_QUEUE_FLAGS_ALL + 1; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.priority = NPU_PRIO_COUNT; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.ring_dva += 64; }), EINVAL);
   EXPECT_EQ(refused([](auto& a) { a.ring_dva = 0x40000000; }), EINVAL) << "not mapped";
