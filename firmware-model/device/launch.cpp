@@ -221,6 +221,7 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
 
 void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
   const uint64_t groups = window.begin_pass();
+  if (groups == 0) return;  // the pass before was interrupted after its last group
   const uint64_t estimate_ns =
       uint64_t{kernel.wall_ns_per_group.load(std::memory_order_relaxed)} * groups;
   const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= kShareWorthNs);
