@@ -6,10 +6,10 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 here=$root/tests/hil
 
-kernel=6.12 shell=0 only='' arguments=()
+kernel=6.12 shell=0 lists_targets=0 only='' arguments=()
 while (($#)); do
   case $1 in
-    --targets) exec python3 -B "$here/plan.py" targets ;;
+    --targets) lists_targets=1 ;;
     --kernel) kernel=${2?--kernel needs a name}; shift ;;
     --debug-kernel) kernel=debug ;;
     --shell) shell=1 ;;
@@ -18,6 +18,12 @@ while (($#)); do
   esac
   shift
 done
+
+case $kernel in
+  6.12 | 7.3 | debug) ;;
+  *) die "no machine boots a kernel '$kernel'." "Use --kernel 6.12 or --kernel 7.3, or --debug-kernel (docs/hil.md)." ;;
+esac
+if ((lists_targets)); then exec python3 -B "$here/plan.py" targets; fi
 
 "$here/parts.sh"
 if [[ $kernel == debug ]]; then "$here/debug_kernel.sh"; fi
