@@ -2,6 +2,7 @@
 // Argument blocks of prepared launches.
 #include "libnpu/src/core/prepared_launch.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -34,7 +35,7 @@ Status PreparedLaunch::submit(Queue& queue, uint64_t* out_value) {
   const auto args_bytes = static_cast<uint32_t>(args_.size());
   {
     std::lock_guard lock(mutex_);
-    std::memcpy(args.data(), args_.data(), args_bytes);
+    std::copy(args_.begin(), args_.end(), args.begin());  // there may be none
   }
   const Submission one{
       .command = command_, .args = args.data(), .args_bytes = args_bytes, .kernel = kernel_.get()};
