@@ -178,6 +178,7 @@ void CommandRunner::account(const LaunchOutcome& outcome) {
 
 void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
   using Wide = unsigned __int128;
+  if (macs == 0 && hbm_bytes == 0) return;
   const Wide femtojoule = Wide{macs} * parts_.profile.pj_per_mac_f32 +
                           Wide{hbm_bytes} * parts_.profile.pj_per_hbm_byte + energy_rest_fj_;
   parts_.registers.add(NPU_REG_ENERGY_NJ, static_cast<uint64_t>(femtojoule / 1'000'000));

@@ -82,12 +82,18 @@ ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uin
       places_per_cluster_(profile.tiles_per_cluster / group_tiles),
       tiles_per_cluster_(profile.tiles_per_cluster) {
   const uint64_t all = uint64_t{profile.clusters} * places_per_cluster_;
+  count_ = std::min(all, groups);
+  if (count_ <= 1) return;  // no heap for the many launches of one group
   // Ascending numbers with equal times are a heap already.
-  places_.reserve(std::min(all, groups));
-  for (uint32_t n = 0; n < std::min(all, groups); ++n) places_.push_back({0, n});
+  places_.reserve(count_);
+  for (uint32_t n = 0; n < count_; ++n) places_.push_back({0, n});
 }
 
 uint32_t ListSchedule::place(uint64_t duration_ps) {
+  if (count_ <= 1) {
+    end_ps_ = later_ps(end_ps_, duration_ps);
+    return 0;
+  }
   std::pop_heap(places_.begin(), places_.end(), std::greater<>());
   Place& place = places_.back();
   const uint32_t number = place.number;
@@ -251,7 +257,8 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
                                    const ListSchedule& schedule) const {
   const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
   const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
-  const Wide memory_ps = (Wide{bytes} * 1'000'000 + rate - 1) / rate;
+  // A division of 128 bits costs as much as a short launch.
+  const Wide memory_ps = bytes == 0 ? 0 : (Wide{bytes} * 1'000'000 + rate - 1) / rate;
   const auto body_ps = static_cast<uint64_t>(
       std::min<Wide>(std::max<Wide>(schedule.end_ps(), memory_ps), UINT64_MAX));
   const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);

@@ -32,7 +32,7 @@ class ListSchedule {
   uint32_t place(uint64_t duration_ps);
   uint64_t end_ps() const { return end_ps_; }
   // Tiles that have work at the same time at most.
-  uint64_t active_tiles() const { return places_.size() * group_tiles_; }
+  uint64_t active_tiles() const { return count_ * group_tiles_; }
 
  private:
   struct Place {
@@ -45,7 +45,8 @@ class ListSchedule {
   const uint32_t group_tiles_;
   const uint32_t places_per_cluster_;
   const uint32_t tiles_per_cluster_;
-  std::vector<Place> places_;  // a heap
+  uint64_t count_ = 0;         // of places
+  std::vector<Place> places_;  // a heap; empty when there is one place
   uint64_t end_ps_ = 0;
 };
 

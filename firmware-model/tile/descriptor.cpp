@@ -35,7 +35,7 @@ Step tset(Group& group, Tile& tile, const npu_insn& insn) {
     uint64_t value = tile.regs[insn.r[i]];
     if (value > kMaxExtent) return fault(group, tile, insn, NPU_ST_KERNEL_OPERANDS, value);
   }
-  npu_tdesc& d = tile.desc[insn.dst];
+  npu_tdesc& d = tile.write_desc(insn.dst);
   d.base = tile.regs[insn.r[0]];
   d.rows = static_cast<uint32_t>(tile.regs[insn.r[1]]);
   d.cols = static_cast<uint32_t>(tile.regs[insn.r[2]]);
@@ -49,7 +49,7 @@ Step tset(Group& group, Tile& tile, const npu_insn& insn) {
 Step tadd(Group&, Tile& tile, const npu_insn& insn) {
   npu_tdesc d = tile.desc[insn.a];
   d.base += tile.regs[insn.r[0]];
-  tile.desc[insn.dst] = d;
+  tile.write_desc(insn.dst) = d;
   return Step::kNext;
 }
 
@@ -74,7 +74,7 @@ Step tview(Group& group, Tile& tile, const npu_insn& insn) {
   }
   d.rows = static_cast<uint32_t>(rows);
   d.cols = static_cast<uint32_t>(cols);
-  tile.desc[insn.dst] = d;
+  tile.write_desc(insn.dst) = d;
   return Step::kNext;
 }
 

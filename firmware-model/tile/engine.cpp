@@ -96,6 +96,8 @@ void reset_engines(Tile& tile, uint32_t fifo) {
     tile.sems[std::countr_zero(used)].reset();
   }
   tile.sems_used = 0;
+  // Engines are as they were as long as nothing was issued.
+  if (tile.issued == 0 && tile.engines[NPU_ENGINE_LD].queue.size() == fifo) return;
   tile.queued_engines = 0;
   tile.issued = 0;
   for (int which = NPU_ENGINE_LD; which < NPU_ENGINE_COUNT; ++which) {

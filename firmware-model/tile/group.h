@@ -53,6 +53,7 @@ enum class BarrierState : uint8_t { kNone, kArrived, kReleased };
 struct Tile {
   uint64_t regs[NPU_SCALAR_REGS];
   npu_tdesc desc[NPU_TILE_DESCS];
+  uint64_t descs_used = 0;  // bit d: descriptor d was written
   Semaphore sems[NPU_TILE_SEMS];
   uint64_t sems_used = 0;  // bit s: semaphore s is not in its first state
   std::array<Engine, NPU_ENGINE_COUNT> engines;
@@ -68,6 +69,11 @@ struct Tile {
   Scratchpad l1;
   Scratchpad acc;
 
+  npu_tdesc& write_desc(uint8_t number) {
+    static_assert(NPU_TILE_DESCS == 64);
+    descs_used |= uint64_t{1} << number;
+    return desc[number];
+  }
   // Register 0 reads as zero whatever is written to it.
   void set_reg(uint8_t reg, uint64_t value) {
     regs[reg] = value;

@@ -18,8 +18,7 @@ Scratchpad::~Scratchpad() {
   if (data_ != nullptr) munmap(data_, bytes_);
 }
 
-bool Scratchpad::reserve(size_t bytes) {
-  if (bytes == bytes_) return true;
+bool Scratchpad::map(size_t bytes) {
   void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return false;

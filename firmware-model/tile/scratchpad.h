@@ -19,7 +19,7 @@ class Scratchpad {
 
   // Reserves |bytes| of zeros at a page boundary. False: the host has no address space left. A
   // second call with the same size does nothing.
-  bool reserve(size_t bytes);
+  bool reserve(size_t bytes) { return bytes == bytes_ || map(bytes); }
 
   std::byte* data() const { return data_; }
   size_t bytes() const { return bytes_; }
@@ -32,6 +32,8 @@ class Scratchpad {
   void clear();
 
  private:
+  bool map(size_t bytes);
+
   std::byte* data_ = nullptr;
   size_t bytes_ = 0;
   size_t dirty_bytes_ = 0;

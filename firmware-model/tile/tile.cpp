@@ -4,6 +4,7 @@
 #include "firmware-model/tile/tile.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "firmware-model/tile/engine.h"
 #include "firmware-model/tile/group.h"
@@ -20,7 +21,10 @@ constexpr uint32_t kMaxFifo = 1024;
 void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
   reset_engines(tile, fifo);
   std::fill(std::begin(tile.regs), std::end(tile.regs), 0);
-  std::fill(std::begin(tile.desc), std::end(tile.desc), npu_tdesc{});
+  for (uint64_t used = tile.descs_used; used != 0; used &= used - 1) {
+    tile.desc[std::countr_zero(used)] = npu_tdesc{};
+  }
+  tile.descs_used = 0;
   tile.loop_depth = 0;
   tile.pc = 0;
   tile.time_ps = 0;
@@ -170,9 +174,11 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
   group.at_barrier = 0;
   uint64_t x = launch.grid[0];
   uint64_t y = launch.grid[1];
-  group.sregs = {linear % x,
-                 linear / x % y,
-                 linear / x / y,
+  const uint64_t row = linear / x;
+  const uint64_t plane = row / y;
+  group.sregs = {linear - row * x,
+                 row - plane * y,
+                 plane,
                  x,
                  y,
                  launch.grid[2],
