@@ -19,7 +19,7 @@ SUPPRESSIONS = """[suppress_type]
 """
 
 
-def stub(options, include, folder, name):
+def empty_library(options, include, folder, name):
     """A library with all functions that the umbrella header of |include| declares."""
     text = ['#include <npu/npu.h>']
     headers = re.findall(r"#include <(npu/[a-z_]+\.h)>", open(os.path.join(include, "npu/npu.h"), encoding="utf-8").read())
@@ -50,8 +50,8 @@ def main():
         print("skipped: abidiff (package abigail-tools) is not installed", file=sys.stderr)
         return 77
     with tempfile.TemporaryDirectory() as folder:
-        old, count = stub(options, options.oldest, folder, "old")
-        new, now = stub(options, options.headers, folder, "new")
+        old, count = empty_library(options, options.oldest, folder, "old")
+        new, now = empty_library(options, options.headers, folder, "new")
         done = difference(old, new, folder)
         print(f"{count} functions of the oldest release, {now} now")
         if done.returncode:
@@ -67,7 +67,7 @@ def main():
             assert before in text, f"{header} has no '{before.strip()}' to damage"
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text.replace(before, after, 1))
-            bad, _ = stub(options, damaged, folder, "bad-" + header)
+            bad, _ = empty_library(options, damaged, folder, "bad-" + header)
             if difference(old, bad, folder).returncode == 0:
                 print(f"abidiff did not see the damage of {header}", file=sys.stderr)
                 return 1

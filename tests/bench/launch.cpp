@@ -17,10 +17,7 @@ constexpr int kRounds = 9;
 class NullKernel {
  public:
   explicit NullKernel(const Session& session) : session_(session) {
-    const char* named = std::getenv("NPU_OPS_BLOB");
-    npuModule module = nullptr;
-    check(npuModuleLoad(session.context, named != nullptr ? named : NPU_BENCH_OPS_BLOB, &module));
-    check(npuModuleGetKernel(module, "null", &kernel_));
+    kernel_ = load_null_kernel(session);
     info_.struct_size = sizeof info_;
     info_.grid_x = info_.grid_y = info_.grid_z = 1;
   }

@@ -29,10 +29,7 @@ constexpr size_t kSmallBytes = 4096;
 class Work {
  public:
   explicit Work(const Session& session) : session_(session), batch_(kBatch) {
-    const char* named = std::getenv("NPU_OPS_BLOB");
-    npuModule module = nullptr;
-    check(npuModuleLoad(session.context, named != nullptr ? named : NPU_BENCH_OPS_BLOB, &module));
-    check(npuModuleGetKernel(module, "null", &kernel_));
+    kernel_ = load_null_kernel(session);
     info_.struct_size = sizeof info_;
     info_.grid_x = info_.grid_y = info_.grid_z = 1;
     check(npuLaunchPrepare(kernel_, &info_, &prepared_));

@@ -24,6 +24,9 @@ class Session {
   npuQueue queue = nullptr;
 };
 
+// The kernel that does nothing, of the operators' blob.
+npuKernel load_null_kernel(const Session& session);
+
 // NPU_DEVICE as the program was started with it, or "model".
 std::string default_road();
 // The device model with the profile of the default road: "inproc" and "inproc:tiny", "model" and "model:tiny".

@@ -26,15 +26,6 @@ npuCommand make_fill(npuDevPtr dst, uint64_t pattern, uint64_t size_bytes) {
   return command;
 }
 
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
-  info.args = args;
-  info.args_bytes = args_bytes;
-  return info;
-}
-
 class BatchTest : public DeviceTest {
  protected:
   uint32_t word_at(npuDevPtr ptr) {

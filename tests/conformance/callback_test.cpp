@@ -51,20 +51,7 @@ int count_threads() {
   return count - 2;
 }
 
-class CallbackTest : public DeviceTest {
- protected:
-  float number_at(npuDevPtr ptr) {
-    float number = 0;
-    EXPECT_NPU(NPU_OK, npuMemCopyToHost(context_, &number, ptr, sizeof number));
-    return number;
-  }
-  uint64_t poke(npuQueue queue, npuDevPtr at, float value) {
-    const PokeArgs args{at, value, 0};
-    uint64_t done = 0;
-    EXPECT_NPU(NPU_OK, launch(queue, kernel("poke"), &args, sizeof args, &done));
-    return done;
-  }
-};
+class CallbackTest : public DeviceTest {};
 
 TEST_F(CallbackTest, RunsBetweenTheCommandsBeforeAndAfterIt) {
   const npuDevPtr a = alloc(64);

@@ -15,17 +15,6 @@ class CaptureTest : public DeviceTest {
     a_ = alloc(4096);
     b_ = alloc(4096);
   }
-  uint64_t poke(npuQueue queue, npuDevPtr at, float number) {
-    const PokeArgs args{at, number, 0};
-    uint64_t value = 0;
-    EXPECT_NPU(NPU_OK, launch(queue, kernel("poke"), &args, sizeof args, &value));
-    return value;
-  }
-  float number_at(npuDevPtr ptr) {
-    float number = 0;
-    EXPECT_NPU(NPU_OK, npuMemCopyToHost(context_, &number, ptr, sizeof number));
-    return number;
-  }
   npuGraph end_capture() {
     npuGraph graph = nullptr;
     EXPECT_NPU(NPU_OK, npuQueueEndCapture(queue_, &graph));

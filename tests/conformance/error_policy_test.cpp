@@ -23,17 +23,6 @@ class ErrorPolicyTest : public DeviceTest {
     EXPECT_NPU(NPU_OK, npuQueueCreate(context_, &info, &queue));
     return queue;
   }
-  uint64_t poke(npuQueue queue, npuDevPtr at, float value) {
-    const PokeArgs args{at, value, 0};
-    uint64_t done = 0;
-    EXPECT_NPU(NPU_OK, launch(queue, kernel("poke"), &args, sizeof args, &done));
-    return done;
-  }
-  float number_at(npuDevPtr ptr) {
-    float number = 0;
-    EXPECT_NPU(NPU_OK, npuMemCopyToHost(context_, &number, ptr, sizeof number));
-    return number;
-  }
   std::vector<npuFault> faults(npuQueue queue) {
     uint32_t count = 0;
     EXPECT_NPU(NPU_OK, npuQueueGetFaults(queue, &count, nullptr));

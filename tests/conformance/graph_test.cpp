@@ -10,15 +10,6 @@
 namespace npu::conformance {
 namespace {
 
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
-  info.args = args;
-  info.args_bytes = args_bytes;
-  return info;
-}
-
 npuCopyInfo copy_info(npuDevPtr dst, npuDevPtr src, uint64_t bytes) {
   npuCopyInfo info{};
   info.struct_size = sizeof info;
@@ -39,11 +30,6 @@ class GraphTest : public DeviceTest {
     ASSERT_NPU(NPU_OK, npuGraphCreate(context_, &graph_));
     a_ = alloc(4096);
     b_ = alloc(4096);
-  }
-  float number_at(npuDevPtr ptr) {
-    float number = 0;
-    EXPECT_NPU(NPU_OK, npuMemCopyToHost(context_, &number, ptr, sizeof number));
-    return number;
   }
   npuGraphNode add_poke(npuDevPtr at, float value, std::vector<npuGraphNode> deps = {}) {
     const PokeArgs args{at, value, 0};

@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -58,20 +57,10 @@ TEST(Library, FunctionsAreFoundByNameAsOfARelease) {
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuGetProcAddress("npuInit", kNow, nullptr));
 }
 
-// A variable for the time of one test.
-class Setting {
- public:
-  Setting(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-  ~Setting() { unsetenv(name_); }
-
- private:
-  const char* name_;
-};
-
 // What NPU_VISIBLE_DEVICES=|value| makes of counting and of opening the first device.
 void look(const char* value, npuResult count_result, npuResult open_result) {
   SCOPED_TRACE(value);
-  const Setting setting("NPU_VISIBLE_DEVICES", value);
+  const ScopedEnv setting("NPU_VISIBLE_DEVICES", value);
   const npuResult init = npuInit();
   uint32_t count = 99;
   EXPECT_NPU(count_result, npuDeviceGetCount(&count));
@@ -102,7 +91,7 @@ TEST(Library, VisibleDevicesChoosesAndRefusesByName) {
 TEST(Library, TheLogGoesToItsFile) {
   const std::string path = "/nowhere/npu.log";
   {
-    const Setting setting("NPU_LOG_FILE", path.c_str());
+    const ScopedEnv setting("NPU_LOG_FILE", path.c_str());
     EXPECT_NPU(NPU_ERROR_FILE, npuInit());
   }
   ASSERT_NPU(NPU_OK, npuInit());

@@ -160,6 +160,28 @@ npuResult DeviceTest::launch(npuQueue queue, npuKernel kernel, const void* args,
   return npuQueueLaunch(queue, kernel, &info, out_value);
 }
 
+npuLaunchInfo launch_info(const void* args, uint32_t args_bytes) {
+  npuLaunchInfo info{};
+  info.struct_size = sizeof info;
+  info.grid_x = info.grid_y = info.grid_z = 1;
+  info.args = args;
+  info.args_bytes = args_bytes;
+  return info;
+}
+
+uint64_t DeviceTest::poke(npuQueue queue, npuDevPtr at, float number) {
+  const PokeArgs args{at, number, 0};
+  uint64_t value = 0;
+  EXPECT_NPU(NPU_OK, launch(queue, kernel("poke"), &args, sizeof args, &value));
+  return value;
+}
+
+float DeviceTest::number_at(npuDevPtr ptr) {
+  float number = 0;
+  EXPECT_NPU(NPU_OK, npuMemCopyToHost(context_, &number, ptr, sizeof number));
+  return number;
+}
+
 npuQueue DeviceTest::make_queue(uint32_t ring_entries) {
   npuQueueInfo info{};
   info.struct_size = sizeof info;

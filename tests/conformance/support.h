@@ -66,6 +66,9 @@ class DeviceTest : public LibraryTest {
   npuDevPtr alloc(uint64_t size_bytes, npuMemKind kind = NPU_MEM_DEVICE);
   npuResult launch(npuQueue queue, npuKernel kernel, const void* args, uint32_t args_bytes,
                    uint64_t* out_value = nullptr, uint32_t x = 1, uint32_t y = 1, uint32_t z = 1);
+  // Kernel "poke" on one work-group: |number| goes to |at|. Returns the value.
+  uint64_t poke(npuQueue queue, npuDevPtr at, float number);
+  float number_at(npuDevPtr ptr);
   npuQueue make_queue(uint32_t ring_entries = 0);
   uint64_t free_bytes();
 
@@ -99,5 +102,8 @@ struct PairArgs {
   uint32_t n;
   uint32_t d;
 };
+
+// A launch of one work-group.
+npuLaunchInfo launch_info(const void* args, uint32_t args_bytes);
 
 }  // namespace npu::conformance

@@ -13,12 +13,17 @@
 #include <string>
 #include <vector>
 
+#include "tests/uapi/parity/operations.h"
 #include "tests/uapi/parity/session.h"
 
 namespace npu::driver_test {
 
+using parity::copy_op;
+using parity::fill_op;
+using parity::map_op;
 using parity::Memory;
 using parity::QueueParts;
+using parity::unmap_op;
 
 // Where a queue that waits for ever looks: a word that nobody writes.
 inline constexpr uint64_t kWordDva = 0x300000;
@@ -51,13 +56,6 @@ class File : public parity::Session {
   void submit_nop(QueueParts* queue);
   static parity::Road* road();
 };
-
-npu_bind_op map_op(uint32_t handle, uint64_t offset, uint64_t dva, uint64_t bytes,
-                   uint32_t flags = 0);
-npu_bind_op unmap_op(uint64_t dva, uint64_t bytes);
-npu_copy_op copy_op(uint32_t src, uint64_t src_offset, uint32_t dst, uint64_t dst_offset,
-                    uint64_t bytes);
-npu_copy_op fill_op(uint32_t dst, uint64_t offset, uint64_t bytes, uint64_t pattern);
 
 // Polls until it holds; false when `seconds` have passed.
 bool becomes(const std::function<bool()>& condition, int seconds = 20);

@@ -3,9 +3,8 @@
 #include "tools/npu-smi/output.h"
 
 namespace npu::smi {
-namespace {
 
-std::string quoted(const std::string& text) {
+std::string csv_quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) {
@@ -14,6 +13,8 @@ std::string quoted(const std::string& text) {
   }
   return out + "\"";
 }
+
+namespace {
 
 // One value as text; several words of a list are separated by spaces.
 std::string cell_text(const Json& value) {
@@ -42,7 +43,7 @@ class Csv {
   const std::string& text() const { return text_; }
 
  private:
-  void cell(const std::string& text) { row_ += "," + quoted(text); }
+  void cell(const std::string& text) { row_ += "," + csv_quoted(text); }
 
   const Options& options_;
   std::string row_;

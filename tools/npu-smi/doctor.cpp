@@ -108,12 +108,6 @@ std::string json_of(const std::vector<Finding>& findings) {
   return root.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string csv_cell(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : printable(text)) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
 }  // namespace
 
 std::vector<Finding> examine() {
@@ -133,9 +127,9 @@ std::string make_report(const Options& options, const std::vector<Finding>& find
   if (options.format == Format::kCsv) {
     std::string text = options.csv_header ? "check,subject,state,found,remedy\n" : "";
     for (const Finding& finding : findings) {
-      text += csv_cell(finding.check) + "," + csv_cell(finding.subject) + "," +
-              name_of(finding.state) + "," + csv_cell(finding.found) + "," +
-              csv_cell(finding.remedy) + "\n";
+      text += csv_quoted(printable(finding.check)) + "," + csv_quoted(printable(finding.subject)) +
+              "," + name_of(finding.state) + "," + csv_quoted(printable(finding.found)) + "," +
+              csv_quoted(printable(finding.remedy)) + "\n";
     }
     return text;
   }

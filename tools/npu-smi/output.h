@@ -21,6 +21,8 @@ std::vector<const Field*> chosen_fields(const Options& options);
 std::string tool_version();
 // "1.0" of the first device that answered; empty: none did.
 std::string driver_version(const Snapshot& snapshot);
+// A cell of CSV: in quotes where RFC 4180 wants them.
+std::string csv_quoted(const std::string& text);
 // Without what could move a terminal's cursor: names of programs are not ours.
 std::string printable(const std::string& text);
 

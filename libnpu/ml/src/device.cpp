@@ -10,6 +10,7 @@
 #include "libnpu/ml/src/library.h"
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/uuid.h"
 #include "uapi/npu_metrics.h"
 
 namespace npu::ml {
@@ -38,12 +39,8 @@ bool same_text(const char* a, const char* b) {
 }
 
 template <size_t kBytes>
-void write_hex(const uint8_t (&bytes)[kBytes], const char* prefix, bool grouped, char* out) {
-  out += std::strlen(std::strcpy(out, prefix));
-  for (size_t i = 0; i < kBytes; i++) {
-    if (grouped && (i == 4 || i == 6 || i == 8 || i == 10)) *out++ = '-';
-    out += std::sprintf(out, "%02x", bytes[i]);
-  }
+void write_hex(const uint8_t (&bytes)[kBytes], char* out) {
+  for (const uint8_t byte : bytes) out += std::sprintf(out, "%02x", byte);
 }
 
 // A name as the other side wrote it: perhaps without its NUL.
@@ -67,8 +64,8 @@ npuMlInfo translate(const npu_dev_info& in) {
   out.struct_size = sizeof out;
   out.index = in.index;
   copy_name(in.name, out.name);
-  write_hex(in.uuid, "NPU-", true, out.uuid);
-  write_hex(in.fw_build_id, "", false, out.firmware_build);
+  format_uuid(in.uuid, out.uuid);
+  write_hex(in.fw_build_id, out.firmware_build);
   if (in.pci_vendor != 0) {
     std::snprintf(out.bus_id, sizeof out.bus_id, "%04x:%02x:%02x.%x", in.pci_domain, in.pci_bus,
                   in.pci_devfn >> 3, in.pci_devfn & 7);

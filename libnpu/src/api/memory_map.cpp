@@ -39,10 +39,7 @@ npuResult npuMemCreate(npuContext context, npuMemKind kind, uint64_t size_bytes,
     NPU_TRY(api::take(pin, context, "context"));
     StorageInfo info;
     NPU_TRY(api::region_of(kind & ~NPU_MEM_EXPORTABLE, &info.region));
-    if (size_bytes == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
-    if (size_bytes > uint64_t{1} << 47) {
-      return fail(NPU_ERROR_OVERFLOW, "size_bytes is larger than the address space");
-    }
+    NPU_TRY(Memory::check_size(size_bytes));
     if (size_bytes % NPU_MEM_GRANULE_BYTES != 0) {
       return fail(NPU_ERROR_UNALIGNED, "size_bytes %llu is no multiple of 64 KiB",
                   static_cast<unsigned long long>(size_bytes));

@@ -28,7 +28,6 @@
 namespace npu {
 namespace {
 
-constexpr int64_t kSleepSliceNs = 100'000'000;
 // Between two looks where the driver cannot be asked to wait.
 constexpr int64_t kNapNs = 1'000'000;
 

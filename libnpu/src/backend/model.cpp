@@ -20,12 +20,10 @@
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/backend/shared_file.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/time.h"
 
 namespace npu {
 namespace {
-
-// A sleeper looks so often whether its server still lives: nothing else would wake it after the server was killed.
-constexpr int64_t kSleepSliceNs = 100'000'000;
 
 class ModelBackend final : public Backend {
  public:

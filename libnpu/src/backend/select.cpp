@@ -177,6 +177,12 @@ uint32_t index_of_address(const Environment& environment, const std::string& add
   return UINT32_MAX;
 }
 
+// The place of a device that is named by index or address. UINT32_MAX or one behind the last: there is none.
+uint32_t place_of(const Environment& environment, const VisibleDevice& device) {
+  if (device.kind == VisibleDevice::Kind::kIndex) return device.index;
+  return index_of_address(environment, device.text);
+}
+
 Result<std::unique_ptr<Backend>> open_uuid(const Environment& environment,
                                            const VisibleDevice& wanted) {
   const uint32_t count = count_physical(environment);
@@ -202,8 +208,7 @@ Result<std::unique_ptr<Backend>> open_backend(const Environment& environment, ui
   }
   const VisibleDevice& device = visible[index];
   if (device.kind == VisibleDevice::Kind::kUuid) return open_uuid(environment, device);
-  const bool has_address = device.kind == VisibleDevice::Kind::kPciAddress;
-  const uint32_t place = has_address ? index_of_address(environment, device.text) : device.index;
+  const uint32_t place = place_of(environment, device);
   if (place >= count_physical(environment)) return not_visible(device, NPU_ERROR_NO_DEVICE);
   return open_physical(environment, place);
 }
@@ -214,8 +219,7 @@ Result<uint32_t> count_devices(const Environment& environment) {
   for (const VisibleDevice& device : environment.visible) {
     // Whether a UUID exists is only known by opening devices, which counting must not do.
     if (device.kind == VisibleDevice::Kind::kUuid) continue;
-    const bool has_address = device.kind == VisibleDevice::Kind::kPciAddress;
-    const uint32_t place = has_address ? index_of_address(environment, device.text) : device.index;
+    const uint32_t place = place_of(environment, device);
     if (place >= count) return not_visible(device, NPU_ERROR_BAD_ENVIRONMENT);
   }
   return static_cast<uint32_t>(environment.visible.size());

@@ -8,14 +8,12 @@
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/time.h"
 
 namespace npu {
 namespace {
 
 thread_local const Context* t_context = nullptr;
-
-// While something is awaited, the thread looks so often by itself: nothing would tell it that a server was killed.
-constexpr int64_t kSliceNs = 100'000'000;
 
 }  // namespace
 
@@ -108,7 +106,7 @@ void Callbacks::run() {
       continue;
     }
     if (arm(&entries, again)) continue;
-    again = !event_->wait(kSliceNs);
+    again = !event_->wait(kSleepSliceNs);
   }
 }
 

@@ -190,16 +190,8 @@ Status Context::watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, 
     queue->watch_word(bo_handle, offset, value, fd, watch);
   }
   const uint64_t cookie = take_notify_cookie();
-  npu_notify args{};
-  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
-  args.fd = fd;
-  args.cookie = cookie;
-  args.cond.op = NPU_COND_GE;
-  args.cond.bo_handle = bo_handle;
-  args.cond.offset = offset;
-  args.cond.value = value;
-  args.cond.mask = ~uint64_t{0};
-  if (const int error = call_notify(vm_->backend(), args); error != 0) {
+  const int error = request_notify(vm_->backend(), bo_handle, 0, offset, value, fd, cookie);
+  if (error != 0) {
     return fail_call(error, "asking to be told of a semaphore's value");
   }
   watch->add(vm_->backend(), cookie);

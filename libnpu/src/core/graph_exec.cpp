@@ -37,12 +37,16 @@ GraphExec::GraphExec(Ref<Context> context, std::vector<GraphNode> nodes)
     args_bytes_ += align_args(node.args.size());
     if (node.kind != NodeKind::kKernel) continue;
     has_kernels_ = true;
-    const uint64_t handle = node.kernel->handle();
-    if (std::find(kernels_.begin(), kernels_.end(), handle) == kernels_.end()) {
-      kernels_.push_back(handle);
-    }
+    remember_kernel(*node.kernel);
   }
   changed_.assign(nodes_.size(), 1);
+}
+
+void GraphExec::remember_kernel(const Kernel& kernel) {
+  const uint64_t handle = kernel.handle();
+  if (std::find(kernels_.begin(), kernels_.end(), handle) == kernels_.end()) {
+    kernels_.push_back(handle);
+  }
 }
 
 Result<Ref<GraphExec>> GraphExec::create(Graph& graph) {
@@ -166,10 +170,7 @@ Status GraphExec::update(uint32_t id, const Submission& one) {
     }
     if (one.args_bytes != 0) std::memcpy(node->args.data(), one.args, one.args_bytes);
     node->kernel = Ref<Kernel>::share(const_cast<Kernel*>(one.kernel));
-    const uint64_t handle = node->kernel->handle();
-    if (std::find(kernels_.begin(), kernels_.end(), handle) == kernels_.end()) {
-      kernels_.push_back(handle);
-    }
+    remember_kernel(*node->kernel);
   }
   node->command = one.command;
   touch_locked(id);

@@ -67,6 +67,7 @@ class GraphExec final : public Object {
   Status check_usable(Queue& queue);
   Result<GraphNode*> find_locked(uint32_t id);
   void touch_locked(uint32_t id);
+  void remember_kernel(const Kernel& kernel);
   Result<std::shared_ptr<Image>> take_image(Queue& queue);
   void finish_launch(const std::shared_ptr<Image>& image, Queue& queue, uint64_t value,
                      std::shared_ptr<Image>* out_late);

@@ -6,13 +6,13 @@
 #include <cstring>
 
 #include "libnpu/src/core/error.h"
+#include "uapi/npu_accel.h"
 
 namespace npu {
 namespace {
 
 constexpr uint64_t kChunkMaxBytes = 32 << 20;
 constexpr uint64_t kSmallMaxBytes = 8 << 20;  // larger ones own a buffer object
-constexpr uint64_t kSizeMax = 1ull << 47;
 constexpr uint64_t kChunkStepBytes = 2 << 20;
 
 std::atomic<uint64_t> g_next_allocation_id{1};
@@ -28,6 +28,13 @@ Status outside(uint64_t dva, uint64_t size_bytes, const char* what) {
 }  // namespace
 
 uint64_t Memory::next_id() { return g_next_allocation_id.fetch_add(1, std::memory_order_relaxed); }
+
+Status Memory::check_size(uint64_t size_bytes) {
+  if (size_bytes == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
+  if (size_bytes <= NPU_VA_USER_END) return Status::ok();
+  return fail(NPU_ERROR_OVERFLOW, "size_bytes %llu is larger than the address space",
+              Ull{size_bytes});
+}
 
 Memory::~Memory() { clear(); }
 
@@ -105,11 +112,7 @@ Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* ou
 }
 
 Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool exportable) {
-  if (size_bytes == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
-  if (size_bytes > kSizeMax) {
-    return fail(NPU_ERROR_OVERFLOW, "size_bytes %llu is larger than the address space",
-                Ull{size_bytes});
-  }
+  NPU_TRY(check_size(size_bytes));
   Allocation allocation;
   allocation.size_bytes = size_bytes;
   uint64_t dva = 0;

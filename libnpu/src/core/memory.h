@@ -79,6 +79,8 @@ class Memory {
 
   // NPU_ERROR_INVALID_ADDRESS unless [dva, dva + size_bytes) lies inside one allocation, or is covered by pieces of one reservation. |what| names the range.
   Status check(uint64_t dva, uint64_t size_bytes, const char* what, bool for_writing = false);
+  // A size that is asked for: not 0, and not larger than the address space.
+  static Status check_size(uint64_t size_bytes);
   // What the host sees of it. host(): only if that is in one piece.
   Result<HostView> view(uint64_t dva, uint64_t size_bytes, const char* what);
   Result<std::byte*> host(uint64_t dva, uint64_t size_bytes, const char* what);

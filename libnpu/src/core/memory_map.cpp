@@ -12,7 +12,6 @@ namespace {
 using Ull = unsigned long long;
 
 constexpr uint64_t kGranuleBytes = NPU_PAGE_64K;  // NPU_MEM_GRANULE_BYTES
-constexpr uint64_t kSizeMax = 1ull << 47;
 constexpr uint64_t kAlignMax = 1ull << 40;
 
 Status check_granules(const char* what, uint64_t value) {
@@ -23,11 +22,7 @@ Status check_granules(const char* what, uint64_t value) {
 }  // namespace
 
 Result<uint64_t> Memory::reserve(uint64_t size_bytes, uint64_t align_bytes) {
-  if (size_bytes == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "size_bytes is 0");
-  if (size_bytes > kSizeMax) {
-    return fail(NPU_ERROR_OVERFLOW, "size_bytes %llu is larger than the address space",
-                Ull{size_bytes});
-  }
+  NPU_TRY(check_size(size_bytes));
   NPU_TRY(check_granules("size_bytes", size_bytes));
   if ((align_bytes & (align_bytes - 1)) != 0 || align_bytes > kAlignMax) {
     return fail(NPU_ERROR_INVALID_ARGUMENT,

@@ -67,14 +67,18 @@ PoolBlock* OrderedPool::reuse_locked(Queue& queue, uint64_t size_bytes, uint64_t
   return block;
 }
 
+void OrderedPool::count_free_locked(const PoolBlock& block) {
+  stats_.live--;
+  stats_.frees++;
+  stats_.used_bytes -= block.size_bytes;
+}
+
 void OrderedPool::give_back_on(Queue& queue, PoolBlock* block) {
   const uint64_t value = queue.busy_until();
   Dropped dropped;
   std::lock_guard lock(mutex_);
   if (closed_) return;
-  stats_.live--;
-  stats_.frees++;
-  stats_.used_bytes -= block->size_bytes;
+  count_free_locked(*block);
   if (value == 0) return free_locked(block, &dropped);
   const auto lane = lanes_.try_emplace(&queue).first;
   if (!lane->second.queue) lane->second.queue = Ref<Queue>::share(&queue);
@@ -89,9 +93,7 @@ void OrderedPool::give_back(PoolBlock* block) {
   Dropped dropped;
   std::lock_guard lock(mutex_);
   if (closed_) return;
-  stats_.live--;
-  stats_.frees++;
-  stats_.used_bytes -= block->size_bytes;
+  count_free_locked(*block);
   free_locked(block, &dropped);
 }
 

@@ -82,6 +82,7 @@ class OrderedPool {
   using Dropped = std::vector<std::unique_ptr<Chunk>>;
 
   PoolBlock* take_locked(Queue& queue, uint64_t size_bytes, Status* why_not, Dropped* dropped);
+  void count_free_locked(const PoolBlock& block);
   PoolBlock* reuse_locked(Queue& queue, uint64_t size_bytes, uint64_t most_bytes);
   Lanes::iterator reap_locked(Lanes::iterator lane, Dropped* dropped);
   void reap_all_locked(Dropped* dropped);

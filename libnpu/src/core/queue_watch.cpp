@@ -20,15 +20,33 @@ uint64_t take_notify_cookie() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+int request_notify(Backend& backend, uint32_t bo_handle, uint32_t queue_id, uint64_t offset,
+                   uint64_t value, int fd, uint64_t cookie) {
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
+  args.fd = fd;
+  args.cookie = cookie;
+  args.cond.op = NPU_COND_GE;
+  args.cond.bo_handle = bo_handle;
+  args.cond.queue_id = queue_id;
+  args.cond.offset = offset;
+  args.cond.value = value;
+  args.cond.mask = ~uint64_t{0};
+  return call_notify(backend, args);
+}
+
+void forget_notify(Backend& backend, uint64_t cookie) {
+  npu_notify args{};
+  args.flags = NPU_NOTIFY_REMOVE;
+  args.fd = -1;
+  args.cookie = cookie;
+  [[maybe_unused]] const int error = call_notify(backend, args);
+}
+
 Watch::~Watch() {
   for (const Request& request : requests_) {
     if (request.backend != nullptr) {
-      npu_notify args{};
-      args.flags = NPU_NOTIFY_REMOVE;
-      args.fd = -1;
-      args.cookie = request.cookie;
-      // It is unknown when it was answered.
-      [[maybe_unused]] const int error = call_notify(*request.backend, args);
+      npu::forget_notify(*request.backend, request.cookie);
     } else if (const std::shared_ptr<Ring> ring = request.ring.lock()) {
       ring->forget_notify(request.cookie);
     }

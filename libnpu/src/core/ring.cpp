@@ -249,17 +249,8 @@ Status Ring::notify_word(uint32_t bo_handle, uint64_t offset, uint64_t value, in
 
 Status Ring::request_notify(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd,
                             uint64_t cookie) {
-  npu_notify args{};
-  args.flags = NPU_NOTIFY_ADD | NPU_NOTIFY_ONESHOT;
-  args.fd = fd;
-  args.cookie = cookie;
-  args.cond.op = NPU_COND_GE;
-  args.cond.bo_handle = bo_handle;
-  args.cond.queue_id = queue_id_;
-  args.cond.offset = offset;
-  args.cond.value = value;
-  args.cond.mask = ~uint64_t{0};
-  const int error = call_notify(vm_.backend(), args);
+  const int error =
+      npu::request_notify(vm_.backend(), bo_handle, queue_id_, offset, value, fd, cookie);
   return error == 0 ? Status::ok() : fail_call(error, "asking to be told of a queue's progress");
 }
 
@@ -274,12 +265,7 @@ void Ring::forget_notify(uint64_t cookie) {
       arm_locked();
     }
   }
-  npu_notify args{};
-  args.flags = NPU_NOTIFY_REMOVE;
-  args.fd = -1;
-  args.cookie = cookie;
-  // It is unknown when it was answered.
-  [[maybe_unused]] const int error = call_notify(vm_.backend(), args);
+  npu::forget_notify(vm_.backend(), cookie);
 }
 
 uint64_t Ring::gate_dva() const { return dva_ + offsetof(npu_queue_ctrl, fence); }

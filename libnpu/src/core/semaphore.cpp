@@ -17,8 +17,6 @@ namespace {
 using Ull = unsigned long long;
 
 constexpr uint64_t kWordBytes = 8;
-// Nothing wakes a sleeper whose server was killed.
-constexpr int64_t kSliceNs = 100'000'000;
 
 }  // namespace
 
@@ -121,7 +119,7 @@ Status Semaphore::sleep(uint64_t value, const Deadline& deadline, EventFd* event
       if (status.code() != NPU_NOT_READY) return status;
       const int64_t left_ns = deadline.left_ns();
       if (left_ns == 0) return Status(NPU_TIMEOUT);
-      woken = event->wait(std::min(left_ns, kSliceNs));
+      woken = event->wait(std::min(left_ns, kSleepSliceNs));
       if (!woken && context_->vm().backend().is_lost()) {
         return fail(NPU_ERROR_DEVICE_LOST, "the device or its server went away");
       }

@@ -7,6 +7,9 @@
 
 namespace npu {
 
+// Nothing wakes a sleeper whose server was killed or whose device went away: it looks by itself so often.
+inline constexpr int64_t kSleepSliceNs = 100'000'000;
+
 class Deadline {
  public:
   static int64_t now_ns() {

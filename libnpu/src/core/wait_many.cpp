@@ -13,8 +13,6 @@
 namespace npu {
 namespace {
 
-// Nothing wakes a sleeper whose server was killed.
-constexpr int64_t kSliceNs = 100'000'000;
 constexpr int64_t kSpinMostNs = 20'000;
 
 class ManyWait {
@@ -88,7 +86,7 @@ Status wait_many(std::span<const WaitItem> items, bool all, const Deadline& dead
     while (!woken) {
       const int64_t left_ns = deadline.left_ns();
       if (left_ns == 0) return Status(NPU_TIMEOUT);
-      woken = event.wait(std::min(left_ns, kSliceNs)) || wait.is_lost();
+      woken = event.wait(std::min(left_ns, kSleepSliceNs)) || wait.is_lost();
     }
     status = wait.look_at_all(poll_item, out_index);
     if (status.code() != NPU_NOT_READY) return status;

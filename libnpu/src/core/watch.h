@@ -15,6 +15,12 @@ class Ring;
 // A name for a request, of all backends of this process.
 uint64_t take_notify_cookie();
 
+// Asks for the eventfd |fd| to be added to once the word of the object is at least |value|, or once the queue (0: none) is dead. 0 or an errno.
+int request_notify(Backend& backend, uint32_t bo_handle, uint32_t queue_id, uint64_t offset,
+                   uint64_t value, int fd, uint64_t cookie);
+// Takes a request back; one that was answered is unknown, which is no error.
+void forget_notify(Backend& backend, uint64_t cookie);
+
 class Watch {
  public:
   Watch() = default;

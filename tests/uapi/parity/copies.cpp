@@ -1,30 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // COPY_SUBMIT: what it moves, and what it refuses.
+#include "tests/uapi/parity/operations.h"
 #include "tests/uapi/parity/session.h"
 
 namespace npu::parity {
 namespace {
-
-npu_copy_op copy_op(uint32_t src, uint64_t src_offset, uint32_t dst, uint64_t dst_offset,
-                    uint64_t bytes) {
-  npu_copy_op op{};
-  op.src_handle = src;
-  op.src_offset = src_offset;
-  op.dst_handle = dst;
-  op.dst_offset = dst_offset;
-  op.size_bytes = bytes;
-  return op;
-}
-
-npu_copy_op fill_op(uint32_t dst, uint64_t offset, uint64_t bytes, uint64_t pattern) {
-  npu_copy_op op{};
-  op.kind = NPU_COPY_FILL;
-  op.dst_handle = dst;
-  op.dst_offset = offset;
-  op.size_bytes = bytes;
-  op.pattern = pattern;
-  return op;
-}
 
 void submit(Session& s, const std::string& name, const std::vector<npu_copy_op>& ops,
             const std::vector<npu_sync>& waits = {}, const std::vector<npu_sync>& signals = {}) {

@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Address spaces and objects in every order: what is used stays, what is gone is gone, what another file has is nothing.
+#include "tests/uapi/parity/operations.h"
 #include "tests/uapi/parity/session.h"
 
 namespace npu::parity {
 namespace {
-
-npu_bind_op map_op(uint32_t handle, uint64_t dva, uint64_t bytes) {
-  npu_bind_op op{};
-  op.bo_handle = handle;
-  op.dva = dva;
-  op.size_bytes = bytes;
-  return op;
-}
-
-npu_bind_op unmap_op(uint64_t dva, uint64_t bytes) {
-  npu_bind_op op{};
-  op.kind = NPU_BIND_UNMAP;
-  op.dva = dva;
-  op.size_bytes = bytes;
-  return op;
-}
 
 void bind(Session& s, const std::string& name, uint32_t vm, const std::vector<npu_bind_op>& ops) {
   npu_vm_bind args{};
@@ -55,15 +40,15 @@ void run_binding(Session& s) {
   const npu_bo_create hbm = s.object(kHbmBytes, NPU_REGION_HBM);
   const npu_bo_create system = s.object(kSystemBytes, NPU_REGION_SYSTEM);
   query_vm(s, "bind.empty", vm);
-  bind(s, "bind.whole", vm, {map_op(hbm.handle, kHbmDva, kHbmBytes)});
+  bind(s, "bind.whole", vm, {map_op(hbm.handle, 0, kHbmDva, kHbmBytes)});
   query_vm(s, "bind.whole.query", vm);
-  bind(s, "bind.the_same_again", vm, {map_op(hbm.handle, kHbmDva, kHbmBytes)});
+  bind(s, "bind.the_same_again", vm, {map_op(hbm.handle, 0, kHbmDva, kHbmBytes)});
   query_vm(s, "bind.the_same_again.query", vm);
   bind(s, "bind.over_the_middle", vm,
-       {map_op(system.handle, kHbmDva + NPU_PAGE_64K, NPU_PAGE_64K)});
+       {map_op(system.handle, 0, kHbmDva + NPU_PAGE_64K, NPU_PAGE_64K)});
   query_vm(s, "bind.over_the_middle.query", vm);
   bind(s, "bind.small_pages", vm,
-       {map_op(system.handle, kHbmDva + NPU_PAGE_64K + NPU_PAGE_4K, NPU_PAGE_4K)});
+       {map_op(system.handle, 0, kHbmDva + NPU_PAGE_64K + NPU_PAGE_4K, NPU_PAGE_4K)});
   bind(s, "bind.unmap_a_piece", vm, {unmap_op(kHbmDva, NPU_PAGE_64K)});
   query_vm(s, "bind.unmap_a_piece.query", vm);
   bind(s, "bind.unmap_half_a_page", vm, {unmap_op(kHbmDva + 2 * NPU_PAGE_64K, NPU_PAGE_4K)});
@@ -71,24 +56,26 @@ void run_binding(Session& s) {
   bind(s, "bind.unmap_nothing", vm, {unmap_op(1ull << 40, NPU_PAGE_2M)});
   bind(s, "bind.unmap_everything", vm, {unmap_op(NPU_VA_MIN, NPU_VA_USER_END - NPU_VA_MIN)});
   query_vm(s, "bind.unmap_everything.query", vm);
-  bind(s, "bind.beyond_the_object", vm, {map_op(hbm.handle, kHbmDva, kHbmBytes + NPU_PAGE_64K)});
+  bind(s, "bind.beyond_the_object", vm, {map_op(hbm.handle, 0, kHbmDva, kHbmBytes + NPU_PAGE_64K)});
   bind(s, "bind.last_page_of_the_space", vm,
-       {map_op(hbm.handle, NPU_VA_USER_END - NPU_PAGE_64K, NPU_PAGE_64K)});
+       {map_op(hbm.handle, 0, NPU_VA_USER_END - NPU_PAGE_64K, NPU_PAGE_64K)});
   bind(s, "bind.across_the_end_of_the_space", vm,
-       {map_op(hbm.handle, NPU_VA_USER_END - NPU_PAGE_64K, 2 * NPU_PAGE_64K)});
-  bind(s, "bind.hbm_at_small_page", vm, {map_op(hbm.handle, kHbmDva + NPU_PAGE_4K, NPU_PAGE_64K)});
-  bind(s, "bind.all_or_nothing", vm,
-       {map_op(hbm.handle, kHbmDva, NPU_PAGE_64K), map_op(kUnknownId, kHbmDva, NPU_PAGE_64K)});
+       {map_op(hbm.handle, 0, NPU_VA_USER_END - NPU_PAGE_64K, 2 * NPU_PAGE_64K)});
+  bind(s, "bind.hbm_at_small_page", vm,
+       {map_op(hbm.handle, 0, kHbmDva + NPU_PAGE_4K, NPU_PAGE_64K)});
+  bind(
+      s, "bind.all_or_nothing", vm,
+      {map_op(hbm.handle, 0, kHbmDva, NPU_PAGE_64K), map_op(kUnknownId, 0, kHbmDva, NPU_PAGE_64K)});
   query_vm(s, "bind.all_or_nothing.query", vm);
   bind(s, "bind.in_order", vm,
-       {map_op(hbm.handle, kHbmDva, NPU_PAGE_64K), unmap_op(kHbmDva, NPU_PAGE_64K)});
+       {map_op(hbm.handle, 0, kHbmDva, NPU_PAGE_64K), unmap_op(kHbmDva, NPU_PAGE_64K)});
   query_vm(s, "bind.in_order.query", vm);
-  npu_bind_op code = map_op(hbm.handle, kHbmDva, NPU_PAGE_64K);
+  npu_bind_op code = map_op(hbm.handle, 0, kHbmDva, NPU_PAGE_64K);
   code.flags = NPU_BIND_EXEC | NPU_BIND_READONLY;
   bind(s, "bind.code", vm, {code});
   destroy(s, "bind.destroy_with_mappings", vm);
   destroy(s, "bind.destroy_twice", vm);
-  bind(s, "bind.after_destroy", vm, {map_op(hbm.handle, kHbmDva, NPU_PAGE_64K)});
+  bind(s, "bind.after_destroy", vm, {map_op(hbm.handle, 0, kHbmDva, NPU_PAGE_64K)});
   query_vm(s, "bind.after_destroy.query", vm);
 }
 
@@ -97,9 +84,9 @@ void run_small_space(Session& s) {
   args.va_end = 1ull << 30;
   s.logged("space.small", NPU_CALL_VM_CREATE, &args);
   const npu_bo_create hbm = s.object(NPU_PAGE_64K, NPU_REGION_HBM);
-  bind(s, "space.small.beyond", args.vm_id, {map_op(hbm.handle, 1ull << 30, NPU_PAGE_64K)});
+  bind(s, "space.small.beyond", args.vm_id, {map_op(hbm.handle, 0, 1ull << 30, NPU_PAGE_64K)});
   bind(s, "space.small.last", args.vm_id,
-       {map_op(hbm.handle, (1ull << 30) - NPU_PAGE_64K, NPU_PAGE_64K)});
+       {map_op(hbm.handle, 0, (1ull << 30) - NPU_PAGE_64K, NPU_PAGE_64K)});
   bind(s, "space.small.unmap_beyond", args.vm_id, {unmap_op(1ull << 30, NPU_PAGE_64K)});
   npu_vm_create odd{};
   odd.va_end = (1ull << 30) + NPU_PAGE_64K;
@@ -110,12 +97,12 @@ void run_lifetimes(Session& s, Road* road) {
   const uint32_t vm = s.vm();
   const uint32_t other = s.vm();
   const npu_bo_create own = s.object(NPU_PAGE_64K, NPU_REGION_HBM, 0, vm);
-  bind(s, "object.exclusive.own", vm, {map_op(own.handle, kHbmDva, NPU_PAGE_64K)});
-  bind(s, "object.exclusive.other", other, {map_op(own.handle, kHbmDva, NPU_PAGE_64K)});
+  bind(s, "object.exclusive.own", vm, {map_op(own.handle, 0, kHbmDva, NPU_PAGE_64K)});
+  bind(s, "object.exclusive.other", other, {map_op(own.handle, 0, kHbmDva, NPU_PAGE_64K)});
   close_object(s, "object.close_while_mapped", own.handle);
   query_vm(s, "object.close_while_mapped.query", vm);
   info(s, "object.closed.info", own.handle);
-  bind(s, "object.closed.bind", vm, {map_op(own.handle, kHbmDva, NPU_PAGE_64K)});
+  bind(s, "object.closed.bind", vm, {map_op(own.handle, 0, kHbmDva, NPU_PAGE_64K)});
   close_object(s, "object.close_twice", own.handle);
   close_object(s, "object.close_none", 0);
   const npu_bo_create hidden = s.object(NPU_PAGE_64K, NPU_REGION_HBM, NPU_BO_NO_MMAP);
@@ -126,7 +113,7 @@ void run_lifetimes(Session& s, Road* road) {
   for (uint32_t i = 0; i < 40; i++) foreign.object(NPU_PAGE_4K, NPU_REGION_SYSTEM);
   const npu_bo_create theirs = foreign.object(NPU_PAGE_64K, NPU_REGION_HBM);
   info(s, "object.foreign.info", theirs.handle);
-  bind(s, "object.foreign.bind", vm, {map_op(theirs.handle, kHbmDva, NPU_PAGE_64K)});
+  bind(s, "object.foreign.bind", vm, {map_op(theirs.handle, 0, kHbmDva, NPU_PAGE_64K)});
   close_object(s, "object.foreign.close", theirs.handle);
   info(foreign, "object.foreign.still_there", theirs.handle);
   npu_bo_set_label label{};
