@@ -19,8 +19,8 @@
 namespace npu::bench {
 namespace {
 
-constexpr int kBatch = 512;  // fits the ring
-constexpr int kLinks = 32;
+constexpr int kBatch = 512;      // fits the ring
+constexpr int kLongChain = 256;  // links; fits two rings
 constexpr int kRounds = 15;
 constexpr int kIdleS = 10;
 constexpr size_t kSmallBytes = 4096;
@@ -54,14 +54,14 @@ class Work {
   void launch_graph() { check(npuGraphLaunch(exec_, session_.queue, &value_)); }
   void wait() { wait(session_.queue); }
   void wait(npuQueue queue) { check(npuQueueWait(queue, value_, NPU_TIMEOUT_INFINITE)); }
-  // Each link waits on the device for the one before it, on the other queue.
-  void chain() {
+  // Each link waits on the device for the one before it, on the other queue; the host for the last one.
+  void chain(int links) {
     npuQueue queues[2] = {session_.queue, other_};
-    for (int i = 0; i < kLinks; i++) {
+    for (int i = 0; i < links; i++) {
       if (i != 0) check(npuQueueWaitQueue(queues[i % 2], queues[(i + 1) % 2], value_, nullptr));
       launch(queues[i % 2]);
     }
-    wait(queues[(kLinks - 1) % 2]);
+    wait(queues[(links - 1) % 2]);
   }
 
  private:
@@ -109,9 +109,9 @@ bool bench_enqueue(const Group& group, Work& work) {
     group.cl->finish();
     return s;
   };
-  return group.measure("enqueue", alone(kBatch, [&] { work.launch(); }), theirs, 1) &
+  return group.measure("enqueue", alone(kBatch, [&] { work.launch(); }), theirs, 4) &
          group.measure("enqueue_prepared", alone(kBatch, [&] { work.launch_prepared(); }), theirs,
-                       1) &
+                       4) &
          group.measure("enqueue_batch", alone(1, [&] { work.submit_batch(); }), theirs, 4);
 }
 
@@ -165,10 +165,18 @@ bool bench_round_trip(const Group& group, const char* kind, int spin_us) {
       4);
 }
 
+// The round trip of one dependency between two queues; and what a link of a long chain costs.
 bool bench_chain(const Group& group, Work& work) {
-  return group.measure(
-      "event_chain", [&] { return seconds_per(4, [&] { work.chain(); }) / kLinks; },
-      [&] { return seconds_per(4, [&] { group.cl->run_chain(kLinks); }) / kLinks; }, 4);
+  const Body ours = [&] { return seconds_per(100, [&] { work.chain(2); }); };
+  const Body theirs = [&] { return seconds_per(100, [&] { group.cl->run_chain(2); }); };
+  const Body our_link = [&] {
+    return seconds_per(1, [&] { work.chain(kLongChain); }) / kLongChain;
+  };
+  const Body their_link = [&] {
+    return seconds_per(1, [&] { group.cl->run_chain(kLongChain); }) / kLongChain;
+  };
+  return group.measure("event_chain", ours, theirs, 4) &
+         group.measure("event_chain_link", our_link, their_link, 1);
 }
 
 bool bench_copy(const Group& group, const Session& session) {

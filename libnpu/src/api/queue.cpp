@@ -17,6 +17,7 @@ using api::guard;
 namespace {
 
 constexpr uint32_t kRingEntriesDefault = 1024;
+constexpr uint32_t kLongBatch = 64;
 constexpr uint32_t kRingEntriesMin = 1u << NPU_RING_LOG2_MIN;
 constexpr uint32_t kRingEntriesMax = 1u << NPU_RING_LOG2_MAX;
 
@@ -188,6 +189,8 @@ npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* comma
   return guard(__func__, [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
+    // A device that sleeps wakes up while a long batch is checked. It finds nothing new until all of it is good.
+    if (count >= kLongBatch) pin->ring_again();
     api::Batch batch;
     NPU_TRY(batch.read(pin->context(), count, commands));
     return submit(*pin, batch.submissions(), out_value);

@@ -181,7 +181,7 @@ Status Queue::submit_wait(Ref<Queue> other, uint64_t value, uint64_t* out_value)
   NPU_TRY(refuse_in_capture("a wait for work outside of the capture"));
   npu_cmd nop{};
   nop.op = NPU_CMD_NOP;
-  const Status now = other->poll(value);
+  const Status now = other->peek(value);
   if (now.code() == NPU_ERROR_INVALID_ARGUMENT) return now;
   // On the same queue the order is given; and a point that was passed well needs no watching.
   if (other.get() == this || now.is_ok()) return submit(nop, out_value);

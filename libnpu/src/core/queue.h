@@ -104,6 +104,8 @@ class Queue final : public Object {
   Status wait_all(const Deadline& deadline);
   // NPU_OK, NPU_NOT_READY or the error.
   Status poll(uint64_t value);
+  // As poll(), from memory alone: without a system call, and NPU_NOT_READY as long as dependencies are undecided.
+  Status peek(uint64_t value);
   // As poll(). NPU_NOT_READY: the eventfd |fd| is added to when poll() may say something else.
   Status watch(uint64_t value, int fd, Watch* watch);
   // Asks the driver to look at a word of memory whenever this queue has moved.
@@ -188,6 +190,7 @@ class Queue final : public Object {
                     std::vector<Dependency>* out_next);
   Status wait_here(uint64_t value, const Deadline& deadline);
   Status settle(uint64_t value, const Deadline& deadline);
+  Status wait_with_dependencies(uint64_t value, const Deadline& deadline);
   bool first_dependency(uint64_t value, Dependency* out);
   // |result|: what became of the oldest dependency.
   Status end_dependency(const Dependency& dependency, Status result, const Deadline& deadline);

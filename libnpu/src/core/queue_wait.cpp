@@ -21,6 +21,10 @@ void pause_cpu() {
 // Every so many waits the whole time is tried again, in case the machine has become quieter.
 constexpr uint32_t kSpinRetry = 64;
 
+// Between two looks at what a sleeping queue waits for.
+constexpr int64_t kSliceFirstNs = 1'000'000;
+constexpr int64_t kSliceLastNs = 64'000'000;
+
 // True when |count| commands have ended within |spin_ns|.
 bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
   const int64_t end_ns = Deadline::now_ns() + spin_ns;
@@ -33,25 +37,41 @@ bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
 
 }  // namespace
 
-Status Queue::wait(uint64_t value, const Deadline& deadline) {
-  {
-    std::lock_guard lock(mutex_);
-    if (Capture::is_value(value) && capture_ != nullptr) {
-      return fail(NPU_ERROR_CAPTURE_UNSUPPORTED, "a wait of the host cannot be captured");
-    }
-    if (value > base_ + ring_->submitted()) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT,
-                  "value %llu was never submitted to the queue, whose last is %llu",
-                  static_cast<unsigned long long>(value),
-                  static_cast<unsigned long long>(base_ + ring_->submitted()));
-    }
-    if (dependencies_.empty()) {
-      const Status status = look_locked(value);
-      if (status.code() != NPU_NOT_READY) return status;
-    }
+Status Queue::peek(uint64_t value) {
+  std::lock_guard lock(mutex_);
+  if (Capture::is_value(value) && capture_ != nullptr) {
+    return fail(NPU_ERROR_CAPTURE_UNSUPPORTED, "a wait of the host cannot be captured");
   }
-  if (dependency_count_.load(std::memory_order_relaxed) != 0) NPU_TRY(settle(value, deadline));
+  if (value > base_ + ring_->submitted()) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "value %llu was never submitted to the queue, whose last is %llu",
+                static_cast<unsigned long long>(value),
+                static_cast<unsigned long long>(base_ + ring_->submitted()));
+  }
+  return dependencies_.empty() ? look_locked(value) : Status(NPU_NOT_READY);
+}
+
+Status Queue::wait(uint64_t value, const Deadline& deadline) {
+  const Status now = peek(value);
+  if (now.code() != NPU_NOT_READY) return now;
+  if (dependency_count_.load(std::memory_order_relaxed) != 0) {
+    return wait_with_dependencies(value, deadline);
+  }
   return wait_here(value, deadline);
+}
+
+// Sleeps once, for the value itself, and not once for each link of a chain. A dependency that fails does not end such a sleep: it is found by a look in between, hence the slices.
+Status Queue::wait_with_dependencies(uint64_t value, const Deadline& deadline) {
+  for (int64_t slice_ns = kSliceFirstNs;; slice_ns = std::min(slice_ns * 2, kSliceLastNs)) {
+    const Status settled = settle(value, Deadline::in(0));
+    if (settled.is_ok()) return wait_here(value, deadline);
+    if (settled.code() != NPU_TIMEOUT) return settled;
+    const int64_t left_ns = deadline.left_ns();
+    if (left_ns == 0) return settled;
+    const Status here = wait_here(value, Deadline::in(std::min(slice_ns, left_ns)));
+    // Reached: whether well, the dependencies tell.
+    if (!here.is_ok() && here.code() != NPU_TIMEOUT) return here;
+  }
 }
 
 Status Queue::wait_all(const Deadline& deadline) {
