@@ -17,7 +17,9 @@ std::vector<T> query(Session& session, uint32_t type, uint32_t room) {
   const ArrayArg out = make_array(&args.out, &args, std::vector<T>(room), true);
   session.must(NPU_CALL_DEV_QUERY, &args, {out});
   std::vector<T> rows(std::min(room, args.out.count));
-  std::memcpy(static_cast<void*>(rows.data()), out.memory->data(), rows.size() * sizeof(T));
+  if (!rows.empty()) {
+    std::memcpy(static_cast<void*>(rows.data()), out.memory->data(), rows.size() * sizeof(T));
+  }
   return rows;
 }
 

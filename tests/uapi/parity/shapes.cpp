@@ -29,6 +29,7 @@ void restride(Prepared* prepared, size_t i, uint32_t stride, uint8_t tail) {
   Bytes fresh(static_cast<size_t>(stride) * array.count, tail);
   for (uint32_t n = 0; n < array.count; n++) {
     const size_t common = std::min(stride, array.stride);
+    if (common == 0) break;  // a stride of 0: nothing to keep, and perhaps no memory
     std::memcpy(fresh.data() + static_cast<size_t>(n) * stride,
                 old.data() + static_cast<size_t>(n) * array.stride, common);
   }

@@ -3,9 +3,11 @@
 // state.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include "tests/unit/device/test_driver.h"
@@ -32,7 +34,7 @@ class BootTest : public testing::Test {
 
   void start_boot(const Image& image) {
     const uint64_t iova = driver_->host_alloc(image.size());
-    std::memcpy(driver_->host_data(iova), image.data(), image.size());
+    std::ranges::copy(std::as_bytes(std::span(image)), driver_->host_data(iova));
     start_boot_at(iova, image.size());
   }
 
