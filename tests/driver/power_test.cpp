@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine's sleep, and errors of the bus, which the kernel's own aer_inject reports in the device's name.
 #include <fcntl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <thread>
 
 #include "tests/driver/guest.h"
@@ -24,6 +26,10 @@ class Sleep : public GuestTest {
     // The kernel's own test of the path down to the devices and up again; a real sleep would need somebody to wake the machine.
     if (write_file("/sys/power/pm_test", "devices") != 0)
       GTEST_SKIP() << "this kernel cannot test its sleep (PM_SLEEP_DEBUG)";
+    // Seen with Debian's 7.3 under QEMU 10.1, with and without any driver loaded (docs/hil.md).
+    utsname kernel{};
+    if (uname(&kernel) == 0 && std::strncmp(kernel.release, "7.3", 3) == 0)
+      GTEST_SKIP() << "this kernel does not come back from its second freeze in this machine";
     write_file("/sys/module/suspend/parameters/pm_test_delay", "1");
   }
   static int sleep() { return write_file("/sys/power/state", "freeze"); }

@@ -30,7 +30,7 @@ NPU_API npuResult npuErrorGetInfo(npuErrorInfo *inout_info);
 
 /* The name of a code ("NPU_ERROR_BUSY"), its meaning as a sentence, and its remedy. Static strings, never NULL; an unknown code gives "NPU_UNKNOWN" and an empty remedy.
  *
- * Threads:   any.   Blocks: no.   Since: 0.1
+ * Threads:   any.   Blocks: no.   Errors: none.   Since: 0.1
  */
 NPU_API const char *npuResultGetName(npuResult result);
 NPU_API const char *npuResultGetText(npuResult result);

@@ -32,7 +32,7 @@ NPU_API npuResult npuGraphCreate(npuContext context, npuGraph *out_graph);
 /* Ends a graph; executable graphs made of it go on. NULL does nothing. Errors: NPU_ERROR_INVALID_HANDLE. Threads: any. Blocks: no. Since: 0.2 */
 NPU_API npuResult npuGraphDestroy(npuGraph graph);
 
-/* Functions that add a node. Common to all below; what they add is what the function of the queue with that name submits (npu_queue.h), checked now.
+/* Adds a launch. This and the functions below add what the function of the queue with that name submits (npu_queue.h), checked now.
  *
  * deps       |dep_count| ids of nodes that must end before; may be NULL when dep_count is 0
  * out_node   the id, or 0; may be NULL.
@@ -45,22 +45,39 @@ NPU_API npuResult npuGraphDestroy(npuGraph graph);
 NPU_API npuResult npuGraphAddKernel(npuGraph graph, uint32_t dep_count, const npuGraphNode *deps,
                                     npuKernel kernel, const npuLaunchInfo *info,
                                     npuGraphNode *out_node);
-/* height and depth 1 is a linear copy. */
+/* Adds a copy; with height and depth 1 a linear one.
+ *
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
 NPU_API npuResult npuGraphAddCopy(npuGraph graph, uint32_t dep_count, const npuGraphNode *deps,
                                   const npuCopyInfo *info, npuGraphNode *out_node);
+/* Adds a fill.
+ *
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
 NPU_API npuResult npuGraphAddFill(npuGraph graph, uint32_t dep_count, const npuGraphNode *deps,
                                   npuDevPtr dst, uint64_t pattern, uint32_t pattern_bytes,
                                   uint64_t size_bytes, npuGraphNode *out_node);
+/* Add the signal of a semaphore, and the wait for one.
+ *
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
 NPU_API npuResult npuGraphAddSignal(npuGraph graph, uint32_t dep_count, const npuGraphNode *deps,
                                     npuDevPtr semaphore, uint64_t value, npuGraphNode *out_node);
 NPU_API npuResult npuGraphAddWaitSemaphore(npuGraph graph, uint32_t dep_count,
                                            const npuGraphNode *deps, npuDevPtr semaphore,
                                            uint64_t value, npuGraphNode *out_node);
-/* Called once in each launch, as npuQueueCallHost describes. */
+/* Adds a function of the host: called once in each launch, as npuQueueCallHost describes.
+ *
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
 NPU_API npuResult npuGraphAddHostFunction(npuGraph graph, uint32_t dep_count,
                                           const npuGraphNode *deps, npuHostFunction function,
                                           void *user_data, npuGraphNode *out_node);
-/* Copies all nodes of |child|, a graph of the same context: its node k becomes node *out_node + k. Whoever depends on *out_node depends on all of them. */
+/* Copies all nodes of |child|, a graph of the same context: its node k becomes node *out_node + k. Whoever depends on *out_node depends on all of them.
+ *
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
 NPU_API npuResult npuGraphAddChild(npuGraph graph, uint32_t dep_count, const npuGraphNode *deps,
                                    npuGraph child, npuGraphNode *out_node);
 
@@ -157,6 +174,7 @@ NPU_API npuResult npuGraphExecGetNodeTiming(npuGraphExec exec, npuGraphNode node
 NPU_API npuResult npuGraphExecGetFault(npuGraphExec exec, npuGraphNode *out_node,
                                        npuFault *inout_fault);
 
+/* What npuGraphDump writes. */
 typedef int32_t npuGraphFormat;
 enum {
   NPU_GRAPH_JSON = 0, /* {"nodes": [{"id", "kind", "deps", ...}, ...]} */

@@ -159,6 +159,7 @@ NPU_API npuResult npuMemFill(npuContext context, npuDevPtr dst, const void *patt
 #define NPU_TENSOR_RANK_MAX 8
 #define NPU_TENSOR_SHARDS_MAX 1024
 
+/* How the elements of a dimension are dealt to the shards. */
 typedef int32_t npuShardKind;
 enum {
   NPU_SHARD_NONE = 0, /* the dimension is whole in every shard; parts is 1 */
@@ -182,6 +183,7 @@ typedef struct npuShard {
   void *host;
 } npuShard;
 
+/* A dense tensor on the host and the shards on devices that hold its elements. */
 typedef struct npuShardedTensor {
   uint32_t struct_size;
   uint32_t element_bytes;
@@ -226,7 +228,9 @@ enum {
       2 /* npuMemMapPeer too: kernels and queue copies reach it; contexts of one device, and all devices of one model */
 };
 
-/* Threads:   any.   Blocks: no.
+/* How contexts of |device| reach memory of |peer|, an NPU_PEER value.
+ *
+ * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
  * Since:     0.2
  */
@@ -333,7 +337,14 @@ enum {
  * Since:     0.2
  */
 NPU_API npuResult npuContextSetLimit(npuContext context, npuLimit limit, uint64_t value);
-/* out_used  held now; may be NULL */
+/* The limit, and what the context holds of it.
+ *
+ * out_used  held now; may be NULL
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
 NPU_API npuResult npuContextGetLimit(npuContext context, npuLimit limit, uint64_t *out_value,
                                      uint64_t *out_used);
 
@@ -348,12 +359,14 @@ enum {
   NPU_MEM_USE_SLOTS = 8   /* room for later ones */
 };
 
+/* Memory of one kind that a context uses. */
 typedef struct npuMemUsage {
   uint64_t bytes;
   uint64_t peak_bytes;
   uint64_t objects;
 } npuMemUsage;
 
+/* What a context holds, and how it came about. */
 typedef struct npuMemStats {
   uint32_t struct_size;
   uint32_t reserved;
@@ -378,6 +391,7 @@ NPU_API npuResult npuMemGetStats(npuContext context, npuMemStats *inout_stats);
 /* A pool of memory whose allocations come and go in the order of a queue's commands, without a call to the driver and without waiting. */
 typedef struct npuMemPoolObject *npuMemPool;
 
+/* How a pool is made. */
 typedef struct npuMemPoolInfo {
   uint32_t struct_size;
   npuMemKind kind;    /* NPU_MEM_DEVICE or NPU_MEM_HOST */
@@ -441,6 +455,7 @@ NPU_API npuResult npuMemFreeAsync(npuDevPtr ptr, npuQueue queue);
  */
 NPU_API npuResult npuMemPoolTrim(npuMemPool pool, uint64_t keep_bytes);
 
+/* What a pool holds and what it has done. */
 typedef struct npuMemPoolStats {
   uint32_t struct_size;
   uint32_t reserved;
@@ -455,7 +470,9 @@ typedef struct npuMemPoolStats {
   uint64_t reuse_count;      /* allocations that took what the same queue had freed before */
 } npuMemPoolStats;
 
-/* Threads:   any.   Blocks: no.
+/* What the pool holds and what it has done.
+ *
+ * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
  * Since:     0.2
  */

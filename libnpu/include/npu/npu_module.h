@@ -64,7 +64,12 @@ typedef struct npuArgInfo {
   char name[32];
 } npuArgInfo;
 
-/* Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (number out of range), NPU_ERROR_STRUCT_SIZE. Since: 0.1 */
+/* What a kernel is, and what its argument |number| (0 .. arg_count - 1) is.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (number out of range), NPU_ERROR_STRUCT_SIZE
+ * Since:     0.1
+ */
 NPU_API npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo *inout_info);
 NPU_API npuResult npuKernelGetArg(npuKernel kernel, uint32_t number, npuArgInfo *inout_info);
 

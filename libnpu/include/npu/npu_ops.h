@@ -47,7 +47,7 @@ NPU_API npuResult npuOpsCreate(npuContext context, const char *blob_path, npuOps
 NPU_API npuResult npuOpsDestroy(npuOps ops);
 
 /* One sentence on the last call of this thread into libnpuops that failed, in its own checks or in libnpu, with names and numbers; empty when there was none. Ask this one for the
- * functions of this header: npuErrorGetInfo knows only what failed in libnpu. Valid until the next failing call of this thread. Never NULL. Threads: any. Blocks: no. Since: 0.1 */
+ * functions of this header: npuErrorGetInfo knows only what failed in libnpu. Valid until the next failing call of this thread. Never NULL. Threads: any. Blocks: no. Errors: none. Since: 0.1 */
 NPU_API const char *npuOpsGetErrorText(void);
 
 /* What an operator's info struct belongs to, for npuOpsCheck. */
@@ -117,7 +117,14 @@ typedef struct npuOpsGemmInfo {
   float alpha, beta;
 } npuOpsGemmInfo;
 
-/* Submits a GEMM. Since: 0.1 */
+/* Submits a GEMM.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsGemm(npuOps ops, npuQueue queue, const npuOpsGemmInfo *info,
                              uint64_t *out_value);
 
@@ -140,7 +147,14 @@ typedef struct npuOpsGemmPackInfo {
  * Threads: any. Blocks: no. Errors: as npuOpsCheck. Since: 0.1 */
 NPU_API npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo *info, uint64_t *out_bytes);
 
-/* Submits the re-tiling. Since: 0.1 */
+/* Submits the re-tiling.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsGemmPackB(npuOps ops, npuQueue queue, const npuOpsGemmPackInfo *info,
                                   uint64_t *out_value);
 
@@ -162,7 +176,14 @@ typedef struct npuOpsAttentionInfo {
   npuOpsStrides q_strides, k_strides, v_strides, o_strides; /* each must be set */
 } npuOpsAttentionInfo;
 
-/* Submits an attention. Since: 0.1 */
+/* Submits an attention.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsAttention(npuOps ops, npuQueue queue, const npuOpsAttentionInfo *info,
                                   uint64_t *out_value);
 
@@ -177,7 +198,14 @@ typedef struct npuOpsSoftmaxInfo {
   uint32_t reserved; /* 0 */
 } npuOpsSoftmaxInfo;
 
-/* Submits a softmax. Since: 0.1 */
+/* Submits a softmax.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsSoftmax(npuOps ops, npuQueue queue, const npuOpsSoftmaxInfo *info,
                                 uint64_t *out_value);
 
@@ -195,7 +223,14 @@ typedef struct npuOpsNormInfo {
   uint32_t reserved; /* 0 */
 } npuOpsNormInfo;
 
-/* Submit a normalisation. Since: 0.1 */
+/* Submit a normalisation of rows: by their root mean square, or by mean and variance.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsRmsNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info,
                                 uint64_t *out_value);
 NPU_API npuResult npuOpsLayerNorm(npuOps ops, npuQueue queue, const npuOpsNormInfo *info,
@@ -220,7 +255,14 @@ typedef struct npuOpsRopeInfo {
   uint32_t reserved; /* 0 */
 } npuOpsRopeInfo;
 
-/* Submits a rotation. Since: 0.1 */
+/* Submits a rotation.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsRope(npuOps ops, npuQueue queue, const npuOpsRopeInfo *info,
                              uint64_t *out_value);
 
@@ -284,7 +326,14 @@ typedef struct npuOpsElementwiseInfo {
   uint64_t ldx, ldb, ldy;
 } npuOpsElementwiseInfo;
 
-/* Submit a function of elements. Since: 0.1 */
+/* Submit a function of elements: of one operand, of two, silu(X) * B, or a change of type.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsUnary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
                               uint64_t *out_value);
 NPU_API npuResult npuOpsBinary(npuOps ops, npuQueue queue, const npuOpsElementwiseInfo *info,
@@ -308,7 +357,14 @@ typedef struct npuOpsRowsInfo {
   uint64_t ldx, ldy;
 } npuOpsRowsInfo;
 
-/* Submit a movement of rows. Since: 0.1 */
+/* Submit a movement of rows: from the places of a table, or to them.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsGather(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info,
                                uint64_t *out_value);
 NPU_API npuResult npuOpsScatterRows(npuOps ops, npuQueue queue, const npuOpsRowsInfo *info,
@@ -324,7 +380,14 @@ typedef struct npuOpsArgmaxInfo {
   uint64_t ldx;
 } npuOpsArgmaxInfo;
 
-/* Submits an argmax. Since: 0.1 */
+/* Submits an argmax.
+ *
+ * out_value  the operator's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those of npuOpsCheck and of the submission functions of npu_queue.h
+ * Since:     0.1
+ */
 NPU_API npuResult npuOpsArgmax(npuOps ops, npuQueue queue, const npuOpsArgmaxInfo *info,
                                uint64_t *out_value);
 

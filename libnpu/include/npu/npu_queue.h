@@ -13,6 +13,7 @@
 
 NPU_EXTERN_C_BEGIN
 
+/* Which launch goes first. */
 typedef int32_t npuQueuePriority;
 enum { NPU_PRIORITY_LOW = -1, NPU_PRIORITY_NORMAL = 0, NPU_PRIORITY_HIGH = 1 };
 
@@ -70,25 +71,33 @@ typedef struct npuLaunchInfo {
   uint32_t reserved;
 } npuLaunchInfo;
 
-/* Submission functions. Common to all below:
+/* Submission functions. Errors of all below ("those above"):
+ *
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ *            NPU_ERROR_QUEUE_DEAD         an earlier command failed; see npuQueueGetFaults
+ *            NPU_ERROR_DEVICE_LOST
+ */
+
+/* Runs a kernel on the grid. The module must belong to the queue's context.
  *
  * out_value  the command's value on the timeline; may be NULL.
  *
  * Threads:   any.   Blocks: only while the ring is full.
- * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
- *            NPU_ERROR_QUEUE_DEAD         an earlier command failed; see npuQueueGetFaults
- *            NPU_ERROR_DEVICE_LOST
+ * Errors:    those above; NPU_ERROR_ARGUMENT_LAYOUT (args_bytes is not the kernel's), NPU_ERROR_BAD_LAUNCH (empty or too large a grid)
  * Since:     0.1
  */
-
-/* Runs a kernel on the grid. The module must belong to the queue's context.
- * Errors: also NPU_ERROR_ARGUMENT_LAYOUT (args_bytes is not the kernel's), NPU_ERROR_BAD_LAUNCH (empty or too large a grid). */
 NPU_API npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo *info,
                                  uint64_t *out_value);
 
 /* Copies |size_bytes| between device addresses of the context (HBM or pinned host memory), by DMA. The ranges must lie in allocations and not overlap.
  * 0 bytes: nothing is copied, the command still has its place on the timeline (so with npuQueueCopyStrided and npuQueueFill).
- * Errors: also NPU_ERROR_INVALID_ADDRESS. */
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_INVALID_ADDRESS
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes,
                                uint64_t *out_value);
 
@@ -107,21 +116,47 @@ typedef struct npuCopyInfo {
   uint64_t src_slice_pitch_bytes;
 } npuCopyInfo;
 
-/* Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_OVERFLOW (extents), NPU_ERROR_INVALID_ARGUMENT (rows or slices that overlap). */
+/* Copies rows and slices between device addresses of the context, by DMA.
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_OVERFLOW (extents), NPU_ERROR_INVALID_ARGUMENT (rows or slices that overlap)
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo *info, uint64_t *out_value);
 
 /* Fills |size_bytes| from |dst| with the lowest |pattern_bytes| (1, 2, 4 or 8) bytes of |pattern|; dst and size are multiples of pattern_bytes.
- * Errors: also NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED. */
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern,
                                uint32_t pattern_bytes, uint64_t size_bytes, uint64_t *out_value);
 
 /* Later commands of |queue| start after |other| (same context) has completed |value|, which must have been submitted. Device side: the host does not wait. When |other| fails at or
- * before |value|, is reset or destroyed before it gets there, this queue stops with NPU_ERROR_DEPENDENCY_FAILED; the next wait or query of it tells. */
+ * before |value|, is reset or destroyed before it gets there, this queue stops with NPU_ERROR_DEPENDENCY_FAILED; the next wait or query of it tells.
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_INVALID_ARGUMENT also for a value that was never submitted, or a queue of another context
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value,
                                     uint64_t *out_value);
 
 /* Semaphores: 64-bit words at 8-byte aligned device addresses. Signal stores |value| with release order; wait holds the queue until the word is >= value.
- * Errors: also NPU_ERROR_UNALIGNED, NPU_ERROR_INVALID_ADDRESS. */
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_UNALIGNED, NPU_ERROR_INVALID_ADDRESS
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value,
                                  uint64_t *out_value);
 NPU_API npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
@@ -206,7 +241,14 @@ NPU_API npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo *info,
 NPU_API npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
                                            const void *data, uint32_t size_bytes);
 
-/* Submits a prepared launch. The queue must be of its context. Errors: also NPU_ERROR_INVALID_HANDLE when the kernel's module was unloaded. */
+/* Submits a prepared launch. The queue must be of its context.
+ *
+ * out_value  the command's value on the timeline; may be NULL.
+ *
+ * Threads:   any.   Blocks: only while the ring is full.
+ * Errors:    those above; NPU_ERROR_INVALID_HANDLE also when the kernel's module was unloaded
+ * Since:     0.2
+ */
 NPU_API npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared,
                                          uint64_t *out_value);
 
@@ -248,7 +290,12 @@ NPU_API npuResult npuQueueGetCompleted(npuQueue queue, uint64_t *out_value);
  */
 NPU_API npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns);
 
-/* As npuQueueWait for everything submitted so far. */
+/* As npuQueueWait for everything submitted so far.
+ *
+ * Threads:   any.   Blocks: up to timeout_ns.
+ * Errors:    those of npuQueueWait
+ * Since:     0.1
+ */
 NPU_API npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns);
 
 /* One of several waits. */
@@ -257,6 +304,7 @@ typedef struct npuWaitItem {
   uint64_t value;
 } npuWaitItem;
 
+/* When npuWaitMany ends. */
 typedef int32_t npuWaitMode;
 enum {
   NPU_WAIT_ANY = 0, /* until one has completed */

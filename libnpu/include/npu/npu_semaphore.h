@@ -27,7 +27,8 @@ NPU_API npuResult npuSemaphoreCreate(npuContext context, uint64_t initial,
  */
 NPU_API npuResult npuSemaphoreDestroy(npuSemaphore semaphore);
 
-/* The device address, for npuQueueSignal, npuQueueWaitSemaphore, batches and graphs. It is no allocation: copies, fills and npuMem functions refuse it.
+/* The device address, for npuQueueSignal, npuQueueWaitSemaphore, batches and graphs. It is no allocation, and
+ * valid until npuSemaphoreDestroy: copies, fills and npuMem functions refuse it.
  *
  * Threads:   any.   Blocks: no.   Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT.   Since: 0.2
  */
