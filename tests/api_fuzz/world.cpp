@@ -100,10 +100,12 @@ bool World::take_address(size_t most, Address* out) {
 
 void World::add_fd(int fd) {
   const std::lock_guard lock(mutex_);
-  fds_.push_back(fd);
-  if (fds_.size() <= kFdsMax) return;
-  close(fds_.front());
-  fds_.erase(fds_.begin());
+  // None of the list is closed before the end: its number would be another file's while somebody uses it.
+  if (fds_.size() >= kFdsMax) {
+    close(fd);
+  } else {
+    fds_.push_back(fd);
+  }
 }
 
 int World::pick_fd(Rng& rng) {
