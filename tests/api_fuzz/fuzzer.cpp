@@ -90,7 +90,8 @@ uint64_t Fuzzer::size() {
         {kHugeBytes, uint64_t{1} << 47, uint64_t{1} << 63, ~0ull, ~0ull - 255, ~0ull - 65535});
     return huge - (rng.one_in(4) ? 0 : rng.below(2) * (huge != kHugeBytes));
   }
-  if (valid_only && has(function, {"MapAt", "MemCreate", "Reserve", "ImportFd"}))
+  if (valid_only && has(function, {"MapAt", "UnmapAt"})) return NPU_MEM_GRANULE_BYTES;
+  if (valid_only && has(function, {"MemCreate", "Reserve", "ImportFd"}))
     return rng.of<uint64_t>({65536, 131072});
   const uint64_t base = rng.of<uint64_t>({0, 1, 4, 8, 16, 64, 256, 256, 1024, 1024, 4096, 4096,
                                           65536, 65536, 65536, 131072, 1u << 20, kSmallBytes});

@@ -63,6 +63,26 @@ void expect_descriptors(int count) {
     die("descriptors leaked: now and at the start", open_descriptors(), count);
 }
 
+// Who holds device memory, on stderr.
+void print_holders() {
+  for (const char* selector : {"0", "1"}) {
+    npuMlDevice device = nullptr;
+    npuMlProcess rows[8] = {};
+    rows[0].struct_size = sizeof rows[0];
+    uint32_t count = 8;
+    if (npuMlOpen(selector, &device) == NPU_OK &&
+        npuMlGetProcesses(device, &count, rows) == NPU_OK) {
+      for (uint32_t i = 0; i < count; i++) {
+        std::fprintf(stderr,
+                     "api_fuzz: device %s: process %u holds %llu bytes, %u contexts, %u queues\n",
+                     selector, rows[i].pid, static_cast<unsigned long long>(rows[i].hbm_bytes),
+                     rows[i].contexts, rows[i].queues);
+      }
+    }
+    npuMlClose(device);
+  }
+}
+
 // Sees the free memory of both devices from outside of the round's objects.
 class Watcher {
  public:
@@ -79,7 +99,10 @@ class Watcher {
     for (const npuDevice device : devices_) npuDeviceClose(device);
   }
   void expect_all_free() {
+    for (int i = 0; i < 500 && (free_bytes(0) != free_[0] || free_bytes(1) != free_[1]); i++)
+      usleep(10000);
     for (int i = 0; i < 2; i++) {
+      if (free_bytes(i) != free_[i]) print_holders();
       if (free_bytes(i) != free_[i])
         die("device memory leaked: free at the end and at the start",
             static_cast<long long>(free_bytes(i)), static_cast<long long>(free_[i]));
