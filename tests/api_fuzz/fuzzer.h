@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tests/api_fuzz/rng.h"
 #include "tests/api_fuzz/world.h"
+#include "tests/support/rng.h"
 
 namespace npu::fuzz {
 

@@ -13,9 +13,11 @@
 #include <mutex>
 #include <vector>
 
-#include "tests/api_fuzz/rng.h"
+#include "tests/support/rng.h"
 
 namespace npu::fuzz {
+
+using test::Rng;
 
 enum class Kind {
   kDevice,

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <initializer_list>
 
-namespace npu::fuzz {
+namespace npu::test {
 
 class Rng {
  public:
@@ -35,4 +35,4 @@ class Rng {
   uint64_t state_;
 };
 
-}  // namespace npu::fuzz
+}  // namespace npu::test
