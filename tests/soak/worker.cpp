@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "libnpu/src/core/object.h"
 #include "tests/soak/session.h"
 #include "tests/support/watchdog.h"
 
@@ -99,6 +100,7 @@ int run_worker(const WorkerOptions& options) {
   last.must(npuContextDestroy(worker.commons), "npuContextDestroy");
   last.must(npuDeviceClose(worker.device), "npuDeviceClose");
   last.must(npuShutdown(), "npuShutdown");
+  last.expect(Object::live_count() == 0, "no object of the library is left at the end");
   last.expect(open_descriptors("/proc/self/fd") == descriptors, "no descriptor is left at the end");
   uint64_t actions = 0;
   for (const auto& session : sessions) actions += session->actions();

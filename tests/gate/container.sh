@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# container.sh DEVICE_QUERY NPU_SMI: both programs in the surroundings of a container: read-only sysfs, a PID namespace of its own, 64 KiB of locked memory.
+# 77: this machine does not let us make such surroundings.
+set -u
+device_query=$1
+npu_smi=$2
+
+if [ "${NPU_GATE_INSIDE-}" = "" ]; then
+  unshare --mount --pid --fork --mount-proc true 2>/dev/null || {
+    echo "no namespaces here (unshare failed)" >&2
+    exit 77
+  }
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/npu-gate.XXXXXX") || exit 1
+  NPU_GATE_INSIDE=1 XDG_RUNTIME_DIR=$folder unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+  code=$?
+  rm -rf "$folder"
+  exit $code
+fi
+
+fail() {
+  echo "container: $*" >&2
+  exit 1
+}
+mount --rbind /sys /sys && mount -o remount,ro,bind /sys || fail "cannot make sysfs read-only"
+ulimit -l 64 || fail "cannot limit locked memory"
+[ "$(ulimit -l)" = 64 ] || fail "the limit of locked memory does not hold"
+
+# Both roads of the model work as anywhere.
+for road in inproc:tiny model:tiny; do
+  NPU_DEVICE=$road NPU_MODEL_IDLE_S=1 "$device_query" >/dev/null || fail "device_query fails on $road"
+  NPU_DEVICE=$road NPU_MODEL_IDLE_S=1 "$npu_smi" --format json >/dev/null || fail "npu-smi fails on $road"
+done
+# A device that was not passed in: one sentence that names what is missing, not a crash.
+text=$(NPU_DEVICE=accel:/dev/accel/accel77 "$device_query" 2>&1 >/dev/null)
+code=$?
+[ $code -ne 0 ] && [ $code -lt 128 ] || fail "device_query ends with $code where there is no device"
+case $text in
+  *accel77*) ;;
+  *) fail "the message does not name the device: $text" ;;
+esac
+# The doctor tells of the small limit, and what to do.
+NPU_DEVICE=inproc:tiny "$npu_smi" doctor 2>&1 | grep -qi memlock || fail "npu-smi doctor does not mention the limit of locked memory"
+exit 0
