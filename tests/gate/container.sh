@@ -22,7 +22,8 @@ fail() {
   echo "container: $*" >&2
   exit 1
 }
-mount --rbind /sys /sys && mount -o remount,ro,bind /sys || fail "cannot make sysfs read-only"
+mount --rbind /sys /sys || fail "cannot mount sysfs anew"
+mount -o remount,ro,bind /sys || fail "cannot make sysfs read-only"
 ulimit -l 64 || fail "cannot limit locked memory"
 [ "$(ulimit -l)" = 64 ] || fail "the limit of locked memory does not hold"
 
@@ -34,7 +35,8 @@ done
 # A device that was not passed in: one sentence that names what is missing, not a crash.
 text=$(NPU_DEVICE=accel:/dev/accel/accel77 "$device_query" 2>&1 >/dev/null)
 code=$?
-[ $code -ne 0 ] && [ $code -lt 128 ] || fail "device_query ends with $code where there is no device"
+[ $code -ne 0 ] || fail "device_query ends with 0 where there is no device"
+[ $code -lt 128 ] || fail "device_query ends with $code where there is no device"
 case $text in
   *accel77*) ;;
   *) fail "the message does not name the device: $text" ;;
