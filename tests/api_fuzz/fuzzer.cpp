@@ -142,6 +142,9 @@ uint32_t Fuzzer::small(const char* name) {
                 : rng.of<uint32_t>({kArrayMax, kArrayMax + 1, 0x7fffffff, 0xffffffff, 1u << 30});
     return count;
   }
+  if (valid_only && has(name, {"offset"})) return 0;
+  if (valid_only && has(name, {"bytes"})) return rng.of<uint32_t>({4, 8});
+  if (valid_only && has(name, {"node"})) return static_cast<uint32_t>(1 + rng.below(4));
   if (has(name, {"flags"}) && !rng.percent(10)) return rng.percent(30) ? NPU_MEM_READONLY : 0;
   if (has(name, {"version"}) && !rng.percent(20)) return 2;
   if (!valid_only && rng.percent(8))

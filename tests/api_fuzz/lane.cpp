@@ -161,9 +161,10 @@ void Lane::tend() {
   force("npuMemAlloc");
   // Each makes what another function needs.
   static constexpr const char* kSteps[] = {
-      "npuMemReserve",        "npuMemMapAt",       "npuMemUnmapAt",      "npuMemMapAt",
-      "npuMemAllocAsync",     "npuGraphAddKernel", "npuGraphAddCopy",    "npuGraphLaunch",
-      "npuContextEnablePeer", "npuQueueLaunch",    "npuGraphInstantiate"};
+      "npuMemReserve",       "npuMemMapAt",         "npuMemUnmapAt",     "npuMemAllocAsync",
+      "npuGraphAddKernel",   "npuGraphAddKernel",   "npuGraphAddKernel", "npuGraphAddCopy",
+      "npuGraphInstantiate", "npuGraphInstantiate", "npuGraphLaunch",    "npuContextEnablePeer",
+      "npuQueueLaunch"};
   force(kSteps[fuzzer_.rng.below(std::size(kSteps))]);
   if (fuzzer_.rng.one_in(8)) world.add_fd(shared_file());
   for (const Entry& context : world.all(Kind::kContext)) {
