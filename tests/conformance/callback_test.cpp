@@ -141,6 +141,27 @@ TEST_F(CallbackTest, TheEndOfTheContextTellsAllThatIsLeft) {
   EXPECT_EQ(calls.wait(0), std::vector<npuResult>(10, NPU_ERROR_CANCELED));
 }
 
+TEST_F(CallbackTest, WhatIsAcceptedWhileTheContextEndsIsToldOnceToo) {
+  for (int round = 0; round < 100; round++) {
+    npuContext context = nullptr;
+    npuQueue queue = nullptr;
+    std::atomic<uint64_t> called{0};
+    std::atomic<uint64_t> accepted{0};
+    ASSERT_NPU(NPU_OK, npuContextCreate(device_, &context));
+    ASSERT_NPU(NPU_OK, npuQueueCreate(context, nullptr, &queue));
+    const auto count = [](npuResult, void* data) {
+      (*static_cast<std::atomic<uint64_t>*>(data))++;
+    };
+    std::thread submitter([&] {
+      while (npuQueueCallHost(queue, count, &called, nullptr) == NPU_OK) accepted++;
+    });
+    while (accepted < 3) std::this_thread::yield();
+    ASSERT_NPU(NPU_OK, npuContextDestroy(context));
+    submitter.join();
+    ASSERT_EQ(called, accepted);
+  }
+}
+
 TEST_F(CallbackTest, CallsThatWouldDeadlockAreRefused) {
   npuQueue other = make_queue(64);
   const npuDevPtr gate = alloc(8);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Capture of queues into graphs.
+#include <atomic>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "tests/conformance/support.h"
 
@@ -188,6 +190,27 @@ TEST_F(CaptureTest, AGraphCanBeLaunchedIntoACapture) {
   EXPECT_EQ(number_at(b_), 0.0f);
   run(outer);
   EXPECT_EQ(number_at(b_ + 64), 6.0f);
+}
+
+TEST_F(CaptureTest, NobodyJoinsACaptureThatEndsMeanwhile) {
+  npuQueue other = make_queue();
+  std::atomic<uint64_t> node{0};
+  std::atomic<bool> stop{false};
+  std::thread joiner([&] {
+    while (!stop) npuQueueWaitQueue(other, queue_, node, nullptr);
+  });
+  for (int round = 0; round < 3000 && !HasFailure(); round++) {
+    EXPECT_NPU(NPU_OK, npuQueueBeginCapture(queue_));
+    uint64_t value = 0;
+    EXPECT_NPU(NPU_OK, launch(queue_, kernel("null"), nullptr, 0, &value));
+    node = value;
+    EXPECT_NPU(NPU_OK, npuGraphDestroy(end_capture()));
+    uint32_t capturing = 1;
+    EXPECT_NPU(NPU_OK, npuQueueIsCapturing(other, &capturing));
+    EXPECT_EQ(capturing, 0u) << "round " << round;
+  }
+  stop = true;
+  joiner.join();
 }
 
 TEST_F(CaptureTest, TheEndOfAQueueEndsItsCapture) {

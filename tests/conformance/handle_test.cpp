@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every function that takes a handle, with NULL, stale, foreign and random ones.
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <random>
+#include <thread>
 
 #include "tests/conformance/support.h"
 
@@ -252,6 +255,25 @@ TEST_F(HandleTest, OutputsAreWrittenOnFailure) {
   number_ = 5;
   EXPECT_EQ(npuQueueFill(queue_, 0, 0, 3, 8, &number_), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(number_, 0u);
+}
+
+// All HBM is free at the end of the test.
+TEST_F(HandleTest, AModuleThatIsLoadedWhileItsContextEndsLeavesNothing) {
+  for (int round = 0; round < 100; round++) {
+    npuContext context = nullptr;
+    ASSERT_NPU(NPU_OK, npuContextCreate(device_, &context));
+    std::atomic<bool> started{false};
+    std::thread loader([&] {
+      npuModule module = nullptr;
+      started = true;
+      const npuResult result = npuModuleLoad(context, blob_path().c_str(), &module);
+      EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_INVALID_HANDLE) << explain(result);
+    });
+    while (!started) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 10));
+    EXPECT_NPU(NPU_OK, npuContextDestroy(context));
+    loader.join();
+  }
 }
 
 }  // namespace

@@ -209,6 +209,7 @@ TEST_F(MemSharedTest, WrongImportsAreRefusedAndLeaveNothing) {
   const int fd = make_memfd(4 * kPage);
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, import(fd, 0, 5 * kPage));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, import(fd, ~uint64_t{0xfff}, 2 * kPage));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, import(fd, 4 * kPage, 0));
   EXPECT_NPU(NPU_ERROR_UNALIGNED, import(fd, 100, kPage));
   EXPECT_NPU(NPU_ERROR_UNALIGNED, import(fd, 0, 100));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, import(fd, 0, kPage, 2));

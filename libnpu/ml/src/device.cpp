@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "libnpu/ml/src/library.h"
+#include "libnpu/ml/src/metric.h"
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/uuid.h"
@@ -49,14 +50,6 @@ void copy_name(const char (&in)[kIn], char (&out)[kOut]) {
   static_assert(kOut >= kIn);
   std::memcpy(out, in, kIn);
   out[kIn - 1] = '\0';
-}
-
-npuMlReason reason_of(uint32_t flags) {
-  if (flags & NPU_METRIC_FLAG_VALID) return NPU_ML_VALID;
-  if (flags & NPU_METRIC_FLAG_NOT_YET) return NPU_ML_NOT_READY;
-  if (flags & NPU_METRIC_FLAG_DENIED) return NPU_ML_DENIED;
-  if (flags & NPU_METRIC_FLAG_LOST) return NPU_ML_LOST;
-  return NPU_ML_NOT_SUPPORTED;
 }
 
 npuMlInfo translate(const npu_dev_info& in) {
@@ -168,9 +161,7 @@ Result<std::vector<npuMlMetric>> Device::metrics() {
   NPU_TRY(query(NPU_QUERY_METRICS, "reading the metrics", &rows));
   std::vector<npuMlMetric> out;
   for (const npu_metric& row : rows) {
-    if (!npu_metric_exists(row.id)) continue;
-    const npuMlReason reason = reason_of(row.flags);
-    out.push_back({row.id, reason, reason == NPU_ML_VALID ? row.value : 0});
+    if (npu_metric_exists(row.id)) out.push_back(translate_metric(row));
   }
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/core/context.h"
@@ -38,9 +39,23 @@ Status Callbacks::prepare() {
 }
 
 void Callbacks::post(Ref<Queue> queue) {
-  std::lock_guard lock(mutex_);
-  news_.push_back(std::move(queue));
-  event_->add();
+  {
+    std::lock_guard lock(mutex_);
+    if (!done_) {
+      news_.push_back(std::move(queue));
+      event_->add();
+      return;
+    }
+  }
+  cancel_rest(*queue);
+}
+
+void Callbacks::cancel_rest(Queue& queue) {
+  std::lock_guard lock(rest_mutex_);
+  const Context* const outside = std::exchange(t_context, &context_);
+  while (queue.run_host_call()) {
+  }
+  t_context = outside;
 }
 
 void Callbacks::stop() {
@@ -55,7 +70,7 @@ void Callbacks::stop() {
   thread.join();
 }
 
-// True: the end was asked for.
+// True: the end was asked for, and nothing is left to do.
 bool Callbacks::take_news(std::vector<Entry>* entries) {
   std::lock_guard lock(mutex_);
   for (Ref<Queue>& queue : news_) {
@@ -65,7 +80,8 @@ bool Callbacks::take_news(std::vector<Entry>* entries) {
     if (!known) entries->push_back({std::move(queue), 0, {}});
   }
   news_.clear();
-  return stop_;
+  done_ = stop_ && entries->empty();
+  return done_;
 }
 
 // One function of each queue that has come to its own, so that no queue keeps the others waiting.
@@ -98,13 +114,12 @@ void Callbacks::run() {
   std::vector<Entry> entries;
   bool again = false;
   for (;;) {
-    const bool stopping = take_news(&entries);
-    if (run_some(&entries)) continue;
+    if (take_news(&entries)) return;
     if (entries.empty()) {
-      if (stopping) return;
       event_->wait(INT64_MAX);
       continue;
     }
+    if (run_some(&entries) || entries.empty()) continue;
     if (arm(&entries, again)) continue;
     again = !event_->wait(kSleepSliceNs);
   }

@@ -27,7 +27,7 @@ class Callbacks {
 
   // The thread runs afterwards.
   Status prepare();
-  // |queue| has got a host function.
+  // |queue| has got a host function. When the context ended meanwhile, the queue has ended too, and the function is told so by the calling thread.
   void post(Ref<Queue> queue);
   // Every queue of the context has ended: what they had left is told so, and the thread ends. Not from the thread itself.
   void stop();
@@ -42,6 +42,7 @@ class Callbacks {
     Watch watch;
   };
   void run();
+  void cancel_rest(Queue& queue);
   bool take_news(std::vector<Entry>* entries);
   bool run_some(std::vector<Entry>* entries);
   bool arm(std::vector<Entry>* entries, bool again);
@@ -49,9 +50,11 @@ class Callbacks {
   const Context& context_;
   std::mutex mutex_;  // of what follows
   bool stop_ = false;
+  bool done_ = false;  // the thread looks at nothing any more
   std::vector<Ref<Queue>> news_;
   std::optional<EventFd> event_;  // never changes once the thread runs
   std::thread thread_;
+  std::mutex rest_mutex_;  // one thread at a time takes functions from a queue
 };
 
 }  // namespace npu

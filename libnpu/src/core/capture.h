@@ -25,13 +25,17 @@ class Capture {
   Ref<Graph> share_graph() const { return graph_; }
   bool began_with(const Queue& queue) const { return origin_ == &queue; }
 
-  void join(Ref<Queue> queue) {
+  // False: it has ended.
+  bool join(Ref<Queue> queue) {
     std::lock_guard lock(mutex_);
+    if (ended_) return false;
     queues_.push_back(std::move(queue));
+    return true;
   }
   // All queues of it, and no more.
   std::vector<Ref<Queue>> take_queues() {
     std::lock_guard lock(mutex_);
+    ended_ = true;
     return std::exchange(queues_, {});
   }
 
@@ -39,6 +43,7 @@ class Capture {
   const Ref<Graph> graph_;
   Queue* const origin_;
   std::mutex mutex_;
+  bool ended_ = false;
   std::vector<Ref<Queue>> queues_;
 };
 

@@ -245,7 +245,7 @@ void Context::end(HandleTable& handles) {
     if (ended_) return;
     ended_ = true;
   }
-  loader_.close();
+  loader_.end();
   std::deque<Batch> rest;
   {
     std::lock_guard lock(retire_mutex_);

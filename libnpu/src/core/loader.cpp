@@ -32,14 +32,15 @@ Result<Ref<Queue>> Loader::prepare(Context& context) {
   RingOptions options;
   options.entries_log2 = kLoaderEntriesLog2;
   NPU_TRY_ASSIGN(Ref<Queue> queue, context.create_queue(options, false));
-  std::lock_guard lock(mutex_);
-  queue_ = queue;
-  return queue;
-}
-
-Ref<Queue> Loader::take_queue() {
-  std::lock_guard lock(mutex_);
-  return std::exchange(queue_, {});
+  {
+    std::lock_guard lock(mutex_);
+    if (!ended_) {
+      queue_ = queue;
+      return queue;
+    }
+  }
+  queue->close();
+  return fail(NPU_ERROR_INVALID_HANDLE, "the context was destroyed");
 }
 
 Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes,
@@ -55,7 +56,7 @@ Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_byte
   }
   if (const auto fault = queue->fault(); fault.has_value()) *out_record = fault->record;
   // A queue stops at its first error; the next load needs one that runs.
-  if (!queue->reset().is_ok()) close();
+  if (!queue->reset().is_ok()) close(false);
   return loaded;
 }
 
@@ -71,9 +72,16 @@ void Loader::unload(uint32_t number) {
       queue->submit(make_command(NPU_CMD_MODULE_UNLOAD, 0, 0, number), &value);
 }
 
-void Loader::close() {
-  const Ref<Queue> queue = take_queue();
+void Loader::close(bool for_ever) {
+  Ref<Queue> queue;
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = ended_ || for_ever;
+    queue = std::exchange(queue_, {});
+  }
   if (queue) queue->close();
 }
+
+void Loader::end() { close(true); }
 
 }  // namespace npu

@@ -21,15 +21,17 @@ class Loader {
                         npu_completion* out_record);
   // Nothing launched uses the module any more. Errors do not matter: the VM's end unloads it as well.
   void unload(uint32_t number);
-  void close();
+  // The context ends: a load that is under way fails, and there are no more.
+  void end();
 
  private:
   Result<Ref<Queue>> prepare(Context& context);
-  Ref<Queue> take_queue();
+  void close(bool for_ever);
 
   // One load at a time. Never taken by unload(): what a queue's reset or end gives back may be a module.
   std::mutex load_mutex_;
   std::mutex mutex_;  // of what follows; held for moments only
+  bool ended_ = false;
   Ref<Queue> queue_;
 };
 

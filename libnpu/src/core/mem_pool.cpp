@@ -24,8 +24,11 @@ Result<uint64_t> MemPool::allocate(Queue& queue, uint64_t size_bytes) {
   allocation.storage_dva = piece.storage_dva;
   allocation.block = piece.block;
   allocation.pool = pool_;
-  context_->memory().enter(piece.block->dva, std::move(allocation));
-  return piece.block->dva;
+  NPU_TRY(context_->memory().enter(piece.dva, std::move(allocation)));
+  if (!pool_->is_closed()) return piece.dva;
+  // The pool's end may have looked through the books before this entry was in them.
+  context_->memory().detach_pool(pool_.get());
+  return fail(NPU_ERROR_INVALID_HANDLE, "the pool was destroyed");
 }
 
 void MemPool::end(HandleTable&) {

@@ -19,13 +19,16 @@ std::atomic<uint64_t> g_next_allocation_id{1};
 
 using Ull = unsigned long long;
 
-Status outside(uint64_t dva, uint64_t size_bytes, const char* what) {
+Status context_ended() { return fail(NPU_ERROR_INVALID_HANDLE, "the context was destroyed"); }
+
+}  // namespace
+
+Status Memory::outside_locked(uint64_t dva, uint64_t size_bytes, const char* what) {
+  if (ended_) return context_ended();
   return fail(NPU_ERROR_INVALID_ADDRESS,
               "%s [0x%llx, + %llu bytes) is not inside one allocation of this context", what,
               Ull{dva}, Ull{size_bytes});
 }
-
-}  // namespace
 
 uint64_t Memory::next_id() { return g_next_allocation_id.fetch_add(1, std::memory_order_relaxed); }
 
@@ -42,6 +45,7 @@ void Memory::clear() {
   Allocations allocations;
   std::array<std::map<PoolChunk*, std::unique_ptr<Chunk>>, 2> chunks;
   std::lock_guard lock(mutex_);
+  ended_ = true;
   allocations.swap(allocations_);
   for (size_t i = 0; i < pools_.size(); i++) {
     chunks[i].swap(pools_[i].chunks);
@@ -78,11 +82,12 @@ Status Memory::add_chunk_locked(RegionPool& pool, Region region, uint64_t least_
   }
 }
 
-Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* out) {
-  std::byte* dirty = nullptr;
-  Chunk* chunk = nullptr;
+Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* out,
+                              uint64_t* out_dva) {
+  uint64_t dirty_bytes = 0;
   {
     std::lock_guard lock(mutex_);
+    if (ended_) return context_ended();
     RegionPool& pool = pool_of(region);
     PoolBlock* block = pool.pool.take(size_bytes);
     if (block == nullptr) {
@@ -94,20 +99,21 @@ Status Memory::allocate_small(Region region, uint64_t size_bytes, Allocation* ou
       return fail(NPU_ERROR_INTERNAL, "a new chunk has no room for %llu bytes", Ull{size_bytes});
     if (pool.empty != nullptr && pool.empty->chunk == block->chunk) pool.empty = nullptr;
     out->block = block;
-    chunk = static_cast<Chunk*>(block->chunk);
+    auto* chunk = static_cast<Chunk*>(block->chunk);
     out->storage = chunk->buffer->storage();
     out->storage_dva = chunk->dva;
+    *out_dva = block->dva;
+    dirty_bytes = block->dirty_bytes;
   }
-  if (out->block->dirty_bytes == 0) return Status::ok();
-  // The piece is ours alone now, so it is cleared without the lock.
-  auto host = chunk->buffer->host();
+  if (dirty_bytes == 0) return Status::ok();
+  // The piece is ours alone now, so it is cleared without the lock. The storage stays, also when the context ends; the block does not.
+  auto host = out->storage->host();
   if (!host.is_ok()) {
     std::lock_guard lock(mutex_);
-    pool_of(region).pool.give_back(out->block);
+    if (!ended_) pool_of(region).pool.give_back(out->block);
     return host.status();
   }
-  dirty = host.value() + (out->block->dva - chunk->dva);
-  std::memset(dirty, 0, out->block->dirty_bytes);
+  std::memset(host.value() + (*out_dva - out->storage_dva), 0, dirty_bytes);
   return Status::ok();
 }
 
@@ -117,8 +123,7 @@ Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool expor
   allocation.size_bytes = size_bytes;
   uint64_t dva = 0;
   if (size_bytes <= kSmallMaxBytes && !exportable) {
-    NPU_TRY(allocate_small(region, size_bytes, &allocation));
-    dva = allocation.block->dva;
+    NPU_TRY(allocate_small(region, size_bytes, &allocation, &dva));
   } else {
     StorageInfo info;
     info.region = region;
@@ -129,14 +134,16 @@ Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool expor
     allocation.storage = allocation.buffer->storage();
     allocation.storage_dva = dva;
   }
-  enter(dva, std::move(allocation));
+  NPU_TRY(enter(dva, std::move(allocation)));
   return dva;
 }
 
-void Memory::enter(uint64_t dva, Allocation allocation) {
+Status Memory::enter(uint64_t dva, Allocation allocation) {
   allocation.id = next_id();
   std::lock_guard lock(mutex_);
+  if (ended_) return context_ended();
   allocations_.emplace(dva, std::move(allocation));
+  return Status::ok();
 }
 
 Result<Memory::Detached> Memory::detach(uint64_t dva) {
@@ -191,6 +198,7 @@ void Memory::reclaim(Detached detached) {
   if (allocation.block == nullptr) return;  // the buffer ends with the node
   std::unique_ptr<Chunk> dropped;
   std::lock_guard lock(mutex_);
+  if (ended_) return;
   RegionPool& pool = pool_of(allocation.storage->region());
   PoolBlock* block = pool.pool.give_back(allocation.block);
   if (!Pool::is_whole(block)) return;
@@ -229,7 +237,7 @@ Memory::Allocations::iterator Memory::find_locked(uint64_t dva, uint64_t size_by
 Status Memory::check(uint64_t dva, uint64_t size_bytes, const char* what, bool for_writing) {
   std::lock_guard lock(mutex_);
   auto found = find_locked(dva, size_bytes);
-  if (found == allocations_.end()) return outside(dva, size_bytes, what);
+  if (found == allocations_.end()) return outside_locked(dva, size_bytes, what);
   if (!for_writing || size_bytes == 0) return Status::ok();
   for (; found != allocations_.end() && found->first < dva + size_bytes; ++found) {
     if (!found->second.readonly) continue;
@@ -251,7 +259,7 @@ Result<HostView> Memory::view(uint64_t dva, uint64_t size_bytes, const char* wha
   {
     std::lock_guard lock(mutex_);
     auto found = find_locked(dva, size_bytes);
-    if (found == allocations_.end()) return outside(dva, size_bytes, what);
+    if (found == allocations_.end()) return outside_locked(dva, size_bytes, what);
     for (uint64_t left = size_bytes;; ++found) {
       const Allocation& allocation = found->second;
       const uint64_t step = std::min(left, found->first + allocation.size_bytes - dva);

@@ -53,7 +53,8 @@ class Memory {
   // Memory that reads as zero.
   Result<uint64_t> allocate(Region region, uint64_t size_bytes, bool exportable = false);
   // Enters memory that somebody else made: a piece of a pool, an import. Gives it an id.
-  void enter(uint64_t dva, Allocation allocation);
+  // Fails when the context has ended meanwhile.
+  Status enter(uint64_t dva, Allocation allocation);
   // Takes the allocation that begins at |dva| out of the books; its memory stays until reclaim().
   Result<Detached> detach(uint64_t dva);
   // The same only for pieces of pools.
@@ -123,12 +124,14 @@ class Memory {
   RegionPool& pool_of(Region region) { return pools_[region == Region::kHbm ? 0 : 1]; }
   // The allocation in which the range begins, if all of it is good; end() else.
   Allocations::iterator find_locked(uint64_t dva, uint64_t size_bytes);
-  Status allocate_small(Region region, uint64_t size_bytes, Allocation* out);
+  Status allocate_small(Region region, uint64_t size_bytes, Allocation* out, uint64_t* out_dva);
   Status add_chunk_locked(RegionPool& pool, Region region, uint64_t least_bytes);
+  Status outside_locked(uint64_t dva, uint64_t size_bytes, const char* what);
   Status check_free_locked(uint64_t dva, uint64_t size_bytes, uint64_t* out_reservation);
 
   Vm& vm_;
   std::mutex mutex_;
+  bool ended_ = false;  // clear() was called: blocks that somebody still knows are gone
   std::array<RegionPool, 2> pools_;
   Allocations allocations_;
   std::map<uint64_t, Reservation> reservations_;

@@ -28,7 +28,7 @@ Result<uint64_t> Memory::import(int fd, uint64_t offset, uint64_t size_bytes, bo
   allocation.storage_dva = dva - begin;
   allocation.readonly = readonly;
   allocation.storage = std::move(storage);
-  enter(dva, std::move(allocation));
+  NPU_TRY(enter(dva, std::move(allocation)));
   return dva;
 }
 
@@ -85,7 +85,7 @@ Result<uint64_t> Memory::register_host(void* host, uint64_t size_bytes, bool rea
     allocation.readonly = readonly;
     allocation.storage = std::move(storage);
     const uint64_t dva = allocation.storage_dva + begin % NPU_PAGE_4K;
-    enter(dva, std::move(allocation));
+    NPU_TRY(enter(dva, std::move(allocation)));
     return dva;
   }();
   std::lock_guard lock(mutex_);

@@ -2,7 +2,6 @@
 // Loading of blobs and the handles of their kernels.
 #include "libnpu/src/core/module.h"
 
-#include <cstring>
 
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
@@ -42,8 +41,9 @@ Result<Ref<Module>> Module::load(Ref<Context> context, std::span<const std::byte
   NPU_TRY_ASSIGN(const uint64_t dva, memory.allocate(Region::kHbm, blob.size()));
   npu_completion record{};
   auto loaded = [&]() -> Result<uint32_t> {
-    NPU_TRY_ASSIGN(std::byte * host, memory.host(dva, blob.size(), "the blob"));
-    std::memcpy(host, blob.data(), blob.size());
+    // The view keeps the memory, whoever ends the context meanwhile.
+    NPU_TRY_ASSIGN(const HostView host, memory.view(dva, blob.size(), "the blob"));
+    host.write(0, blob.data(), blob.size());
     return context->loader().load(*context, dva, blob.size(), &record);
   }();
   // The device has its own copy.

@@ -38,7 +38,7 @@ Result<OrderedPool::Piece> OrderedPool::take(Queue& queue, uint64_t size_bytes) 
   stats_.used_high_bytes = std::max(stats_.used_high_bytes, stats_.used_bytes);
   auto* chunk = static_cast<Chunk*>(block->chunk);
   empty_.erase(chunk);
-  return Piece{block, chunk->buffer->storage(), chunk->dva};
+  return Piece{block, block->dva, chunk->buffer->storage(), chunk->dva};
 }
 
 // From the cheapest to the dearest: the queue's own, of about this size; free memory; what other queues have passed meanwhile; a new chunk; the queue's own of any size.

@@ -30,7 +30,8 @@ struct OrderedPoolOptions {
 class OrderedPool {
  public:
   struct Piece {
-    PoolBlock* block = nullptr;
+    PoolBlock* block = nullptr;  // lives as long as the pool is not closed
+    uint64_t dva = 0;
     std::shared_ptr<Storage> storage;
     uint64_t storage_dva = 0;
   };
@@ -50,6 +51,10 @@ class OrderedPool {
   OrderedPool(const OrderedPool&) = delete;
   OrderedPool& operator=(const OrderedPool&) = delete;
 
+  bool is_closed() {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
   // For commands that |queue| runs from now on.
   Result<Piece> take(Queue& queue, uint64_t size_bytes);
   // Commands that |queue| has been given so far may still use it.

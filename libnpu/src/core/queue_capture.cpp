@@ -94,7 +94,9 @@ Status Queue::join_capture(const std::shared_ptr<Capture>& capture,
     return not_captured("a wait for a node of another capture");
   }
   if (capture_ == nullptr) {
-    capture->join(Ref<Queue>::share(this));
+    if (!capture->join(Ref<Queue>::share(this))) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "the capture of the other queue has ended");
+    }
     capture_ = capture;
     tail_.clear();
   }

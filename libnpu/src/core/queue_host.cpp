@@ -42,7 +42,7 @@ npuResult Queue::call_status(const PendingCall& call) {
   return code == NPU_ERROR_INVALID_HANDLE ? static_cast<npuResult>(NPU_ERROR_CANCELED) : code;
 }
 
-// Only the callback thread takes calls away, so the first one stays the first one.
+// Only one thread takes calls away, that of the callbacks, so the first one stays the first one.
 bool Queue::run_host_call() {
   PendingCall call;
   {

@@ -112,7 +112,12 @@ Status Semaphore::sleep(uint64_t value, const Deadline& deadline, EventFd* event
   for (;;) {
     // Requests are one-shot: an answer that was not the last word makes new ones.
     Watch watch;
-    NPU_TRY(context_->watch_word(bo_handle_, 0, value, event->get(), &watch));
+    if (const Status asked = context_->watch_word(bo_handle_, 0, value, event->get(), &watch);
+        !asked.is_ok()) {
+      // Whoever destroys the semaphore meanwhile takes the object away that was asked about.
+      const Status seen = look(value);
+      return seen.code() == NPU_NOT_READY ? asked : seen;
+    }
     bool woken = false;
     while (!woken) {
       const Status status = look(value);

@@ -90,6 +90,10 @@ Result<std::shared_ptr<Storage>> Storage::import(Vm& vm, int fd, uint64_t offset
     return fail(NPU_ERROR_PERMISSION, "fd is open for reading only: import with NPU_MEM_READONLY");
   }
   if (size_bytes == 0) size_bytes = file.size_bytes - offset;
+  if (size_bytes == 0) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "nothing lies behind offset %llu: the file ends there",
+                Ull{offset});
+  }
   NPU_TRY(check_pages(offset, size_bytes, kPageBytes));
   StorageInfo info;
   info.use = Use::kImports;

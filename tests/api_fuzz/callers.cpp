@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Callers of functions whose parameters belong together: an array and its count, a buffer and its size.
+#include "tests/api_fuzz/callers.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <vector>
+
+namespace npu::fuzz {
+namespace {
+
+template <typename T>
+T handle(Fuzzer& f) {
+  return reinterpret_cast<T>(f.handle(kKindOf<T>));
+}
+
+uint64_t* out_value(Fuzzer& f) {
+  return f.rng.percent(20) ? nullptr : static_cast<uint64_t*>(f.scratch(8));
+}
+
+// A list as npu_types.h describes it: count and array, |function| fills them. The array has |room| elements and is as long as a caller says.
+template <typename T, typename Function>
+npuResult call_list(Fuzzer& f, uint32_t room, Function&& function) {
+  T* array = f.rng.percent(30) ? nullptr : static_cast<T*>(f.scratch(room * sizeof(T)));
+  uint32_t count = static_cast<uint32_t>(f.rng.below(room + 1));
+  if (array == nullptr && f.rng.percent(50)) count = 0xffffffff;
+  if (array != nullptr) {
+    std::memset(array, 0xa5, room * sizeof(T));
+    if constexpr (Sized<T>) array->struct_size = struct_size(f, sizeof(T));
+    // An element that is larger than the struct takes room that the array does not have.
+    if constexpr (Sized<T>) {
+      if (array->struct_size > sizeof(T) && array->struct_size <= 4096)
+        array->struct_size = sizeof(T) - 1;
+    }
+  }
+  const uint32_t given = count;
+  const npuResult result = function(!f.valid_only && f.rng.percent(5) ? nullptr : &count, array);
+  if (array != nullptr && given < room) {
+    const auto* const behind = reinterpret_cast<const unsigned char*>(array + given);
+    const auto* const first = given == 0 ? behind + 4 : behind;
+    if (std::any_of(first, behind + sizeof(T), [](unsigned char byte) { return byte != 0xa5; })) {
+      f.fail("wrote behind the %u elements of a list", given);
+    }
+  }
+  return result;
+}
+
+const std::vector<unsigned char>& blob() {
+  static const std::vector<unsigned char> bytes = [] {
+    std::ifstream file(blob_path(), std::ios::binary);
+    return std::vector<unsigned char>{std::istreambuf_iterator<char>(file), {}};
+  }();
+  return bytes;
+}
+
+// What Caller<npuInit> did and nobody has undone.
+std::atomic<int> g_inits{0};
+
+}  // namespace
+
+void undo_inits() {
+  while (g_inits > 0) {
+    g_inits--;
+    npuShutdown();
+  }
+}
+
+npuResult Caller<npuInit>::call(Fuzzer&, Names) {
+  const npuResult result = npuInit();
+  if (result == NPU_OK) g_inits++;
+  return result;
+}
+
+// Undoes only what was done here: the last one, with the objects of all threads, is the end of a round.
+npuResult Caller<npuShutdown>::call(Fuzzer&, Names) {
+  for (int count = g_inits; count > 0;) {
+    if (g_inits.compare_exchange_weak(count, count - 1)) return npuShutdown();
+  }
+  return NPU_OK;
+}
+
+npuResult Caller<npuModuleLoadData>::call(Fuzzer& f, Names names) {
+  const auto context = handle<npuContext>(f);
+  Slot<npuModule*> out(f, names[3]);
+  std::vector<unsigned char> bytes = blob();
+  const void* data = bytes.data();
+  uint64_t size = bytes.size();
+  switch (f.valid_only ? 0 : f.rng.below(6)) {
+    case 0:
+      break;
+    case 1:
+      data = nullptr;
+      size = f.size();
+      break;
+    case 2:
+      size = f.rng.below(size);
+      break;
+    case 3:
+      data = f.arena();
+      size = f.rng.of<uint64_t>({0, 1, 64, 4096, kSmallBytes, kArenaBytes});
+      break;
+    default:
+      for (uint64_t i = 0; i <= f.rng.below(8); i++)
+        bytes[f.rng.below(bytes.size())] ^= static_cast<unsigned char>(1u << f.rng.below(8));
+      break;
+  }
+  const npuResult result = npuModuleLoadData(context, data, size, out.get());
+  out.check(f, result);
+  return result;
+}
+
+npuResult Caller<npuQueueGetFaults>::call(Fuzzer& f, Names) {
+  const auto queue = handle<npuQueue>(f);
+  return call_list<npuFault>(f, kArrayMax, [&](uint32_t* count, npuFault* array) {
+    return npuQueueGetFaults(queue, count, array);
+  });
+}
+
+npuResult Caller<npuMlGetMetrics>::call(Fuzzer& f, Names) {
+  const auto device = handle<npuMlDevice>(f);
+  return call_list<npuMlMetric>(f, 300, [&](uint32_t* count, npuMlMetric* array) {
+    return npuMlGetMetrics(device, count, array);
+  });
+}
+
+npuResult Caller<npuMlGetProcesses>::call(Fuzzer& f, Names) {
+  const auto device = handle<npuMlDevice>(f);
+  return call_list<npuMlProcess>(f, kArrayMax, [&](uint32_t* count, npuMlProcess* array) {
+    return npuMlGetProcesses(device, count, array);
+  });
+}
+
+npuResult Caller<npuGraphDump>::call(Fuzzer& f, Names) {
+  const auto graph = handle<npuGraph>(f);
+  const npuGraphFormat format = f.valid_only ? static_cast<int32_t>(f.rng.below(2))
+                                             : static_cast<int32_t>(f.rng.below(4)) - 1;
+  const uint64_t room = f.rng.of<uint64_t>({0, 1, 64, 4096, 16384});
+  auto* const text = static_cast<unsigned char*>(f.scratch(16384 + 16));
+  text[room] = 0xa5;
+  uint64_t bytes = room;
+  const bool ask = f.rng.percent(30);
+  if (ask && f.rng.percent(50)) bytes = ~0ull;
+  const npuResult result =
+      npuGraphDump(graph, format, !f.valid_only && f.rng.percent(5) ? nullptr : &bytes,
+                   ask ? nullptr : reinterpret_cast<char*>(text));
+  if (text[room] != 0xa5) f.fail("wrote behind the text");
+  return result;
+}
+
+npuResult Caller<npuWaitMany>::call(Fuzzer& f, Names names) {
+  auto* items = static_cast<npuWaitItem*>(f.scratch(kArrayMax * sizeof(npuWaitItem)));
+  uint32_t count = f.rng.of<uint32_t>({1, 2, 3, kArrayMax});
+  if (!f.valid_only && f.rng.percent(4)) count = 0;
+  const int64_t timeout = f.timeout();
+  for (uint32_t i = 0; i < kArrayMax; i++) {
+    items[i].queue = f.endless ? reinterpret_cast<npuQueue>(f.rng.next() | uint64_t{1} << 63)
+                               : handle<npuQueue>(f);
+    items[i].value = f.value();
+  }
+  if (!f.valid_only && f.rng.percent(4)) {
+    items = nullptr;
+    count = f.rng.of<uint32_t>({1, 0xffffffff});
+  }
+  Slot<uint32_t*> out(f, names[4]);
+  const npuResult result =
+      npuWaitMany(count, items, static_cast<npuWaitMode>(f.rng.below(f.valid_only ? 2 : 3)),
+                  timeout, out.get());
+  return result;
+}
+
+npuResult Caller<npuSubmitBatch>::call(Fuzzer& f, Names) {
+  const auto queue = handle<npuQueue>(f);
+  constexpr uint32_t kMost = 6;
+  auto* commands = static_cast<npuCommand*>(f.scratch((kMost + 1) * 4096));
+  std::memset(commands, 0, (kMost + 1) * 4096);
+  uint32_t count = 1 + static_cast<uint32_t>(f.rng.below(kMost));
+  for (uint32_t i = 0; i < count; i++) {
+    fill(f, commands[i]);
+    commands[i].struct_size = f.rng.percent(50) ? sizeof(npuCommand) : 0;
+  }
+  // Of another size than ours is only a batch of one: in longer ones this program would not know what it says.
+  commands[0].struct_size = struct_size(f, sizeof(npuCommand));
+  if (commands[0].struct_size != sizeof(npuCommand)) count = 1;
+  if (!f.valid_only && f.rng.percent(4)) count = 0;
+  if (!f.valid_only && f.rng.percent(4)) {
+    commands = nullptr;
+    count = 0xffffffff;
+  }
+  return npuSubmitBatch(queue, count, commands, out_value(f));
+}
+
+npuResult Caller<npuMemCopyTensor>::call(Fuzzer& f, Names) {
+  npuShardedTensor* const dst = make_struct<npuShardedTensor>(f);
+  npuShardedTensor* const src = make_struct<npuShardedTensor>(f);
+  if (dst != nullptr && src != nullptr && (f.valid_only || f.rng.percent(70))) {
+    auto* const shards = const_cast<npuShard*>(src->shards);
+    *src = *dst;
+    src->shards = shards;
+    // Not where the destination is.
+    for (uint32_t i = 0; i < kArrayMax; i++) {
+      if (shards[i].host != nullptr) shards[i].host = f.arena() + kArenaBytes / 2 + (i << 16);
+    }
+  }
+  return npuMemCopyTensor(dst, src);
+}
+
+npuResult Caller<npuOpsCheck>::call(Fuzzer& f, Names) {
+  npuOpsKind kind = static_cast<int32_t>(f.rng.below(14));
+  const void* info = nullptr;
+  switch (kind) {
+    case NPU_OPS_GEMM:
+      info = make_struct<npuOpsGemmInfo>(f);
+      break;
+    case NPU_OPS_GEMM_PACK_B:
+      info = make_struct<npuOpsGemmPackInfo>(f);
+      break;
+    case NPU_OPS_ATTENTION:
+      info = make_struct<npuOpsAttentionInfo>(f);
+      break;
+    case NPU_OPS_SOFTMAX:
+      info = make_struct<npuOpsSoftmaxInfo>(f);
+      break;
+    case NPU_OPS_RMS_NORM:
+    case NPU_OPS_LAYER_NORM:
+      info = make_struct<npuOpsNormInfo>(f);
+      break;
+    case NPU_OPS_ROPE:
+      info = make_struct<npuOpsRopeInfo>(f);
+      break;
+    case NPU_OPS_GATHER:
+    case NPU_OPS_SCATTER_ROWS:
+      info = make_struct<npuOpsRowsInfo>(f);
+      break;
+    case NPU_OPS_ARGMAX:
+      info = make_struct<npuOpsArgmaxInfo>(f);
+      break;
+    default:
+      info = make_struct<npuOpsElementwiseInfo>(f);
+      break;
+  }
+  // Every info has room for the largest one behind it, so another kind may look at it.
+  if (!f.valid_only && f.rng.percent(10))
+    kind = f.rng.of<int32_t>({-1, 14, INT32_MAX, static_cast<int32_t>(f.rng.below(14))});
+  return npuOpsCheck(kind, info);
+}
+
+npuResult Caller<npuOpsRopeTable>::call(Fuzzer& f, Names) {
+  const auto width = f.rng.of<uint32_t>({0, 2, 16, 64, 7, 1024});
+  const auto table_rows = static_cast<uint32_t>(f.rng.below(65));
+  auto* cos_table = reinterpret_cast<float*>(f.arena());
+  float* sin_table = cos_table + 64 * 1024;
+  const double base = f.rng.of<double>({10000.0, 0.0, -1.0, 1e308 * 10, 500000.0});
+  if (!f.valid_only && f.rng.percent(10)) {
+    return npuOpsRopeTable(base, f.rng.of<uint32_t>({0xffffffff, 0xfffffffe}), 0xffffffff, nullptr,
+                           f.rng.percent(50) ? nullptr : sin_table);
+  }
+  return npuOpsRopeTable(base, width, table_rows, cos_table, sin_table);
+}
+
+}  // namespace npu::fuzz

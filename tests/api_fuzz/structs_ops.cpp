@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Structs of libnpuops. Counts are small, or so large that they must be refused: the device would be busy for days with what lies between.
+#include <cstring>
+
+#include "tests/api_fuzz/structs.h"
+
+namespace npu::fuzz {
+namespace {
+
+uint32_t extent(Fuzzer& f) {
+  if (!f.valid_only && f.rng.percent(4)) return f.rng.of<uint32_t>({0x80000000, 0xffffffff});
+  return f.rng.of<uint32_t>({0, 1, 2, 16, static_cast<uint32_t>(f.rng.below(40))});
+}
+
+uint64_t distance(Fuzzer& f) {
+  if (!f.valid_only && f.rng.percent(5))
+    return f.rng.of<uint64_t>({1, 0x7fffffff, 0x80000000, ~0ull, uint64_t{1} << 62});
+  return f.rng.of<uint64_t>({0, 0, 64, 128});
+}
+
+npuDataType type(Fuzzer& f) {
+  return f.valid_only ? static_cast<int32_t>(f.rng.below(2))
+                      : static_cast<int32_t>(f.rng.below(6)) - 1;
+}
+
+int32_t choice(Fuzzer& f, int32_t count) {
+  if (!f.valid_only && f.rng.percent(5))
+    return f.rng.of<int32_t>({-1, count, INT32_MAX, INT32_MIN});
+  return static_cast<int32_t>(f.rng.below(static_cast<uint64_t>(count)));
+}
+
+npuDevPtr maybe(Fuzzer& f) { return f.rng.percent(50) ? 0 : f.address(); }
+
+uint32_t reserved(Fuzzer& f) { return !f.valid_only && f.rng.percent(4) ? 1 : 0; }
+
+float real(Fuzzer& f) {
+  const auto bits = static_cast<uint32_t>(f.rng.next());
+  float any;
+  __builtin_memcpy(&any, &bits, sizeof any);
+  return f.rng.of<float>({0.0f, 1.0f, -1.0f, 0.125f, any});
+}
+
+npuOpsStrides strides(Fuzzer& f) {
+  if (!f.valid_only && f.rng.percent(5)) return {distance(f), distance(f), distance(f)};
+  return {4096, 1024, 64};
+}
+
+}  // namespace
+
+template <>
+void fill(Fuzzer& f, npuOpsGemmInfo& out) {
+  out.type = type(f);
+  out.out_type = type(f);
+  out.a_form = choice(f, 2);
+  out.b_form = choice(f, 3);
+  out.activation = choice(f, 7);
+  out.m = extent(f);
+  out.n = extent(f);
+  out.k = extent(f);
+  out.batch = static_cast<uint32_t>(f.rng.below(3));
+  for (npuDevPtr* ptr : {&out.a, &out.b, &out.c, &out.d}) *ptr = f.address();
+  out.bias = maybe(f);
+  for (uint64_t* ld : {&out.lda, &out.ldb, &out.ldc, &out.ldd}) *ld = distance(f);
+  if (out.b_form == NPU_OPS_PACKED && f.valid_only) out.ldb = 0;
+  out.batch_stride_a = out.batch_stride_b = f.rng.percent(50) ? 0 : 8192;
+  out.batch_stride_c = out.batch_stride_d = f.rng.percent(10) ? distance(f) : 8192;
+  out.alpha = real(f);
+  out.beta = real(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsGemmPackInfo& out) {
+  out.type = type(f);
+  out.form = choice(f, 2);
+  out.n = extent(f);
+  out.k = extent(f);
+  out.batch = static_cast<uint32_t>(f.rng.below(3));
+  out.b = f.address();
+  out.packed = f.address();
+  out.ldb = distance(f);
+  out.batch_stride_b = 8192;
+  out.batch_stride_packed = f.rng.percent(80) ? 0 : distance(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsAttentionInfo& out) {
+  out.type = type(f);
+  out.batch = static_cast<uint32_t>(f.rng.below(3));
+  out.kv_heads = static_cast<uint32_t>(f.rng.below(3));
+  out.heads = out.kv_heads * static_cast<uint32_t>(f.valid_only ? 1 : f.rng.below(3));
+  out.q_len = extent(f);
+  out.kv_len = extent(f);
+  out.head_dim = f.rng.of<uint32_t>({16, 32, extent(f)});
+  out.causal = static_cast<uint32_t>(f.rng.below(f.valid_only ? 2 : 3));
+  out.scale = real(f);
+  for (npuDevPtr* ptr : {&out.q, &out.k, &out.v, &out.o}) *ptr = f.address();
+  for (npuOpsStrides* each : {&out.q_strides, &out.k_strides, &out.v_strides, &out.o_strides})
+    *each = strides(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsSoftmaxInfo& out) {
+  out.type = type(f);
+  out.rows = extent(f);
+  out.cols = extent(f);
+  out.x = f.address();
+  out.y = f.address();
+  out.ldx = distance(f);
+  out.ldy = distance(f);
+  out.scale = real(f);
+  out.reserved = reserved(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsNormInfo& out) {
+  out.type = type(f);
+  out.rows = extent(f);
+  out.cols = extent(f);
+  out.x = f.address();
+  out.y = f.address();
+  out.weight = maybe(f);
+  out.bias = f.valid_only ? 0 : maybe(f);
+  out.ldx = distance(f);
+  out.ldy = distance(f);
+  out.eps = real(f);
+  out.reserved = reserved(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsRopeInfo& out) {
+  out.type = type(f);
+  out.tokens = extent(f);
+  out.heads = static_cast<uint32_t>(f.rng.below(4));
+  out.head_dim = f.rng.of<uint32_t>({16, 32, extent(f)});
+  out.width = f.rng.percent(60) ? 0 : extent(f);
+  out.half = static_cast<uint32_t>(f.rng.below(f.valid_only ? 2 : 3));
+  out.start = static_cast<uint32_t>(f.rng.below(4));
+  out.x = f.address();
+  out.y = f.address();
+  out.x_token_stride = out.y_token_stride = f.valid_only ? 1024 : distance(f);
+  out.x_head_stride = out.y_head_stride = f.valid_only ? 64 : distance(f);
+  out.cos_table = f.address();
+  out.sin_table = f.address();
+  out.positions = maybe(f);
+  out.table_rows = f.valid_only ? 64 : extent(f);
+  out.reserved = reserved(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsElementwiseInfo& out) {
+  out.type = type(f);
+  out.out_type = f.rng.percent(70) ? out.type : type(f);
+  out.function = f.rng.percent(40) ? 0 : choice(f, f.valid_only ? 6 : 16);
+  out.spread = f.rng.percent(60) ? 0 : choice(f, 4);
+  out.rows = extent(f);
+  out.cols = extent(f);
+  out.value = real(f);
+  out.x = f.address();
+  out.b = maybe(f);
+  out.y = f.address();
+  if (f.valid_only && std::strcmp(f.function, "npuOpsBinary") != 0) {
+    const bool unary = std::strcmp(f.function, "npuOpsUnary") == 0;
+    out.function = unary ? out.function : 0;
+    out.spread = 0;
+    if (std::strcmp(f.function, "npuOpsSiluMul") != 0) out.b = 0;
+    if (std::strcmp(f.function, "npuOpsConvert") != 0) out.out_type = out.type;
+  }
+  out.ldx = distance(f);
+  out.ldb = out.b != 0 ? distance(f) : 0;
+  out.ldy = distance(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsRowsInfo& out) {
+  out.type = type(f);
+  out.out_type = type(f);
+  out.count = extent(f);
+  out.cols = extent(f);
+  out.table_rows = f.valid_only ? 64 : extent(f);
+  out.x = f.address();
+  out.y = f.address();
+  out.indices = f.address();
+  out.ldx = distance(f);
+  out.ldy = distance(f);
+}
+
+template <>
+void fill(Fuzzer& f, npuOpsArgmaxInfo& out) {
+  out.type = type(f);
+  out.rows = extent(f);
+  out.cols = extent(f);
+  out.x = f.address();
+  out.y = f.address();
+  out.ldx = distance(f);
+}
+
+}  // namespace npu::fuzz

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// A daemon of one's own, and what it holds.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace npu::soak {
+
+class Daemon {
+ public:
+  // Starts |program| on |socket|; ends this process when it does not become ready.
+  Daemon(const std::string& program, const std::string& profiles, const std::string& socket);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  bool is_running();
+  int descriptors() const;
+  // Resident memory that is no file's and not shared: its own books.
+  uint64_t own_bytes() const;
+  // Asks it to end; true: it did, with success.
+  bool end();
+
+ private:
+  pid_t pid_ = -1;
+};
+
+}  // namespace npu::soak
