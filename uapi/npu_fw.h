@@ -24,6 +24,7 @@
 #define NPU_KERNEL_NAME_BYTES 64
 #define NPU_ARG_NAME_BYTES 32
 #define NPU_KERNEL_MAX_ARGS 64
+#define NPU_BLOB_MAX_FORMATS 4096
 
 #define NPU_NOTE_OWNER "NPU"
 enum npu_note_type {
@@ -31,6 +32,7 @@ enum npu_note_type {
 	NPU_NOTE_KERNEL = 2, /* struct npu_note_kernel, then nargs x struct npu_note_arg */
 	NPU_NOTE_LINES = 3, /* struct npu_note_lines, then count x struct npu_note_line, then the strings */
 	NPU_NOTE_FIRMWARE = 4, /* struct npu_note_firmware; exactly one in an image of type FIRMWARE, none in others */
+	NPU_NOTE_FORMATS = 5, /* struct npu_note_formats, then count x struct npu_note_format, then the strings; ISA minor 1 */
 };
 
 /* One kernel. Names end with a NUL inside their field. */
@@ -78,6 +80,18 @@ struct npu_note_firmware {
 struct npu_note_line {
 	__u32 file; /* offset of the file's name in the strings */
 	__u32 line;
+};
+
+/* Texts of PRINT and CHECK (npu_format.h). Row n - 1 describes format n. */
+struct npu_note_formats {
+	__u32 count; /* at most NPU_BLOB_MAX_FORMATS */
+	__u32 strings_bytes;
+};
+
+struct npu_note_format {
+	__u32 text; /* offset of the text in the strings; it ends with a NUL */
+	__u8 nargs; /* conversions that take an argument */
+	__u8 rsvd[3];
 };
 
 enum npu_image_type {
@@ -134,6 +148,8 @@ NPU_FW_ASSERT_SIZE(npu_note_arg, 40);
 NPU_FW_ASSERT_SIZE(npu_note_lines, 8);
 NPU_FW_ASSERT_SIZE(npu_note_line, 8);
 NPU_FW_ASSERT_SIZE(npu_note_firmware, 40);
+NPU_FW_ASSERT_SIZE(npu_note_formats, 8);
+NPU_FW_ASSERT_SIZE(npu_note_format, 8);
 NPU_FW_ASSERT_SIZE(npu_manifest, 80);
 NPU_FW_ASSERT_SIZE(npu_manifest_seg, 48);
 NPU_FW_ASSERT_SIZE(npu_manifest_trailer, 8);

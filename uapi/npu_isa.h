@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 0
+#define NPU_ISA_MINOR 1 /* 1: PRINT and CHECK. A program without them is of minor 0. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -192,7 +192,7 @@ struct npu_insn_info {
 	__u8 engine;
 	char tile[4]; /* 'N' or 'T' for dst, a, b, c */
 	char reg[4]; /* 'N', 'W' or 'U' for r0..r3 */
-	char imm; /* 'N' 'I' 'F' 'O' 'A' 'C' 'S' 'D' 'M' */
+	char imm; /* 'N' 'I' 'F' 'O' 'A' 'C' 'S' 'D' 'M' 'P' */
 	__u16 flags; /* bits that may be set */
 };
 
@@ -210,6 +210,7 @@ struct npu_insn_info {
 #define NPU_KIND_S 'S'
 #define NPU_KIND_D 'D'
 #define NPU_KIND_M 'M'
+#define NPU_KIND_P 'P'
 static const struct {
 	__u8 code;
 	struct npu_insn_info info;

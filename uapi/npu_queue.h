@@ -39,7 +39,8 @@ enum npu_cmd_op {
 	NPU_CMD_EXEC = 8, /* runs an indirect list of commands as one command of this queue */
 	NPU_CMD_MODULE_LOAD = 9,
 	NPU_CMD_MODULE_UNLOAD = 10,
-	NPU_CMD_COUNT = 11,
+	NPU_CMD_PRINT_BUFFER = 11, /* where kernels of later commands print to */
+	NPU_CMD_COUNT = 12,
 };
 
 /* Every command begins so. flags: none are defined yet, must be 0. tag comes back in the record. */
@@ -133,7 +134,7 @@ struct npu_cmd_timestamp {
 };
 
 /*
- * Runs count commands from list_dva (64-byte aligned). Not allowed inside: EXEC, MODULE_LOAD, MODULE_UNLOAD. The first one that fails ends the list; the record of the EXEC
+ * Runs count commands from list_dva (64-byte aligned). Not allowed inside: EXEC, MODULE_LOAD, MODULE_UNLOAD, PRINT_BUFFER. The first one that fails ends the list; the record of the EXEC
  * then carries that error and result = its index. records_dva: 0, or count x struct npu_completion to be written, seq = index.
  */
 struct npu_cmd_exec {
@@ -148,7 +149,10 @@ struct npu_cmd_exec {
 	__u64 rsvd3[4];
 };
 
-/* Loads the blob at blob_dva: the record's result is the module's number in this VM. MODULE_UNLOAD takes that number in `module`. */
+/*
+ * Loads the blob at blob_dva: the record's result is the module's number in this VM. MODULE_UNLOAD takes that number in `module`.
+ * check_only = 1: makes every check of MODULE_LOAD and loads nothing.
+ */
 struct npu_cmd_module {
 	__u8 op;
 	__u8 flags;
@@ -157,8 +161,52 @@ struct npu_cmd_module {
 	__u64 blob_dva;
 	__u64 blob_bytes;
 	__u32 module;
-	__u32 rsvd2;
+	__u32 check_only;
 	__u64 rsvd3[4];
+};
+
+/*
+ * The print buffer at print_dva, for all launches that follow on this queue; 0 ends printing. It has 2^print_log2 records behind struct npu_print_ctrl, all in one piece of
+ * memory, 64-byte aligned. Device: writes the records of a launch at its end, in order of work-groups, then stores `written` with release, before the launch is counted as
+ * completed. What finds no room is counted in `dropped`. The command itself sets both to 0.
+ */
+struct npu_cmd_print_buffer {
+	__u8 op;
+	__u8 flags;
+	__u16 rsvd;
+	__u32 tag;
+	__u64 print_dva;
+	__u32 print_log2; /* NPU_PRINT_LOG2_MIN..MAX; 0 with print_dva 0 */
+	__u32 rsvd2;
+	__u64 rsvd3[5];
+};
+
+#define NPU_PRINT_LOG2_MIN 6
+#define NPU_PRINT_LOG2_MAX 16
+#define NPU_PRINT_ARGS 4
+#define NPU_PRINT_GROUP_MAX 256 /* PRINTs of one work-group that are kept; the rest count as dropped */
+#define NPU_PRINT_ASSERT 0x1 /* flag of a record: a CHECK that failed */
+#define NPU_ASSERT_FORMAT 0x100000000ull /* in the result of an assertion: the rest is the number of a format */
+
+/* Host and device write different cache lines. Record n lies in slot n mod 2^print_log2. */
+struct npu_print_ctrl {
+	__u64 written; /* by the device: records so far */
+	__u64 dropped; /* by the device: records that found no room */
+	__u64 device_rsvd[6];
+	__u64 read; /* by the user: records that may be overwritten */
+	__u64 user_rsvd[7];
+};
+
+struct npu_print_record {
+	__u64 seq; /* number of the command */
+	__u32 format; /* number in the table of the blob */
+	__u32 line; /* line id of the instruction */
+	__u32 module;
+	__u16 kernel;
+	__u16 tile; /* in its work-group */
+	__u32 group; /* linear work-group number */
+	__u32 flags; /* NPU_PRINT_* */
+	__u64 args[NPU_PRINT_ARGS];
 };
 
 enum npu_fault_access {
@@ -227,6 +275,9 @@ NPU_QUEUE_ASSERT_SIZE(npu_cmd_sem, NPU_CMD_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_cmd_timestamp, NPU_CMD_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_cmd_exec, NPU_CMD_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_cmd_module, NPU_CMD_BYTES);
+NPU_QUEUE_ASSERT_SIZE(npu_cmd_print_buffer, NPU_CMD_BYTES);
+NPU_QUEUE_ASSERT_SIZE(npu_print_ctrl, 128);
+NPU_QUEUE_ASSERT_SIZE(npu_print_record, 64);
 NPU_QUEUE_ASSERT_SIZE(npu_completion, NPU_COMPLETION_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_queue_ctrl, NPU_CTRL_BYTES);
 

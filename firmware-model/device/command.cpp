@@ -38,6 +38,40 @@ Outcome lasting(uint64_t duration_ps) {
   return outcome;
 }
 
+constexpr uint64_t kPrintRecordsAt = sizeof(npu_print_ctrl);
+
+// Appends what a launch has printed, as far as there is room.
+Outcome write_prints(Queue& queue, const LaunchOutcome& done) {
+  PrintBuffer& buffer = queue.print_buffer;
+  std::byte* ctrl = buffer.memory.get(queue.space(), buffer.dva, kPrintRecordsAt, NPU_ACCESS_WRITE);
+  if (ctrl == nullptr) return Outcome::vm_fault(buffer.dva, NPU_ACCESS_WRITE);
+  // pairs with libnpu/src/core/print_buffer.cpp : PrintBuffer::take
+  // The word is the user's: a count that was never written means that there is no room.
+  const uint64_t unread =
+      buffer.written - load_word(ctrl + offsetof(npu_print_ctrl, read), std::memory_order_acquire);
+  uint64_t room = unread > buffer.entries() ? 0 : buffer.entries() - unread;
+  buffer.dropped += done.prints_dropped;
+  for (const npu_print_record& record : done.prints) {
+    if (room == 0) {
+      ++buffer.dropped;
+      continue;
+    }
+    const uint64_t slot = buffer.written % buffer.entries();
+    const uint64_t dva = buffer.dva + kPrintRecordsAt + slot * sizeof(record);
+    std::byte* at = buffer.memory.get(queue.space(), dva, sizeof(record), NPU_ACCESS_WRITE);
+    if (at == nullptr) return Outcome::vm_fault(dva, NPU_ACCESS_WRITE);
+    store_struct(at, record);
+    ++buffer.written;
+    --room;
+  }
+  ctrl = buffer.memory.get(queue.space(), buffer.dva, kPrintRecordsAt, NPU_ACCESS_WRITE);
+  if (ctrl == nullptr) return Outcome::vm_fault(buffer.dva, NPU_ACCESS_WRITE);
+  store_word(ctrl + offsetof(npu_print_ctrl, dropped), buffer.dropped);
+  // pairs with libnpu/src/core/print_buffer.cpp : PrintBuffer::take
+  store_word(ctrl + offsetof(npu_print_ctrl, written), buffer.written, std::memory_order_release);
+  return {};
+}
+
 }  // namespace
 
 bool command_is_well_formed(const npu_cmd& command) {
@@ -67,9 +101,15 @@ bool command_is_well_formed(const npu_cmd& command) {
     case NPU_CMD_MODULE_LOAD:
     case NPU_CMD_MODULE_UNLOAD: {
       const auto module = std::bit_cast<npu_cmd_module>(command);
-      if (module.rsvd2 != 0 || !zero(module.rsvd3)) return false;
-      if (command.op == NPU_CMD_MODULE_LOAD) return module.module == 0;
-      return module.blob_dva == 0 && module.blob_bytes == 0;
+      if (!zero(module.rsvd3)) return false;
+      if (command.op == NPU_CMD_MODULE_LOAD) return module.module == 0 && module.check_only <= 1;
+      return module.blob_dva == 0 && module.blob_bytes == 0 && module.check_only == 0;
+    }
+    case NPU_CMD_PRINT_BUFFER: {
+      const auto print = std::bit_cast<npu_cmd_print_buffer>(command);
+      if (print.rsvd2 != 0 || !zero(print.rsvd3)) return false;
+      if (print.print_dva == 0) return print.print_log2 == 0;
+      return print.print_log2 >= NPU_PRINT_LOG2_MIN && print.print_log2 <= NPU_PRINT_LOG2_MAX;
     }
     default:
       return false;
@@ -99,6 +139,8 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
         return module_load(queue, std::bit_cast<npu_cmd_module>(command));
       case NPU_CMD_MODULE_UNLOAD:
         return module_unload(queue, std::bit_cast<npu_cmd_module>(command));
+      case NPU_CMD_PRINT_BUFFER:
+        return set_print_buffer(queue, std::bit_cast<npu_cmd_print_buffer>(command));
       default:
         return lasting(kCommandPs);
     }
@@ -147,12 +189,26 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   request.budget = queue.config.budget;
   request.cancel = &queue.cancel;
   request.owner = queue.context->owner;
+  request.prints_most = queue.print_buffer.entries();
   request.urgent = [this, &queue] { return parts_.urgent(queue); };
   request.step_aside = [this, &queue] { parts_.step_aside(queue); };
-  const LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
+  LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
-
   Outcome outcome = lasting(done.duration_ps);
+  if (!done.prints.empty() || done.prints_dropped != 0) {
+    for (npu_print_record& record : done.prints) {
+      record.seq = queue.completed;
+      record.module = command.module;
+      record.kernel = static_cast<__u16>(command.kernel);
+    }
+    const Outcome written = write_prints(queue, done);
+    if (written.status != NPU_ST_OK && done.fault.status == NPU_ST_OK) {
+      outcome.status = written.status;
+      outcome.result = outcome.fault_dva = written.fault_dva;
+      outcome.access = written.access;
+      return outcome;
+    }
+  }
   outcome.status = done.fault.status;
   if (outcome.status == NPU_ST_OK) return outcome;
   outcome.result = done.fault.value;
@@ -241,7 +297,8 @@ Outcome CommandRunner::timestamp(Queue& queue, const npu_cmd_timestamp& command,
 
 Outcome CommandRunner::module_load(Queue& queue, const npu_cmd_module& command) {
   if (command.blob_bytes > NPU_BLOB_MAX_BYTES) return Outcome::error(NPU_ST_BLOB_TOO_LARGE);
-  if (queue.context->modules.full()) return Outcome::error(NPU_ST_OUT_OF_MODULES);
+  const bool check_only = command.check_only != 0;
+  if (!check_only && queue.context->modules.full()) return Outcome::error(NPU_ST_OUT_OF_MODULES);
   if (command.blob_dva > UINT64_MAX - command.blob_bytes) {
     return Outcome::vm_fault(command.blob_dva, NPU_ACCESS_READ);
   }
@@ -272,11 +329,31 @@ Outcome CommandRunner::module_load(Queue& queue, const npu_cmd_module& command) 
     outcome.pc = place.pc;
     if (outcome.status != NPU_ST_OK) return outcome;
     outcome.kernel = 0;
-    parts_.module_cache.add(digest, module);
+    if (!check_only) parts_.module_cache.add(digest, module);
   }
+  if (check_only) return outcome;
   outcome.result = queue.context->modules.add(std::move(module));
   if (outcome.result == 0) outcome.status = NPU_ST_OUT_OF_MODULES;
   return outcome;
+}
+
+Outcome CommandRunner::set_print_buffer(Queue& queue, const npu_cmd_print_buffer& command) {
+  if (command.print_dva % sizeof(npu_print_record) != 0) {
+    return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  }
+  PrintBuffer& buffer = queue.print_buffer;
+  buffer = {};
+  if (command.print_dva == 0) return lasting(kCommandPs);
+  const uint64_t bytes = kPrintRecordsAt + (sizeof(npu_print_record) << command.print_log2);
+  if (command.print_dva > UINT64_MAX - bytes) return Outcome::error(NPU_ST_BAD_COMMAND);
+  std::byte* ctrl =
+      buffer.memory.get(queue.space(), command.print_dva, kPrintRecordsAt, NPU_ACCESS_WRITE);
+  if (ctrl == nullptr) return Outcome::vm_fault(command.print_dva, NPU_ACCESS_WRITE);
+  store_word(ctrl + offsetof(npu_print_ctrl, dropped), 0);
+  store_word(ctrl + offsetof(npu_print_ctrl, written), 0, std::memory_order_release);
+  buffer.dva = command.print_dva;
+  buffer.log2 = command.print_log2;
+  return lasting(kCommandPs);
 }
 
 Outcome CommandRunner::module_unload(Queue& queue, const npu_cmd_module& command) {

@@ -58,6 +58,7 @@ class CommandRunner {
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome timestamp(Queue& queue, const npu_cmd_timestamp& command, uint64_t now_ps);
   Outcome module_load(Queue& queue, const npu_cmd_module& command);
+  static Outcome set_print_buffer(Queue& queue, const npu_cmd_print_buffer& command);
   Outcome module_unload(Queue& queue, const npu_cmd_module& command);
   void account(const LaunchOutcome& outcome);
   void add_energy(uint64_t macs, uint64_t hbm_bytes);

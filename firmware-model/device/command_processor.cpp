@@ -20,7 +20,8 @@ constexpr uint64_t kListAheadBytes = 64 * 1024;
 constexpr uint32_t kListLook = 8;
 
 bool allowed_in_list(uint8_t op) {
-  return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD;
+  return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD &&
+         op != NPU_CMD_PRINT_BUFFER;
 }
 
 // A queue of class COPY has no tiles behind it.

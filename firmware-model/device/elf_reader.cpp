@@ -10,6 +10,8 @@
 #include <set>
 #include <utility>
 
+#include "uapi/npu_format.h"
+
 namespace npu::model {
 namespace {
 
@@ -109,7 +111,7 @@ bool arguments_fit(Bytes rows, const npu_note_kernel& note) {
 
 class NoteReader {
  public:
-  explicit NoteReader(ElfImage* image) : image_(*image) {}
+  NoteReader(ElfImage* image, uint32_t isa_minor) : image_(*image), isa_minor_(isa_minor) {}
 
   bool read(Bytes notes) {
     uint64_t at = 0;
@@ -140,6 +142,8 @@ class NoteReader {
         return !std::exchange(seen_lines_, true) && lines(body);
       case NPU_NOTE_FIRMWARE:
         return !image_.firmware && firmware(body);
+      case NPU_NOTE_FORMATS:
+        return isa_minor_ >= 1 && image_.format_args.empty() && formats(body);
       default:
         return false;
     }
@@ -195,7 +199,33 @@ class NoteReader {
                        [&](const npu_note_line& row) { return row.file < strings.size(); });
   }
 
+  // The device keeps no text: it needs to know only how many registers belong to each.
+  bool formats(Bytes body) {
+    const auto head = read_at<npu_note_formats>(body, 0);
+    if (!head || head->count == 0 || head->count > NPU_BLOB_MAX_FORMATS) return false;
+    const uint64_t rows_bytes = uint64_t{head->count} * sizeof(npu_note_format);
+    const auto rows = slice(body, sizeof(npu_note_formats), rows_bytes);
+    if (!rows || body.size() - sizeof(npu_note_formats) - rows_bytes != head->strings_bytes) {
+      return false;
+    }
+    const Bytes strings = body.last(head->strings_bytes);
+    for (uint32_t i = 0; i < head->count; ++i) {
+      const auto row = *read_at<npu_note_format>(*rows, uint64_t{i} * sizeof(npu_note_format));
+      if (row.text >= strings.size()) return false;
+      const auto* text = reinterpret_cast<const char*>(strings.data()) + row.text;
+      const size_t most = std::min<size_t>(strings.size() - row.text, NPU_FORMAT_MAX_BYTES);
+      const size_t length = strnlen(text, most);
+      if (length == most) return false;
+      const int args = npu_format_args(text, static_cast<uint32_t>(length + 1));
+      if (args < 0 || args != row.nargs) return false;
+      if (row.rsvd[0] != 0 || row.rsvd[1] != 0 || row.rsvd[2] != 0) return false;
+      image_.format_args.push_back(row.nargs);
+    }
+    return true;
+  }
+
   ElfImage& image_;
+  const uint32_t isa_minor_;
   std::set<std::string> names_;
   bool seen_build_id_ = false;
   bool seen_lines_ = false;
@@ -251,7 +281,8 @@ npu_status read_elf(Bytes elf, ElfImage* out) {
     out->segments.push_back({segment.p_offset, segment.p_filesz});
   }
   out->code = *code;
-  if (!NoteReader(out).read(*notes) || !ranges_fit(*out)) return NPU_ST_BLOB_FORMAT;
+  if (!NoteReader(out, header->e_flags >> 16 & 0xff).read(*notes) || !ranges_fit(*out))
+    return NPU_ST_BLOB_FORMAT;
   return NPU_ST_OK;
 }
 

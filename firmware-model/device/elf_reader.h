@@ -31,6 +31,7 @@ struct ElfImage {
   std::vector<npu_note_kernel> kernels;
   std::vector<npu_note_line> lines;
   std::string strings;
+  std::vector<uint8_t> format_args;  // arguments that format n - 1 takes
   std::array<uint8_t, 16> build_id{};
   std::optional<npu_note_firmware> firmware;
 };

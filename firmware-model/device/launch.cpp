@@ -41,6 +41,21 @@ void add_stats(const GroupStats& from, GroupStats* to) {
   }
 }
 
+// Puts what the next group in order of numbers has printed to the outcome.
+void take_prints(GroupResult& result, uint64_t group, uint32_t most, LaunchOutcome* outcome) {
+  if (result.prints == nullptr) return;
+  const std::unique_ptr<GroupPrints> prints = std::move(result.prints);
+  outcome->prints_dropped += prints->dropped;
+  for (npu_print_record& record : prints->records) {
+    if (outcome->prints.size() >= most) {
+      ++outcome->prints_dropped;
+      continue;
+    }
+    record.group = static_cast<__u32>(group);
+    outcome->prints.push_back(record);
+  }
+}
+
 // Puts the next group in order of numbers to the outcome.
 void count_group(const GroupResult& result, uint64_t group, uint64_t* budget,
                  ListSchedule* schedule, LaunchOutcome* outcome) {
@@ -288,6 +303,7 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
       std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / schedule.active_tiles());
   launch.cancel = request.cancel;
   launch.owner = request.owner;
+  launch.prints = request.prints_most != 0;
 
   // Taken away for the time of this launch: another one may come in between.
   std::vector<GroupResult> results = std::move(spare_results_);
@@ -302,6 +318,7 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
     window.begin(first, count);
     run_window(window, request, quiet);
     for (uint64_t i = 0; i < count && outcome.fault.status == NPU_ST_OK; ++i) {
+      take_prints(results[i], first + i, request.prints_most, &outcome);
       count_group(results[i], first + i, &budget, &schedule, &outcome);
     }
   }

@@ -58,6 +58,7 @@ struct LaunchRequest {
   uint64_t budget = 0;  // instructions of all work-groups together
   const std::atomic<bool>* cancel = nullptr;
   uint64_t owner = 0;
+  uint32_t prints_most = 0;  // records that are of use; 0: nobody takes any
   // Asked between two work-groups by the thread that called run(): is there something more urgent? Then step_aside() is called once no work-group runs, and the launch goes on
   // after it. The result does not depend on either. Both or none.
   std::function<bool()> urgent;
@@ -70,6 +71,9 @@ struct LaunchOutcome {
   uint32_t fault_tile = 0;   // of the device
   uint64_t duration_ps = 0;  // of the work-groups up to the one that failed
   GroupStats stats;          // likewise
+  // Likewise, in order of work-groups; group is set too.
+  std::vector<npu_print_record> prints;
+  uint64_t prints_dropped = 0;
 };
 
 class LaunchEngine {

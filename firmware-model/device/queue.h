@@ -85,6 +85,17 @@ struct ListRun {
   uint64_t entry_start_ps = 0;
 };
 
+// Where the kernels of a queue print to.
+struct PrintBuffer {
+  uint64_t dva = 0;  // 0: nowhere
+  uint32_t log2 = 0;
+  uint64_t written = 0;
+  uint64_t dropped = 0;
+  CachedTranslation memory;
+
+  uint32_t entries() const { return dva == 0 ? 0 : 1u << log2; }
+};
+
 struct Queue : std::enable_shared_from_this<Queue> {
   Queue(const QueueConfig& queue_config, std::shared_ptr<Context> queue_context)
       : config(queue_config), context(std::move(queue_context)) {}
@@ -122,6 +133,7 @@ struct Queue : std::enable_shared_from_this<Queue> {
   npu_cmd command{};
   ListRun list;
   ParkedWait parked_wait;
+  PrintBuffer print_buffer;
   EndTimes ends;
   CachedTranslation ring_memory;
   CachedTranslation ctrl_memory;

@@ -53,12 +53,25 @@ bool argument_fits(const npu_insn& insn, uint32_t args_bytes) {
   return insn.imm % size == 0 && args_bytes >= size && insn.imm <= args_bytes - size;
 }
 
-bool immediate_fits(const npu_insn& insn, const npu_insn_info& info, uint32_t args_bytes) {
+// A register that the format has no argument for must be 0. CHECK has its condition before them.
+bool format_fits(const npu_insn& insn, std::span<const uint8_t> format_args) {
+  if (insn.imm == 0 || insn.imm > format_args.size()) return false;
+  const size_t used = format_args[insn.imm - 1] + size_t{insn.op == NPU_OP_CHECK};
+  if (used > std::size(insn.r)) return false;
+  for (size_t i = used; i < std::size(insn.r); ++i) {
+    if (insn.r[i] != 0) return false;
+  }
+  return true;
+}
+
+bool immediate_fits(const npu_insn& insn, const npu_insn_info& info, const VerifierLimits& limits) {
   switch (info.imm) {
+    case 'P':
+      return format_fits(insn, limits.format_args);
     case 'N':
       return insn.imm == 0;
     case 'A':
-      return argument_fits(insn, args_bytes);
+      return argument_fits(insn, limits.args_bytes);
     case 'C':
       return insn.imm < NPU_CC_COUNT;
     case 'S':
@@ -93,7 +106,7 @@ bool instruction_fits(const npu_insn& insn, const VerifierLimits& limits) {
   const bool waits = engine || insn.op == NPU_OP_WAIT;
   const bool signals = engine || insn.op == NPU_OP_SIG;
   return flags_fit(insn, info) && tiles_fit(insn, info) && registers_fit(insn, info) &&
-         immediate_fits(insn, info, limits.args_bytes) && wait_fits(insn.wait0, waits) &&
+         immediate_fits(insn, info, limits) && wait_fits(insn.wait0, waits) &&
          wait_fits(insn.wait1, waits) && signal_fits(insn.signal, signals, limits.group_tiles);
 }
 

@@ -18,6 +18,7 @@ struct VerifierLimits {
   uint32_t args_bytes = 0;
   uint32_t group_tiles = 1;
   uint32_t line_count = 0;
+  std::span<const uint8_t> format_args = {};  // arguments of each format of the blob
 };
 
 // The index of an instruction that breaks a rule; nothing when the kernel may run.

@@ -24,6 +24,8 @@
 #include "firmware-model/server/server.h"
 #include "firmware-model/server/start.h"
 #include "firmware-model/server/vfio_host.h"
+#include "uapi/npu_accel.h"
+#include "uapi/npu_isa.h"
 #include "uapi/npu_model.h"
 
 namespace npu::model::server {
@@ -216,10 +218,19 @@ int serve(const Arguments& arguments) {
   return status;
 }
 
+std::string version_line() {
+  const auto pair = [](unsigned major, unsigned minor) {
+    return std::to_string(major) + "." + std::to_string(minor);
+  };
+  return "npu-modeld " NPU_MODELD_VERSION ", uapi " + pair(NPU_UAPI_MAJOR, NPU_UAPI_MINOR) +
+         ", instruction set " + pair(NPU_ISA_MAJOR, NPU_ISA_MINOR);
+}
+
 int run(int argc, char** argv) {
   Arguments arguments;
   arguments.sandbox = sandbox_available() ? "basic" : "off";
   CLI::App app{"Serves NPU device models on a Unix socket."};
+  app.set_version_flag("-V,--version", version_line());
   app.add_option("--spec", arguments.spec, "PROFILE or PROFILE*COUNT")->capture_default_str();
   CLI::Option* const socket = app.add_option(
       "--socket", arguments.socket, "Path of the socket; default: <runtime directory>/<spec>.sock");

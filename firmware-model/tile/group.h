@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "firmware-model/tile/device_memory.h"
@@ -100,6 +101,7 @@ struct Group {
   Timing timing;
   Fault fault;
   GroupStats stats;
+  std::unique_ptr<GroupPrints> prints;
   uint64_t progress = 0;    // changes with every step that a tile makes
   uint32_t drain_mask = 0;  // bit t: tile t got a signal that may let a queued operation run
   uint32_t at_barrier = 0;

@@ -46,6 +46,10 @@ Step scalar_load(Group& group, Tile& tile, const npu_insn& insn);
 Step trap(Group& group, Tile& tile, const npu_insn& insn);
 Step assert_true(Group& group, Tile& tile, const npu_insn& insn);
 
+// print.cpp
+Step print(Group& group, Tile& tile, const npu_insn& insn);
+Step check(Group& group, Tile& tile, const npu_insn& insn);
+
 // descriptor.cpp
 Step tset(Group& group, Tile& tile, const npu_insn& insn);
 Step tadd(Group& group, Tile& tile, const npu_insn& insn);

@@ -170,6 +170,7 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
   group.memory.attach(launch.space);
   group.fault = Fault{};
   group.stats = GroupStats{};
+  group.prints.reset();
   group.drain_mask = 0;
   group.at_barrier = 0;
   uint64_t x = launch.grid[0];
@@ -233,6 +234,7 @@ GroupResult Worker::run(const Launch& launch, uint64_t linear) {
   group.stats.engine_busy_ps[NPU_ENGINE_CTRL] =
       mul_capped(group.stats.instructions, group.timing.cycle_ps());
   result.stats = group.stats;
+  result.prints = std::move(group.prints);
   return result;
 }
 

@@ -93,8 +93,9 @@ struct Launch {
   uint64_t op_budget =
       0;  // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
   const std::atomic<bool>* cancel =
-      nullptr;         // looked at between instructions; then NPU_ST_CANCELED
-  uint64_t owner = 0;  // scratchpads are cleared before another owner may see them
+      nullptr;          // looked at between instructions; then NPU_ST_CANCELED
+  uint64_t owner = 0;   // scratchpads are cleared before another owner may see them
+  bool prints = false;  // somebody takes what PRINT sends
 };
 
 // Where a work-group failed.
@@ -119,10 +120,17 @@ struct GroupStats {
   std::array<uint64_t, NPU_ENGINE_COUNT> engine_busy_ps{};
 };
 
+// What a work-group printed, oldest first: format, line, tile, flags and args are set. At most NPU_PRINT_GROUP_MAX, and the CHECK that failed.
+struct GroupPrints {
+  std::vector<npu_print_record> records;
+  uint64_t dropped = 0;
+};
+
 struct GroupResult {
   Fault fault;  // status NPU_ST_OK: none
   uint64_t duration_ps = 0;
   GroupStats stats;
+  std::unique_ptr<GroupPrints> prints;  // null: nothing
 };
 
 // The scratchpads and interpreter state that one host thread uses to run work-groups, one after the other.

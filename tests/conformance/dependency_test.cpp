@@ -173,5 +173,28 @@ TEST_F(DependencyTest, TwoQueuesMayPlayPingPong) {
   EXPECT_NPU(NPU_OK, npuQueueWait(other_, b, kLongNs));
 }
 
+TEST_F(DependencyTest, TheFaultPointsToWhereTheFailureBegan) {
+  const uint64_t value = gated("trap");
+  const npuQueue third = make_queue();
+  uint64_t own = 0;
+  ASSERT_NPU(NPU_OK, npuQueueWaitQueue(queue_, other_, value, &own));
+  ASSERT_NPU(NPU_OK, npuQueueWaitQueue(third, queue_, own, &own));
+  open_gate();
+  EXPECT_NPU(NPU_ERROR_DEPENDENCY_FAILED, npuQueueSync(third, kLongNs));
+  EXPECT_NE(std::string(last_error().text).find("NPU_ERROR_KERNEL_TRAP"), std::string::npos)
+      << last_error().text;
+  for (const npuQueue queue : {queue_, third}) {
+    npuFault fault{};
+    fault.struct_size = sizeof fault;
+    uint32_t count = 1;
+    ASSERT_NPU(NPU_OK, npuQueueGetFaults(queue, &count, &fault));
+    ASSERT_EQ(count, 1u);
+    EXPECT_EQ(fault.code, NPU_ERROR_DEPENDENCY_FAILED);
+    EXPECT_EQ(fault.origin_queue, other_);
+    EXPECT_EQ(fault.origin_value, value);
+    EXPECT_EQ(fault.origin_code, NPU_ERROR_KERNEL_TRAP);
+  }
+}
+
 }  // namespace
 }  // namespace npu::conformance

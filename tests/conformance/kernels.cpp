@@ -48,6 +48,25 @@ Program poke() {
   return k.finish();
 }
 
+// Prints |n| lines a work-group.
+Program print_lines() {
+  Kernel k("print_lines");
+  Reg n = k.arg_u32("n");
+  Reg value = k.arg_f32("value");
+  Reg group = k.group_x();
+  k.for_range(n, [&](const Reg& i) { k.print("group %d, %u: %.2f", {group, i, value}); });
+  return k.finish();
+}
+
+// Ends the job unless |value| is positive.
+Program check_value() {
+  Kernel k("check_value");
+  Reg value = k.arg_i32("value");
+  k.print("value is %d", {value});
+  k.check(value > 0, "%d is not positive, in 100%% of cases", {value});
+  return k.finish();
+}
+
 // Copies one element from any address to |out|.
 Program peek() {
   Kernel k("peek");
@@ -121,6 +140,8 @@ int main(int argc, char** argv) {
   programs.push_back(divide());
   programs.push_back(forever());
   programs.push_back(grid());
+  programs.push_back(print_lines());
+  programs.push_back(check_value());
   auto elf = write_elf(programs);
   if (!elf) {
     std::fprintf(stderr, "%s\n", elf.error().c_str());

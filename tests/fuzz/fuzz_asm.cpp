@@ -17,7 +17,7 @@ void require(bool condition) {
 
 bool same(const npu::isa::Program& a, const npu::isa::Program& b) {
   return a.insns.size() == b.insns.size() && a.args.size() == b.args.size() && a.lines == b.lines &&
-         std::memcmp(&a.note, &b.note, sizeof(a.note)) == 0 &&
+         a.formats == b.formats && std::memcmp(&a.note, &b.note, sizeof(a.note)) == 0 &&
          std::memcmp(a.insns.data(), b.insns.data(), a.insns.size() * sizeof(npu_insn)) == 0 &&
          (a.args.empty() ||
           std::memcmp(a.args.data(), b.args.data(), a.args.size() * sizeof(npu_note_arg)) == 0);

@@ -161,6 +161,7 @@ class Assembler {
     npu_note_kernel& note = program_.note;
     if (word == ".arg") return take_arg(tokens);
     if (word == ".loc") return take_loc(tokens);
+    if (word == ".format") return take_format(tokens);
     if (tokens.size() != 2) return fail("write '" + word + " NUMBER'");
     const auto value = parse_size(tokens[1]);
     if (!value) return fail("'" + tokens[1] + "' is no number of bytes (try 4096, 0x1000 or 96K)");
@@ -170,7 +171,7 @@ class Assembler {
     if (word == ".group") return note.group_tiles = *value, true;
     if (word == ".args") return args_bytes_ = *value, true;
     return fail("there is no directive '" + word +
-                "'; there are .kernel .arg .args .l1 .l2 .acc .group .loc .insn");
+                "'; there are .kernel .arg .args .l1 .l2 .acc .group .loc .format .insn");
   }
 
   bool take_arg(const std::vector<std::string>& tokens) {
@@ -212,6 +213,29 @@ class Assembler {
     return true;
   }
 
+  bool take_format(const std::vector<std::string>& tokens) {
+    if (tokens.size() != 3 || tokens[2][0] != '"') return fail("write '.format ID \"TEXT\"'");
+    const auto id = parse_unsigned(tokens[1]);
+    if (!id || *id != program_.formats.size() + 1)
+      return fail("formats are numbered 1, 2, ...; this one is " +
+                  std::to_string(program_.formats.size() + 1));
+    std::string text;
+    if (!unquote(tokens[2], text)) return fail("a '\\' in a string is written \\x5c");
+    program_.formats.push_back(std::move(text));
+    return true;
+  }
+
+  // The number of a format that stands in an instruction itself: an old one, or the next.
+  std::optional<uint32_t> find_format(std::string_view quoted) {
+    std::string text;
+    if (!unquote(quoted, text)) return std::nullopt;
+    auto& formats = program_.formats;
+    const auto found = std::find(formats.begin(), formats.end(), text);
+    const auto number = static_cast<uint32_t>(found - formats.begin()) + 1;
+    if (found == formats.end()) formats.push_back(std::move(text));
+    return number;
+  }
+
   bool take_label(const std::string& label) {
     if (!open_) return fail("the label '" + label + ":' stands before the first '.kernel NAME'");
     if (!is_label(label))
@@ -237,7 +261,9 @@ class Assembler {
   }
 
   bool take_insn(const std::vector<std::string>& tokens) {
-    InsnParser parser(tokens, [this](std::string_view name) { return find_arg(name); });
+    InsnParser parser(
+        tokens, [this](std::string_view name) { return find_arg(name); },
+        [this](std::string_view quoted) { return find_format(quoted); });
     if (!parser.run()) return fail(parser.error());
     npu_insn insn = parser.insn();
     const auto pc = static_cast<uint32_t>(program_.insns.size());

@@ -83,6 +83,39 @@ class LineTable {
   Bytes strings_;
 };
 
+// One table of formats for all programs, likewise.
+class FormatTable {
+ public:
+  uint32_t id(const std::string& text) {
+    const auto [it, added] = ids_.emplace(text, static_cast<uint32_t>(rows_.size() + 1));
+    if (!added) return it->second;
+    npu_note_format row{};
+    row.text = static_cast<uint32_t>(strings_.size());
+    row.nargs = format_args(text).value_or(0);
+    rows_.push_back(row);
+    strings_.insert(strings_.end(), text.c_str(), text.c_str() + text.size() + 1);
+    return it->second;
+  }
+
+  size_t size() const { return rows_.size(); }
+
+  Bytes desc() const {
+    Bytes out;
+    Bytes strings = strings_;
+    pad(strings, 4);
+    append(out, npu_note_formats{static_cast<uint32_t>(rows_.size()),
+                                 static_cast<uint32_t>(strings.size())});
+    for (const npu_note_format& row : rows_) append(out, row);
+    out.insert(out.end(), strings.begin(), strings.end());
+    return out;
+  }
+
+ private:
+  std::map<std::string, uint32_t> ids_;
+  std::vector<npu_note_format> rows_;
+  Bytes strings_;
+};
+
 std::optional<Failure> check_programs(std::span<const Program> programs) {
   if (programs.empty()) return Failure{"there is no kernel to write"};
   if (programs.size() > NPU_BLOB_MAX_KERNELS)
@@ -103,14 +136,14 @@ std::optional<Failure> check_programs(std::span<const Program> programs) {
   return std::nullopt;
 }
 
-ElfHeader elf_header() {
+ElfHeader elf_header(uint32_t isa_minor) {
   ElfHeader header{};
   std::memcpy(header.ident, kElfIdent, sizeof(kElfIdent));
   header.type = kElfTypeExec;
   header.machine = NPU_ELF_MACHINE;
   header.version = kElfVersion;
   header.phoff = sizeof(ElfHeader);
-  header.flags = NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR);
+  header.flags = NPU_ELF_FLAGS(NPU_ISA_MAJOR, isa_minor);
   header.ehsize = sizeof(ElfHeader);
   header.phentsize = sizeof(ElfProgramHeader);
   header.phnum = 2;
@@ -118,7 +151,7 @@ ElfHeader elf_header() {
   return header;
 }
 
-Bytes layout(const Bytes& code, const Bytes& notes) {
+Bytes layout(const Bytes& code, const Bytes& notes, uint32_t isa_minor) {
   ElfProgramHeader load{};
   load.type = kElfLoad;
   load.flags = kElfRead | kElfExecute;
@@ -132,7 +165,7 @@ Bytes layout(const Bytes& code, const Bytes& notes) {
   note.filesz = note.memsz = notes.size();
   note.align = 4;
   Bytes elf;
-  append(elf, elf_header());
+  append(elf, elf_header(isa_minor));
   append(elf, load);
   append(elf, note);
   elf.resize(kCodeOffset);
@@ -238,11 +271,13 @@ Outcome<Bytes> write_elf(std::span<const Program> programs,
                    "'"};
   Bytes code, notes;
   LineTable lines;
+  FormatTable formats;
   for (const Program& program : programs) {
     npu_note_kernel note = program.note;
     note.entry = static_cast<uint32_t>(code.size() / NPU_INSN_BYTES);
     for (npu_insn insn : program.insns) {
       if (insn.line != 0) insn.line = lines.id(program.lines[insn.line - 1]);
+      if (kInsnTable[insn.op].imm == 'P') insn.imm = formats.id(program.formats[insn.imm - 1]);
       append(code, insn);
     }
     Bytes desc;
@@ -251,12 +286,16 @@ Outcome<Bytes> write_elf(std::span<const Program> programs,
     append_note(notes, NPU_NOTE_KERNEL, desc);
   }
   append_note(notes, NPU_NOTE_LINES, lines.desc());
+  if (formats.size() > NPU_BLOB_MAX_FORMATS)
+    return Failure{"the kernels have more than 4096 formats together; split the blob"};
+  if (formats.size() != 0) append_note(notes, NPU_NOTE_FORMATS, formats.desc());
   if (firmware) append_note(notes, NPU_NOTE_FIRMWARE, firmware_desc(*firmware));
   Bytes hashed = code;
   hashed.insert(hashed.end(), notes.begin(), notes.end());
   const auto hash = sha256(hashed);
   append_note(notes, NPU_NOTE_BUILD_ID, Bytes(hash.begin(), hash.begin() + 16));
-  Bytes elf = layout(code, notes);
+  // A program without formats runs on devices of minor 0 too.
+  Bytes elf = layout(code, notes, formats.size() != 0 ? 1 : 0);
   if (elf.size() + kFixedManifestBytes + 2 * sizeof(npu_manifest_seg) > NPU_BLOB_MAX_BYTES)
     return Failure{"the blob would be larger than 16 MiB; split it"};
   return elf;

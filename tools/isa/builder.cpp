@@ -282,6 +282,36 @@ void Kernel::assert_that(const Val& condition, uint32_t code, Loc loc) {
   emit(insn, loc);
 }
 
+void Kernel::emit_format(npu_op op, std::string_view format, std::span<const Val> operands,
+                         const Loc& loc) {
+  npu_insn insn{};
+  insn.op = static_cast<uint8_t>(op);
+  const size_t taken = operands.size() - (op == NPU_OP_CHECK ? 1 : 0);
+  const auto args = format_args(std::string(format));
+  if (!args) fail(loc, "this is no format (uapi/npu_format.h)");
+  if (*args != taken || operands.size() > std::size(insn.r))
+    fail(loc, "the format takes " + std::to_string(*args) + " arguments, not " +
+                  std::to_string(taken) + "; print() has up to 4, check() 3");
+  Reg temps[std::size(insn.r)];
+  for (size_t i = 0; i < operands.size(); ++i) insn.r[i] = use(operands[i], temps[i]);
+  auto& formats = program_.formats;
+  const auto found = std::find(formats.begin(), formats.end(), format);
+  insn.imm = static_cast<uint32_t>(found - formats.begin()) + 1;
+  if (found == formats.end()) formats.emplace_back(format);
+  emit(insn, loc);
+}
+
+void Kernel::print(std::string_view format, std::initializer_list<Val> args, Loc loc) {
+  emit_format(NPU_OP_PRINT, format, {args.begin(), args.size()}, loc);
+}
+
+void Kernel::check(const Val& condition, std::string_view format, std::initializer_list<Val> args,
+                   Loc loc) {
+  std::vector<Val> operands{condition};
+  operands.insert(operands.end(), args.begin(), args.end());
+  emit_format(NPU_OP_CHECK, format, operands, loc);
+}
+
 void Kernel::sync(npu_op op, uint32_t wait, uint32_t signal, const Loc& loc) {
   npu_insn insn{};
   insn.op = static_cast<uint8_t>(op);

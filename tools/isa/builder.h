@@ -10,7 +10,9 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,6 +122,12 @@ class Kernel {
   void halt(Loc loc = Loc::current());
   void trap(uint32_t code, Loc loc = Loc::current());
   void assert_that(const Val& condition, uint32_t code, Loc loc = Loc::current());
+  // Prints a line to whoever listens on the queue (uapi/npu_format.h); check() if |condition| is 0, and ends the job with NPU_ERROR_KERNEL_ASSERT then.
+  // An fp32 argument (%f %e %g) is its 32 bits. Up to 4 arguments, of check() 3.
+  void print(std::string_view format, std::initializer_list<Val> args = {},
+             Loc loc = Loc::current());
+  void check(const Val& condition, std::string_view format, std::initializer_list<Val> args = {},
+             Loc loc = Loc::current());
 
   // --- Synchronisation by control -----------------------------------------------------------------------------------
   void fence(Loc loc = Loc::current());
@@ -229,6 +237,8 @@ class Kernel {
   void sync(npu_op op, uint32_t wait, uint32_t signal, const Loc& loc);
   Reg load_scalar(npu_op op, const Val& dva, int32_t offset_bytes, const Loc& loc);
   uint32_t line_id(const Loc& loc);
+  void emit_format(npu_op op, std::string_view format, std::span<const Val> operands,
+                   const Loc& loc);
   void place_labels(const std::vector<uint32_t>& new_index);
 
   std::string name_;

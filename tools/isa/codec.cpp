@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "uapi/npu_format.h"
+
 namespace npu::isa {
 namespace {
 
@@ -78,6 +80,9 @@ Error check_imm(const npu_insn& insn, const npu_insn_info& info) {
       break;
     case 'M':
       if (imm >= NPU_TILE_SEMS) return "semaphore " + number(imm) + " does not exist; there are 64";
+      break;
+    case 'P':
+      if (imm == 0) return "formats are counted from 1";
       break;
     case 'D':
       return check_desc_word(imm);
@@ -168,6 +173,25 @@ std::optional<ProgramError> check_branch(std::span<const npu_insn> insns, const 
   return std::nullopt;
 }
 
+// What the format has no argument for must be register 0. CHECK has its condition before the arguments.
+std::optional<ProgramError> check_format(const npu_insn& insn, uint32_t pc,
+                                         const std::vector<uint8_t>& format_args) {
+  if (insn.imm > format_args.size())
+    return ProgramError{pc, "format " + number(insn.imm) + " is not in the table, which has " +
+                                number(format_args.size())};
+  const size_t first = insn.op == NPU_OP_CHECK ? 1 : 0;
+  const size_t takes = format_args[insn.imm - 1];
+  for (size_t i = first + takes; i < std::size(insn.r); ++i) {
+    if (insn.r[i] != 0)
+      return ProgramError{pc, "format " + number(insn.imm) + " takes " + number(takes) +
+                                  " arguments, there are more registers"};
+  }
+  if (first + takes > std::size(insn.r))
+    return ProgramError{pc, "format " + number(insn.imm) + " takes " + number(takes) +
+                                " arguments, 'check' has room for 3"};
+  return std::nullopt;
+}
+
 std::optional<ProgramError> check_limits(const npu_insn& insn, uint32_t pc,
                                          const KernelLimits& limits) {
   if (kInsnTable[insn.op].imm == 'A') {
@@ -182,6 +206,8 @@ std::optional<ProgramError> check_limits(const npu_insn& insn, uint32_t pc,
                                 " of a work-group of " + number(limits.group_tiles)};
   if (insn.line > limits.line_count)
     return ProgramError{pc, "line id " + number(insn.line) + " is not in the line table"};
+  if (kInsnTable[insn.op].imm == 'P' && limits.format_args)
+    return check_format(insn, pc, *limits.format_args);
   return std::nullopt;
 }
 
@@ -274,9 +300,24 @@ std::optional<ProgramError> verify_program(const Program& program) {
   if (note.group_tiles == 0 || note.group_tiles > NPU_GROUP_MAX_TILES)
     return ProgramError{0, "a work-group has 1 to 16 tiles"};
   if (auto error = check_args(program)) return error;
+  std::vector<uint8_t> args_of_formats;
+  for (const std::string& text : program.formats) {
+    const auto args = format_args(text);
+    if (!args) return ProgramError{0, "'" + text + "' is no format (uapi/npu_format.h)"};
+    args_of_formats.push_back(*args);
+  }
+  if (program.formats.size() > NPU_BLOB_MAX_FORMATS)
+    return ProgramError{0, "the kernel has more than 4096 formats"};
   const KernelLimits limits{note.args_bytes, note.group_tiles,
-                            static_cast<uint32_t>(program.lines.size())};
+                            static_cast<uint32_t>(program.lines.size()),
+                            std::move(args_of_formats)};
   return verify_program(program.insns, limits);
+}
+
+std::optional<uint8_t> format_args(const std::string& text) {
+  const int args = npu_format_args(text.c_str(), static_cast<uint32_t>(text.size() + 1));
+  if (args < 0) return std::nullopt;
+  return static_cast<uint8_t>(args);
 }
 
 bool is_valid_name(const char* field, size_t field_bytes) {

@@ -70,6 +70,8 @@ struct KernelLimits {
   uint32_t args_bytes = 0;
   uint32_t group_tiles = 1;
   uint32_t line_count = UINT32_MAX;  // rows of the line table; not known: every id is taken
+  // Arguments that each format takes; not known: every number is taken.
+  std::optional<std::vector<uint8_t>> format_args = std::nullopt;
 };
 
 // The first thing that is wrong with a kernel; nothing when a device may run it.
@@ -83,5 +85,8 @@ std::optional<ProgramError> verify_program(const Program& program);
 bool is_valid_name(const char* field, size_t field_bytes);
 
 uint32_t arg_size(uint8_t kind);  // 0: no such kind
+
+// How many arguments a format takes; nothing when it is none that a device takes.
+std::optional<uint8_t> format_args(const std::string& text);
 
 }  // namespace npu::isa

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "uapi/npu_isa.h"
+
 namespace npu::isa {
 namespace {
 
@@ -64,6 +66,11 @@ std::optional<Failure> write_whole_file(const std::string& path,
     return result;
   }
   return std::nullopt;
+}
+
+std::string version_line(const char* tool) {
+  return std::string(tool) + " " NPU_TOOLS_VERSION ", instruction set " +
+         std::to_string(NPU_ISA_MAJOR) + "." + std::to_string(NPU_ISA_MINOR);
 }
 
 int report(const char* tool, const std::string& text) {

@@ -20,6 +20,9 @@ Outcome<std::vector<uint8_t>> read_whole_file(const std::string& path);
 // "-" is standard output. A file appears whole or not at all.
 std::optional<Failure> write_whole_file(const std::string& path, const std::vector<uint8_t>& bytes);
 
+// "TOOL 0.2.0, instruction set 1.1"
+std::string version_line(const char* tool);
+
 // Prints "TOOL: text" to standard error; gives kExitFailed.
 int report(const char* tool, const std::string& text);
 

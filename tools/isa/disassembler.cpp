@@ -47,6 +47,7 @@ std::string imm_text(const npu_insn& insn, char kind) {
     case 'O':
       return signed_distance(insn.imm);
     case 'A':
+    case 'P':
       return decimal(insn.imm);
     case 'C':
       return std::string(kConditions[insn.imm]);
@@ -66,7 +67,17 @@ class OperandText {
  public:
   OperandText(const npu_insn& insn, const npu_insn_info& info) : insn_(insn), info_(info) {}
 
+  // A format, and then as many registers as are not 0: those behind its arguments are.
+  std::string format(const std::string& imm) {
+    add(imm);
+    int count = 4;
+    while (count > 0 && insn_.r[count - 1] == 0) --count;
+    for (int i = 0; i < count; ++i) add(reg(i));
+    return text_;
+  }
+
   std::string positional(const std::string& imm) {
+    if (info_.imm == 'P') return format(imm);
     for (int i = 0; i < 4; ++i) {
       if (info_.tile[i] == 'T' && !is_optional_tile(info_, i)) add(tile(i));
     }
@@ -221,6 +232,10 @@ std::string header_text(const Program& program) {
   for (size_t i = 0; i < program.lines.size(); ++i) {
     text += ".loc " + decimal(static_cast<int64_t>(i + 1)) + " " + quoted(program.lines[i].file) +
             " " + decimal(program.lines[i].line) + "\n";
+  }
+  for (size_t i = 0; i < program.formats.size(); ++i) {
+    text +=
+        ".format " + decimal(static_cast<int64_t>(i + 1)) + " " + quoted(program.formats[i]) + "\n";
   }
   return text;
 }

@@ -44,6 +44,7 @@ class Reader {
     for (Program& program : file_.programs) {
       if (const char* error = code(program)) return bad(error);
       if (const char* error = lines(program)) return bad(error);
+      if (const char* error = formats(program)) return bad(error);
       if (const auto error = verify_program(program))
         return Failure{"kernel '" + std::string(program.note.name) + "', instruction " +
                        std::to_string(error->pc) + ": " + error->text};
@@ -60,8 +61,11 @@ class Reader {
         header->type != kElfTypeExec || header->machine != NPU_ELF_MACHINE ||
         header->version != kElfVersion)
       return "it is an ELF file of another machine";
-    if (header->flags != NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR))
+    if (header->flags < NPU_ELF_FLAGS(NPU_ISA_MAJOR, 0) ||
+        header->flags > NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR) ||
+        (header->flags & 0xffff) != 0)
       return "it was made for another version of the instruction set";
+    isa_minor_ = header->flags >> 16 & 0xff;
     if (header->ehsize != sizeof(ElfHeader) || header->phentsize != sizeof(ElfProgramHeader) ||
         header->phnum != 2)
       return "its program headers are not one PT_LOAD and one PT_NOTE";
@@ -125,6 +129,8 @@ class Reader {
         return take_lines(desc);
       case NPU_NOTE_FIRMWARE:
         return take_firmware(desc);
+      case NPU_NOTE_FORMATS:
+        return take_formats(desc);
       default:
         return "a note has a type that this reader does not know";
     }
@@ -182,6 +188,29 @@ class Reader {
     return nullptr;
   }
 
+  const char* take_formats(View desc) {
+    const auto head = read_at<npu_note_formats>(desc, 0);
+    if (!head || !formats_.empty() || head->count == 0 || head->count > NPU_BLOB_MAX_FORMATS ||
+        isa_minor_ < 1)
+      return "a malformed table of formats";
+    const uint64_t rows_bytes = uint64_t{head->count} * sizeof(npu_note_format);
+    const auto rows = slice(desc, sizeof(npu_note_formats), rows_bytes);
+    if (!rows || desc.size() - sizeof(npu_note_formats) - rows_bytes != head->strings_bytes)
+      return "a table of formats of the wrong size";
+    const View strings = desc.last(head->strings_bytes);
+    if (strings.empty() || strings.back() != 0) return "formats without an end";
+    for (uint64_t i = 0; i < head->count; ++i) {
+      const auto row = *read_at<npu_note_format>(*rows, i * sizeof(npu_note_format));
+      if (row.text >= strings.size()) return "a row of the table of formats without a text";
+      std::string text = reinterpret_cast<const char*>(strings.data()) + row.text;
+      const auto args = format_args(text);
+      if (!args || *args != row.nargs || row.rsvd[0] != 0 || row.rsvd[1] != 0 || row.rsvd[2] != 0)
+        return "a format that does not exist";
+      formats_.push_back(std::move(text));
+    }
+    return nullptr;
+  }
+
   const char* code(Program& program) {
     const npu_note_kernel& note = program.note;
     const uint64_t count = load_.size() / NPU_INSN_BYTES;
@@ -214,9 +243,30 @@ class Reader {
     return nullptr;
   }
 
+  // Likewise the formats.
+  const char* formats(Program& program) {
+    std::map<uint32_t, uint32_t> number;
+    for (const npu_insn& insn : program.insns) {
+      if (kInsnTable[insn.op].imm != 'P') continue;
+      if (insn.imm == 0 || insn.imm > formats_.size())
+        return "an instruction names a format behind the table";
+      number.emplace(insn.imm, 0);
+    }
+    for (auto& [old_id, new_id] : number) {
+      program.formats.push_back(formats_[old_id - 1]);
+      new_id = static_cast<uint32_t>(program.formats.size());
+    }
+    for (npu_insn& insn : program.insns) {
+      if (kInsnTable[insn.op].imm == 'P') insn.imm = number[insn.imm];
+    }
+    return nullptr;
+  }
+
   View elf_, load_, notes_;
   ElfFile file_;
   std::vector<SourceLine> lines_;
+  std::vector<std::string> formats_;
+  uint32_t isa_minor_ = 0;
   std::vector<bool> taken_;
   bool seen_build_id_ = false, seen_lines_ = false;
 };

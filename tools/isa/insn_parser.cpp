@@ -184,6 +184,7 @@ bool InsnParser::line() {
 
 bool InsnParser::operand() {
   const std::string_view word = words_[at_++];
+  if (word[0] == '"') return immediate(word);
   if (word[0] == '!') return flag(word.substr(1));
   if (word == "row" || word == "col") return bcast(word);
   const size_t equals = word.find('=');
@@ -303,7 +304,7 @@ bool InsnParser::complete() {
   const int tile = next_tile();
   if (tile >= 0)
     return fail(quote(info_.mnemonic) + " needs tile operand " + std::string(kTileFields[tile]));
-  const int reg = next_reg();
+  const int reg = info_.imm == 'P' ? -1 : next_reg();  // the format says how many there are
   if (reg >= 0)
     return fail(quote(info_.mnemonic) + " needs register operand " + std::string(kRegFields[reg]));
   const bool by_nesting = insn_.op == NPU_OP_LOOP || insn_.op == NPU_OP_END;
@@ -331,6 +332,8 @@ bool InsnParser::immediate(std::string_view word) {
       return word_imm(kSregs, word, "special register");
     case 'D':
       return desc_imm(word);
+    case 'P':
+      return format_imm(word);
     case 'M': {
       const auto sem = parse_numbered(word, 's', NPU_TILE_SEMS);
       if (!sem) return fail(quote(word) + " is no semaphore; semaphores are s0 to s63");
@@ -400,6 +403,17 @@ bool InsnParser::desc_imm(std::string_view word) {
     return fail(quote(word) + " is no descriptor: write SPACE.TYPE.LAYOUT with " + joined(kSpaces) +
                 " . " + joined(kDtypes) + " . " + joined(kLayouts));
   insn_.imm = NPU_TDESC(*space, *dtype, *layout);
+  return true;
+}
+
+bool InsnParser::format_imm(std::string_view word) {
+  const auto number = word[0] == '"' ? find_format_(word) : parse_unsigned(word);
+  if (!number) {
+    return fail(word[0] == '"'
+                    ? "a '\\' in a string is written \\x5c"
+                    : quote(word) + " is neither a format in quotes nor the number of one");
+  }
+  insn_.imm = *number;
   return true;
 }
 

@@ -23,8 +23,11 @@ class InsnParser {
  public:
   using FindArg = std::function<const npu_note_arg*(std::string_view)>;
 
-  InsnParser(std::span<const std::string> words, FindArg find_arg)
-      : words_(words), find_arg_(std::move(find_arg)) {}
+  // From a string with its opening quote; nothing when it is none.
+  using FindFormat = std::function<std::optional<uint32_t>(std::string_view)>;
+
+  InsnParser(std::span<const std::string> words, FindArg find_arg, FindFormat find_format)
+      : words_(words), find_arg_(std::move(find_arg)), find_format_(std::move(find_format)) {}
 
   bool run();
   const npu_insn& insn() const { return insn_; }
@@ -51,6 +54,7 @@ class InsnParser {
   bool argument_imm(std::string_view word);
   bool branch_imm(std::string_view word);
   bool desc_imm(std::string_view word);
+  bool format_imm(std::string_view word);
   bool word_imm(std::span<const std::string_view> words, std::string_view word, const char* what);
   bool wait_list(bool second);
   bool wait(std::string_view word, bool second);
@@ -65,6 +69,7 @@ class InsnParser {
 
   std::span<const std::string> words_;
   FindArg find_arg_;
+  FindFormat find_format_;
   size_t at_ = 1;
   npu_insn insn_{};
   npu_insn_info info_{};

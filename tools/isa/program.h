@@ -18,12 +18,14 @@ struct SourceLine {
   bool operator==(const SourceLine&) const = default;
 };
 
-// Line id n of an instruction names lines[n - 1]; 0 names none. note.entry is set by the blob writer.
+// Line id n of an instruction names lines[n - 1]; 0 names none. Immediate n of PRINT and CHECK names formats[n - 1] (uapi/npu_format.h). note.entry is set by the
+// blob writer.
 struct Program {
   std::vector<npu_insn> insns;
   npu_note_kernel note{};
   std::vector<npu_note_arg> args;
   std::vector<SourceLine> lines;
+  std::vector<std::string> formats;
 };
 
 }  // namespace npu::isa

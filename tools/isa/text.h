@@ -6,11 +6,14 @@
 //   .arg n u32
 //   .l1 96K                             ; also .l2 .acc .group .args
 //   .loc 1 "kernels/scale.cpp" 12       ; row of the line table; instructions name it with `line 1`
+//   .format 1 "i = %d"                  ; a text to print (uapi/npu_format.h); or in the instruction itself
 //     argw r1, n                        ; or the byte offset
 //     loop r2, r1                       ; loops close by nesting; branches take a label or a distance: bz r1, +3
 //       mm t0, t1, t2 !acc !tb wait s0-=1, s1>=2 sig s3+1  line 1
 //       vmul t0, t0, r3                 ; second operand: tile, row tile, col tile, or scalar register
 //       accst t3, t0 !scale=r4 !bias=t5 !act=gelu sig s3+1@2   ; @2: to tile 2 of the work-group
+//       print 1, r2                     ; or: print "i = %d", r2
+//       check "n = %u is too large", r4, r1   ; r4 = 0: prints, and ends the job
 //     end
 //   done:
 //     halt

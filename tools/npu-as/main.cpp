@@ -39,6 +39,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Assembles programs of the NPU's tile instruction set."};
+  app.set_version_flag("-V,--version", version_line("npu-as"));
   app.add_option("input", options.input, "text to assemble; - is standard input")->required();
   app.add_option("-o,--output", options.output, "program file to write; - is standard output")
       ->required();

@@ -41,6 +41,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Disassembles program files and blobs of the NPU."};
+  app.set_version_flag("-V,--version", version_line("npu-dis"));
   app.add_option("file", options.input, "program file or blob; - is standard input")->required();
   app.add_option("-k,--kernel", options.kernel, "only the kernel of this name");
   try {

@@ -179,6 +179,7 @@ void add_blob_commands(CLI::App& app, Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Keys, signing and inspection of NPU firmware blobs."};
+  app.set_version_flag("-V,--version", version_line("npu-fw"));
   app.require_subcommand(1);
   add_key_commands(app, options);
   add_blob_commands(app, options);

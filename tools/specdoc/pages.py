@@ -5,7 +5,7 @@ import re
 import spec
 
 LAYOUT_HEADERS = ("npu_isa.h", "npu_queue.h", "npu_regs.h", "npu_accel.h", "npu_fw.h", "npu_wire.h")
-IMMEDIATES = {"I": "imm", "F": "fp32", "O": "offset", "A": "arg", "C": "cond", "S": "sreg", "D": "tdesc", "M": "sem"}
+IMMEDIATES = {"I": "imm", "F": "fp32", "O": "offset", "A": "arg", "C": "cond", "S": "sreg", "D": "tdesc", "M": "sem", "P": "format"}
 
 
 def cell(text):
@@ -87,7 +87,7 @@ def isa_page(root):
         raise spec.SpecError("isa.def: a row stands before the first heading")
     parts = ["""How to read the tables. `d a b c` are tile descriptors (0..63), `r0..r3` scalar registers (0..31; register 0 reads as zero), `r0=` is written,
 the others are read. Immediates: `imm` signed integer, `fp32` bits, `offset` branch distance in instructions, `arg` byte offset into the argument
-block, `cond` condition, `sreg` special register, `tdesc` descriptor word, `sem` semaphore. A flag, field or bit that a row does not name must be 0.
+block, `cond` condition, `sreg` special register, `tdesc` descriptor word, `sem` semaphore, `format` number of a format of the blob. A flag, field or bit that a row does not name must be 0.
 In the texts d, a, b, c are the tiles as they were when the instruction was issued; `d[i,j]` is row i, column j. What chain, tree and rounding mean: `docs/numerics.md`.
 """,
              "## Encoding\n", struct_table(layouts, "npu_insn"), sync_words(header), "## Tile descriptor\n", struct_table(layouts, "npu_tdesc"),

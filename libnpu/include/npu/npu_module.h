@@ -22,6 +22,34 @@ NPU_API npuResult npuModuleLoad(npuContext context, const char *path, npuModule 
 NPU_API npuResult npuModuleLoadData(npuContext context, const void *data, uint64_t size_bytes,
                                     npuModule *out_module);
 
+/* Says whether a blob would load on the device: NPU_OK, or the very error that npuModuleLoad would give. Nothing is loaded and no context is needed; the device
+ * looks at every instruction all the same, so a check costs as much as a first load.
+ *
+ * Threads:   any.   Blocks: until the device has checked the blob.
+ * Errors:    as npuModuleLoad, without NPU_ERROR_OUT_OF_MODULES
+ * Since:     0.2
+ */
+NPU_API npuResult npuModuleCheck(npuDevice device, const char *path);
+NPU_API npuResult npuModuleCheckData(npuDevice device, const void *data, uint64_t size_bytes);
+
+/* Modules of the same bytes in one context share one copy on the device: only the first npuModuleLoad of them is a load, the copy goes with the last npuModuleUnload. */
+typedef struct npuModuleCacheStats {
+  uint32_t struct_size;
+  uint32_t copies;  /* on the device now */
+  uint64_t modules; /* that share them */
+  uint64_t bytes;   /* of the blobs of those copies, kept by the library too */
+  uint64_t hits;    /* loads since the context was created that found a copy */
+  uint64_t misses;  /* and that made one */
+} npuModuleCacheStats;
+
+/* What the modules of a context share now, and how often they did.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuModuleGetCacheStats(npuContext context, npuModuleCacheStats *inout_stats);
+
 /* Ends a module and its kernels. Launches submitted before still run. NULL does nothing.
  *
  * Threads:   any.   Blocks: no.
@@ -53,7 +81,19 @@ typedef struct npuKernelInfo {
   uint32_t acc_bytes;
   uint32_t reserved;
   char name[64];
+  /* Since 0.2: what its instructions name. A tile has 31 scalar registers besides register 0, 64 tile descriptors, 64 semaphores. */
+  uint32_t code_bytes;
+  uint32_t registers;
+  uint32_t descriptors;
+  uint32_t semaphores;
+  uint32_t flags; /* NPU_KERNEL_PRINTS */
+  uint32_t reserved2;
+  uint64_t max_groups; /* work-groups of the largest grid */
 } npuKernelInfo;
+
+enum {
+  NPU_KERNEL_PRINTS = 1 /* it holds PRINT or CHECK (npu_print.h) */
+};
 
 /* One argument of a kernel. */
 typedef struct npuArgInfo {
@@ -72,6 +112,55 @@ typedef struct npuArgInfo {
  */
 NPU_API npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo *inout_info);
 NPU_API npuResult npuKernelGetArg(npuKernel kernel, uint32_t number, npuArgInfo *inout_info);
+
+/* How many work-groups of a kernel a device runs at once. Each has its tiles, their L1 and accumulators, for itself; all tiles of one lie in one cluster. */
+typedef struct npuOccupancy {
+  uint32_t struct_size;
+  uint32_t groups; /* at once on the whole device; more of a grid take turns */
+  uint32_t groups_per_cluster;
+  uint32_t busy_tiles; /* of the device, when that many run */
+  uint32_t idle_tiles; /* the rest */
+  int32_t limited_by;  /* NPU_LIMITED_BY_... */
+} npuOccupancy;
+
+enum {
+  NPU_LIMITED_BY_TILES = 0, /* every tile has work */
+  NPU_LIMITED_BY_GROUP_SIZE =
+      1 /* the tiles that are left over in a cluster are too few for one more work-group */
+};
+
+/* How many work-groups of the kernel the device of its context runs at once.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
+ * Since:     0.2
+ */
+NPU_API npuResult npuKernelGetOccupancy(npuKernel kernel, npuOccupancy *inout_occupancy);
+
+/* A value with its kind, as in npuArgInfo. */
+typedef struct npuArgValue {
+  uint32_t kind;     /* 1 uint32, 2 int32, 3 float, 4 uint64, 5 device address */
+  uint32_t reserved; /* 0 */
+  union {
+    uint32_t u32;
+    int32_t i32;
+    float f32;
+    uint64_t u64;
+    npuDevPtr address;
+  } as;
+} npuArgValue;
+
+/* Writes the argument block of a kernel from values in the order of its arguments. An error names the argument that does not fit.
+ *
+ * out_block   args_bytes of npuKernelInfo; gaps become 0
+ * block_bytes the room there, at least as much
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_ARGUMENT_LAYOUT (count, kind or room), NPU_ERROR_RESERVED_NOT_ZERO, NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuKernelPackArgs(npuKernel kernel, uint32_t count, const npuArgValue *values,
+                                    void *out_block, uint32_t block_bytes);
 
 NPU_EXTERN_C_END
 

@@ -361,10 +361,19 @@ typedef struct npuFault {
   uint32_t pc;          /* instruction in the kernel */
   uint32_t source_line; /* 0: the blob has no line table */
   char source_file[64];
-  uint32_t tile;    /* of the device */
-  uint32_t access;  /* 0 none, 1 read, 2 write, 3 execute */
-  uint64_t group;   /* linear work-group number */
-  uint64_t address; /* faulting device address, or the code of a trap or assertion */
+  uint32_t tile;   /* of the device */
+  uint32_t access; /* 0 none, 1 read, 2 write, 3 execute */
+  uint64_t group;  /* linear work-group number */
+  uint64_t
+      address; /* faulting device address, or the code of a trap or assertion; 2^32 + number of its text when it is CHECK */
+  /* Since 0.2 */
+  char message
+      [256]; /* of a failed assertion with a text (CHECK): that text, with its arguments as far as the print buffer had room for them; else empty */
+  npuQueue
+      origin_queue; /* of NPU_ERROR_DEPENDENCY_FAILED: the queue in which the failure began, maybe several waits away; else NULL */
+  uint64_t origin_value; /* the command there */
+  npuResult origin_code; /* and its error */
+  uint32_t reserved;
 } npuFault;
 
 /* The queue's faults since its creation or last reset, oldest first. A queue that stops at its first one has at most one; of one that goes on the newest 256 are kept.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npu_device.h: check, call, translate.
 #include <npu/npu_device.h>
+#include <npu/npu_print.h>
 
 #include <cstdio>
 
@@ -135,6 +136,15 @@ npuResult npuContextCreate(npuDevice device, npuContext* out_context) {
     NPU_TRY(api::take(pin, device, "device"));
     NPU_TRY_ASSIGN(Ref<Context> context, Context::create(pin.ref()));
     return api::publish(Ref<Object>::adopt(context.leak()), pin->children(), out_context);
+  });
+}
+
+npuResult npuContextSetPrint(npuContext context, npuPrintFunction function, void* user_data) {
+  return guard(__func__, [&]() -> Status {
+    Pin<Context> pin;
+    NPU_TRY(api::take(pin, context, "context"));
+    pin->set_print_sink({function, user_data});
+    return Status::ok();
   });
 }
 

@@ -46,6 +46,10 @@ npuFault translate_fault(Context& context, const Fault& fault) {
   out.access = fault.record.access;
   out.group = fault.record.group;
   out.address = fault.record.result;
+  std::snprintf(out.message, sizeof out.message, "%s", place.message.c_str());
+  out.origin_queue = reinterpret_cast<npuQueue>(static_cast<uintptr_t>(fault.origin.queue));
+  out.origin_value = fault.origin.value;
+  out.origin_code = fault.origin.code;
   return out;
 }
 
@@ -64,6 +68,12 @@ Status explain(Queue& queue, Status status, uint64_t value) {
     std::snprintf(address, sizeof address, ": %s of 0x%llx", access_name(fault->record.access),
                   Ull{fault->record.result});
     where = address;
+  }
+  if (!place.message.empty()) where = ": " + place.message;
+  if (fault->origin.queue != 0) {
+    const StatusText* origin = find_status_text(fault->origin.code);
+    where = " with " + std::string(origin != nullptr ? origin->name : "an unknown error") +
+            " at command " + std::to_string(fault->origin.value) + " of another queue";
   }
   if (place.kernel.empty()) {
     return fail(status.code(), "%s%s (command %llu of the queue)", cause, where.c_str(),

@@ -57,6 +57,19 @@ Status submit(Queue& queue, std::span<const Submission> batch, uint64_t* out_val
   return Status::ok();
 }
 
+// What kernels printed comes before the result of the wait for them.
+Status deliver_prints(Queue& queue, Status status) {
+  if (!queue.may_print()) return status;
+  // The user's function may call the library, which forgets the detail.
+  const std::string detail = status.code() < 0 ? pending_text() : "";
+  queue.deliver_prints();
+  return status.code() < 0 ? fail(status.code(), "%s", detail.c_str()) : status;
+}
+
+Status after_wait(Queue& queue, const Status& status, uint64_t value) {
+  return api::explain(queue, deliver_prints(queue, status), value);
+}
+
 // |make|(context, &submission) checks the arguments.
 template <typename Make>
 Status submit_made(Queue& queue, uint64_t* out_value, Make&& make) {
@@ -270,7 +283,9 @@ npuResult npuQueueGetCompleted(npuQueue queue, uint64_t* out_value) {
     *out_value = 0;
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
-    return pin->completed(out_value);
+    const Status status = pin->completed(out_value);
+    pin->deliver_prints();
+    return status;
   });
 }
 
@@ -279,7 +294,8 @@ npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait(value, Deadline::in(timeout_ns)), value);
+    const Status status = pin->wait(value, Deadline::in(timeout_ns));
+    return after_wait(*pin, status, value);
   });
 }
 
@@ -288,7 +304,8 @@ npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
-    return api::explain(*pin, pin->wait_all(Deadline::in(timeout_ns)), UINT64_MAX);
+    const Status status = pin->wait_all(Deadline::in(timeout_ns));
+    return after_wait(*pin, status, UINT64_MAX);
   });
 }
 
@@ -311,8 +328,9 @@ npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode
       waits.push_back({queues.back().get(), items[i].value});
     }
     uint32_t index = 0;
-    const Status status = wait_many(waits, mode == NPU_WAIT_ALL, Deadline::in(timeout_ns), &index);
+    Status status = wait_many(waits, mode == NPU_WAIT_ALL, Deadline::in(timeout_ns), &index);
     if (out_index != nullptr) *out_index = index;
+    for (const Ref<Queue>& queue : queues) status = deliver_prints(*queue, status);
     return api::explain(*waits[index].queue, status, waits[index].value);
   });
 }
@@ -348,6 +366,7 @@ npuResult npuQueueGetFaults(npuQueue queue, uint32_t* inout_count, npuFault* arr
     const uint32_t room = array != nullptr ? *inout_count : 0;
     if (room > 0) NPU_TRY(api::check_out_struct(array, "array"));
     const std::vector<Fault> faults = pin->faults();
+    pin->deliver_prints();
     *inout_count = static_cast<uint32_t>(faults.size());
     if (array == nullptr) return Status::ok();
     const uint32_t stride = room > 0 ? array->struct_size : 0;

@@ -37,6 +37,8 @@ NPU_FIRST_SIZE(npuMemCopyInfo, 88);
 NPU_FIRST_SIZE(npuShardedTensor, 216);
 NPU_FIRST_SIZE(npuMemStats, 424);
 NPU_FIRST_SIZE(npuCommand, 64);
+NPU_FIRST_SIZE(npuModuleCacheStats, 40);
+NPU_FIRST_SIZE(npuOccupancy, 24);
 
 #undef NPU_FIRST_SIZE
 

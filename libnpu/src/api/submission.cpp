@@ -48,6 +48,7 @@ Status make_launch(Context& context, const Kernel& kernel, const npuLaunchInfo* 
   out->args = launch.args;
   out->args_bytes = launch.args_bytes;
   out->kernel = &kernel;
+  out->prints = kernel.image().use.prints;
   return Status::ok();
 }
 

@@ -7,6 +7,8 @@
 
 #include "libnpu/src/core/elf_format.h"
 #include "libnpu/src/core/error.h"
+#include "uapi/npu_format.h"
+#include "uapi/npu_isa.h"
 
 namespace npu {
 namespace {
@@ -66,6 +68,31 @@ Status read_lines(Bytes body, Image* out) {
   return Status::ok();
 }
 
+Status read_formats(Bytes body, Image* out) {
+  npu_note_formats head;
+  if (!take(&body, &head) || !out->formats.empty() || head.count == 0 ||
+      head.count > NPU_BLOB_MAX_FORMATS) {
+    return broken("has a malformed table of formats");
+  }
+  const uint64_t rows = uint64_t{head.count} * sizeof(npu_note_format);
+  if (rows + head.strings_bytes != body.size()) {
+    return broken("has a table of formats whose size is wrong");
+  }
+  const Bytes strings = body.subspan(rows);
+  for (uint32_t i = 0; i < head.count; i++) {
+    npu_note_format row;
+    take(&body, &row);
+    const size_t left = row.text < strings.size() ? strings.size() - row.text : 0;
+    const auto* text = reinterpret_cast<const char*>(strings.data()) + (left != 0 ? row.text : 0);
+    const size_t length = strnlen(text, std::min<size_t>(left, NPU_FORMAT_MAX_BYTES));
+    if (length == left || npu_format_args(text, static_cast<uint32_t>(length + 1)) != row.nargs) {
+      return broken("has a text to print that is no format");
+    }
+    out->formats.emplace_back(text, length);
+  }
+  return Status::ok();
+}
+
 Status read_notes(Bytes notes, Image* out) {
   while (!notes.empty()) {
     elf::Note head;
@@ -86,6 +113,9 @@ Status read_notes(Bytes notes, Image* out) {
         break;
       case NPU_NOTE_LINES:
         NPU_TRY(read_lines(body, out));
+        break;
+      case NPU_NOTE_FORMATS:
+        NPU_TRY(read_formats(body, out));
         break;
       default:
         return broken("has a note of an unknown type");
@@ -128,7 +158,12 @@ Result<Image> read_image(std::span<const std::byte> blob) {
   Bytes table = blob.subspan(header.program_offset, table_bytes);
   elf::Segment segment;
   bool has_notes = false;
+  Bytes code;
   while (take(&table, &segment)) {
+    if (segment.type == elf::kLoadSegment && segment.offset <= blob.size() &&
+        segment.file_bytes <= blob.size() - segment.offset) {
+      code = blob.subspan(segment.offset, segment.file_bytes);
+    }
     if (segment.type != elf::kNoteSegment) continue;
     if (has_notes || segment.offset > blob.size() ||
         segment.file_bytes > blob.size() - segment.offset) {
@@ -138,6 +173,14 @@ Result<Image> read_image(std::span<const std::byte> blob) {
     NPU_TRY(read_notes(blob.subspan(segment.offset, segment.file_bytes), &image));
   }
   if (image.kernels.empty()) return broken("has no kernels");
+  for (KernelImage& kernel : image.kernels) {
+    const uint64_t begin = uint64_t{kernel.note.entry} * NPU_INSN_BYTES;
+    const uint64_t bytes = uint64_t{kernel.note.insn_count} * NPU_INSN_BYTES;
+    if (begin > code.size() || bytes > code.size() - begin) {
+      return broken("has a kernel outside of its instructions");
+    }
+    kernel.use = use_of(code.subspan(begin, bytes));
+  }
   return image;
 }
 

@@ -12,12 +12,29 @@ namespace {
 
 using Ull = unsigned long long;
 
-constexpr uint64_t kGroupsMax = 1ull << 31;
-
 npu_cmd make_nop() {
   npu_cmd command{};
   command.op = NPU_CMD_NOP;
   return command;
+}
+
+// Names the first argument that the block has no room for.
+Status wrong_args(const KernelImage& image, uint32_t args_bytes) {
+  const npu_note_kernel& note = image.note;
+  const npu_note_arg* missing = nullptr;
+  for (const npu_note_arg& arg : image.args) {
+    const bool fits = arg.offset <= args_bytes && arg.size <= args_bytes - arg.offset;
+    if (!fits && (missing == nullptr || arg.offset < missing->offset)) missing = &arg;
+  }
+  if (missing == nullptr) {
+    return fail(NPU_ERROR_ARGUMENT_LAYOUT, "args_bytes is %u, kernel '%s' takes %u", args_bytes,
+                note.name, note.args_bytes);
+  }
+  return fail(
+      NPU_ERROR_ARGUMENT_LAYOUT,
+      "args_bytes is %u, kernel '%s' takes %u: there is no room for argument '%s', %u bytes "
+      "at offset %u",
+      args_bytes, note.name, note.args_bytes, missing->name, missing->size, missing->offset);
 }
 
 }  // namespace
@@ -56,8 +73,7 @@ Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* 
                             uint32_t args_bytes) {
   const npu_note_kernel& note = kernel.image().note;
   if (args_bytes != note.args_bytes) {
-    return fail(NPU_ERROR_ARGUMENT_LAYOUT, "args_bytes is %u, kernel '%s' takes %u", args_bytes,
-                note.name, note.args_bytes);
+    return wrong_args(kernel.image(), args_bytes);
   }
   if (args == nullptr && args_bytes != 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "args is NULL");
   const uint64_t plane = uint64_t{grid.x} * grid.y;

@@ -35,6 +35,9 @@ struct CopyShape {
 Status copy_extent(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch, const char* side,
                    uint64_t* out_bytes);
 
+// Work-groups of one launch.
+inline constexpr uint64_t kGroupsMax = 1ull << 31;
+
 Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* args,
                             uint32_t args_bytes);
 Result<npu_cmd> make_copy(Context& context, const CopyShape& shape);

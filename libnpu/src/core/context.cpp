@@ -134,6 +134,7 @@ void Context::give_back(std::vector<Retired> items) {
     if (auto* memory = std::get_if<Memory::Detached>(&item)) {
       memory_.reclaim(std::move(*memory));
     } else if (const auto* module = std::get_if<RetiredModule>(&item)) {
+      for (const Ref<Queue>& queue : some_queues(SIZE_MAX)) queue->collect_prints();
       const bool keep_names = is_blamed(module->number);
       if (!keep_names) {
         std::lock_guard lock(images_mutex_);
@@ -221,8 +222,25 @@ void Context::remember_image(uint32_t module, std::shared_ptr<const Image> image
   images_[module] = std::move(image);
 }
 
+std::shared_ptr<const Image> Context::image_of(uint32_t module) {
+  std::lock_guard lock(images_mutex_);
+  const auto found = images_.find(module);
+  return found == images_.end() ? nullptr : found->second;
+}
+
+void Context::set_print_sink(const PrintSink& sink) {
+  std::lock_guard lock(print_mutex_);
+  print_sink_ = sink;
+}
+
+PrintSink Context::print_sink() {
+  std::lock_guard lock(print_mutex_);
+  return print_sink_;
+}
+
 FaultPlace Context::place_of(const Fault& fault) {
   FaultPlace place;
+  place.message = fault.message;
   std::lock_guard lock(images_mutex_);
   const auto found = fault.record.module == 0 ? images_.end() : images_.find(fault.record.module);
   if (found == images_.end()) return place;
@@ -231,6 +249,11 @@ FaultPlace Context::place_of(const Fault& fault) {
     place.kernel = image.kernels[fault.record.kernel].note.name;
   }
   image.place_of(fault.record.line, &place.file, &place.line);
+  const uint64_t code = fault.record.result;
+  if (place.message.empty() && fault.code == NPU_ERROR_KERNEL_ASSERT &&
+      (code & ~uint64_t{UINT32_MAX}) == NPU_ASSERT_FORMAT) {
+    place.message = format_text(&image, static_cast<uint32_t>(code));
+  }
   return place;
 }
 

@@ -19,6 +19,7 @@
 
 #include "libnpu/src/core/blob.h"
 #include "libnpu/src/core/children.h"
+#include "libnpu/src/core/code_cache.h"
 #include "libnpu/src/core/loader.h"
 #include "libnpu/src/core/memory.h"
 #include "libnpu/src/core/object.h"
@@ -42,6 +43,7 @@ struct FaultPlace {
   std::string kernel;
   std::string file;
   uint32_t line = 0;
+  std::string message;  // of an assertion with a text
 };
 
 class Context final : public Object {
@@ -54,6 +56,7 @@ class Context final : public Object {
   Vm& vm() const { return *vm_; }
   Memory& memory() { return memory_; }
   Loader& loader() { return loader_; }
+  CodeCache& code_cache() { return code_cache_; }
   Children& children() { return children_; }
   Callbacks& callbacks() { return *callbacks_; }
 
@@ -81,6 +84,11 @@ class Context final : public Object {
   bool has_peer(uint64_t peer_handle);
 
   void remember_image(uint32_t module, std::shared_ptr<const Image> image);
+  // Null: no module has that number.
+  std::shared_ptr<const Image> image_of(uint32_t module);
+  // Where the kernels' messages go.
+  void set_print_sink(const PrintSink& sink);
+  PrintSink print_sink();
   FaultPlace place_of(const Fault& fault);
 
   void end(HandleTable& handles) override;
@@ -107,6 +115,7 @@ class Context final : public Object {
   const std::unique_ptr<Vm> vm_;
   Memory memory_;
   Loader loader_;
+  CodeCache code_cache_;
   Children children_;
   const std::unique_ptr<Callbacks> callbacks_;
 
@@ -126,6 +135,9 @@ class Context final : public Object {
 
   std::mutex images_mutex_;
   std::map<uint32_t, std::shared_ptr<const Image>> images_;  // by the module's number in the VM
+
+  std::mutex print_mutex_;  // of print_sink_
+  PrintSink print_sink_;
 };
 
 }  // namespace npu

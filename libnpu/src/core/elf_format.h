@@ -46,6 +46,7 @@ static_assert(sizeof(Note) == 12);
 inline constexpr uint8_t kMagic[4] = {0x7f, 'E', 'L', 'F'};
 inline constexpr uint8_t kClass64 = 2;       // ident[4]
 inline constexpr uint8_t kLittleEndian = 1;  // ident[5]
+inline constexpr uint32_t kLoadSegment = 1;
 inline constexpr uint32_t kNoteSegment = 4;
 
 }  // namespace npu::elf

@@ -37,6 +37,7 @@ GraphExec::GraphExec(Ref<Context> context, std::vector<GraphNode> nodes)
     args_bytes_ += align_args(node.args.size());
     if (node.kind != NodeKind::kKernel) continue;
     has_kernels_ = true;
+    has_prints_ = has_prints_ || node.kernel->image().use.prints;
     remember_kernel(*node.kernel);
   }
   changed_.assign(nodes_.size(), 1);
@@ -92,6 +93,7 @@ void GraphExec::make_pieces(Image* image) {
       Submission piece;
       piece.command = std::bit_cast<npu_cmd>(exec);
       piece.runs_kernels = has_kernels_;
+      piece.prints = has_prints_;
       image->pieces.push_back(piece);
     }
   };

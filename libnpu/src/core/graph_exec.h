@@ -89,6 +89,7 @@ class GraphExec final : public Object {
   std::vector<uint64_t> kernels_;   // handles: stale when a module was unloaded
   uint64_t args_bytes_ = 0;
   bool has_kernels_ = false;
+  bool has_prints_ = false;
 
   std::mutex mutex_;  // of what follows
   bool closed_ = false;

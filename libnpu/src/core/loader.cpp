@@ -13,12 +13,14 @@ namespace {
 
 constexpr uint32_t kLoaderEntriesLog2 = NPU_RING_LOG2_MIN;
 
-npu_cmd make_command(npu_cmd_op op, uint64_t dva, uint64_t size_bytes, uint32_t number) {
+npu_cmd make_command(npu_cmd_op op, uint64_t dva, uint64_t size_bytes, uint32_t number,
+                     bool check_only = false) {
   npu_cmd_module command{};
   command.op = static_cast<__u8>(op);
   command.blob_dva = dva;
   command.blob_bytes = size_bytes;
   command.module = number;
+  command.check_only = check_only ? 1 : 0;
   return std::bit_cast<npu_cmd>(command);
 }
 
@@ -43,12 +45,12 @@ Result<Ref<Queue>> Loader::prepare(Context& context) {
   return fail(NPU_ERROR_INVALID_HANDLE, "the context was destroyed");
 }
 
-Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes,
+Result<uint32_t> Loader::load(Context& context, uint64_t dva, uint64_t size_bytes, bool check_only,
                               npu_completion* out_record) {
   std::lock_guard lock(load_mutex_);
   NPU_TRY_ASSIGN(const Ref<Queue> queue, prepare(context));
   uint64_t value = 0;
-  NPU_TRY(queue->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0), &value));
+  NPU_TRY(queue->submit(make_command(NPU_CMD_MODULE_LOAD, dva, size_bytes, 0, check_only), &value));
   const Status loaded = queue->wait(value, Deadline::never());
   if (loaded.is_ok()) {
     NPU_TRY(queue->record(value, out_record));

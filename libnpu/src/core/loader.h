@@ -16,8 +16,8 @@ class Context;
 
 class Loader {
  public:
-  // Loads the blob at |dva|; the module's number in the VM, or the device's reason to refuse it. |*out_record| tells where.
-  Result<uint32_t> load(Context& context, uint64_t dva, uint64_t size_bytes,
+  // Loads the blob at |dva|, or only checks it; the module's number in the VM, or the device's reason to refuse it. |*out_record| tells where.
+  Result<uint32_t> load(Context& context, uint64_t dva, uint64_t size_bytes, bool check_only,
                         npu_completion* out_record);
   // Nothing launched uses the module any more. Errors do not matter: the VM's end unloads it as well.
   void unload(uint32_t number);

@@ -11,35 +11,38 @@
 #include <vector>
 
 #include "libnpu/src/core/blob.h"
+#include "libnpu/src/core/code_cache.h"
 #include "libnpu/src/core/object.h"
 #include "libnpu/src/core/status.h"
 
 namespace npu {
 
 class Context;
+class Device;
 
 class Module final : public Object {
  public:
   static constexpr Kind kKind = Kind::kModule;
 
-  // Copies the blob to the device, which checks and loads it.
+  // Copies the blob to the device, which checks and loads it; or shares what is there.
   static Result<Ref<Module>> load(Ref<Context> context, std::span<const std::byte> blob);
+  // Ok, or the error that loading would give.
+  static Status check(Device& device, std::span<const std::byte> blob, HandleTable& handles);
 
   Context& context() const { return *context_; }
-  uint32_t number() const { return number_; }
-  const Image& image() const { return *image_; }
+  uint32_t number() const { return code_->number; }
+  const Image& image() const { return *code_->image; }
   // The handle of a kernel, made at the first call. 0: no memory for it.
   uint64_t kernel_handle(uint32_t index, HandleTable& handles);
-  // Takes the kernels' handles away and unloads once launches submitted before have ended. Idempotent.
+  // Takes the kernels' handles away and unloads what nobody shares once launches submitted before have ended. Idempotent.
   void end(HandleTable& handles) override;
 
  private:
-  Module(Ref<Context> context, uint32_t number, std::shared_ptr<const Image> image);
+  Module(Ref<Context> context, std::shared_ptr<LoadedCode> code);
   ~Module() override = default;
 
   const Ref<Context> context_;
-  const uint32_t number_;  // in the device's VM
-  const std::shared_ptr<const Image> image_;
+  const std::shared_ptr<LoadedCode> code_;
   std::mutex mutex_;
   bool closed_ = false;
   std::vector<uint64_t> kernel_handles_;

@@ -37,8 +37,11 @@ Status PreparedLaunch::submit(Queue& queue, uint64_t* out_value) {
     std::lock_guard lock(mutex_);
     std::copy(args_.begin(), args_.end(), args.begin());  // there may be none
   }
-  const Submission one{
-      .command = command_, .args = args.data(), .args_bytes = args_bytes, .kernel = kernel_.get()};
+  const Submission one{.command = command_,
+                       .args = args.data(),
+                       .args_bytes = args_bytes,
+                       .kernel = kernel_.get(),
+                       .prints = kernel_->image().use.prints};
   return queue.submit({&one, 1}, out_value);
 }
 

@@ -152,11 +152,16 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
     return one.host.function != nullptr;
   });
   if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_kernels(batch));
+  const bool prints =
+      std::any_of(batch.begin(), batch.end(), [](const Submission& one) { return one.prints; });
   if (calls_host) NPU_TRY(context_->callbacks().prepare());
   {
     std::unique_lock lock(mutex_);
     NPU_TRY(usable_locked());
     if (capture_ != nullptr) return capture_locked(batch, out_value);
+    if (prints && !print_ready_) [[unlikely]] {
+      NPU_TRY(prepare_prints(lock));
+    }
     if (together > 1) NPU_TRY(wait_for_room(lock, together, 0));
     for (const Submission& one : batch) {
       uint64_t needed = 0;
@@ -263,6 +268,7 @@ Status Queue::reset() {
     const uint64_t failed = first_failure_locked(&code);
     const uint64_t good = std::min(ended_locked(), failed == UINT64_MAX ? failed : failed - 1);
     const uint64_t last = base_ + ring_->submitted();
+    collect_prints_locked();
     // On failure the queue stays stopped: its old ring is dead, failure_ says so.
     auto fresh = Ring::create(context_->vm(), options_);
     if (!fresh.is_ok()) {
@@ -274,6 +280,9 @@ Status Queue::reset() {
     old = std::exchange(ring_, std::shared_ptr<Ring>(fresh.take()));
     base_ = last;
     incarnation_++;
+    if (print_buffer_ != nullptr) print_buffer_->restart();
+    print_ready_ = false;
+    assert_texts_.clear();
     kept_faults_.clear();
     scanned_ = seen_errors_ = 0;
     failure_ = {};
@@ -283,6 +292,7 @@ Status Queue::reset() {
   }
   old->wake_all();
   context_->retire(std::move(old));
+  deliver_prints();
   return Status::ok();
 }
 
@@ -305,6 +315,7 @@ void Queue::close() {
   }
   if (capture != nullptr && capture->began_with(*this)) release_captured(*capture);
   ring->wake_all();
+  deliver_prints();
   context_->forget_queue(this);
   context_->retire(std::move(ring));
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,6 +26,8 @@
 
 #include "libnpu/src/core/object.h"
 #include "libnpu/src/core/point.h"
+#include "libnpu/src/core/print.h"
+#include "libnpu/src/core/print_buffer.h"
 #include "libnpu/src/core/ring.h"
 #include "libnpu/src/core/status.h"
 #include "libnpu/src/core/time.h"
@@ -52,13 +55,23 @@ struct Submission {
   uint32_t args_bytes = 0;
   const Kernel* kernel = nullptr;  // of a launch
   bool runs_kernels = false;       // a list in which there are some
+  bool prints = false;             // a kernel that prints, or a list with one
+};
+
+// The failed command that a queue waited for, maybe through others.
+struct FaultOrigin {
+  uint64_t queue = 0;  // its handle; 0: none
+  uint64_t value = 0;
+  npuResult code = NPU_OK;
 };
 
 // One failed command; the texts are filled in by Context::explain().
 struct Fault {
   npuResult code = NPU_OK;
   uint64_t value = 0;
-  npu_completion record{};  // all 0 when the library, not the device, stopped the queue
+  npu_completion record{};   // all 0 when the library, not the device, stopped the queue
+  std::string message = {};  // of a CHECK that failed
+  FaultOrigin origin = {};   // of DEPENDENCY_FAILED
 };
 
 class Queue final : public Object {
@@ -128,6 +141,12 @@ class Queue final : public Object {
   void close();
   void end(HandleTable&) override { close(); }
 
+  // Hands over what kernels have printed. Nobody else does so meanwhile, and the caller holds no lock.
+  void deliver_prints();
+  bool may_print() const { return may_print_.load(std::memory_order_relaxed); }
+  // Takes it out of the buffer, for a delivery later: the names of a module are about to go.
+  void collect_prints();
+
   // Marks everything submitted so far.
   Result<std::shared_ptr<Point>> mark();
   // NPU_NOT_READY until the point has a device time.
@@ -156,6 +175,7 @@ class Queue final : public Object {
   struct LibraryFailure {
     npuResult code = NPU_OK;
     uint64_t value = 0;
+    FaultOrigin origin = {};
   };
 
   Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns);
@@ -177,6 +197,11 @@ class Queue final : public Object {
   // What a host call is told, or NPU_NOT_READY.
   npuResult call_status(const PendingCall& call);
   Status submit_batch(std::span<const Submission> batch, uint32_t together, uint64_t* out_value);
+  Status prepare_prints(std::unique_lock<std::mutex>& lock);
+  void collect_prints_locked();
+  std::vector<Fault> known_faults_locked();
+  // Where the failure of |value| began.
+  FaultOrigin origin_of(uint64_t value, npuResult code);
   Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots, uint32_t args_bytes);
 
   static Status refuse_kernels(std::span<const Submission> batch);
@@ -225,6 +250,16 @@ class Queue final : public Object {
   std::vector<uint32_t> tail_;     // nodes that the next one of the capture comes after
   std::deque<PendingCall> calls_;  // not yet begun
   std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
+  std::unique_ptr<PrintBuffer> print_buffer_;        // made for the first launch that prints
+  bool print_ready_ = false;                         // the present ring has been told of it
+  std::deque<Printed> printed_;                      // taken, and not yet handed over
+  uint64_t print_dropped_ = 0;                       // likewise, where there was no message to tell
+  std::map<uint64_t, std::string> assert_texts_;     // of CHECKs that failed, by value
+
+  // Before mutex_; held while functions of the user run, which may come back here.
+  std::recursive_mutex delivery_mutex_;
+  bool delivering_ = false;
+  std::atomic<bool> may_print_{false};  // there is a print buffer
 };
 
 }  // namespace npu

@@ -43,6 +43,7 @@ std::optional<Fault> Queue::stop_fault_locked() {
   fault.value = first_failure_locked(&fault.code);
   if (fault.value == UINT64_MAX) return std::nullopt;
   const bool by_device = failure_.code == NPU_OK || fault.value < failure_.value;
+  if (!by_device) fault.origin = failure_.origin;
   npu_completion record;
   if (by_device && fault.value > base_ && fault.value <= ended &&
       ring_->record_of(fault.value - base_ - 1, &record)) {
@@ -51,15 +52,34 @@ std::optional<Fault> Queue::stop_fault_locked() {
   return fault;
 }
 
+std::vector<Fault> Queue::known_faults_locked() {
+  if (options_.goes_on) scan_locked(ended_locked() - base_);
+  std::vector<Fault> all(kept_faults_.begin(), kept_faults_.end());
+  if (const auto stop = stop_fault_locked(); stop.has_value()) all.push_back(*stop);
+  collect_prints_locked();
+  for (Fault& fault : all) {
+    const auto text = assert_texts_.find(fault.value);
+    if (text != assert_texts_.end()) fault.message = text->second;
+  }
+  return all;
+}
+
+FaultOrigin Queue::origin_of(uint64_t value, npuResult code) {
+  std::lock_guard lock(mutex_);
+  for (const Fault& fault : known_faults_locked()) {
+    if (fault.value > value || (options_.goes_on && fault.value != value)) continue;
+    if (fault.origin.queue != 0) return fault.origin;
+    return {handle(), fault.value, fault.code};
+  }
+  return {handle(), value, code};
+}
+
 std::vector<Fault> Queue::faults() {
   if (dependency_count_.load(std::memory_order_relaxed) != 0) {
     [[maybe_unused]] const Status settled = settle(submitted(), Deadline::in(0));
   }
   std::lock_guard lock(mutex_);
-  if (options_.goes_on) scan_locked(ended_locked() - base_);
-  std::vector<Fault> all(kept_faults_.begin(), kept_faults_.end());
-  if (const auto stop = stop_fault_locked(); stop.has_value()) all.push_back(*stop);
-  return all;
+  return known_faults_locked();
 }
 
 std::optional<Fault> Queue::fault() { return fault_in(0, UINT64_MAX); }

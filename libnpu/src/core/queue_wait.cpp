@@ -165,7 +165,9 @@ Status Queue::settle(uint64_t value, const Deadline& deadline) {
 
 Status Queue::end_dependency(const Dependency& dependency, Status result,
                              const Deadline& deadline) {
+  FaultOrigin origin;
   if (!result.is_ok()) {
+    origin = dependency.other->origin_of(dependency.value, result.code());
     // What this queue did before it came to the wait is done properly first.
     const Status before = wait_here(dependency.own_value - 1, deadline);
     if (before.code() == NPU_TIMEOUT) return before;
@@ -186,7 +188,9 @@ Status Queue::end_dependency(const Dependency& dependency, Status result,
       dropped.swap(dependencies_);
       ring_->stop();
       stopped = ring_;
-      if (failure_.code == NPU_OK) failure_ = {NPU_ERROR_DEPENDENCY_FAILED, dependency.own_value};
+      if (failure_.code == NPU_OK) {
+        failure_ = {NPU_ERROR_DEPENDENCY_FAILED, dependency.own_value, origin};
+      }
     }
     dependency_count_.store(static_cast<uint32_t>(dependencies_.size()), std::memory_order_relaxed);
   }

@@ -92,7 +92,7 @@ TEST_F(CommandTest, EveryReservedByteOfEveryCommandMustBeZero) {
       {&wait_command, offsetof(npu_cmd_sem, rsvd2)},
       {&time_command, offsetof(npu_cmd_timestamp, rsvd2)},
       {&exec_command, offsetof(npu_cmd_exec, rsvd2)},
-      {&unload_command, offsetof(npu_cmd_module, rsvd2)},
+      {&unload_command, offsetof(npu_cmd_module, check_only)},
       {&nop_command, offsetof(npu_cmd, body)},
       {&fence_command, offsetof(npu_cmd, body)},
   };

@@ -114,7 +114,7 @@ uint64_t code_offset(const Blob& blob) {
 
 TEST_F(LoaderTest, AGoodBlobLoads) {
   ASSERT_EQ(load(standard_blob()), NPU_ST_OK);
-  ASSERT_EQ(module_->kernels.size(), 6u);
+  ASSERT_EQ(module_->kernels.size(), 7u);
   EXPECT_EQ(module_->kernels[kWork]->program.name, "work");
   EXPECT_EQ(module_->kernels[kWork]->program.args_bytes, 8u);
   EXPECT_EQ(module_->kernels[kWork]->program.code.size(), 8u);
@@ -234,6 +234,54 @@ TEST_F(LoaderTest, EachFieldOfTheFirmwareNoteIsChecked) {
   EXPECT_EQ(bad_byte(at - 1, 1), NPU_ST_BLOB_FORMAT);                          // reserved
   EXPECT_EQ(bad_byte(at - 8 - 8, NPU_NOTE_FIRMWARE + 1), NPU_ST_BLOB_FORMAT);  // no such type
   EXPECT_EQ(bad_byte(at - 8 - 8, NPU_NOTE_BUILD_ID), NPU_ST_BLOB_FORMAT);      // its type
+}
+
+TEST_F(LoaderTest, EachFieldOfTheTableOfFormatsIsChecked) {
+  const isa::Program printing[] = {print_kernel()};
+  const Blob good = signed_blob(printing);
+  EXPECT_EQ(load(good), NPU_ST_OK);
+  static constexpr char kText[] = "%d, %u";
+  const auto text = std::search(good.begin(), good.end(), kText, kText + sizeof kText - 1);
+  ASSERT_NE(text, good.end());
+  const size_t at = static_cast<size_t>(text - good.begin());
+  const auto bad_byte = [&](size_t offset, uint8_t value) {
+    return load(resign(good, [&](uint8_t* elf, npu_manifest&) { elf[offset] = value; }));
+  };
+  EXPECT_EQ(bad_byte(at + 1, 'x'), NPU_ST_OK);
+  EXPECT_EQ(bad_byte(at + 1, 's'), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(bad_byte(at + 1, 'n'), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(bad_byte(at + 1, '*'), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(bad_byte(at + 2, 0x1b), NPU_ST_BLOB_FORMAT);    // an escape to a terminal
+  EXPECT_EQ(bad_byte(at + 4, 'x'), NPU_ST_BLOB_FORMAT);     // one argument less than the row says
+  EXPECT_EQ(bad_byte(at - 16 + 4, 1), NPU_ST_BLOB_FORMAT);  // the row, likewise
+  EXPECT_EQ(bad_byte(at - 16 + 5, 1), NPU_ST_BLOB_FORMAT);  // reserved
+  EXPECT_EQ(bad_byte(at - 16 + 1, 1), NPU_ST_BLOB_FORMAT);  // a text behind the strings
+  EXPECT_EQ(bad_byte(at - 24, 1), NPU_ST_BLOB_FORMAT);      // rows
+  EXPECT_EQ(bad_byte(at - 20, 1), NPU_ST_BLOB_FORMAT);      // bytes of strings
+  EXPECT_EQ(bad_byte(at - 32, NPU_NOTE_FORMATS + 1), NPU_ST_BLOB_FORMAT);
+  // e_flags: minor 0 has no formats, and a minor that is to come is refused.
+  constexpr size_t kMinorAt = 48 + 2;
+  EXPECT_EQ(bad_byte(kMinorAt, 0), NPU_ST_BLOB_FORMAT);
+  EXPECT_EQ(bad_byte(kMinorAt, NPU_ISA_MINOR + 1), NPU_ST_BLOB_ISA);
+}
+
+TEST_F(LoaderTest, APrintMustFitItsFormat) {
+  const auto status = [&](const std::function<void(isa::Program&)>& change) {
+    isa::Program printing = print_kernel();
+    const isa::Program good[] = {printing};
+    Blob blob = signed_blob(good);
+    change(printing);
+    return load(resign(blob, [&](uint8_t* elf, npu_manifest&) {
+      std::memcpy(elf + 192, printing.insns.data(), printing.insns.size() * NPU_INSN_BYTES);
+    }));
+  };
+  EXPECT_EQ(status([](isa::Program&) {}), NPU_ST_OK);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[4].imm = 0; }), NPU_ST_BLOB_INSTRUCTION);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[4].imm = 3; }), NPU_ST_BLOB_INSTRUCTION);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[4].imm = 2; }), NPU_ST_BLOB_INSTRUCTION);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[4].r[2] = 1; }), NPU_ST_BLOB_INSTRUCTION);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[7].r[3] = 1; }), NPU_ST_BLOB_INSTRUCTION);
+  EXPECT_EQ(status([](isa::Program& p) { p.insns[7].r[0] = 32; }), NPU_ST_BLOB_INSTRUCTION);
 }
 
 TEST_F(LoaderTest, NeedsAboveTheDeviceAreTooLarge) {

@@ -81,6 +81,18 @@ isa::Program trap_kernel() {
                           insn(NPU_OP_BNZ, {1}, 2), insn(NPU_OP_TRAP, {}, 7), insn(NPU_OP_HALT)});
 }
 
+isa::Program print_kernel() {
+  isa::Program result = program(
+      "print",
+      {insn(NPU_OP_ARGW, {1}, 0), insn(NPU_OP_ARGW, {4}, 4),
+       insn(NPU_OP_SREG, {2}, NPU_SREG_GROUP_X), insn(NPU_OP_LOOP, {3, 1}, 2),
+       insn(NPU_OP_PRINT, {2, 3}, 1), insn(NPU_OP_END, {}, -2),
+       insn(NPU_OP_CMP, {5, 2, 4}, NPU_CC_NE), insn(NPU_OP_CHECK, {5, 2}, 2), insn(NPU_OP_HALT)},
+      8);
+  result.formats = {"%d, %u", "x = %-4d"};
+  return result;
+}
+
 isa::Program endless_kernel() { return program("endless", {insn(NPU_OP_BR, {}, 0)}); }
 
 namespace {
@@ -117,8 +129,8 @@ std::vector<uint8_t> firmware_image(uint16_t abi_major, uint16_t abi_minor, cons
 }
 
 std::vector<uint8_t> standard_blob() {
-  const isa::Program programs[] = {null_kernel(), row_kernel(),  touch_kernel(),
-                                   work_kernel(), trap_kernel(), endless_kernel()};
+  const isa::Program programs[] = {null_kernel(), row_kernel(),     touch_kernel(), work_kernel(),
+                                   trap_kernel(), endless_kernel(), print_kernel()};
   return signed_blob(programs);
 }
 

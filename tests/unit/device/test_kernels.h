@@ -36,6 +36,8 @@ isa::Program work_kernel();
 isa::Program trap_kernel();
 // Never ends.
 isa::Program endless_kernel();
+// args {count, group}: every work-group x prints "x, i" for i < count; work-group |group| then fails with the text "x = ...".
+isa::Program print_kernel();
 
 std::vector<uint8_t> signed_blob(std::span<const isa::Program> programs,
                                  const isa::KeyPair& key = test_key(),
@@ -47,7 +49,7 @@ std::vector<uint8_t> firmware_image(uint16_t abi_major = NPU_FW_ABI_MAJOR,
                                     const isa::SignOptions& options = {});
 // All kernels above in one blob; the index of each.
 std::vector<uint8_t> standard_blob();
-enum StandardKernel : uint32_t { kNull, kRow, kTouch, kWork, kTrap, kEndless };
+enum StandardKernel : uint32_t { kNull, kRow, kTouch, kWork, kTrap, kEndless, kPrint };
 
 }  // namespace npu::test
 

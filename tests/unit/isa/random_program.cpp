@@ -17,6 +17,13 @@ bool is_flow(uint8_t op) {
 
 }  // namespace
 
+const std::vector<std::string>& RandomProgram::formats() {
+  static const std::vector<std::string> all = {
+      "here",        "i = %d",  "100%% of %u", "\"%08x\" \\ %#x; %p",
+      "%f %-9.3e%%", "%g, %+d", "%i%i%i%i",    ", ;%5u, %5u, %5u"};
+  return all;
+}
+
 uint16_t RandomProgram::make_flags(uint16_t mask) {
   auto flags = static_cast<uint16_t>(random_() & mask);
   if ((flags & NPU_F_ACT_MASK) == NPU_F_ACT_MASK) flags &= static_cast<uint16_t>(~NPU_F_ACT_MASK);
@@ -38,6 +45,8 @@ uint32_t RandomProgram::make_imm(const npu_insn& insn, char kind, uint32_t args_
       return below(NPU_SREG_COUNT);
     case 'M':
       return below(NPU_TILE_SEMS);
+    case 'P':
+      return 1 + below(static_cast<uint32_t>(formats().size()));
     case 'D':
       return NPU_TDESC(below(NPU_SPACE_COUNT), below(NPU_DTYPE_COUNT), below(NPU_LAYOUT_COUNT));
     default:
@@ -68,6 +77,14 @@ npu_insn RandomProgram::make_insn(uint32_t args_bytes, uint32_t lines, uint32_t 
   if ((insn.flags & NPU_F_BCAST_B_MASK) == NPU_F_BCAST_B_MASK) insn.b = 0;
   if ((insn.flags & NPU_F_BCAST_C_MASK) == NPU_F_BCAST_C_MASK) insn.c = 0;
   insn.imm = make_imm(insn, info.imm, args_bytes);
+  if (info.imm == 'P') {
+    size_t used = *format_args(formats()[insn.imm - 1]) + size_t{insn.op == NPU_OP_CHECK};
+    if (used > std::size(insn.r)) {
+      insn.imm = 1;
+      used = 1;
+    }
+    for (size_t i = used; i < std::size(insn.r); ++i) insn.r[i] = 0;
+  }
   const bool engine = info.engine != NPU_ENGINE_CTRL;
   make_sync(insn, engine || insn.op == NPU_OP_WAIT, engine || insn.op == NPU_OP_SIG, group_tiles);
   insn.line = below(lines + 1);
@@ -147,6 +164,7 @@ Program RandomProgram::make() {
   note.acc_bytes = below(2) * below(1 << 18);
   note.group_tiles = 1 + below(16);
   add_args(program);
+  program.formats = formats();
   const uint32_t lines = below(5);
   for (uint32_t i = 0; i < lines; ++i) {
     std::string file = "dir/file";

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "tools/isa/program.h"
 
@@ -18,6 +20,9 @@ class RandomProgram {
 
   // A well-formed instruction that is no branch, LOOP, END or HALT. args_bytes, lines: what it may refer to.
   npu_insn make_insn(uint32_t args_bytes, uint32_t lines, uint32_t group_tiles);
+
+  // The formats that the instructions name.
+  static const std::vector<std::string>& formats();
 
   uint32_t below(uint32_t limit) {
     return limit == 0 ? 0 : static_cast<uint32_t>(random_() % limit);

@@ -23,6 +23,7 @@ void expect_same(const Program& a, const Program& b) {
   for (size_t i = 0; i < a.args.size(); ++i)
     EXPECT_EQ(std::memcmp(&a.args[i], &b.args[i], sizeof(npu_note_arg)), 0) << i;
   EXPECT_EQ(a.lines, b.lines);
+  EXPECT_EQ(a.formats, b.formats);
 }
 
 Program assemble_one(std::string_view text) {
@@ -58,12 +59,53 @@ TEST(RoundTrip, EveryInstructionAloneComesBackExactly) {
     std::strcpy(program.note.name, "k");
     program.note.group_tiles = 16;
     program.note.args_bytes = NPU_ARGS_MAX_BYTES;
+    program.formats = testing::RandomProgram::formats();
     program.insns.push_back(random.make_insn(NPU_ARGS_MAX_BYTES, 0, 16));
     program.insns.push_back({});
     program.note.insn_count = 2;
     expect_same(program, assemble_one(disassemble(program)));
     if (HasFailure()) FAIL() << disassemble(program);
   }
+}
+
+TEST(Formats, StandInTheTableOrInTheInstruction) {
+  const Program program = assemble_one(R"(.kernel k
+.format 1 "a = %d, b = %u"
+  print 1, r1, r2
+  print "a = %d, b = %u", r2, r1
+  print "only text; no, really = 1"
+  check "i = %u is too large", r3, r1
+  check "never", r4
+  halt
+)");
+  ASSERT_EQ(program.formats.size(), 4u);
+  EXPECT_EQ(program.formats[1], "only text; no, really = 1");
+  EXPECT_EQ(program.insns[1].imm, 1u);
+  EXPECT_EQ(program.insns[1].r[0], 2);
+  EXPECT_EQ(program.insns[3].op, NPU_OP_CHECK);
+  EXPECT_EQ(program.insns[3].r[0], 3);
+  EXPECT_EQ(program.insns[3].r[1], 1);
+  expect_same(program, assemble_one(disassemble(program)));
+}
+
+TEST(Formats, WhatIsNoneIsRefused) {
+  const auto refused = [](const std::string& lines, const std::string& part) {
+    const Assembly result = assemble(".kernel k\n" + lines + "\n  halt\n");
+    ASSERT_TRUE(result.error) << lines;
+    EXPECT_NE(result.error->text.find(part), std::string::npos) << result.error->text;
+  };
+  for (const char* text : {"%s", "%n", "%ld", "%*d", "%.*f", "%", "%123d", "%.123f", "%#d", "%--d",
+                           "%c", "%5%", "%d %d %d %d %d", "a\\x0ab", "a\\x1bb", "a\\xffb", ""}) {
+    refused("  print \"" + std::string(text) + "\"", "is no format");
+  }
+  refused("  print 1", "not in the table");
+  refused("  print 0", "counted from 1");
+  refused("  print \"x\", r1", "there are more registers");
+  refused("  print \"%d\", r1, r2", "there are more registers");
+  refused("  check \"%d %d %d %d\", r1", "has room for 3");
+  refused(".format 2 \"x\"", "this one is 1");
+  refused("  print nothing", "neither a format");
+  refused("  print", "needs an immediate");
 }
 
 TEST(RoundTrip, SeveralKernelsStayApart) {
