@@ -51,7 +51,7 @@ extern "C" {
 
 npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
                       npuDevPtr* out_ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, kind, size_bytes, out_ptr), [&]() -> Status {
     NPU_TRY(api::need(out_ptr, "out_ptr"));
     *out_ptr = 0;
     Pin<Context> pin;
@@ -66,7 +66,7 @@ npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
 }
 
 npuResult npuMemFree(npuContext context, npuDevPtr ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (ptr == 0) return Status::ok();
@@ -77,7 +77,7 @@ npuResult npuMemFree(npuContext context, npuDevPtr ptr) {
 }
 
 npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes, void** out_host) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr, size_bytes, out_host), [&]() -> Status {
     NPU_TRY(api::need(out_host, "out_host"));
     *out_host = nullptr;
     Pin<Context> pin;
@@ -89,7 +89,7 @@ npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes, void
 }
 
 npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr, inout_info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -99,7 +99,7 @@ npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo* inout_info)
 }
 
 npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, host, inout_info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -112,7 +112,7 @@ npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inou
 }
 
 npuResult npuMemGetInfo(npuContext context, uint64_t* out_free_bytes, uint64_t* out_total_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, out_free_bytes, out_total_bytes), [&]() -> Status {
     if (out_free_bytes != nullptr) *out_free_bytes = 0;
     if (out_total_bytes != nullptr) *out_total_bytes = 0;
     NPU_TRY(api::need(out_free_bytes, "out_free_bytes"));
@@ -126,7 +126,7 @@ npuResult npuMemGetInfo(npuContext context, uint64_t* out_free_bytes, uint64_t* 
 
 npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
                              uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dst, src, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
@@ -140,7 +140,7 @@ npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
 }
 
 npuResult npuMemCopyToHost(npuContext context, void* dst, npuDevPtr src, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dst, src, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(src, 0, "src");

@@ -174,7 +174,7 @@ Status copy_tensor_now(Tensor& dst, Tensor& src) {
 extern "C" {
 
 npuResult npuMemCopyStrided(npuContext context, const npuMemCopyInfo* info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     npuMemCopyInfo copy{};
@@ -186,31 +186,32 @@ npuResult npuMemCopyStrided(npuContext context, const npuMemCopyInfo* info) {
 
 npuResult npuMemFill(npuContext context, npuDevPtr dst, const void* pattern, uint32_t pattern_bytes,
                      uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
-    Pin<Context> pin;
-    NPU_TRY(api::take(pin, context, "context"));
-    NPU_TRY(api::need(pattern, "pattern"));
-    const bool power = pattern_bytes != 0 && (pattern_bytes & (pattern_bytes - 1)) == 0;
-    if (!power || pattern_bytes > 16) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT, "pattern_bytes is %u, it must be 1, 2, 4, 8 or 16",
-                  pattern_bytes);
-    }
-    if (((dst | size_bytes) & (pattern_bytes - 1)) != 0) {
-      return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx or size_bytes %llu is no multiple of %u",
-                  Ull{dst}, Ull{size_bytes}, pattern_bytes);
-    }
-    if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
-    Side side;
-    NPU_TRY(look_at(pin.get(), dst, nullptr, size_bytes, "dst", &side));
-    NPU_TRY(check_writable(side, "dst"));
-    fill_view(side.view, pattern, pattern_bytes);
-    finish_host_writes();
-    return Status::ok();
-  });
+  return guard(
+      __func__, NPU_ARGS(context, dst, pattern, pattern_bytes, size_bytes), [&]() -> Status {
+        Pin<Context> pin;
+        NPU_TRY(api::take(pin, context, "context"));
+        NPU_TRY(api::need(pattern, "pattern"));
+        const bool power = pattern_bytes != 0 && (pattern_bytes & (pattern_bytes - 1)) == 0;
+        if (!power || pattern_bytes > 16) {
+          return fail(NPU_ERROR_INVALID_ARGUMENT,
+                      "pattern_bytes is %u, it must be 1, 2, 4, 8 or 16", pattern_bytes);
+        }
+        if (((dst | size_bytes) & (pattern_bytes - 1)) != 0) {
+          return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx or size_bytes %llu is no multiple of %u",
+                      Ull{dst}, Ull{size_bytes}, pattern_bytes);
+        }
+        if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
+        Side side;
+        NPU_TRY(look_at(pin.get(), dst, nullptr, size_bytes, "dst", &side));
+        NPU_TRY(check_writable(side, "dst"));
+        fill_view(side.view, pattern, pattern_bytes);
+        finish_host_writes();
+        return Status::ok();
+      });
 }
 
 npuResult npuMemCopyTensor(const npuShardedTensor* dst, const npuShardedTensor* src) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(dst, src), [&]() -> Status {
     Tensor to;
     Tensor from;
     NPU_TRY(read_tensor(dst, "dst", &to));
@@ -221,7 +222,7 @@ npuResult npuMemCopyTensor(const npuShardedTensor* dst, const npuShardedTensor* 
 
 npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_context,
                          npuDevPtr src, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(dst_context, dst, src_context, src, size_bytes), [&]() -> Status {
     Pin<Context> dst_pin;
     Pin<Context> src_pin;
     NPU_TRY(api::take(dst_pin, dst_context, "dst_context"));

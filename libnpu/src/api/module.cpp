@@ -35,7 +35,7 @@ Status hand_out(Pin<Module>& module, uint32_t index, npuKernel* out_kernel) {
 extern "C" {
 
 npuResult npuModuleLoad(npuContext context, const char* path, npuModule* out_module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, path, out_module), [&]() -> Status {
     NPU_TRY(api::need(out_module, "out_module"));
     *out_module = nullptr;
     Pin<Context> pin;
@@ -54,7 +54,7 @@ npuResult npuModuleLoad(npuContext context, const char* path, npuModule* out_mod
 
 npuResult npuModuleLoadData(npuContext context, const void* data, uint64_t size_bytes,
                             npuModule* out_module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, data, size_bytes, out_module), [&]() -> Status {
     NPU_TRY(api::need(out_module, "out_module"));
     *out_module = nullptr;
     Pin<Context> pin;
@@ -66,7 +66,7 @@ npuResult npuModuleLoadData(npuContext context, const void* data, uint64_t size_
 }
 
 npuResult npuModuleUnload(npuModule module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(module), Kind::kModule, "module", &object));
     if (!object) return Status::ok();
@@ -78,7 +78,7 @@ npuResult npuModuleUnload(npuModule module) {
 }
 
 npuResult npuModuleGetKernel(npuModule module, const char* name, npuKernel* out_kernel) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, name, out_kernel), [&]() -> Status {
     NPU_TRY(api::need(out_kernel, "out_kernel"));
     *out_kernel = nullptr;
     Pin<Module> pin;
@@ -94,7 +94,7 @@ npuResult npuModuleGetKernel(npuModule module, const char* name, npuKernel* out_
 }
 
 npuResult npuModuleGetKernelCount(npuModule module, uint32_t* out_count) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, out_count), [&]() -> Status {
     NPU_TRY(api::need(out_count, "out_count"));
     *out_count = 0;
     Pin<Module> pin;
@@ -105,7 +105,7 @@ npuResult npuModuleGetKernelCount(npuModule module, uint32_t* out_count) {
 }
 
 npuResult npuModuleGetKernelAt(npuModule module, uint32_t number, npuKernel* out_kernel) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, number, out_kernel), [&]() -> Status {
     NPU_TRY(api::need(out_kernel, "out_kernel"));
     *out_kernel = nullptr;
     Pin<Module> pin;
@@ -119,7 +119,7 @@ npuResult npuModuleGetKernelAt(npuModule module, uint32_t number, npuKernel* out
 }
 
 npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, inout_info), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -138,7 +138,7 @@ npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo* inout_info) {
 }
 
 npuResult npuKernelGetArg(npuKernel kernel, uint32_t number, npuArgInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, number, inout_info), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));

@@ -25,7 +25,35 @@ Status outside(uint64_t dva, uint64_t size_bytes, const char* what) {
               Ull{dva}, Ull{size_bytes});
 }
 
+const char* origin_name(Origin origin) {
+  switch (origin) {
+    case Origin::kAllocated:
+      return "memory";
+    case Origin::kPool:
+      return "pool memory";
+    case Origin::kMapped:
+      return "mapped memory";
+    case Origin::kImported:
+      return "imported memory";
+    case Origin::kRegistered:
+      return "registered memory";
+  }
+  return "memory";
+}
+
 }  // namespace
+
+std::vector<Memory::Live> Memory::live() {
+  std::vector<Live> out;
+  std::lock_guard lock(mutex_);
+  for (const auto& [dva, allocation] : allocations_) {
+    out.push_back({origin_name(allocation.origin), dva, allocation.size_bytes, allocation.birth});
+  }
+  for (const auto& [dva, reservation] : reservations_) {
+    out.push_back({"reservation", dva, reservation.size_bytes, reservation.birth});
+  }
+  return out;
+}
 
 uint64_t Memory::next_id() { return g_next_allocation_id.fetch_add(1, std::memory_order_relaxed); }
 
@@ -135,6 +163,7 @@ Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool expor
 
 void Memory::enter(uint64_t dva, Allocation allocation) {
   allocation.id = next_id();
+  allocation.birth = Call::birth();
   std::lock_guard lock(mutex_);
   allocations_.emplace(dva, std::move(allocation));
 }

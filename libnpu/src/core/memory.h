@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
+#include "libnpu/src/core/call.h"
 #include "libnpu/src/core/host_view.h"
 #include "libnpu/src/core/ordered_pool.h"
 #include "libnpu/src/core/pool.h"
@@ -35,6 +36,7 @@ struct Allocation {
   std::unique_ptr<Buffer> buffer;     // owned alone
   uint64_t reservation = 0;           // kMapped: its address
   bool readonly = false;              // for the device
+  Birth birth;
 };
 
 class Memory {
@@ -100,6 +102,15 @@ class Memory {
   };
   Info query(uint64_t dva);
 
+  // Allocations and reservations, for lists.
+  struct Live {
+    const char* kind = nullptr;
+    uint64_t dva = 0;
+    uint64_t size_bytes = 0;
+    Birth birth;
+  };
+  std::vector<Live> live();
+
  private:
   struct Chunk : PoolChunk {
     std::unique_ptr<Buffer> buffer;
@@ -112,6 +123,7 @@ class Memory {
   };
   struct Reservation {
     uint64_t size_bytes = 0;
+    Birth birth;
   };
   struct Registration {
     uint64_t size_bytes = 0;

@@ -36,6 +36,8 @@ class Capture;
 class Context;
 class Graph;
 class Kernel;
+class NodeRecords;
+class QueueActivity;
 struct GraphNode;
 
 // A function of the host in queue order (npuHostFunction).
@@ -50,8 +52,10 @@ struct Submission {
   HostCall host = {};
   const void* args = nullptr;
   uint32_t args_bytes = 0;
-  const Kernel* kernel = nullptr;  // of a launch
-  bool runs_kernels = false;       // a list in which there are some
+  const Kernel* kernel = nullptr;                             // of a launch
+  bool runs_kernels = false;                                  // a list in which there are some
+  bool uses_semaphores = false;                               // likewise
+  const std::shared_ptr<const NodeRecords>* nodes = nullptr;  // of a list whose nodes are noted
 };
 
 // One failed command; the texts are filled in by Context::explain().
@@ -122,6 +126,14 @@ class Queue final : public Object {
   std::vector<Fault> faults();
   std::optional<Fault> fault();
   std::optional<Fault> fault_in(uint64_t first, uint64_t last);
+  struct Counters {
+    uint64_t submitted = 0;
+    uint64_t completed = 0;
+    uint64_t failed = 0;   // since the last reset
+    uint64_t time_ps = 0;  // likewise
+  };
+  Counters counters();
+  uint64_t ring_bytes() const { return uint64_t{NPU_CMD_BYTES} << options_.entries_log2; }
   bool goes_on_after_errors() const { return options_.goes_on; }
   Status reset();
   // Ends the device queue. Waiters return. Idempotent.
@@ -132,6 +144,10 @@ class Queue final : public Object {
   Result<std::shared_ptr<Point>> mark();
   // NPU_NOT_READY until the point has a device time.
   Status time_of(Point& point, uint64_t* out_ps);
+
+  // Activities (activity.h): the last value that was noted and has not ended for sure, else 0; taking over what has ended.
+  uint64_t noted_until();
+  void harvest(bool forget_rest = false);
 
   // For memory that work of this queue may still use: the last submitted value if that work has not ended, else 0.
   uint64_t busy_until();
@@ -173,6 +189,9 @@ class Queue final : public Object {
   std::optional<Fault> stop_fault_locked();
   void keep_time_locked(uint64_t seq_of_slot);
   uint64_t push_locked(const Submission& one);
+  void note_locked(const Submission& one, uint64_t seq);
+  void end_notes_locked();
+  bool can_block_locked(std::span<const Submission> batch, uint64_t value);
   uint64_t push_host_call_locked(const HostCall& call);
   // What a host call is told, or NPU_NOT_READY.
   npuResult call_status(const PendingCall& call);
@@ -225,6 +244,9 @@ class Queue final : public Object {
   std::vector<uint32_t> tail_;     // nodes that the next one of the capture comes after
   std::deque<PendingCall> calls_;  // not yet begun
   std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
+  std::unique_ptr<QueueActivity> activity_;          // nullptr: nothing was noted
+  uint64_t last_wait_ =
+      0;  // value of the last command that waits for others, while hooks want to know
 };
 
 }  // namespace npu
