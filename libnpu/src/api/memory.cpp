@@ -6,6 +6,7 @@
 #include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 using namespace npu;
@@ -133,6 +134,8 @@ npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
     NPU_TRY(api::need(src, "src"));
     NPU_TRY_ASSIGN(const HostView view, pin->memory().view(dst, size_bytes, "dst"));
     if (view.readonly()) return fail(NPU_ERROR_PERMISSION, "dst may only be read");
+    NPU_TRY(Validation::check_host_access(*pin, dst, size_bytes, true, "dst"));
+    NPU_TRY(Validation::check_host_buffer(*pin, src, size_bytes, false, "src"));
     view.write(0, src, size_bytes);
     finish_host_writes();
     return Status::ok();
@@ -146,6 +149,8 @@ npuResult npuMemCopyToHost(npuContext context, void* dst, npuDevPtr src, uint64_
     if (size_bytes == 0) return pin->memory().check(src, 0, "src");
     NPU_TRY(api::need(dst, "dst"));
     NPU_TRY_ASSIGN(const HostView view, pin->memory().view(src, size_bytes, "src"));
+    NPU_TRY(Validation::check_host_access(*pin, src, size_bytes, false, "src"));
+    NPU_TRY(Validation::check_host_buffer(*pin, dst, size_bytes, true, "dst"));
     view.read(0, dst, size_bytes);
     return Status::ok();
   });

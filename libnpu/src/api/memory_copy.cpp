@@ -8,6 +8,7 @@
 #include "libnpu/src/core/command.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/host_copy.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -43,9 +44,20 @@ Status look_at(Context* context, uint64_t ptr, const void* host, uint64_t size_b
   return Status::ok();
 }
 
+// Also against unfinished work, with the layer "validation".
+Status check_readable(const Side& side, const char* what) {
+  if (side.context == nullptr) return Status::ok();
+  return Validation::check_host_access(*side.context, side.begin, side.view.size_bytes(), false,
+                                       what);
+}
+
 Status check_writable(const Side& side, const char* what) {
-  if (!side.view.readonly()) return Status::ok();
-  return fail(NPU_ERROR_PERMISSION, "%s is memory that may only be read", what);
+  if (side.view.readonly()) {
+    return fail(NPU_ERROR_PERMISSION, "%s is memory that may only be read", what);
+  }
+  if (side.context == nullptr) return Status::ok();
+  return Validation::check_host_access(*side.context, side.begin, side.view.size_bytes(), true,
+                                       what);
 }
 
 Status check_one_of(npuDevPtr ptr, const void* host, const char* what) {
@@ -77,6 +89,7 @@ Status copy_strided_now(Context& context, const npuMemCopyInfo& info) {
   NPU_TRY(
       look_at(info.src != 0 ? &context : nullptr, info.src, info.src_host, src_bytes, "src", &src));
   NPU_TRY(check_writable(dst, "dst"));
+  NPU_TRY(check_readable(src, "src"));
   if (overlap(dst, src)) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "source and destination overlap");
   }
@@ -160,6 +173,7 @@ Status copy_tensor_now(Tensor& dst, Tensor& src) {
       return fail(NPU_ERROR_INVALID_ARGUMENT, "shard %zu of dst overlaps another shard", i);
     }
   }
+  for (const Side& side : src.sides) NPU_TRY(check_readable(side, "a shard of src"));
   std::vector<HostView> dst_views;
   std::vector<HostView> src_views;
   for (Side& side : dst.sides) dst_views.push_back(std::move(side.view));
@@ -232,6 +246,7 @@ npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_c
     NPU_TRY(look_at(dst_pin.get(), dst, nullptr, size_bytes, "dst", &to));
     NPU_TRY(look_at(src_pin.get(), src, nullptr, size_bytes, "src", &from));
     NPU_TRY(check_writable(to, "dst"));
+    NPU_TRY(check_readable(from, "src"));
     if (overlap(to, from)) {
       return fail(NPU_ERROR_INVALID_ARGUMENT, "source and destination overlap");
     }

@@ -4,6 +4,7 @@
 #include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/mem_pool.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -85,6 +86,7 @@ npuResult npuMemUnmapAt(npuContext context, npuDevPtr dva, uint64_t size_bytes) 
   return guard(__func__, NPU_ARGS(context, dva, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
+    NPU_TRY(Validation::check_unmap(*pin, dva, size_bytes));
     return pin->memory().unmap_at(dva, size_bytes);
   });
 }

@@ -7,6 +7,7 @@
 #include "libnpu/src/backend/unique_fd.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 using namespace npu;
@@ -132,6 +133,7 @@ npuResult npuMemUnregisterHost(npuContext context, const void* host) {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (host == nullptr) return Status::ok();
+    Validation::look_at_unregister(*pin, host);
     NPU_TRY_ASSIGN(Memory::Detached detached, pin->memory().unregister_host(host));
     pin->retire(std::move(detached));
     return Status::ok();

@@ -8,6 +8,7 @@
 #include "libnpu/src/api/fault.h"
 #include "libnpu/src/api/submission.h"
 #include "libnpu/src/core/prepared_launch.h"
+#include "libnpu/src/core/validation.h"
 #include "libnpu/src/core/wait_many.h"
 #include "uapi/npu_accel.h"
 
@@ -94,6 +95,11 @@ npuResult npuQueueDestroy(npuQueue queue) {
   return guard(__func__, NPU_ARGS(queue), [&]() -> Status {
     if (Call::in_callback()) {
       return fail(NPU_ERROR_IN_CALLBACK, "a callback of a subscriber cannot end a queue");
+    }
+    if (Hooks::has(Hook::kValidation) && queue != nullptr) {
+      Pin<Queue> pin;
+      NPU_TRY(api::take(pin, queue, "queue"));
+      NPU_TRY(Validation::check_queue_end(*pin));
     }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(queue), Kind::kQueue, "queue", &object));

@@ -6,6 +6,7 @@
 
 #include "libnpu/src/api/guard.h"
 #include "libnpu/src/core/context.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -25,6 +26,11 @@ npuResult npuSemaphoreCreate(npuContext context, uint64_t initial, npuSemaphore*
 
 npuResult npuSemaphoreDestroy(npuSemaphore semaphore) {
   return guard(__func__, NPU_ARGS(semaphore), [&]() -> Status {
+    if (Hooks::has(Hook::kValidation) && semaphore != nullptr) {
+      Pin<Semaphore> pin;
+      NPU_TRY(api::take(pin, semaphore, "semaphore"));
+      NPU_TRY(Validation::check_semaphore_end(pin->context(), pin->dva()));
+    }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(semaphore), Kind::kSemaphore, "semaphore", &object));
     if (!object) return Status::ok();

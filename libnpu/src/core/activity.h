@@ -14,6 +14,7 @@
 #include <memory>
 #include <vector>
 
+#include "libnpu/src/core/access.h"
 #include "libnpu/src/core/call.h"
 #include "libnpu/src/core/object.h"
 #include "libnpu/src/core/status.h"
@@ -34,6 +35,12 @@ class NodeRecords {
   virtual size_t count() const = 0;
   // Name, sizes, result and times of the node |number|, as the record |exec| of the whole list allows. False: its record was overwritten by another launch.
   virtual bool read(size_t number, const npu_completion& exec, npuProfActivity* out) const = 0;
+};
+
+// What is noted of a list beside its command.
+struct SubmissionNotes {
+  std::shared_ptr<const NodeRecords> nodes;
+  std::vector<Access> uses;
 };
 
 // Kind, name, grid and bytes of a command. |kernel|: of a launch, may be nullptr.

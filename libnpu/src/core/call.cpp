@@ -26,7 +26,7 @@ uint64_t Call::next_id() { return g_next_id.load(std::memory_order_relaxed); }
 
 bool Call::in_callback() { return Subscribers::of_this_thread(); }
 
-Birth Call::birth() {
+Birth Call::birth_now() {
   const Call* call = t_call;
   return call != nullptr ? Birth{call->function_, call->id_, call->enter_ns_} : Birth{};
 }

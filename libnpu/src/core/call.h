@@ -51,7 +51,7 @@ class Call {
   // The call that this thread is in; nullptr: none that is watched.
   static Call* current();
   // Of an object that is made now.
-  static Birth birth();
+  static Birth birth() { return Hooks::any() ? birth_now() : Birth{}; }
   // The number of the next call.
   static uint64_t next_id();
   // True while this thread runs a callback of a subscriber.
@@ -72,6 +72,8 @@ class Call {
   uint64_t submitted_value() const { return value_; }
 
  private:
+  static Birth birth_now();
+
   const char* function_;
   const char* arg_names_;
   CallArg args_[kArgsMost];

@@ -11,6 +11,7 @@
 #include "libnpu/src/core/activity.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/graph_exec.h"
+#include "libnpu/src/core/validation.h"
 
 namespace npu {
 
@@ -77,21 +78,47 @@ std::shared_ptr<const GraphExec::NodeNames> GraphExec::names_locked() {
   return names_;
 }
 
+// What all nodes use. With semaphores inside, the host can know that a node has ended before the list has.
+std::vector<Access> GraphExec::uses_locked() const {
+  std::vector<Access> all;
+  for (const GraphNode& node : nodes_) {
+    if (!node.is_command()) continue;
+    for (Access use : accesses_of(node.command, node.kernel.get(), node.args.data())) {
+      use.is_exact = use.is_exact && !has_semaphores_;
+      all.push_back(use);
+    }
+  }
+  return all;
+}
+
+Status GraphExec::check_args() {
+  if (!Hooks::has(Hook::kValidation)) return Status::ok();
+  for (const GraphNode& node : copy_nodes()) {
+    if (node.kind != NodeKind::kKernel) continue;
+    NPU_TRY(Validation::check_args(*context_, *node.kernel, node.args.data()));
+  }
+  return Status::ok();
+}
+
 Status GraphExec::submit_noted(const std::shared_ptr<Image>& image, Queue& queue,
                                uint64_t* out_value) {
   std::shared_ptr<const NodeNames> names;
+  std::vector<Access> uses;
   {
     std::lock_guard lock(mutex_);
-    names = names_locked();
+    if (notes_nodes()) names = names_locked();
+    if (Hooks::has(Hook::kValidation)) uses = uses_locked();
   }
   std::vector<Submission> pieces = image->pieces;
-  std::vector<std::shared_ptr<const NodeRecords>> nodes(pieces.size());
+  std::vector<SubmissionNotes> notes(pieces.size());
   for (size_t i = 0; i < pieces.size(); i++) {
-    if (pieces[i].command.op != NPU_CMD_EXEC) continue;
+    pieces[i].notes = &notes[i];
+    if (names == nullptr || pieces[i].command.op != NPU_CMD_EXEC) continue;
     const auto exec = std::bit_cast<npu_cmd_exec>(pieces[i].command);
-    nodes[i] = std::make_shared<Nodes>(image, names, records_offset(), exec);
-    pieces[i].nodes = &nodes[i];
+    notes[i].nodes = std::make_shared<Nodes>(image, names, records_offset(), exec);
   }
+  // The last piece ends when all have.
+  notes.back().uses = std::move(uses);
   return queue.submit_together(pieces, out_value);
 }
 

@@ -248,17 +248,20 @@ Result<std::shared_ptr<GraphExec::Image>> GraphExec::take_image(Queue& queue) {
   }
 }
 
+std::vector<GraphNode> GraphExec::copy_nodes() {
+  std::lock_guard lock(mutex_);
+  return nodes_;
+}
+
 Status GraphExec::launch(Queue& queue, uint64_t* out_value) {
   NPU_TRY(check_usable(queue));
   Status status;
-  const auto nodes = [&] {
-    std::lock_guard lock(mutex_);
-    return nodes_;
-  };
-  if (queue.capture_child(nodes, &status, out_value)) return status;
+  if (queue.capture_child([&] { return copy_nodes(); }, &status, out_value)) return status;
+  NPU_TRY(check_args());
   NPU_TRY_ASSIGN(std::shared_ptr<Image> image, take_image(queue));
-  status = notes_nodes() ? submit_noted(image, queue, out_value)
-                         : queue.submit_together(image->pieces, out_value);
+  status = notes_nodes() || Hooks::has(Hook::kValidation)
+               ? submit_noted(image, queue, out_value)
+               : queue.submit_together(image->pieces, out_value);
   std::shared_ptr<Image> late;
   finish_launch(image, queue, status.is_ok() ? *out_value : 0, &late);
   if (late != nullptr) context_->retire(std::shared_ptr<void>(std::move(late)));

@@ -76,6 +76,9 @@ class GraphExec final : public Object {
   // Activities of nodes (graph_activity.cpp).
   static bool notes_nodes();
   std::shared_ptr<const NodeNames> names_locked();
+  std::vector<Access> uses_locked() const;
+  Status check_args();
+  std::vector<GraphNode> copy_nodes();
   Status submit_noted(const std::shared_ptr<Image>& image, Queue& queue, uint64_t* out_value);
 
   Status check_usable(Queue& queue);

@@ -3,6 +3,7 @@
 #include "libnpu/src/core/memory.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "libnpu/src/core/error.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr uint64_t kChunkMaxBytes = 32 << 20;
 constexpr uint64_t kSmallMaxBytes = 8 << 20;  // larger ones own a buffer object
 constexpr uint64_t kChunkStepBytes = 2 << 20;
+constexpr size_t kFreedKept = 1024;
+// So far behind an allocation an address is taken for a mistake with its size.
+constexpr uint64_t kNearBytes = 64 << 10;
 
 std::atomic<uint64_t> g_next_allocation_id{1};
 
@@ -168,6 +172,38 @@ void Memory::enter(uint64_t dva, Allocation allocation) {
   allocations_.emplace(dva, std::move(allocation));
 }
 
+Memory::Detached Memory::take_out_locked(Allocations::iterator at) {
+  if (Hooks::has(Hook::kValidation)) {
+    if (freed_.size() == kFreedKept) freed_.pop_front();
+    freed_.push_back(
+        {origin_name(at->second.origin), at->first, at->second.size_bytes, Call::birth()});
+  }
+  return allocations_.extract(at);
+}
+
+std::string Memory::story_of(uint64_t dva) {
+  char text[192] = "";
+  std::lock_guard lock(mutex_);
+  for (auto at = freed_.rbegin(); at != freed_.rend(); ++at) {
+    if (dva < at->dva || dva - at->dva >= at->size_bytes) continue;
+    std::snprintf(text, sizeof text,
+                  "the %s [0x%llx, + %llu bytes) there was freed by %s (call %llu)", at->kind,
+                  Ull{at->dva}, Ull{at->size_bytes},
+                  at->birth.function != nullptr ? at->birth.function : "an earlier call",
+                  Ull{at->birth.call_id});
+    return text;
+  }
+  auto before = allocations_.upper_bound(dva);
+  if (before == allocations_.begin()) return text;
+  --before;
+  const uint64_t past = dva - before->first - before->second.size_bytes;
+  if (past < kNearBytes) {
+    std::snprintf(text, sizeof text, "it is %llu bytes behind the end of [0x%llx, + %llu bytes)",
+                  Ull{past}, Ull{before->first}, Ull{before->second.size_bytes});
+  }
+  return text;
+}
+
 Result<Memory::Detached> Memory::detach(uint64_t dva) {
   std::lock_guard lock(mutex_);
   const auto found = allocations_.find(dva);
@@ -187,7 +223,7 @@ Result<Memory::Detached> Memory::detach(uint64_t dva) {
     set_remedy("Undo the registration with npuMemUnregisterHost.");
     return status;
   }
-  return allocations_.extract(found);
+  return take_out_locked(found);
 }
 
 Result<Memory::Detached> Memory::detach_pooled(uint64_t dva) {
@@ -200,7 +236,7 @@ Result<Memory::Detached> Memory::detach_pooled(uint64_t dva) {
     set_remedy("Memory that npuMemAlloc gave goes back with npuMemFree.");
     return status;
   }
-  return allocations_.extract(found);
+  return take_out_locked(found);
 }
 
 std::vector<Memory::Detached> Memory::detach_pool(const OrderedPool* pool) {
@@ -208,7 +244,7 @@ std::vector<Memory::Detached> Memory::detach_pool(const OrderedPool* pool) {
   std::lock_guard lock(mutex_);
   for (auto at = allocations_.begin(); at != allocations_.end();) {
     const auto next = std::next(at);
-    if (at->second.pool.get() == pool) out.push_back(allocations_.extract(at));
+    if (at->second.pool.get() == pool) out.push_back(take_out_locked(at));
     at = next;
   }
   return out;

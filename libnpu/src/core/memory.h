@@ -7,9 +7,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
@@ -110,6 +112,8 @@ class Memory {
     Birth birth;
   };
   std::vector<Live> live();
+  // What became of the memory at |dva|, or where the nearest is, as a sentence; empty: nothing is known. Freed memory is remembered while the layer "validation" is on.
+  std::string story_of(uint64_t dva);
 
  private:
   struct Chunk : PoolChunk {
@@ -132,6 +136,7 @@ class Memory {
 
   // Never the same twice in this process.
   static uint64_t next_id();
+  Detached take_out_locked(Allocations::iterator at);
   RegionPool& pool_of(Region region) { return pools_[region == Region::kHbm ? 0 : 1]; }
   // The allocation in which the range begins, if all of it is good; end() else.
   Allocations::iterator find_locked(uint64_t dva, uint64_t size_bytes);
@@ -145,6 +150,7 @@ class Memory {
   Allocations allocations_;
   std::map<uint64_t, Reservation> reservations_;
   std::map<uint64_t, Registration> registrations_;  // by host address
+  std::deque<Live> freed_;                          // the latest; birth is that of the end
 };
 
 }  // namespace npu

@@ -142,7 +142,7 @@ Status Memory::unmap_at(uint64_t dva, uint64_t size_bytes) {
   }
   while (begin != end) {
     const auto next = std::next(begin);
-    ended.push_back(allocations_.extract(begin));
+    ended.push_back(take_out_locked(begin));
     if (ended.back().mapped().storage->first_dva() == ended.back().mapped().storage_dva) {
       ended.back().mapped().storage->set_first_dva(0);
     }

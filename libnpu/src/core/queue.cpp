@@ -10,6 +10,7 @@
 #include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 namespace npu {
@@ -157,6 +158,7 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
   });
   if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_kernels(batch));
   if (calls_host) NPU_TRY(context_->callbacks().prepare());
+  if (Hooks::has(Hook::kValidation)) NPU_TRY(Validation::check_batch(*this, batch));
   {
     std::unique_lock lock(mutex_);
     NPU_TRY(usable_locked());

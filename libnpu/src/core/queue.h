@@ -36,9 +36,12 @@ class Capture;
 class Context;
 class Graph;
 class Kernel;
-class NodeRecords;
 class QueueActivity;
+class QueueAccesses;
 struct GraphNode;
+struct SubmissionNotes;
+struct Access;
+struct UsedBy;
 
 // A function of the host in queue order (npuHostFunction).
 struct HostCall {
@@ -52,10 +55,10 @@ struct Submission {
   HostCall host = {};
   const void* args = nullptr;
   uint32_t args_bytes = 0;
-  const Kernel* kernel = nullptr;                             // of a launch
-  bool runs_kernels = false;                                  // a list in which there are some
-  bool uses_semaphores = false;                               // likewise
-  const std::shared_ptr<const NodeRecords>* nodes = nullptr;  // of a list whose nodes are noted
+  const Kernel* kernel = nullptr;          // of a launch
+  bool runs_kernels = false;               // a list in which there are some
+  bool uses_semaphores = false;            // likewise
+  const SubmissionNotes* notes = nullptr;  // of a list, while somebody watches
 };
 
 // One failed command; the texts are filled in by Context::explain().
@@ -149,6 +152,10 @@ class Queue final : public Object {
   uint64_t noted_until();
   void harvest(bool forget_rest = false);
 
+  // For the layer "validation": a command that has not ended and uses the range; whether a command that has not ended waits for others.
+  std::optional<UsedBy> find_use(const Access& range);
+  bool has_open_wait();
+
   // For memory that work of this queue may still use: the last submitted value if that work has not ended, else 0.
   uint64_t busy_until();
   bool has_passed(uint64_t value);
@@ -190,6 +197,7 @@ class Queue final : public Object {
   void keep_time_locked(uint64_t seq_of_slot);
   uint64_t push_locked(const Submission& one);
   void note_locked(const Submission& one, uint64_t seq);
+  void note_uses_locked(const Submission& one, uint64_t value);
   void end_notes_locked();
   bool can_block_locked(std::span<const Submission> batch, uint64_t value);
   uint64_t push_host_call_locked(const HostCall& call);
@@ -245,8 +253,9 @@ class Queue final : public Object {
   std::deque<PendingCall> calls_;  // not yet begun
   std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
   std::unique_ptr<QueueActivity> activity_;          // nullptr: nothing was noted
-  uint64_t last_wait_ =
-      0;  // value of the last command that waits for others, while hooks want to know
+  std::unique_ptr<QueueAccesses> uses_;              // likewise
+  // Value of the last command that waits for others, while somebody watches.
+  uint64_t last_wait_ = 0;
 };
 
 }  // namespace npu

@@ -92,9 +92,7 @@ void QueueActivity::note(Queue& queue, const Submission& one, uint64_t seq, uint
     record.kind = NPU_PROF_HOST;
     set_name(&record, "host function");
   }
-  if (one.nodes != nullptr && Activities::wants(NPU_PROF_GRAPH_NODE)) {
-    pending.nodes = *one.nodes;
-  }
+  if (one.notes != nullptr) pending.nodes = one.notes->nodes;
 }
 
 void QueueActivity::hand_over_nodes(const Pending& pending, const npu_completion& exec) {
@@ -155,6 +153,7 @@ void QueueActivity::end(const Ring& ring, uint64_t count) {
 
 void Queue::note_locked(const Submission& one, uint64_t seq) {
   if (one.command.op == NPU_CMD_SEM_WAIT || one.uses_semaphores) last_wait_ = base_ + seq + 1;
+  if (Hooks::has(Hook::kValidation)) note_uses_locked(one, base_ + seq + 1);
   if (!Hooks::has(Hook::kActivities)) return;
   if (activity_ == nullptr) {
     activity_ = std::make_unique<QueueActivity>();
@@ -164,6 +163,28 @@ void Queue::note_locked(const Submission& one, uint64_t seq) {
     activity_->harvest(*ring_, std::min(seq - ring_->entries() + 1, ended_locked() - base_));
   }
   activity_->note(*this, one, seq, base_ + seq + 1);
+}
+
+void Queue::note_uses_locked(const Submission& one, uint64_t value) {
+  if (uses_ == nullptr) uses_ = std::make_unique<QueueAccesses>();
+  npuProfActivity described{};
+  describe_command(one.command, one.kernel, &described);
+  std::string what = described.name;
+  if (one.kernel != nullptr) what = "kernel '" + what + "'";
+  uses_->note(
+      value, last_wait_, ended_locked(), std::move(what),
+      one.notes != nullptr ? one.notes->uses : accesses_of(one.command, one.kernel, one.args));
+}
+
+std::optional<UsedBy> Queue::find_use(const Access& range) {
+  std::lock_guard lock(mutex_);
+  if (uses_ == nullptr || is_stopped_locked()) return std::nullopt;
+  return uses_->find(range, ended_locked());
+}
+
+bool Queue::has_open_wait() {
+  std::lock_guard lock(mutex_);
+  return last_wait_ > ended_locked();
 }
 
 uint64_t Queue::noted_until() {
