@@ -30,6 +30,8 @@ bool g_runs = false;
 
 std::mutex g_queues_mutex;
 std::unordered_set<Queue*>* g_queues = nullptr;
+std::unordered_set<Queue*>* g_abandoned =
+    nullptr;  // of the parent; kept so that it stays reachable
 
 std::atomic<uint32_t> g_collected_kinds{0};
 std::atomic<bool> g_traced{false};
@@ -212,7 +214,8 @@ void Activities::after_fork_in_parent() {
 }
 
 void Activities::after_fork_in_child() {
-  g_queues = nullptr;  // the parent's objects stay as they are
+  g_abandoned = g_queues;  // the parent's objects stay as they are
+  g_queues = nullptr;
   g_runs = false;
   g_count = 0;
   g_collected_kinds.store(0);

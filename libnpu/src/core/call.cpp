@@ -49,13 +49,13 @@ void Call::enter(const char* function, const char* arg_names, std::span<const Ca
 }
 
 void Call::leave(npuResult result) {
+  const Ref<Queue> held = Ref<Queue>::adopt(queue_);  // of set_submitted()
   leave_ns_ = Deadline::now_ns();
   result_ = result;
   t_call = outer_;
   if (Hooks::has(Hook::kActivities)) Activities::add_call(*this);
   if (Hooks::has(Hook::kRecord)) Recorder::write(*this);
   if (Hooks::has(Hook::kSubscribers)) Subscribers::tell(*this, true);
-  if (queue_ != nullptr) queue_->release();
 }
 
 void Call::set_submitted(Queue* queue, uint64_t value) {
