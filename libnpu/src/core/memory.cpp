@@ -184,22 +184,23 @@ Memory::Detached Memory::take_out_locked(Allocations::iterator at) {
 std::string Memory::story_of(uint64_t dva) {
   char text[192] = "";
   std::lock_guard lock(mutex_);
-  for (auto at = freed_.rbegin(); at != freed_.rend(); ++at) {
-    if (dva < at->dva || dva - at->dva >= at->size_bytes) continue;
-    std::snprintf(text, sizeof text,
-                  "the %s [0x%llx, + %llu bytes) there was freed by %s (call %llu)", at->kind,
-                  Ull{at->dva}, Ull{at->size_bytes},
-                  at->birth.function != nullptr ? at->birth.function : "an earlier call",
-                  Ull{at->birth.call_id});
-    return text;
-  }
+  const auto freed = std::find_if(freed_.rbegin(), freed_.rend(), [&](const Live& one) {
+    return dva >= one.dva && dva - one.dva < one.size_bytes;
+  });
   auto before = allocations_.upper_bound(dva);
-  if (before == allocations_.begin()) return text;
-  --before;
-  const uint64_t past = dva - before->first - before->second.size_bytes;
-  if (past < kNearBytes) {
+  const bool is_near = before != allocations_.begin() &&
+                       dva - (--before)->first - before->second.size_bytes < kNearBytes;
+  // Of both the later one: memory that was freed may be in use again.
+  if (freed != freed_.rend() && !(is_near && before->second.birth.call_id > freed->birth.call_id)) {
+    std::snprintf(text, sizeof text,
+                  "the %s [0x%llx, + %llu bytes) there was freed by %s (call %llu)", freed->kind,
+                  Ull{freed->dva}, Ull{freed->size_bytes},
+                  freed->birth.function != nullptr ? freed->birth.function : "an earlier call",
+                  Ull{freed->birth.call_id});
+  } else if (is_near) {
     std::snprintf(text, sizeof text, "it is %llu bytes behind the end of [0x%llx, + %llu bytes)",
-                  Ull{past}, Ull{before->first}, Ull{before->second.size_bytes});
+                  Ull{dva - before->first - before->second.size_bytes}, Ull{before->first},
+                  Ull{before->second.size_bytes});
   }
   return text;
 }
