@@ -10,6 +10,7 @@
 #include <npu/npu_memory.h>
 #include <npu/npu_module.h>
 #include <npu/npu_print.h>
+#include <npu/npu_prof.h>
 #include <npu/npu_queue.h>
 #include <npu/npu_semaphore.h>
 #include <npu/npu_types.h>

@@ -38,7 +38,7 @@ extern "C" {
 
 npuResult npuDeviceGetCapability(npuDevice device, const char* name, int64_t* out_value) {
   if (out_value != nullptr) *out_value = 0;
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, name, out_value), [&]() -> Status {
     NPU_TRY(api::need(name, "name"));
     NPU_TRY(api::need(out_value, "out_value"));
     Pin<Device> pin;
@@ -54,7 +54,7 @@ npuResult npuDeviceGetCapability(npuDevice device, const char* name, int64_t* ou
 
 npuResult npuDeviceGetCapabilityName(uint32_t number, const char** out_name) {
   if (out_name != nullptr) *out_name = nullptr;
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(number, out_name), [&]() -> Status {
     NPU_TRY(api::need(out_name, "out_name"));
     if (number >= std::size(kCapabilities)) {
       return fail(NPU_ERROR_NOT_FOUND, "there are %zu capabilities", std::size(kCapabilities));

@@ -39,8 +39,11 @@ npuDeviceInfo translate(const npu_dev_info& from) {
   return info;
 }
 
-// The end of a context waits for its callback thread, which this one is.
+// The end of a context waits for its callback thread, which this one is; a callback of a subscriber stands inside of a call.
 Status refuse_in_callback(bool own) {
+  if (Call::in_callback()) {
+    return fail(NPU_ERROR_IN_CALLBACK, "a callback of a subscriber cannot end what calls may use");
+  }
   if (!own) return Status::ok();
   return fail(NPU_ERROR_IN_CALLBACK, "a host function cannot end what it runs in");
 }
@@ -50,7 +53,7 @@ Status refuse_in_callback(bool own) {
 extern "C" {
 
 npuResult npuGetVersions(npuVersions* inout_versions) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(inout_versions), [&]() -> Status {
     NPU_TRY(api::check_out_struct(inout_versions, "inout_versions"));
     npuVersions versions{};
     versions.header = inout_versions->header;
@@ -63,18 +66,18 @@ npuResult npuGetVersions(npuVersions* inout_versions) {
 }
 
 npuResult npuInit(void) {
-  return guard(__func__, [] { return Library::init(); });
+  return guard(__func__, NPU_ARGS(), [] { return Library::init(); });
 }
 
 npuResult npuShutdown(void) {
-  return guard(__func__, []() -> Status {
+  return guard(__func__, NPU_ARGS(), []() -> Status {
     NPU_TRY(refuse_in_callback(Callbacks::of_this_thread() != nullptr));
     return Library::shutdown();
   });
 }
 
 npuResult npuDeviceGetCount(uint32_t* out_count) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(out_count), [&]() -> Status {
     NPU_TRY(api::need(out_count, "out_count"));
     *out_count = 0;
     // Also before npuInit and in the child of a fork: then the environment is read for this call alone.
@@ -90,7 +93,7 @@ npuResult npuDeviceGetCount(uint32_t* out_count) {
 }
 
 npuResult npuDeviceOpen(const char* selector, npuDevice* out_device) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(selector, out_device), [&]() -> Status {
     NPU_TRY(api::need(out_device, "out_device"));
     *out_device = nullptr;
     NPU_TRY_ASSIGN(Library * library, Library::get());
@@ -102,10 +105,10 @@ npuResult npuDeviceOpen(const char* selector, npuDevice* out_device) {
 }
 
 npuResult npuDeviceClose(npuDevice device) {
-  return guard(__func__, [&]() -> Status {
-    if (const Context* running = Callbacks::of_this_thread(); running != nullptr) {
-      NPU_TRY(refuse_in_callback(running->device().handle() == api::number_of(device)));
-    }
+  return guard(__func__, NPU_ARGS(device), [&]() -> Status {
+    const Context* running = Callbacks::of_this_thread();
+    NPU_TRY(refuse_in_callback(running != nullptr &&
+                               running->device().handle() == api::number_of(device)));
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(device), Kind::kDevice, "device", &object));
     if (!object) return Status::ok();
@@ -117,7 +120,7 @@ npuResult npuDeviceClose(npuDevice device) {
 }
 
 npuResult npuDeviceGetInfo(npuDevice device, npuDeviceInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, inout_info), [&]() -> Status {
     Pin<Device> pin;
     NPU_TRY(api::take(pin, device, "device"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -129,7 +132,7 @@ npuResult npuDeviceGetInfo(npuDevice device, npuDeviceInfo* inout_info) {
 }
 
 npuResult npuContextCreate(npuDevice device, npuContext* out_context) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, out_context), [&]() -> Status {
     NPU_TRY(api::need(out_context, "out_context"));
     *out_context = nullptr;
     Pin<Device> pin;
@@ -140,7 +143,7 @@ npuResult npuContextCreate(npuDevice device, npuContext* out_context) {
 }
 
 npuResult npuContextSetPrint(npuContext context, npuPrintFunction function, void* user_data) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, function, user_data), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     pin->set_print_sink({function, user_data});
@@ -149,10 +152,9 @@ npuResult npuContextSetPrint(npuContext context, npuPrintFunction function, void
 }
 
 npuResult npuContextDestroy(npuContext context) {
-  return guard(__func__, [&]() -> Status {
-    if (const Context* running = Callbacks::of_this_thread(); running != nullptr) {
-      NPU_TRY(refuse_in_callback(running->handle() == api::number_of(context)));
-    }
+  return guard(__func__, NPU_ARGS(context), [&]() -> Status {
+    const Context* running = Callbacks::of_this_thread();
+    NPU_TRY(refuse_in_callback(running != nullptr && running->handle() == api::number_of(context)));
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(context), Kind::kContext, "context", &object));
     if (!object) return Status::ok();

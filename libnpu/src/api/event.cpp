@@ -13,7 +13,7 @@ using api::guard;
 extern "C" {
 
 npuResult npuEventCreate(npuContext context, npuEvent* out_event) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, out_event), [&]() -> Status {
     NPU_TRY(api::need(out_event, "out_event"));
     *out_event = nullptr;
     Pin<Context> pin;
@@ -24,7 +24,7 @@ npuResult npuEventCreate(npuContext context, npuEvent* out_event) {
 }
 
 npuResult npuEventDestroy(npuEvent event) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(event), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(event), Kind::kEvent, "event", &object));
     if (object) static_cast<Event&>(*object).context().children().remove(object.get());
@@ -33,7 +33,7 @@ npuResult npuEventDestroy(npuEvent event) {
 }
 
 npuResult npuEventRecord(npuEvent event, npuQueue queue) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(event, queue), [&]() -> Status {
     Pin<Event> pin;
     Pin<Queue> queue_pin;
     NPU_TRY(api::take(pin, event, "event"));
@@ -43,7 +43,7 @@ npuResult npuEventRecord(npuEvent event, npuQueue queue) {
 }
 
 npuResult npuEventQuery(npuEvent event) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(event), [&]() -> Status {
     Pin<Event> pin;
     NPU_TRY(api::take(pin, event, "event"));
     return pin->query();
@@ -51,7 +51,7 @@ npuResult npuEventQuery(npuEvent event) {
 }
 
 npuResult npuEventWait(npuEvent event, int64_t timeout_ns) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(event, timeout_ns), [&]() -> Status {
     Pin<Event> pin;
     NPU_TRY(api::take(pin, event, "event"));
     NPU_TRY(api::check_timeout(timeout_ns));
@@ -60,7 +60,7 @@ npuResult npuEventWait(npuEvent event, int64_t timeout_ns) {
 }
 
 npuResult npuQueueWaitEvent(npuQueue queue, npuEvent event) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, event), [&]() -> Status {
     Pin<Queue> queue_pin;
     Pin<Event> pin;
     NPU_TRY(api::take(queue_pin, queue, "queue"));
@@ -70,7 +70,7 @@ npuResult npuQueueWaitEvent(npuQueue queue, npuEvent event) {
 }
 
 npuResult npuEventGetElapsed(npuEvent start, npuEvent end, uint64_t* out_elapsed_ps) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(start, end, out_elapsed_ps), [&]() -> Status {
     NPU_TRY(api::need(out_elapsed_ps, "out_elapsed_ps"));
     *out_elapsed_ps = 0;
     Pin<Event> start_pin;

@@ -37,7 +37,7 @@ Status add_node(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
 extern "C" {
 
 npuResult npuGraphCreate(npuContext context, npuGraph* out_graph) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, out_graph), [&]() -> Status {
     NPU_TRY(api::need(out_graph, "out_graph"));
     *out_graph = nullptr;
     Pin<Context> pin;
@@ -48,7 +48,7 @@ npuResult npuGraphCreate(npuContext context, npuGraph* out_graph) {
 }
 
 npuResult npuGraphDestroy(npuGraph graph) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(graph), Kind::kGraph, "graph", &object));
     if (object) static_cast<Graph&>(*object).context().children().remove(object.get());
@@ -58,7 +58,7 @@ npuResult npuGraphDestroy(npuGraph graph) {
 
 npuResult npuGraphAddKernel(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                             npuKernel kernel, const npuLaunchInfo* info, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, dep_count, deps, kernel, info, out_node), [&]() -> Status {
     Pin<Kernel> pin;
     return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
       NPU_TRY(api::take(pin, kernel, "kernel"));
@@ -69,7 +69,7 @@ npuResult npuGraphAddKernel(npuGraph graph, uint32_t dep_count, const npuGraphNo
 
 npuResult npuGraphAddCopy(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                           const npuCopyInfo* info, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, dep_count, deps, info, out_node), [&]() -> Status {
     return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
       return api::make_copy(context, info, out);
     });
@@ -79,47 +79,52 @@ npuResult npuGraphAddCopy(npuGraph graph, uint32_t dep_count, const npuGraphNode
 npuResult npuGraphAddFill(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                           npuDevPtr dst, uint64_t pattern, uint32_t pattern_bytes,
                           uint64_t size_bytes, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
-    return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
-      return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
-    });
-  });
+  return guard(
+      __func__, NPU_ARGS(graph, dep_count, deps, dst, pattern, pattern_bytes, size_bytes, out_node),
+      [&]() -> Status {
+        return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
+          return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
+        });
+      });
 }
 
 npuResult npuGraphAddSignal(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                             npuDevPtr semaphore, uint64_t value, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
-    return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
-      return api::make_signal(context, semaphore, value, out);
-    });
-  });
+  return guard(
+      __func__, NPU_ARGS(graph, dep_count, deps, semaphore, value, out_node), [&]() -> Status {
+        return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
+          return api::make_signal(context, semaphore, value, out);
+        });
+      });
 }
 
 npuResult npuGraphAddWaitSemaphore(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                                    npuDevPtr semaphore, uint64_t value, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
-    return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
-      return api::make_wait(context, semaphore, value, out);
-    });
-  });
+  return guard(
+      __func__, NPU_ARGS(graph, dep_count, deps, semaphore, value, out_node), [&]() -> Status {
+        return add_node(graph, dep_count, deps, out_node, [&](Context& context, Submission* out) {
+          return api::make_wait(context, semaphore, value, out);
+        });
+      });
 }
 
 npuResult npuGraphAddHostFunction(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                                   npuHostFunction function, void* user_data,
                                   npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
-    return add_node(graph, dep_count, deps, out_node, [&](Context&, Submission* out) {
-      NPU_TRY(function != nullptr ? Status::ok()
-                                  : fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL"));
-      out->host = {function, user_data};
-      return Status::ok();
-    });
-  });
+  return guard(
+      __func__, NPU_ARGS(graph, dep_count, deps, function, user_data, out_node), [&]() -> Status {
+        return add_node(graph, dep_count, deps, out_node, [&](Context&, Submission* out) {
+          NPU_TRY(function != nullptr ? Status::ok()
+                                      : fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL"));
+          out->host = {function, user_data};
+          return Status::ok();
+        });
+      });
 }
 
 npuResult npuGraphAddChild(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
                            npuGraph child, npuGraphNode* out_node) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, dep_count, deps, child, out_node), [&]() -> Status {
     if (out_node != nullptr) *out_node = 0;
     Pin<Graph> pin;
     Pin<Graph> child_pin;
@@ -136,7 +141,7 @@ npuResult npuGraphAddChild(npuGraph graph, uint32_t dep_count, const npuGraphNod
 }
 
 npuResult npuGraphGetNodeCount(npuGraph graph, uint32_t* out_count) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, out_count), [&]() -> Status {
     NPU_TRY(api::need(out_count, "out_count"));
     *out_count = 0;
     Pin<Graph> pin;
@@ -147,7 +152,7 @@ npuResult npuGraphGetNodeCount(npuGraph graph, uint32_t* out_count) {
 }
 
 npuResult npuQueueBeginCapture(npuQueue queue) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     return pin->begin_capture();
@@ -155,7 +160,7 @@ npuResult npuQueueBeginCapture(npuQueue queue) {
 }
 
 npuResult npuQueueEndCapture(npuQueue queue, npuGraph* out_graph) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, out_graph), [&]() -> Status {
     NPU_TRY(api::need(out_graph, "out_graph"));
     *out_graph = nullptr;
     Pin<Queue> pin;
@@ -166,7 +171,7 @@ npuResult npuQueueEndCapture(npuQueue queue, npuGraph* out_graph) {
 }
 
 npuResult npuQueueIsCapturing(npuQueue queue, uint32_t* out_capturing) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, out_capturing), [&]() -> Status {
     NPU_TRY(api::need(out_capturing, "out_capturing"));
     *out_capturing = 0;
     Pin<Queue> pin;
@@ -177,7 +182,7 @@ npuResult npuQueueIsCapturing(npuQueue queue, uint32_t* out_capturing) {
 }
 
 npuResult npuGraphInstantiate(npuGraph graph, npuGraphExec* out_exec) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, out_exec), [&]() -> Status {
     NPU_TRY(api::need(out_exec, "out_exec"));
     *out_exec = nullptr;
     Pin<Graph> pin;
@@ -188,7 +193,7 @@ npuResult npuGraphInstantiate(npuGraph graph, npuGraphExec* out_exec) {
 }
 
 npuResult npuGraphExecDestroy(npuGraphExec exec) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(exec), Kind::kGraphExec, "exec", &object));
     if (!object) return Status::ok();
@@ -201,7 +206,7 @@ npuResult npuGraphExecDestroy(npuGraphExec exec) {
 
 npuResult npuGraphExecSetKernelArgs(npuGraphExec exec, npuGraphNode node, uint32_t offset_bytes,
                                     const void* data, uint32_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec, node, offset_bytes, data, size_bytes), [&]() -> Status {
     Pin<GraphExec> pin;
     NPU_TRY(api::take(pin, exec, "exec"));
     NPU_TRY(api::need(data, "data"));
@@ -210,7 +215,7 @@ npuResult npuGraphExecSetKernelArgs(npuGraphExec exec, npuGraphNode node, uint32
 }
 
 npuResult npuGraphExecUpdateNode(npuGraphExec exec, npuGraphNode node, const npuCommand* command) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec, node, command), [&]() -> Status {
     Pin<GraphExec> pin;
     NPU_TRY(api::take(pin, exec, "exec"));
     api::Batch one;
@@ -220,7 +225,7 @@ npuResult npuGraphExecUpdateNode(npuGraphExec exec, npuGraphNode node, const npu
 }
 
 npuResult npuGraphLaunch(npuGraphExec exec, npuQueue queue, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec, queue, out_value), [&]() -> Status {
     if (out_value != nullptr) *out_value = 0;
     Pin<GraphExec> pin;
     Pin<Queue> queue_pin;
@@ -234,7 +239,7 @@ npuResult npuGraphLaunch(npuGraphExec exec, npuQueue queue, uint64_t* out_value)
 }
 
 npuResult npuGraphExecGetNodeTiming(npuGraphExec exec, npuGraphNode node, npuTiming* inout_timing) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec, node, inout_timing), [&]() -> Status {
     Pin<GraphExec> pin;
     NPU_TRY(api::take(pin, exec, "exec"));
     NPU_TRY(api::check_out_struct(inout_timing, "inout_timing"));
@@ -246,7 +251,7 @@ npuResult npuGraphExecGetNodeTiming(npuGraphExec exec, npuGraphNode node, npuTim
 }
 
 npuResult npuGraphExecGetFault(npuGraphExec exec, npuGraphNode* out_node, npuFault* inout_fault) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(exec, out_node, inout_fault), [&]() -> Status {
     NPU_TRY(api::need(out_node, "out_node"));
     *out_node = 0;
     Pin<GraphExec> pin;
@@ -262,7 +267,7 @@ npuResult npuGraphExecGetFault(npuGraphExec exec, npuGraphNode* out_node, npuFau
 }
 
 npuResult npuGraphDump(npuGraph graph, npuGraphFormat format, uint64_t* inout_bytes, char* text) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(graph, format, inout_bytes, text), [&]() -> Status {
     NPU_TRY(api::need(inout_bytes, "inout_bytes"));
     Pin<Graph> pin;
     NPU_TRY(api::take(pin, graph, "graph"));

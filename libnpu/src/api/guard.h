@@ -3,20 +3,89 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <tuple>
+#include <type_traits>
 
 #include "libnpu/src/api/struct_sizes.h"
+#include "libnpu/src/core/call.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/library.h"
 #include "libnpu/src/core/status.h"
 
 namespace npu::api {
 
-template <typename Body>
-npuResult guard(const char* function, Body&& body) noexcept {
+template <typename T>
+concept HasStructSize = requires(T* pointer) {
+  pointer->struct_size;
+};
+template <typename T>
+concept IsComplete = requires {
+  sizeof(T);
+};
+
+// An argument for those who watch calls. How a pointer is meant follows from its type.
+template <typename T>
+CallArg describe_arg(T value) {
+  CallArg arg;
+  if constexpr (!std::is_pointer_v<T>) {
+    arg.kind = std::is_signed_v<T> ? CallArg::Kind::kSigned : CallArg::Kind::kUnsigned;
+    arg.value = static_cast<uint64_t>(value);
+  } else {
+    using To = std::remove_pointer_t<T>;
+    arg.kind = CallArg::Kind::kAddress;
+    arg.value = reinterpret_cast<uintptr_t>(value);
+    if constexpr (std::is_same_v<T, const char*>) {
+      arg.kind = CallArg::Kind::kText;
+    } else if constexpr (std::is_class_v<To> && std::is_const_v<To> && IsComplete<To>) {
+      if constexpr (HasStructSize<To>) arg.kind = CallArg::Kind::kStruct;
+    } else if constexpr (std::is_integral_v<To> && !std::is_const_v<To>) {
+      if constexpr (sizeof(To) > 1) arg.kind = CallArg::Kind::kOutWord;
+      arg.bytes = sizeof(To);
+    } else if constexpr (std::is_pointer_v<To> && !std::is_const_v<To>) {
+      arg.kind = CallArg::Kind::kOutHandle;
+    }
+  }
+  return arg;
+}
+
+// The arguments of a public function, with their names: NPU_ARGS(queue, value).
+template <typename... Args>
+struct ArgList {
+  const char* names;
+  std::tuple<Args...> values;
+};
+template <typename... Args>
+constexpr ArgList<Args...> make_args(const char* names, Args... values) {
+  static_assert(sizeof...(Args) <= Call::kArgsMost);
+  return {names, {values...}};
+}
+#define NPU_ARGS(...) ::npu::api::make_args(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__)
+
+// Entry of a watched call, if there is memory for it. By value: nothing of the caller's frame is taken the address of, which would cost where nobody watches.
+template <typename... Args>
+[[gnu::noinline, gnu::cold]] Call* enter_call(const char* function, const char* names,
+                                              Args... values) noexcept {
+  Call* call = new (std::nothrow) Call;
+  const std::array<CallArg, sizeof...(Args)> args{describe_arg(values)...};
+  if (call != nullptr) call->enter(function, names, args);
+  return call;
+}
+
+// Exit of a watched call that has returned |status|; with NPU_LAUNCH_BLOCKING the end of what it submitted.
+npuResult leave_call(Call* call, Status status) noexcept;
+
+template <typename... Args, typename Body>
+npuResult guard(const char* function, ArgList<Args...> args, Body&& body) noexcept {
+  Call* call = nullptr;
+  if (Hooks::any()) [[unlikely]] {
+    call = std::apply([&](Args... values) { return enter_call(function, args.names, values...); },
+                      args.values);
+  }
   Status status;
   try {
     status = body();
@@ -24,6 +93,9 @@ npuResult guard(const char* function, Body&& body) noexcept {
     status = fail(NPU_ERROR_OUT_OF_HOST_MEMORY, "the process could not allocate memory");
   } catch (...) {
     status = fail(NPU_ERROR_INTERNAL, "an unexpected exception");
+  }
+  if (call != nullptr) [[unlikely]] {
+    return leave_call(call, status);
   }
   return status.code() < 0 ? commit_error(function, status.code()) : status.code();
 }

@@ -6,6 +6,7 @@
 #include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 using namespace npu;
@@ -51,7 +52,7 @@ extern "C" {
 
 npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
                       npuDevPtr* out_ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, kind, size_bytes, out_ptr), [&]() -> Status {
     NPU_TRY(api::need(out_ptr, "out_ptr"));
     *out_ptr = 0;
     Pin<Context> pin;
@@ -66,7 +67,7 @@ npuResult npuMemAlloc(npuContext context, npuMemKind kind, uint64_t size_bytes,
 }
 
 npuResult npuMemFree(npuContext context, npuDevPtr ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (ptr == 0) return Status::ok();
@@ -77,7 +78,7 @@ npuResult npuMemFree(npuContext context, npuDevPtr ptr) {
 }
 
 npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes, void** out_host) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr, size_bytes, out_host), [&]() -> Status {
     NPU_TRY(api::need(out_host, "out_host"));
     *out_host = nullptr;
     Pin<Context> pin;
@@ -89,7 +90,7 @@ npuResult npuMemMap(npuContext context, npuDevPtr ptr, uint64_t size_bytes, void
 }
 
 npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr, inout_info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -99,7 +100,7 @@ npuResult npuMemQuery(npuContext context, npuDevPtr ptr, npuMemInfo* inout_info)
 }
 
 npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, host, inout_info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -112,7 +113,7 @@ npuResult npuMemQueryHost(npuContext context, const void* host, npuMemInfo* inou
 }
 
 npuResult npuMemGetInfo(npuContext context, uint64_t* out_free_bytes, uint64_t* out_total_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, out_free_bytes, out_total_bytes), [&]() -> Status {
     if (out_free_bytes != nullptr) *out_free_bytes = 0;
     if (out_total_bytes != nullptr) *out_total_bytes = 0;
     NPU_TRY(api::need(out_free_bytes, "out_free_bytes"));
@@ -126,13 +127,15 @@ npuResult npuMemGetInfo(npuContext context, uint64_t* out_free_bytes, uint64_t* 
 
 npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
                              uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dst, src, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
     NPU_TRY(api::need(src, "src"));
     NPU_TRY_ASSIGN(const HostView view, pin->memory().view(dst, size_bytes, "dst"));
     if (view.readonly()) return fail(NPU_ERROR_PERMISSION, "dst may only be read");
+    NPU_TRY(Validation::check_host_access(*pin, dst, size_bytes, true, "dst"));
+    NPU_TRY(Validation::check_host_buffer(*pin, src, size_bytes, false, "src"));
     view.write(0, src, size_bytes);
     finish_host_writes();
     return Status::ok();
@@ -140,12 +143,14 @@ npuResult npuMemCopyToDevice(npuContext context, npuDevPtr dst, const void* src,
 }
 
 npuResult npuMemCopyToHost(npuContext context, void* dst, npuDevPtr src, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dst, src, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (size_bytes == 0) return pin->memory().check(src, 0, "src");
     NPU_TRY(api::need(dst, "dst"));
     NPU_TRY_ASSIGN(const HostView view, pin->memory().view(src, size_bytes, "src"));
+    NPU_TRY(Validation::check_host_access(*pin, src, size_bytes, false, "src"));
+    NPU_TRY(Validation::check_host_buffer(*pin, dst, size_bytes, true, "dst"));
     view.read(0, dst, size_bytes);
     return Status::ok();
   });

@@ -8,6 +8,7 @@
 #include "libnpu/src/core/command.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/host_copy.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -43,9 +44,20 @@ Status look_at(Context* context, uint64_t ptr, const void* host, uint64_t size_b
   return Status::ok();
 }
 
+// Also against unfinished work, with the layer "validation".
+Status check_readable(const Side& side, const char* what) {
+  if (side.context == nullptr) return Status::ok();
+  return Validation::check_host_access(*side.context, side.begin, side.view.size_bytes(), false,
+                                       what);
+}
+
 Status check_writable(const Side& side, const char* what) {
-  if (!side.view.readonly()) return Status::ok();
-  return fail(NPU_ERROR_PERMISSION, "%s is memory that may only be read", what);
+  if (side.view.readonly()) {
+    return fail(NPU_ERROR_PERMISSION, "%s is memory that may only be read", what);
+  }
+  if (side.context == nullptr) return Status::ok();
+  return Validation::check_host_access(*side.context, side.begin, side.view.size_bytes(), true,
+                                       what);
 }
 
 Status check_one_of(npuDevPtr ptr, const void* host, const char* what) {
@@ -77,6 +89,7 @@ Status copy_strided_now(Context& context, const npuMemCopyInfo& info) {
   NPU_TRY(
       look_at(info.src != 0 ? &context : nullptr, info.src, info.src_host, src_bytes, "src", &src));
   NPU_TRY(check_writable(dst, "dst"));
+  NPU_TRY(check_readable(src, "src"));
   if (overlap(dst, src)) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "source and destination overlap");
   }
@@ -160,6 +173,7 @@ Status copy_tensor_now(Tensor& dst, Tensor& src) {
       return fail(NPU_ERROR_INVALID_ARGUMENT, "shard %zu of dst overlaps another shard", i);
     }
   }
+  for (const Side& side : src.sides) NPU_TRY(check_readable(side, "a shard of src"));
   std::vector<HostView> dst_views;
   std::vector<HostView> src_views;
   for (Side& side : dst.sides) dst_views.push_back(std::move(side.view));
@@ -174,7 +188,7 @@ Status copy_tensor_now(Tensor& dst, Tensor& src) {
 extern "C" {
 
 npuResult npuMemCopyStrided(npuContext context, const npuMemCopyInfo* info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, info), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     npuMemCopyInfo copy{};
@@ -186,31 +200,32 @@ npuResult npuMemCopyStrided(npuContext context, const npuMemCopyInfo* info) {
 
 npuResult npuMemFill(npuContext context, npuDevPtr dst, const void* pattern, uint32_t pattern_bytes,
                      uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
-    Pin<Context> pin;
-    NPU_TRY(api::take(pin, context, "context"));
-    NPU_TRY(api::need(pattern, "pattern"));
-    const bool power = pattern_bytes != 0 && (pattern_bytes & (pattern_bytes - 1)) == 0;
-    if (!power || pattern_bytes > 16) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT, "pattern_bytes is %u, it must be 1, 2, 4, 8 or 16",
-                  pattern_bytes);
-    }
-    if (((dst | size_bytes) & (pattern_bytes - 1)) != 0) {
-      return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx or size_bytes %llu is no multiple of %u",
-                  Ull{dst}, Ull{size_bytes}, pattern_bytes);
-    }
-    if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
-    Side side;
-    NPU_TRY(look_at(pin.get(), dst, nullptr, size_bytes, "dst", &side));
-    NPU_TRY(check_writable(side, "dst"));
-    fill_view(side.view, pattern, pattern_bytes);
-    finish_host_writes();
-    return Status::ok();
-  });
+  return guard(
+      __func__, NPU_ARGS(context, dst, pattern, pattern_bytes, size_bytes), [&]() -> Status {
+        Pin<Context> pin;
+        NPU_TRY(api::take(pin, context, "context"));
+        NPU_TRY(api::need(pattern, "pattern"));
+        const bool power = pattern_bytes != 0 && (pattern_bytes & (pattern_bytes - 1)) == 0;
+        if (!power || pattern_bytes > 16) {
+          return fail(NPU_ERROR_INVALID_ARGUMENT,
+                      "pattern_bytes is %u, it must be 1, 2, 4, 8 or 16", pattern_bytes);
+        }
+        if (((dst | size_bytes) & (pattern_bytes - 1)) != 0) {
+          return fail(NPU_ERROR_UNALIGNED, "dst 0x%llx or size_bytes %llu is no multiple of %u",
+                      Ull{dst}, Ull{size_bytes}, pattern_bytes);
+        }
+        if (size_bytes == 0) return pin->memory().check(dst, 0, "dst");
+        Side side;
+        NPU_TRY(look_at(pin.get(), dst, nullptr, size_bytes, "dst", &side));
+        NPU_TRY(check_writable(side, "dst"));
+        fill_view(side.view, pattern, pattern_bytes);
+        finish_host_writes();
+        return Status::ok();
+      });
 }
 
 npuResult npuMemCopyTensor(const npuShardedTensor* dst, const npuShardedTensor* src) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(dst, src), [&]() -> Status {
     Tensor to;
     Tensor from;
     NPU_TRY(read_tensor(dst, "dst", &to));
@@ -221,7 +236,7 @@ npuResult npuMemCopyTensor(const npuShardedTensor* dst, const npuShardedTensor* 
 
 npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_context,
                          npuDevPtr src, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(dst_context, dst, src_context, src, size_bytes), [&]() -> Status {
     Pin<Context> dst_pin;
     Pin<Context> src_pin;
     NPU_TRY(api::take(dst_pin, dst_context, "dst_context"));
@@ -231,6 +246,7 @@ npuResult npuMemCopyPeer(npuContext dst_context, npuDevPtr dst, npuContext src_c
     NPU_TRY(look_at(dst_pin.get(), dst, nullptr, size_bytes, "dst", &to));
     NPU_TRY(look_at(src_pin.get(), src, nullptr, size_bytes, "src", &from));
     NPU_TRY(check_writable(to, "dst"));
+    NPU_TRY(check_readable(from, "src"));
     if (overlap(to, from)) {
       return fail(NPU_ERROR_INVALID_ARGUMENT, "source and destination overlap");
     }

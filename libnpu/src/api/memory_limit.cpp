@@ -30,7 +30,7 @@ npuMemUsage translate(const Budget::Usage& from) {
 extern "C" {
 
 npuResult npuContextSetLimit(npuContext context, npuLimit limit, uint64_t value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, limit, value), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     Budget& budget = pin->vm().budget();
@@ -52,7 +52,7 @@ npuResult npuContextSetLimit(npuContext context, npuLimit limit, uint64_t value)
 
 npuResult npuContextGetLimit(npuContext context, npuLimit limit, uint64_t* out_value,
                              uint64_t* out_used) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, limit, out_value, out_used), [&]() -> Status {
     if (out_used != nullptr) *out_used = 0;
     NPU_TRY(api::need(out_value, "out_value"));
     *out_value = 0;
@@ -71,7 +71,7 @@ npuResult npuContextGetLimit(npuContext context, npuLimit limit, uint64_t* out_v
 }
 
 npuResult npuMemGetStats(npuContext context, npuMemStats* inout_stats) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, inout_stats), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_stats, "inout_stats"));

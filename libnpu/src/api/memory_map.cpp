@@ -4,6 +4,7 @@
 #include "libnpu/src/api/memory.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/mem_pool.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -12,7 +13,7 @@ extern "C" {
 
 npuResult npuMemReserve(npuContext context, uint64_t size_bytes, uint64_t align_bytes,
                         npuDevPtr* out_dva) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, size_bytes, align_bytes, out_dva), [&]() -> Status {
     NPU_TRY(api::need(out_dva, "out_dva"));
     *out_dva = 0;
     Pin<Context> pin;
@@ -23,7 +24,7 @@ npuResult npuMemReserve(npuContext context, uint64_t size_bytes, uint64_t align_
 }
 
 npuResult npuMemReleaseReservation(npuContext context, npuDevPtr dva) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dva), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     return pin->memory().release_reservation(dva);
@@ -32,7 +33,7 @@ npuResult npuMemReleaseReservation(npuContext context, npuDevPtr dva) {
 
 npuResult npuMemCreate(npuContext context, npuMemKind kind, uint64_t size_bytes,
                        npuMemHandle* out_handle) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, kind, size_bytes, out_handle), [&]() -> Status {
     NPU_TRY(api::need(out_handle, "out_handle"));
     *out_handle = nullptr;
     Pin<Context> pin;
@@ -55,7 +56,7 @@ npuResult npuMemCreate(npuContext context, npuMemKind kind, uint64_t size_bytes,
 }
 
 npuResult npuMemDestroy(npuMemHandle handle) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(handle), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(handle), Kind::kMemHandle, "handle", &object));
     if (!object) return Status::ok();
@@ -66,24 +67,26 @@ npuResult npuMemDestroy(npuMemHandle handle) {
 
 npuResult npuMemMapAt(npuContext context, npuDevPtr dva, npuMemHandle handle, uint64_t offset,
                       uint64_t size_bytes, uint32_t flags) {
-  return guard(__func__, [&]() -> Status {
-    Pin<Context> pin;
-    Pin<MemHandle> handle_pin;
-    NPU_TRY(api::take(pin, context, "context"));
-    NPU_TRY(api::take(handle_pin, handle, "handle"));
-    NPU_TRY(api::check_flags(flags, NPU_MEM_READONLY));
-    if (&handle_pin->context() != pin.get()) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT, "the memory belongs to another context");
-    }
-    return pin->memory().map_at(dva, handle_pin->storage(), offset, size_bytes,
-                                (flags & NPU_MEM_READONLY) != 0);
-  });
+  return guard(__func__, NPU_ARGS(context, dva, handle, offset, size_bytes, flags),
+               [&]() -> Status {
+                 Pin<Context> pin;
+                 Pin<MemHandle> handle_pin;
+                 NPU_TRY(api::take(pin, context, "context"));
+                 NPU_TRY(api::take(handle_pin, handle, "handle"));
+                 NPU_TRY(api::check_flags(flags, NPU_MEM_READONLY));
+                 if (&handle_pin->context() != pin.get()) {
+                   return fail(NPU_ERROR_INVALID_ARGUMENT, "the memory belongs to another context");
+                 }
+                 return pin->memory().map_at(dva, handle_pin->storage(), offset, size_bytes,
+                                             (flags & NPU_MEM_READONLY) != 0);
+               });
 }
 
 npuResult npuMemUnmapAt(npuContext context, npuDevPtr dva, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, dva, size_bytes), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
+    NPU_TRY(Validation::check_unmap(*pin, dva, size_bytes));
     return pin->memory().unmap_at(dva, size_bytes);
   });
 }

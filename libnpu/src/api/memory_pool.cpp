@@ -24,7 +24,7 @@ Status translate(const npuMemPoolInfo& info, OrderedPoolOptions* out) {
 extern "C" {
 
 npuResult npuMemPoolCreate(npuContext context, const npuMemPoolInfo* info, npuMemPool* out_pool) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, info, out_pool), [&]() -> Status {
     NPU_TRY(api::need(out_pool, "out_pool"));
     *out_pool = nullptr;
     Pin<Context> pin;
@@ -40,7 +40,7 @@ npuResult npuMemPoolCreate(npuContext context, const npuMemPoolInfo* info, npuMe
 }
 
 npuResult npuMemPoolDestroy(npuMemPool pool) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(pool), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(pool), Kind::kMemPool, "pool", &object));
     if (!object) return Status::ok();
@@ -53,7 +53,7 @@ npuResult npuMemPoolDestroy(npuMemPool pool) {
 
 npuResult npuMemAllocAsync(npuMemPool pool, npuQueue queue, uint64_t size_bytes,
                            npuDevPtr* out_ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(pool, queue, size_bytes, out_ptr), [&]() -> Status {
     NPU_TRY(api::need(out_ptr, "out_ptr"));
     *out_ptr = 0;
     Pin<MemPool> pin;
@@ -66,7 +66,7 @@ npuResult npuMemAllocAsync(npuMemPool pool, npuQueue queue, uint64_t size_bytes,
 }
 
 npuResult npuMemFreeAsync(npuDevPtr ptr, npuQueue queue) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(ptr, queue), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     if (ptr == 0) return Status::ok();
@@ -78,7 +78,7 @@ npuResult npuMemFreeAsync(npuDevPtr ptr, npuQueue queue) {
 }
 
 npuResult npuMemPoolTrim(npuMemPool pool, uint64_t keep_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(pool, keep_bytes), [&]() -> Status {
     Pin<MemPool> pin;
     NPU_TRY(api::take(pin, pool, "pool"));
     pin->context().collect();
@@ -88,7 +88,7 @@ npuResult npuMemPoolTrim(npuMemPool pool, uint64_t keep_bytes) {
 }
 
 npuResult npuMemPoolGetStats(npuMemPool pool, npuMemPoolStats* inout_stats) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(pool, inout_stats), [&]() -> Status {
     Pin<MemPool> pin;
     NPU_TRY(api::take(pin, pool, "pool"));
     NPU_TRY(api::check_out_struct(inout_stats, "inout_stats"));

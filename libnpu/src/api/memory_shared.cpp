@@ -7,6 +7,7 @@
 #include "libnpu/src/backend/unique_fd.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 using namespace npu;
@@ -24,7 +25,7 @@ npuPeerAccess access_of(const Device& device, const Device& peer) {
 extern "C" {
 
 npuResult npuDeviceCanAccessPeer(npuDevice device, npuDevice peer, npuPeerAccess* out_access) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, peer, out_access), [&]() -> Status {
     NPU_TRY(api::need(out_access, "out_access"));
     *out_access = NPU_PEER_NONE;
     Pin<Device> pin;
@@ -37,7 +38,7 @@ npuResult npuDeviceCanAccessPeer(npuDevice device, npuDevice peer, npuPeerAccess
 }
 
 npuResult npuContextEnablePeer(npuContext context, npuContext peer) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, peer), [&]() -> Status {
     Pin<Context> pin;
     Pin<Context> peer_pin;
     NPU_TRY(api::take(pin, context, "context"));
@@ -58,7 +59,7 @@ npuResult npuContextEnablePeer(npuContext context, npuContext peer) {
 
 npuResult npuMemMapPeer(npuContext context, npuContext peer, npuDevPtr ptr, uint32_t flags,
                         npuDevPtr* out_ptr) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, peer, ptr, flags, out_ptr), [&]() -> Status {
     NPU_TRY(api::need(out_ptr, "out_ptr"));
     *out_ptr = 0;
     Pin<Context> pin;
@@ -82,7 +83,7 @@ npuResult npuMemMapPeer(npuContext context, npuContext peer, npuDevPtr ptr, uint
 }
 
 npuResult npuMemExportFd(npuContext context, npuDevPtr ptr, int* out_fd, uint64_t* out_shared_id) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, ptr, out_fd, out_shared_id), [&]() -> Status {
     if (out_shared_id != nullptr) *out_shared_id = 0;
     NPU_TRY(api::need(out_fd, "out_fd"));
     *out_fd = -1;
@@ -97,22 +98,23 @@ npuResult npuMemExportFd(npuContext context, npuDevPtr ptr, int* out_fd, uint64_
 
 npuResult npuMemImportFd(npuContext context, int fd, uint64_t offset, uint64_t size_bytes,
                          uint32_t flags, npuDevPtr* out_ptr) {
-  return guard(__func__, [&]() -> Status {
-    NPU_TRY(api::need(out_ptr, "out_ptr"));
-    *out_ptr = 0;
-    Pin<Context> pin;
-    NPU_TRY(api::take(pin, context, "context"));
-    NPU_TRY(api::check_flags(flags, NPU_MEM_READONLY));
-    pin->collect();
-    NPU_TRY_ASSIGN(*out_ptr,
-                   pin->memory().import(fd, offset, size_bytes, (flags & NPU_MEM_READONLY) != 0));
-    return Status::ok();
-  });
+  return guard(__func__, NPU_ARGS(context, fd, offset, size_bytes, flags, out_ptr),
+               [&]() -> Status {
+                 NPU_TRY(api::need(out_ptr, "out_ptr"));
+                 *out_ptr = 0;
+                 Pin<Context> pin;
+                 NPU_TRY(api::take(pin, context, "context"));
+                 NPU_TRY(api::check_flags(flags, NPU_MEM_READONLY));
+                 pin->collect();
+                 NPU_TRY_ASSIGN(*out_ptr, pin->memory().import(fd, offset, size_bytes,
+                                                               (flags & NPU_MEM_READONLY) != 0));
+                 return Status::ok();
+               });
 }
 
 npuResult npuMemRegisterHost(npuContext context, void* host, uint64_t size_bytes, uint32_t flags,
                              npuDevPtr* out_dva) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, host, size_bytes, flags, out_dva), [&]() -> Status {
     NPU_TRY(api::need(out_dva, "out_dva"));
     *out_dva = 0;
     Pin<Context> pin;
@@ -127,10 +129,11 @@ npuResult npuMemRegisterHost(npuContext context, void* host, uint64_t size_bytes
 }
 
 npuResult npuMemUnregisterHost(npuContext context, const void* host) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, host), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     if (host == nullptr) return Status::ok();
+    Validation::look_at_unregister(*pin, host);
     NPU_TRY_ASSIGN(Memory::Detached detached, pin->memory().unregister_host(host));
     pin->retire(std::move(detached));
     return Status::ok();

@@ -80,7 +80,7 @@ Status hand_out(Pin<Module>& module, uint32_t index, npuKernel* out_kernel) {
 extern "C" {
 
 npuResult npuModuleLoad(npuContext context, const char* path, npuModule* out_module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, path, out_module), [&]() -> Status {
     NPU_TRY(api::need(out_module, "out_module"));
     *out_module = nullptr;
     Pin<Context> pin;
@@ -93,7 +93,7 @@ npuResult npuModuleLoad(npuContext context, const char* path, npuModule* out_mod
 
 npuResult npuModuleLoadData(npuContext context, const void* data, uint64_t size_bytes,
                             npuModule* out_module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, data, size_bytes, out_module), [&]() -> Status {
     NPU_TRY(api::need(out_module, "out_module"));
     *out_module = nullptr;
     Pin<Context> pin;
@@ -105,7 +105,7 @@ npuResult npuModuleLoadData(npuContext context, const void* data, uint64_t size_
 }
 
 npuResult npuModuleCheck(npuDevice device, const char* path) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, path), [&]() -> Status {
     Pin<Device> pin;
     NPU_TRY(api::take(pin, device, "device"));
     std::vector<std::byte> blob;
@@ -115,7 +115,7 @@ npuResult npuModuleCheck(npuDevice device, const char* path) {
 }
 
 npuResult npuModuleCheckData(npuDevice device, const void* data, uint64_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(device, data, size_bytes), [&]() -> Status {
     Pin<Device> pin;
     NPU_TRY(api::take(pin, device, "device"));
     NPU_TRY(api::need(data, "data"));
@@ -124,7 +124,7 @@ npuResult npuModuleCheckData(npuDevice device, const void* data, uint64_t size_b
 }
 
 npuResult npuModuleGetCacheStats(npuContext context, npuModuleCacheStats* inout_stats) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, inout_stats), [&]() -> Status {
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
     NPU_TRY(api::check_out_struct(inout_stats, "inout_stats"));
@@ -141,7 +141,7 @@ npuResult npuModuleGetCacheStats(npuContext context, npuModuleCacheStats* inout_
 }
 
 npuResult npuModuleUnload(npuModule module) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(module), Kind::kModule, "module", &object));
     if (!object) return Status::ok();
@@ -153,7 +153,7 @@ npuResult npuModuleUnload(npuModule module) {
 }
 
 npuResult npuModuleGetKernel(npuModule module, const char* name, npuKernel* out_kernel) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, name, out_kernel), [&]() -> Status {
     NPU_TRY(api::need(out_kernel, "out_kernel"));
     *out_kernel = nullptr;
     Pin<Module> pin;
@@ -169,7 +169,7 @@ npuResult npuModuleGetKernel(npuModule module, const char* name, npuKernel* out_
 }
 
 npuResult npuModuleGetKernelCount(npuModule module, uint32_t* out_count) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, out_count), [&]() -> Status {
     NPU_TRY(api::need(out_count, "out_count"));
     *out_count = 0;
     Pin<Module> pin;
@@ -180,7 +180,7 @@ npuResult npuModuleGetKernelCount(npuModule module, uint32_t* out_count) {
 }
 
 npuResult npuModuleGetKernelAt(npuModule module, uint32_t number, npuKernel* out_kernel) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(module, number, out_kernel), [&]() -> Status {
     NPU_TRY(api::need(out_kernel, "out_kernel"));
     *out_kernel = nullptr;
     Pin<Module> pin;
@@ -194,7 +194,7 @@ npuResult npuModuleGetKernelAt(npuModule module, uint32_t number, npuKernel* out
 }
 
 npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, inout_info), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -220,7 +220,7 @@ npuResult npuKernelGetInfo(npuKernel kernel, npuKernelInfo* inout_info) {
 }
 
 npuResult npuKernelGetArg(npuKernel kernel, uint32_t number, npuArgInfo* inout_info) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, number, inout_info), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     NPU_TRY(api::check_out_struct(inout_info, "inout_info"));
@@ -241,7 +241,7 @@ npuResult npuKernelGetArg(npuKernel kernel, uint32_t number, npuArgInfo* inout_i
 }
 
 npuResult npuKernelGetOccupancy(npuKernel kernel, npuOccupancy* inout_occupancy) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, inout_occupancy), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     NPU_TRY(api::check_out_struct(inout_occupancy, "inout_occupancy"));
@@ -262,7 +262,7 @@ npuResult npuKernelGetOccupancy(npuKernel kernel, npuOccupancy* inout_occupancy)
 
 npuResult npuKernelPackArgs(npuKernel kernel, uint32_t count, const npuArgValue* values,
                             void* out_block, uint32_t block_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, count, values, out_block, block_bytes), [&]() -> Status {
     Pin<Kernel> pin;
     NPU_TRY(api::take(pin, kernel, "kernel"));
     const KernelImage& image = pin->image();

@@ -38,7 +38,7 @@ Status find(const char* name, uint32_t version, npuProc* out) {
 
 extern "C" npuResult npuGetProcAddress(const char* name, uint32_t version, npuProc* out_proc) {
   if (out_proc != nullptr) *out_proc = nullptr;
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(name, version, out_proc), [&]() -> Status {
     NPU_TRY(api::need(name, "name"));
     NPU_TRY(api::need(out_proc, "out_proc"));
     return find(name, version, out_proc);

@@ -8,6 +8,7 @@
 #include "libnpu/src/api/fault.h"
 #include "libnpu/src/api/submission.h"
 #include "libnpu/src/core/prepared_launch.h"
+#include "libnpu/src/core/validation.h"
 #include "libnpu/src/core/wait_many.h"
 #include "uapi/npu_accel.h"
 
@@ -89,7 +90,7 @@ Status begin(Pin<Queue>& pin, npuQueue queue, uint64_t* out_value) {
 extern "C" {
 
 npuResult npuQueueCreate(npuContext context, const npuQueueInfo* info, npuQueue* out_queue) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, info, out_queue), [&]() -> Status {
     NPU_TRY(api::need(out_queue, "out_queue"));
     *out_queue = nullptr;
     Pin<Context> pin;
@@ -104,7 +105,15 @@ npuResult npuQueueCreate(npuContext context, const npuQueueInfo* info, npuQueue*
 }
 
 npuResult npuQueueDestroy(npuQueue queue) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue), [&]() -> Status {
+    if (Call::in_callback()) {
+      return fail(NPU_ERROR_IN_CALLBACK, "a callback of a subscriber cannot end a queue");
+    }
+    if (Hooks::has(Hook::kValidation) && queue != nullptr) {
+      Pin<Queue> pin;
+      NPU_TRY(api::take(pin, queue, "queue"));
+      NPU_TRY(Validation::check_queue_end(*pin));
+    }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(queue), Kind::kQueue, "queue", &object));
     if (!object) return Status::ok();
@@ -117,7 +126,7 @@ npuResult npuQueueDestroy(npuQueue queue) {
 
 npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo* info,
                          uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, kernel, info, out_value), [&]() -> Status {
     Pin<Queue> pin;
     Pin<Kernel> kernel_pin;
     NPU_TRY(begin(pin, queue, out_value));
@@ -130,7 +139,7 @@ npuResult npuQueueLaunch(npuQueue queue, npuKernel kernel, const npuLaunchInfo* 
 
 npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t size_bytes,
                        uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, dst, src, size_bytes, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
@@ -140,7 +149,7 @@ npuResult npuQueueCopy(npuQueue queue, npuDevPtr dst, npuDevPtr src, uint64_t si
 }
 
 npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo* info, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, info, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
@@ -151,17 +160,18 @@ npuResult npuQueueCopyStrided(npuQueue queue, const npuCopyInfo* info, uint64_t*
 
 npuResult npuQueueFill(npuQueue queue, npuDevPtr dst, uint64_t pattern, uint32_t pattern_bytes,
                        uint64_t size_bytes, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
-    Pin<Queue> pin;
-    NPU_TRY(begin(pin, queue, out_value));
-    return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
-      return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
-    });
-  });
+  return guard(__func__, NPU_ARGS(queue, dst, pattern, pattern_bytes, size_bytes, out_value),
+               [&]() -> Status {
+                 Pin<Queue> pin;
+                 NPU_TRY(begin(pin, queue, out_value));
+                 return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
+                   return api::make_fill(context, dst, pattern, pattern_bytes, size_bytes, out);
+                 });
+               });
 }
 
 npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, other, value, out_value), [&]() -> Status {
     Pin<Queue> pin;
     Pin<Queue> other_pin;
     NPU_TRY(begin(pin, queue, out_value));
@@ -177,7 +187,7 @@ npuResult npuQueueWaitQueue(npuQueue queue, npuQueue other, uint64_t value, uint
 }
 
 npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, semaphore, value, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
@@ -188,7 +198,7 @@ npuResult npuQueueSignal(npuQueue queue, npuDevPtr semaphore, uint64_t value, ui
 
 npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t value,
                                 uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, semaphore, value, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     return submit_made(*pin, out_value, [&](Context& context, Submission* out) {
@@ -199,7 +209,7 @@ npuResult npuQueueWaitSemaphore(npuQueue queue, npuDevPtr semaphore, uint64_t va
 
 npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* commands,
                          uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, count, commands, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     // A device that sleeps wakes up while a long batch is checked. It finds nothing new until all of it is good.
@@ -212,7 +222,7 @@ npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* comma
 
 npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo* info,
                            npuPreparedLaunch* out_prepared) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(kernel, info, out_prepared), [&]() -> Status {
     NPU_TRY(api::need(out_prepared, "out_prepared"));
     *out_prepared = nullptr;
     Pin<Kernel> pin;
@@ -227,7 +237,7 @@ npuResult npuLaunchPrepare(npuKernel kernel, const npuLaunchInfo* info,
 
 npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_bytes,
                                    const void* data, uint32_t size_bytes) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(prepared, offset_bytes, data, size_bytes), [&]() -> Status {
     Pin<PreparedLaunch> pin;
     NPU_TRY(api::take(pin, prepared, "prepared"));
     NPU_TRY(api::need(data, "data"));
@@ -236,7 +246,7 @@ npuResult npuPreparedLaunchSetArgs(npuPreparedLaunch prepared, uint32_t offset_b
 }
 
 npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, prepared, out_value), [&]() -> Status {
     Pin<Queue> pin;
     Pin<PreparedLaunch> prepared_pin;
     NPU_TRY(begin(pin, queue, out_value));
@@ -255,7 +265,7 @@ npuResult npuQueueLaunchPrepared(npuQueue queue, npuPreparedLaunch prepared, uin
 }
 
 npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(prepared), [&]() -> Status {
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(prepared), Kind::kPreparedLaunch, "prepared", &object));
     if (!object) return Status::ok();
@@ -267,7 +277,7 @@ npuResult npuPreparedLaunchDestroy(npuPreparedLaunch prepared) {
 
 npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void* user_data,
                            uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, function, user_data, out_value), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(begin(pin, queue, out_value));
     if (function == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL");
@@ -278,7 +288,7 @@ npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, void* user_
 }
 
 npuResult npuQueueGetCompleted(npuQueue queue, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, out_value), [&]() -> Status {
     NPU_TRY(api::need(out_value, "out_value"));
     *out_value = 0;
     Pin<Queue> pin;
@@ -290,7 +300,7 @@ npuResult npuQueueGetCompleted(npuQueue queue, uint64_t* out_value) {
 }
 
 npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, value, timeout_ns), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
@@ -300,7 +310,7 @@ npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
 }
 
 npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, timeout_ns), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));
@@ -311,7 +321,7 @@ npuResult npuQueueSync(npuQueue queue, int64_t timeout_ns) {
 
 npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode,
                       int64_t timeout_ns, uint32_t* out_index) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(count, items, mode, timeout_ns, out_index), [&]() -> Status {
     if (out_index != nullptr) *out_index = 0;
     NPU_TRY(api::need(items, "items"));
     NPU_TRY(api::check_timeout(timeout_ns));
@@ -336,7 +346,7 @@ npuResult npuWaitMany(uint32_t count, const npuWaitItem* items, npuWaitMode mode
 }
 
 npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int* out_fd) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, value, out_fd), [&]() -> Status {
     NPU_TRY(api::need(out_fd, "out_fd"));
     *out_fd = -1;
     Pin<Queue> pin;
@@ -347,7 +357,7 @@ npuResult npuQueueGetFd(npuQueue queue, uint64_t value, int* out_fd) {
 }
 
 npuResult npuQueueGetTiming(npuQueue queue, uint64_t value, npuTiming* inout_timing) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, value, inout_timing), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_out_struct(inout_timing, "inout_timing"));
@@ -359,7 +369,7 @@ npuResult npuQueueGetTiming(npuQueue queue, uint64_t value, npuTiming* inout_tim
 }
 
 npuResult npuQueueGetFaults(npuQueue queue, uint32_t* inout_count, npuFault* array) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, inout_count, array), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::need(inout_count, "inout_count"));
@@ -381,7 +391,7 @@ npuResult npuQueueGetFaults(npuQueue queue, uint32_t* inout_count, npuFault* arr
 }
 
 npuResult npuQueueReset(npuQueue queue, int64_t timeout_ns) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(queue, timeout_ns), [&]() -> Status {
     Pin<Queue> pin;
     NPU_TRY(api::take(pin, queue, "queue"));
     NPU_TRY(api::check_timeout(timeout_ns));

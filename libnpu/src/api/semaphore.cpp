@@ -6,6 +6,7 @@
 
 #include "libnpu/src/api/guard.h"
 #include "libnpu/src/core/context.h"
+#include "libnpu/src/core/validation.h"
 
 using namespace npu;
 using api::guard;
@@ -13,7 +14,7 @@ using api::guard;
 extern "C" {
 
 npuResult npuSemaphoreCreate(npuContext context, uint64_t initial, npuSemaphore* out_semaphore) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, initial, out_semaphore), [&]() -> Status {
     NPU_TRY(api::need(out_semaphore, "out_semaphore"));
     *out_semaphore = nullptr;
     Pin<Context> pin;
@@ -24,7 +25,12 @@ npuResult npuSemaphoreCreate(npuContext context, uint64_t initial, npuSemaphore*
 }
 
 npuResult npuSemaphoreDestroy(npuSemaphore semaphore) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(semaphore), [&]() -> Status {
+    if (Hooks::has(Hook::kValidation) && semaphore != nullptr) {
+      Pin<Semaphore> pin;
+      NPU_TRY(api::take(pin, semaphore, "semaphore"));
+      NPU_TRY(Validation::check_semaphore_end(pin->context(), pin->dva()));
+    }
     Ref<Object> object;
     NPU_TRY(api::retract(api::number_of(semaphore), Kind::kSemaphore, "semaphore", &object));
     if (!object) return Status::ok();
@@ -36,7 +42,7 @@ npuResult npuSemaphoreDestroy(npuSemaphore semaphore) {
 }
 
 npuResult npuSemaphoreGetAddress(npuSemaphore semaphore, npuDevPtr* out_address) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(semaphore, out_address), [&]() -> Status {
     NPU_TRY(api::need(out_address, "out_address"));
     *out_address = 0;
     Pin<Semaphore> pin;
@@ -47,7 +53,7 @@ npuResult npuSemaphoreGetAddress(npuSemaphore semaphore, npuDevPtr* out_address)
 }
 
 npuResult npuSemaphoreSignal(npuSemaphore semaphore, uint64_t value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(semaphore, value), [&]() -> Status {
     Pin<Semaphore> pin;
     NPU_TRY(api::take(pin, semaphore, "semaphore"));
     return pin->signal(value);
@@ -55,7 +61,7 @@ npuResult npuSemaphoreSignal(npuSemaphore semaphore, uint64_t value) {
 }
 
 npuResult npuSemaphoreWait(npuSemaphore semaphore, uint64_t value, int64_t timeout_ns) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(semaphore, value, timeout_ns), [&]() -> Status {
     Pin<Semaphore> pin;
     NPU_TRY(api::take(pin, semaphore, "semaphore"));
     NPU_TRY(api::check_timeout(timeout_ns));
@@ -64,7 +70,7 @@ npuResult npuSemaphoreWait(npuSemaphore semaphore, uint64_t value, int64_t timeo
 }
 
 npuResult npuSemaphoreQuery(npuSemaphore semaphore, uint64_t* out_value) {
-  return guard(__func__, [&]() -> Status {
+  return guard(__func__, NPU_ARGS(semaphore, out_value), [&]() -> Status {
     NPU_TRY(api::need(out_value, "out_value"));
     *out_value = 0;
     Pin<Semaphore> pin;

@@ -39,6 +39,11 @@ NPU_FIRST_SIZE(npuMemStats, 424);
 NPU_FIRST_SIZE(npuCommand, 64);
 NPU_FIRST_SIZE(npuModuleCacheStats, 40);
 NPU_FIRST_SIZE(npuOccupancy, 24);
+NPU_FIRST_SIZE(npuProfInfo, 16);
+NPU_FIRST_SIZE(npuProfActivity, 184);
+NPU_FIRST_SIZE(npuProfClock, 32);
+NPU_FIRST_SIZE(npuProfCounter, 40);
+NPU_FIRST_SIZE(npuProfObject, 104);
 
 #undef NPU_FIRST_SIZE
 

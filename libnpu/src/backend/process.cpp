@@ -57,6 +57,19 @@ SignalBlock::SignalBlock() {
 
 SignalBlock::~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
+uint64_t process_id() { return static_cast<uint64_t>(getpid()); }
+
+uint64_t thread_id() {
+  thread_local uint64_t id = 0;
+  thread_local uint64_t of_process = 0;
+  // In the child of a fork the only thread has another number than its image in the parent.
+  if (id == 0 || of_process != process_id()) {
+    of_process = process_id();
+    id = static_cast<uint64_t>(gettid());
+  }
+  return id;
+}
+
 uint32_t usable_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);

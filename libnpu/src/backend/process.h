@@ -32,6 +32,10 @@ class SignalBlock {
   sigset_t before_;
 };
 
+// Numbers of this process and of this thread, as the kernel and debuggers count them.
+uint64_t process_id();
+uint64_t thread_id();
+
 // CPUs that this process may use, at least 1.
 uint32_t usable_cpus();
 

@@ -35,6 +35,13 @@ class Children {
     children_.clear();
     return all;
   }
+  std::vector<Ref<Object>> all() {
+    std::lock_guard lock(mutex_);
+    std::vector<Ref<Object>> all;
+    all.reserve(children_.size());
+    for (Object* child : children_) all.push_back(Ref<Object>::share(child));
+    return all;
+  }
 
   void reopen() {
     std::lock_guard lock(mutex_);

@@ -10,6 +10,7 @@
 #include "libnpu/src/core/device.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/handle.h"
+#include "libnpu/src/core/validation.h"
 #include "libnpu/src/core/watch.h"
 #include "uapi/npu_accel.h"
 
@@ -209,11 +210,13 @@ void Context::remove_word(uint64_t dva) {
   words_.erase(dva);
 }
 
+bool Context::is_word(uint64_t dva) {
+  std::lock_guard lock(words_mutex_);
+  return words_.count(dva) != 0;
+}
+
 Status Context::check_word(uint64_t dva, const char* what, bool for_writing) {
-  {
-    std::lock_guard lock(words_mutex_);
-    if (words_.count(dva) != 0) return Status::ok();
-  }
+  if (is_word(dva)) return Status::ok();
   return memory_.check(dva, sizeof(uint64_t), what, for_writing);
 }
 
@@ -258,6 +261,7 @@ FaultPlace Context::place_of(const Fault& fault) {
 }
 
 void Context::end(HandleTable& handles) {
+  Validation::look_at_context_end(*this);
   for (const Ref<Object>& child : children_.close()) {
     handles.remove(child->handle(), child->kind());
     child->end(handles);

@@ -91,6 +91,10 @@ class Context final : public Object {
   PrintSink print_sink();
   FaultPlace place_of(const Fault& fault);
 
+  std::vector<Ref<Queue>> all_queues() { return some_queues(SIZE_MAX); }
+  // Whether a semaphore object's word is there.
+  bool is_word(uint64_t dva);
+
   void end(HandleTable& handles) override;
 
  private:

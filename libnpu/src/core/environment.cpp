@@ -66,6 +66,33 @@ bool read_log_level(const char* value, Environment* out) {
 bool read_log_file(const char* value, Environment* out) {
   return value[0] == '/' && copy_text(value, &out->log_file);
 }
+bool read_layers(const char* value, Environment* out) {
+  constexpr const char* kNames[] = {"validation", "leak", "record"};  // as the bits of Layer
+  for (const char* at = value;; at++) {
+    const size_t length = std::strcspn(at, ",");
+    uint32_t bit = 0;
+    for (uint32_t i = 0; i < std::size(kNames); i++) {
+      if (std::string(at, length) == kNames[i]) bit = 1u << i;
+    }
+    if (bit == 0 || (out->layers & bit) != 0) return false;
+    out->layers |= bit;
+    at += length;
+    if (*at == '\0') return true;
+  }
+}
+bool read_record_file(const char* value, Environment* out) {
+  return copy_text(value, &out->record_file);
+}
+bool read_trace(const char* value, Environment* out) { return copy_text(value, &out->trace_file); }
+bool read_record_max(const char* value, Environment* out) {
+  return parse_number(value, 1 << 20, &out->record_max_mb) && out->record_max_mb != 0;
+}
+bool read_launch_blocking(const char* value, Environment* out) {
+  uint64_t number = 0;
+  if (!parse_number(value, 1, &number)) return false;
+  out->launch_blocking = number != 0;
+  return true;
+}
 bool read_modeld(const char* value, Environment* out) { return copy_text(value, &out->modeld); }
 bool read_model_library(const char* value, Environment* out) {
   return copy_text(value, &out->model_library);

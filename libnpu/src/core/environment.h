@@ -31,6 +31,8 @@ struct VisibleDevice {
 
 enum class LogLevel : uint32_t { kOff, kError, kWarn, kInfo, kDebug };
 
+enum class Layer : uint32_t { kValidation = 1 << 0, kLeak = 1 << 1, kRecord = 1 << 2 };
+
 inline constexpr int64_t kSpinDefault = -1;  // the library chooses
 
 struct Environment {
@@ -46,6 +48,11 @@ struct Environment {
   uint32_t exec_timeout_ms = 0;          // NPU_EXEC_TIMEOUT_MS; 0: the device's default
   LogLevel log_level = LogLevel::kWarn;  // NPU_LOG_LEVEL
   std::string log_file;                  // NPU_LOG_FILE; empty: stderr
+  uint32_t layers = 0;                   // NPU_LAYERS: bits of Layer
+  std::string record_file;               // NPU_RECORD_FILE; empty: none
+  std::string trace_file;                // NPU_TRACE; empty: none
+  uint64_t record_max_mb = 1024;         // NPU_RECORD_MAX_MB
+  bool launch_blocking = false;          // NPU_LAUNCH_BLOCKING
 };
 
 // NPU_ERROR_BAD_ENVIRONMENT names the variable and what it may hold.

@@ -123,6 +123,13 @@ npuResult commit_error(const char* function, npuResult code) noexcept {
 
 const ErrorDetail& last_error() noexcept { return t_errors.last; }
 
+ErrorsKept::ErrorsKept() : pending_(t_errors.pending), last_(t_errors.last) {}
+
+ErrorsKept::~ErrorsKept() {
+  t_errors.pending = pending_;
+  t_errors.last = last_;
+}
+
 const StatusText* find_status_text(npuResult code) noexcept {
   for (const StatusText& row : kStatusTexts) {
     if (row.code == code) return &row;

@@ -30,6 +30,19 @@ const char* pending_text();
 npuResult commit_error(const char* function, npuResult code) noexcept;
 const ErrorDetail& last_error() noexcept;
 
+// Keeps both details of the thread for its life, whatever is called meanwhile.
+class ErrorsKept {
+ public:
+  ErrorsKept();
+  ~ErrorsKept();
+  ErrorsKept(const ErrorsKept&) = delete;
+  ErrorsKept& operator=(const ErrorsKept&) = delete;
+
+ private:
+  const ErrorDetail pending_;
+  const ErrorDetail last_;
+};
+
 // Name, meaning and remedy of a code, from status.def.
 struct StatusText {
   npuResult code;

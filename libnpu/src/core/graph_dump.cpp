@@ -7,24 +7,10 @@
 
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/graph.h"
+#include "libnpu/src/core/json.h"
 
 namespace npu {
 namespace {
-
-// A name from a blob, between quotes of JSON or dot.
-std::string quoted(const char* name) {
-  std::string text = "\"";
-  for (const char* c = name; *c != '\0'; c++) {
-    const auto byte = static_cast<unsigned char>(*c);
-    if (*c == '"' || *c == '\\') {
-      text += '\\';
-      text += *c;
-    } else {
-      text += byte < 0x20 || byte >= 0x7f ? '?' : *c;
-    }
-  }
-  return text + "\"";
-}
 
 [[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
   char text[256];
@@ -44,7 +30,7 @@ std::string decimal(const char* name, uint64_t value) {
 
 std::string kernel_json(const GraphNode& node) {
   const auto launch = std::bit_cast<npu_cmd_launch>(node.command);
-  return ", \"kernel\": " + quoted(node.kernel->image().note.name) +
+  return ", \"kernel\": " + json_quoted(node.kernel->image().note.name) +
          print(", \"grid\": [%u, %u, %u]", launch.grid_x, launch.grid_y, launch.grid_z) +
          decimal("args_bytes", node.args.size());
 }
@@ -112,7 +98,7 @@ std::string Graph::to_dot() {
     const GraphNode& node = nodes_[i];
     std::string label = print("%zu: %s", i + 1, node_kind_name(node.kind));
     if (node.kind == NodeKind::kKernel) label += std::string(" ") + node.kernel->image().note.name;
-    text += print("  n%zu [label=", i + 1) + quoted(label.c_str()) + "];\n";
+    text += print("  n%zu [label=", i + 1) + json_quoted(label.c_str()) + "];\n";
     for (const uint32_t id : node.deps) text += print("  n%u -> n%zu;\n", id, i + 1);
   }
   return text + "}\n";

@@ -35,6 +35,7 @@ GraphExec::GraphExec(Ref<Context> context, std::vector<GraphNode> nodes)
     node_of_.push_back(static_cast<uint32_t>(i + 1));
     entries_++;
     args_bytes_ += align_args(node.args.size());
+    has_semaphores_ |= node.kind == NodeKind::kSignal || node.kind == NodeKind::kWait;
     if (node.kind != NodeKind::kKernel) continue;
     has_kernels_ = true;
     has_prints_ = has_prints_ || node.kernel->image().use.prints;
@@ -94,6 +95,7 @@ void GraphExec::make_pieces(Image* image) {
       piece.command = std::bit_cast<npu_cmd>(exec);
       piece.runs_kernels = has_kernels_;
       piece.prints = has_prints_;
+      piece.uses_semaphores = has_semaphores_;
       image->pieces.push_back(piece);
     }
   };
@@ -194,15 +196,22 @@ Status GraphExec::check_usable(Queue& queue) {
 
 // An image that this launch may use, or nothing. It may have to be written.
 std::shared_ptr<GraphExec::Image> GraphExec::free_image_locked(Queue& queue) {
+  const auto shared = [&]() -> std::shared_ptr<Image> {
+    for (const auto& image : images_) {
+      if (image->version == version_ && image->queue.get() == &queue) return image;
+    }
+    return nullptr;
+  };
+  // Records of nodes are lost when an image is shared: then only rather than to wait.
+  const bool keeps_records = notes_nodes();
+  std::shared_ptr<Image> found = keeps_records ? nullptr : shared();
   for (const auto& image : images_) {
-    if (image->version == version_ && image->queue.get() == &queue) return image;
-  }
-  for (const auto& image : images_) {
+    if (found != nullptr) break;
     const bool ended =
         image->launching == 0 && (!image->queue || image->queue->has_passed(image->value));
-    if (ended) return image;
+    if (ended) found = image;
   }
-  return nullptr;
+  return found == nullptr && images_.size() == kImagesMost && keeps_records ? shared() : found;
 }
 
 Result<std::shared_ptr<GraphExec::Image>> GraphExec::take_image(Queue& queue) {
@@ -216,12 +225,18 @@ Result<std::shared_ptr<GraphExec::Image>> GraphExec::take_image(Queue& queue) {
         NPU_TRY_ASSIGN(image, make_image_locked());
       }
       if (image != nullptr) {
+        // What was noted of its launches, which have ended if it is not shared, is read before it is written.
+        if (image->queue &&
+            (notes_nodes() || image->version != version_ || image->queue.get() != &queue)) {
+          image->queue->harvest();
+        }
         if (image->version != version_) write_locked(image.get());
         if (image->queue.get() != &queue) {
           image->queue = Ref<Queue>::share(&queue);
           image->value = 0;
         }
         image->launching++;
+        image->launches.fetch_add(1, std::memory_order_relaxed);
         return image;
       }
       oldest = images_.front()->queue;
@@ -235,16 +250,20 @@ Result<std::shared_ptr<GraphExec::Image>> GraphExec::take_image(Queue& queue) {
   }
 }
 
+std::vector<GraphNode> GraphExec::copy_nodes() {
+  std::lock_guard lock(mutex_);
+  return nodes_;
+}
+
 Status GraphExec::launch(Queue& queue, uint64_t* out_value) {
   NPU_TRY(check_usable(queue));
   Status status;
-  const auto nodes = [&] {
-    std::lock_guard lock(mutex_);
-    return nodes_;
-  };
-  if (queue.capture_child(nodes, &status, out_value)) return status;
+  if (queue.capture_child([&] { return copy_nodes(); }, &status, out_value)) return status;
+  NPU_TRY(check_args());
   NPU_TRY_ASSIGN(std::shared_ptr<Image> image, take_image(queue));
-  status = queue.submit_together(image->pieces, out_value);
+  status = notes_nodes() || Hooks::has(Hook::kValidation)
+               ? submit_noted(image, queue, out_value)
+               : queue.submit_together(image->pieces, out_value);
   std::shared_ptr<Image> late;
   finish_launch(image, queue, status.is_ok() ? *out_value : 0, &late);
   if (late != nullptr) context_->retire(std::shared_ptr<void>(std::move(late)));

@@ -9,9 +9,11 @@
 // Thread safety: all functions. The mutex is not held while a launch waits for room in a ring.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
@@ -50,10 +52,17 @@ class GraphExec final : public Object {
     std::byte* base = nullptr;
     uint64_t version = 0;    // changes up to this one are in it; 0: nothing is
     uint32_t launching = 0;  // launches that are being submitted
-    Ref<Queue> queue;        // of its launches
-    uint64_t value = 0;      // of the last one
+    std::atomic<uint64_t> launches{0};
+    Ref<Queue> queue;    // of its launches
+    uint64_t value = 0;  // of the last one
     std::vector<Submission> pieces;
   };
+  struct NodeName {
+    uint32_t id = 0;
+    std::string kernel;
+  };
+  using NodeNames = std::vector<NodeName>;  // by entry
+  class Nodes;
   struct Launch {
     std::shared_ptr<Image> image;
     Ref<Queue> queue;
@@ -63,6 +72,14 @@ class GraphExec final : public Object {
 
   GraphExec(Ref<Context> context, std::vector<GraphNode> nodes);
   ~GraphExec() override = default;
+
+  // Activities of nodes (graph_activity.cpp).
+  static bool notes_nodes();
+  std::shared_ptr<const NodeNames> names_locked();
+  std::vector<Access> uses_locked() const;
+  Status check_args();
+  std::vector<GraphNode> copy_nodes();
+  Status submit_noted(const std::shared_ptr<Image>& image, Queue& queue, uint64_t* out_value);
 
   Status check_usable(Queue& queue);
   Result<GraphNode*> find_locked(uint32_t id);
@@ -90,6 +107,7 @@ class GraphExec final : public Object {
   uint64_t args_bytes_ = 0;
   bool has_kernels_ = false;
   bool has_prints_ = false;
+  bool has_semaphores_ = false;
 
   std::mutex mutex_;  // of what follows
   bool closed_ = false;
@@ -98,6 +116,8 @@ class GraphExec final : public Object {
   uint64_t version_ = 1;
   std::vector<std::shared_ptr<Image>> images_;
   Launch last_;
+  std::shared_ptr<const NodeNames> names_;  // of names_version_
+  uint64_t names_version_ = 0;
 };
 
 }  // namespace npu

@@ -61,6 +61,7 @@ uint64_t HandleTable::insert(Ref<Object> object) {
       old == 0 ? first_generation_ + index * kSlotStep : generation_of(old) + 1, object->kind());
   const uint64_t handle = make_handle(index, tag);
   object->set_handle(handle);
+  object->set_birth(Call::birth());
   slot->object = object.leak();
   // pairs with handle.cpp : HandleTable::pin
   slot->word.store(uint64_t{tag} << 32 | kAlive, std::memory_order_release);

@@ -6,8 +6,13 @@
 #include <thread>
 
 #include "libnpu/src/backend/process.h"
+#include "libnpu/src/core/activity.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/layer.h"
 #include "libnpu/src/core/log.h"
+#include "libnpu/src/core/recorder.h"
+#include "libnpu/src/core/subscriber.h"
+#include "libnpu/src/core/trace.h"
 
 namespace npu {
 namespace {
@@ -63,6 +68,7 @@ Status Library::init() {
     g_watches_forks = true;
   }
   if (g_instance == nullptr) g_instance = new Library(++g_instances);
+  NPU_TRY(Layers::start(environment));
   g_instance->environment_ = std::move(environment);
   g_instance->devices_.reopen();
   g_count = 1;
@@ -83,8 +89,19 @@ Status Library::shutdown() {
   if (--g_count > 0) return Status::ok();
   g_phase.store(Phase::kShutdown, std::memory_order_release);
   g_current.store(nullptr, std::memory_order_release);
+  Layers::report(*g_instance, "npuShutdown:");
   g_instance->close_all();
+  Layers::stop("npuShutdown");
   return Status::ok();
+}
+
+void Library::at_exit() {
+  // Another thread that starts or ends the library keeps its business.
+  std::unique_lock lock(g_mutex, std::try_to_lock);
+  if (!lock.owns_lock() || g_count == 0) return;
+  Layers::report(*g_instance, "the process ends without npuShutdown:");
+  Activities::harvest();
+  Layers::stop("exit");
 }
 
 void Library::close_all() {
@@ -106,9 +123,21 @@ int64_t spin_ns_of(const Environment& environment) {
   return usable_cpus() > 1 ? kSpinDefaultNs : 0;
 }
 
-void Library::before_fork() { g_mutex.lock(); }
+void Library::before_fork() {
+  g_mutex.lock();
+  Subscribers::before_fork();
+  Activities::before_fork();
+  Recorder::before_fork();
+  Trace::before_fork();
+}
 
-void Library::after_fork_in_parent() { g_mutex.unlock(); }
+void Library::after_fork_in_parent() {
+  Trace::after_fork_in_parent();
+  Recorder::after_fork_in_parent();
+  Activities::after_fork_in_parent();
+  Subscribers::after_fork_in_parent();
+  g_mutex.unlock();
+}
 
 void Library::after_fork_in_child() {
   if (g_count > 0) {
@@ -119,6 +148,11 @@ void Library::after_fork_in_child() {
   g_count = 0;
   g_current.store(nullptr, std::memory_order_release);
   close_descriptors_in_child();
+  Trace::after_fork_in_child();
+  Recorder::after_fork_in_child();
+  Activities::after_fork_in_child();
+  Subscribers::after_fork_in_child();
+  Layers::after_fork_in_child();
   g_mutex.unlock();
 }
 

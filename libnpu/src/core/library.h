@@ -25,6 +25,9 @@ class Library {
   // The running library, or why there is none.
   static Result<Library*> get();
 
+  // At the end of a process, or of the library's stay in it, that had layers on: their files get an end.
+  static void at_exit();
+
   HandleTable& handles() { return handles_; }
   // A copy: another thread may end the library and start it anew.
   Environment environment() const;

@@ -3,6 +3,7 @@
 #include "libnpu/src/core/memory.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "libnpu/src/core/error.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr uint64_t kChunkMaxBytes = 32 << 20;
 constexpr uint64_t kSmallMaxBytes = 8 << 20;  // larger ones own a buffer object
 constexpr uint64_t kChunkStepBytes = 2 << 20;
+constexpr size_t kFreedKept = 1024;
+// So far behind an allocation an address is taken for a mistake with its size.
+constexpr uint64_t kNearBytes = 64 << 10;
 
 std::atomic<uint64_t> g_next_allocation_id{1};
 
@@ -28,6 +32,38 @@ Status Memory::outside_locked(uint64_t dva, uint64_t size_bytes, const char* wha
   return fail(NPU_ERROR_INVALID_ADDRESS,
               "%s [0x%llx, + %llu bytes) is not inside one allocation of this context", what,
               Ull{dva}, Ull{size_bytes});
+}
+
+namespace {
+
+const char* origin_name(Origin origin) {
+  switch (origin) {
+    case Origin::kAllocated:
+      return "memory";
+    case Origin::kPool:
+      return "pool memory";
+    case Origin::kMapped:
+      return "mapped memory";
+    case Origin::kImported:
+      return "imported memory";
+    case Origin::kRegistered:
+      return "registered memory";
+  }
+  return "memory";
+}
+
+}  // namespace
+
+std::vector<Memory::Live> Memory::live() {
+  std::vector<Live> out;
+  std::lock_guard lock(mutex_);
+  for (const auto& [dva, allocation] : allocations_) {
+    out.push_back({origin_name(allocation.origin), dva, allocation.size_bytes, allocation.birth});
+  }
+  for (const auto& [dva, reservation] : reservations_) {
+    out.push_back({"reservation", dva, reservation.size_bytes, reservation.birth});
+  }
+  return out;
 }
 
 uint64_t Memory::next_id() { return g_next_allocation_id.fetch_add(1, std::memory_order_relaxed); }
@@ -140,10 +176,44 @@ Result<uint64_t> Memory::allocate(Region region, uint64_t size_bytes, bool expor
 
 Status Memory::enter(uint64_t dva, Allocation allocation) {
   allocation.id = next_id();
+  allocation.birth = Call::birth();
   std::lock_guard lock(mutex_);
   if (ended_) return context_ended();
   allocations_.emplace(dva, std::move(allocation));
   return Status::ok();
+}
+
+Memory::Detached Memory::take_out_locked(Allocations::iterator at) {
+  if (Hooks::has(Hook::kValidation)) {
+    if (freed_.size() == kFreedKept) freed_.pop_front();
+    freed_.push_back(
+        {origin_name(at->second.origin), at->first, at->second.size_bytes, Call::birth()});
+  }
+  return allocations_.extract(at);
+}
+
+std::string Memory::story_of(uint64_t dva) {
+  char text[192] = "";
+  std::lock_guard lock(mutex_);
+  const auto freed = std::find_if(freed_.rbegin(), freed_.rend(), [&](const Live& one) {
+    return dva >= one.dva && dva - one.dva < one.size_bytes;
+  });
+  auto before = allocations_.upper_bound(dva);
+  const bool is_near = before != allocations_.begin() &&
+                       dva - (--before)->first - before->second.size_bytes < kNearBytes;
+  // Of both the later one: memory that was freed may be in use again.
+  if (freed != freed_.rend() && !(is_near && before->second.birth.call_id > freed->birth.call_id)) {
+    std::snprintf(text, sizeof text,
+                  "the %s [0x%llx, + %llu bytes) there was freed by %s (call %llu)", freed->kind,
+                  Ull{freed->dva}, Ull{freed->size_bytes},
+                  freed->birth.function != nullptr ? freed->birth.function : "an earlier call",
+                  Ull{freed->birth.call_id});
+  } else if (is_near) {
+    std::snprintf(text, sizeof text, "it is %llu bytes behind the end of [0x%llx, + %llu bytes)",
+                  Ull{dva - before->first - before->second.size_bytes}, Ull{before->first},
+                  Ull{before->second.size_bytes});
+  }
+  return text;
 }
 
 Result<Memory::Detached> Memory::detach(uint64_t dva) {
@@ -165,7 +235,7 @@ Result<Memory::Detached> Memory::detach(uint64_t dva) {
     set_remedy("Undo the registration with npuMemUnregisterHost.");
     return status;
   }
-  return allocations_.extract(found);
+  return take_out_locked(found);
 }
 
 Result<Memory::Detached> Memory::detach_pooled(uint64_t dva) {
@@ -178,7 +248,7 @@ Result<Memory::Detached> Memory::detach_pooled(uint64_t dva) {
     set_remedy("Memory that npuMemAlloc gave goes back with npuMemFree.");
     return status;
   }
-  return allocations_.extract(found);
+  return take_out_locked(found);
 }
 
 std::vector<Memory::Detached> Memory::detach_pool(const OrderedPool* pool) {
@@ -186,7 +256,7 @@ std::vector<Memory::Detached> Memory::detach_pool(const OrderedPool* pool) {
   std::lock_guard lock(mutex_);
   for (auto at = allocations_.begin(); at != allocations_.end();) {
     const auto next = std::next(at);
-    if (at->second.pool.get() == pool) out.push_back(allocations_.extract(at));
+    if (at->second.pool.get() == pool) out.push_back(take_out_locked(at));
     at = next;
   }
   return out;

@@ -7,12 +7,15 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "libnpu/src/core/buffer.h"
+#include "libnpu/src/core/call.h"
 #include "libnpu/src/core/host_view.h"
 #include "libnpu/src/core/ordered_pool.h"
 #include "libnpu/src/core/pool.h"
@@ -35,6 +38,7 @@ struct Allocation {
   std::unique_ptr<Buffer> buffer;     // owned alone
   uint64_t reservation = 0;           // kMapped: its address
   bool readonly = false;              // for the device
+  Birth birth;
 };
 
 class Memory {
@@ -101,6 +105,17 @@ class Memory {
   };
   Info query(uint64_t dva);
 
+  // Allocations and reservations, for lists.
+  struct Live {
+    const char* kind = nullptr;
+    uint64_t dva = 0;
+    uint64_t size_bytes = 0;
+    Birth birth;
+  };
+  std::vector<Live> live();
+  // What became of the memory at |dva|, or where the nearest is, as a sentence; empty: nothing is known. Freed memory is remembered while the layer "validation" is on.
+  std::string story_of(uint64_t dva);
+
  private:
   struct Chunk : PoolChunk {
     std::unique_ptr<Buffer> buffer;
@@ -113,6 +128,7 @@ class Memory {
   };
   struct Reservation {
     uint64_t size_bytes = 0;
+    Birth birth;
   };
   struct Registration {
     uint64_t size_bytes = 0;
@@ -121,6 +137,7 @@ class Memory {
 
   // Never the same twice in this process.
   static uint64_t next_id();
+  Detached take_out_locked(Allocations::iterator at);
   RegionPool& pool_of(Region region) { return pools_[region == Region::kHbm ? 0 : 1]; }
   // The allocation in which the range begins, if all of it is good; end() else.
   Allocations::iterator find_locked(uint64_t dva, uint64_t size_bytes);
@@ -136,6 +153,7 @@ class Memory {
   Allocations allocations_;
   std::map<uint64_t, Reservation> reservations_;
   std::map<uint64_t, Registration> registrations_;  // by host address
+  std::deque<Live> freed_;                          // the latest; birth is that of the end
 };
 
 }  // namespace npu

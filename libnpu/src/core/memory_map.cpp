@@ -31,7 +31,7 @@ Result<uint64_t> Memory::reserve(uint64_t size_bytes, uint64_t align_bytes) {
   }
   NPU_TRY_ASSIGN(const uint64_t dva, vm_.take_range(size_bytes, align_bytes));
   std::lock_guard lock(mutex_);
-  reservations_.emplace(dva, Reservation{size_bytes});
+  reservations_.emplace(dva, Reservation{size_bytes, Call::birth()});
   return dva;
 }
 
@@ -97,6 +97,7 @@ Status Memory::map_at(uint64_t dva, std::shared_ptr<Storage> storage, uint64_t o
   piece.size_bytes = size_bytes;
   piece.id = next_id();
   piece.origin = Origin::kMapped;
+  piece.birth = Call::birth();
   piece.storage_dva = dva - offset;
   piece.readonly = readonly || storage->readonly();
   // Held over the call, so that two threads cannot map one over the other.
@@ -141,7 +142,7 @@ Status Memory::unmap_at(uint64_t dva, uint64_t size_bytes) {
   }
   while (begin != end) {
     const auto next = std::next(begin);
-    ended.push_back(allocations_.extract(begin));
+    ended.push_back(take_out_locked(begin));
     if (ended.back().mapped().storage->first_dva() == ended.back().mapped().storage_dva) {
       ended.back().mapped().storage->set_first_dva(0);
     }

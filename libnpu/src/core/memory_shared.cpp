@@ -108,7 +108,7 @@ Result<Memory::Detached> Memory::unregister_host(const void* host) {
   const auto allocation = allocations_.find(found->second.dva);
   registrations_.erase(found);
   if (allocation == allocations_.end()) return fail(NPU_ERROR_INTERNAL, "the range has no entry");
-  return allocations_.extract(allocation);
+  return take_out_locked(allocation);
 }
 
 uint64_t Memory::registered_dva(const void* host) {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "libnpu/src/core/call.h"
+
 namespace npu {
 
 enum class Kind : uint32_t {
@@ -46,6 +48,9 @@ class Object {
 
   uint64_t handle() const { return handle_; }
   void set_handle(uint64_t handle) { handle_ = handle; }
+  // Set before the handle is known to anybody else.
+  const Birth& birth() const { return birth_; }
+  void set_birth(const Birth& birth) { birth_ = birth; }
 
  protected:
   explicit Object(Kind kind) : kind_(kind) { live_.fetch_add(1, std::memory_order_relaxed); }
@@ -56,6 +61,7 @@ class Object {
   const Kind kind_;
   std::atomic<uint32_t> refs_{1};
   uint64_t handle_ = 0;
+  Birth birth_;
 };
 
 // A counted pointer to an Object.

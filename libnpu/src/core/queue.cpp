@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "libnpu/src/core/activity.h"
 #include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
 
 namespace npu {
@@ -104,6 +106,9 @@ uint64_t Queue::push_locked(const Submission& one) {
   const uint64_t seq = ring_->submitted();
   if (seq >= ring_->entries() && !points_.empty()) keep_time_locked(seq - ring_->entries());
   if (options_.goes_on && seq - scanned_ >= ring_->entries()) scan_locked(ended_locked() - base_);
+  if (Hooks::any()) [[unlikely]] {
+    note_locked(one, seq);
+  }
   ring_->push(one.command, one.args, one.args_bytes);
   return base_ + seq + 1;
 }
@@ -155,6 +160,7 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
   const bool prints =
       std::any_of(batch.begin(), batch.end(), [](const Submission& one) { return one.prints; });
   if (calls_host) NPU_TRY(context_->callbacks().prepare());
+  if (Hooks::has(Hook::kValidation)) NPU_TRY(Validation::check_batch(*this, batch));
   {
     std::unique_lock lock(mutex_);
     NPU_TRY(usable_locked());
@@ -173,6 +179,9 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
           one.host.function == nullptr ? push_locked(one) : push_host_call_locked(one.host);
     }
     ring_->bell();
+    if (Hooks::has(Hook::kBlocking) && can_block_locked(batch, *out_value)) {
+      Call::current()->set_submitted(this, *out_value);
+    }
   }
   if (calls_host) context_->callbacks().post(Ref<Queue>::share(this));
   return Status::ok();
@@ -229,6 +238,16 @@ Status Queue::completed(uint64_t* out_value) {
   return Status::ok();
 }
 
+Queue::Counters Queue::counters() {
+  std::lock_guard lock(mutex_);
+  Counters counters;
+  counters.submitted = base_ + ring_->submitted();
+  counters.completed = ended_locked();
+  counters.failed = ring_->errors();
+  counters.time_ps = ring_->time_ps();
+  return counters;
+}
+
 Status Queue::record(uint64_t value, npu_completion* out) {
   if (Capture::is_value(value)) NPU_TRY(refuse_in_capture("the time of a captured command"));
   std::lock_guard lock(mutex_);
@@ -276,6 +295,7 @@ Status Queue::reset() {
       return fresh.status();
     }
     keep_time_locked(ring_->submitted());
+    end_notes_locked();
     if (good < last) cancelled_.push_back({good + 1, last});
     old = std::exchange(ring_, std::shared_ptr<Ring>(fresh.take()));
     base_ = last;
@@ -309,6 +329,7 @@ void Queue::close() {
     capture_ = nullptr;
     closed_ = true;
     ring_->stop();
+    end_notes_locked();
     ring = ring_;
     dropped.swap(dependencies_);
     dependency_count_.store(0, std::memory_order_relaxed);
@@ -316,6 +337,7 @@ void Queue::close() {
   if (capture != nullptr && capture->began_with(*this)) release_captured(*capture);
   ring->wake_all();
   deliver_prints();
+  Activities::leave_queue(this);
   context_->forget_queue(this);
   context_->retire(std::move(ring));
 }

@@ -39,7 +39,12 @@ class Capture;
 class Context;
 class Graph;
 class Kernel;
+class QueueActivity;
+class QueueAccesses;
 struct GraphNode;
+struct SubmissionNotes;
+struct Access;
+struct UsedBy;
 
 // A function of the host in queue order (npuHostFunction).
 struct HostCall {
@@ -53,9 +58,11 @@ struct Submission {
   HostCall host = {};
   const void* args = nullptr;
   uint32_t args_bytes = 0;
-  const Kernel* kernel = nullptr;  // of a launch
-  bool runs_kernels = false;       // a list in which there are some
-  bool prints = false;             // a kernel that prints, or a list with one
+  const Kernel* kernel = nullptr;          // of a launch
+  bool runs_kernels = false;               // a list in which there are some
+  bool uses_semaphores = false;            // likewise
+  bool prints = false;                     // a kernel that prints, or a list with one
+  const SubmissionNotes* notes = nullptr;  // of a list, while somebody watches
 };
 
 // The failed command that a queue waited for, maybe through others.
@@ -135,6 +142,14 @@ class Queue final : public Object {
   std::vector<Fault> faults();
   std::optional<Fault> fault();
   std::optional<Fault> fault_in(uint64_t first, uint64_t last);
+  struct Counters {
+    uint64_t submitted = 0;
+    uint64_t completed = 0;
+    uint64_t failed = 0;   // since the last reset
+    uint64_t time_ps = 0;  // likewise
+  };
+  Counters counters();
+  uint64_t ring_bytes() const { return uint64_t{NPU_CMD_BYTES} << options_.entries_log2; }
   bool goes_on_after_errors() const { return options_.goes_on; }
   Status reset();
   // Ends the device queue. Waiters return. Idempotent.
@@ -151,6 +166,14 @@ class Queue final : public Object {
   Result<std::shared_ptr<Point>> mark();
   // NPU_NOT_READY until the point has a device time.
   Status time_of(Point& point, uint64_t* out_ps);
+
+  // Activities (activity.h): the last value that was noted and has not ended for sure, else 0; taking over what has ended.
+  uint64_t noted_until();
+  void harvest(bool forget_rest = false);
+
+  // For the layer "validation": a command that has not ended and uses the range; whether a command that has not ended waits for others.
+  std::optional<UsedBy> find_use(const Access& range);
+  bool has_open_wait();
 
   // For memory that work of this queue may still use: the last submitted value if that work has not ended, else 0.
   uint64_t busy_until();
@@ -193,6 +216,10 @@ class Queue final : public Object {
   std::optional<Fault> stop_fault_locked();
   void keep_time_locked(uint64_t seq_of_slot);
   uint64_t push_locked(const Submission& one);
+  void note_locked(const Submission& one, uint64_t seq);
+  void note_uses_locked(const Submission& one, uint64_t value);
+  void end_notes_locked();
+  bool can_block_locked(std::span<const Submission> batch, uint64_t value);
   uint64_t push_host_call_locked(const HostCall& call);
   // What a host call is told, or NPU_NOT_READY.
   npuResult call_status(const PendingCall& call);
@@ -259,7 +286,11 @@ class Queue final : public Object {
   // Before mutex_; held while functions of the user run, which may come back here.
   std::recursive_mutex delivery_mutex_;
   bool delivering_ = false;
-  std::atomic<bool> may_print_{false};  // there is a print buffer
+  std::atomic<bool> may_print_{false};       // there is a print buffer
+  std::unique_ptr<QueueActivity> activity_;  // nullptr: nothing was noted
+  std::unique_ptr<QueueAccesses> uses_;      // likewise
+  // Value of the last command that waits for others, while somebody watches.
+  uint64_t last_wait_ = 0;
 };
 
 }  // namespace npu

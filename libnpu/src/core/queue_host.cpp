@@ -16,7 +16,7 @@ uint64_t Queue::push_host_call_locked(const HostCall& call) {
   wait.sem_op = NPU_SEM_WAIT_GE;
   wait.sem_dva = ring_->gate_dva();
   wait.value = ticket;
-  const uint64_t value = push_locked({.command = std::bit_cast<npu_cmd>(wait)});
+  const uint64_t value = push_locked({.command = std::bit_cast<npu_cmd>(wait), .host = call});
   calls_.push_back({value, ticket, ring_, call});
   return value;
 }

@@ -151,6 +151,8 @@ uint64_t Ring::completed() const {
 
 uint64_t Ring::errors() const { return load(ctrl()->errors, std::memory_order_relaxed); }
 
+uint64_t Ring::time_ps() const { return load(ctrl()->time_ps, std::memory_order_relaxed); }
+
 Ring::Failure Ring::failure() const {
   // pairs with ring.cpp : Ring::stop
   return stopped_.load(std::memory_order_acquire) ? last_failure_ : read_failure();

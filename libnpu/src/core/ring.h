@@ -61,6 +61,8 @@ class Ring {
   Failure failure() const;
   // How many of them have failed; of a queue that goes on. Call completed() first.
   uint64_t errors() const;
+  // Device time of the queue: the end of its last command.
+  uint64_t time_ps() const;
   // The record of a completed command; false when its slot was given to a later one.
   bool record_of(uint64_t seq, npu_completion* out) const;
 
