@@ -111,7 +111,9 @@ npuDevPtr Fuzzer::address() {
   const char* maker = valid_only ? "npuMemAlloc" : nullptr;
   if (has(function, {"FreeAsync"})) maker = "npuMemAllocAsync";
   if (has(function, {"MapAt", "Reservation"})) maker = "npuMemReserve";
+  if (has(function, {"UnmapAt"})) maker = "npuMemMapAt";
   const npuDevPtr base = world.pick_address(rng, context, maker).ptr;
+  last_address = base;
   switch (rng.below(valid_only ? 32 : 8)) {
     case 0:
       return base + rng.below(256) * 8;

@@ -64,6 +64,7 @@ class Fuzzer {
   uint64_t context = 0;  // of the handle that was chosen last
   uint64_t first_handle = 0;
   uint64_t kernel = 0;
+  npuDevPtr last_address = 0;
   uint32_t count = 0;  // chosen last for a parameter that counts an array
   bool endless =
       false;  // a timeout was chosen that nobody wants to see pass: no handle may be valid

@@ -103,6 +103,10 @@ npuResult Lane::call(size_t number) {
   tallies_[number].calls++;
   tallies_[number].successes += result == NPU_OK;
   if (result != NPU_OK) return result;
+  // It has no output that says where.
+  if (std::strcmp(function.name, "npuMemMapAt") == 0) {
+    fuzzer_.world.add_address({fuzzer_.context, fuzzer_.last_address, function.name});
+  }
   for (const End& end : kEnds) {
     if (std::strcmp(end.function, function.name) == 0)
       fuzzer_.world.remove(end.kind, fuzzer_.first_handle);
@@ -160,11 +164,14 @@ void Lane::tend() {
   }
   force("npuMemAlloc");
   // Each makes what another function needs.
-  static constexpr const char* kSteps[] = {
-      "npuMemReserve",       "npuMemMapAt",         "npuMemUnmapAt",     "npuMemAllocAsync",
-      "npuGraphAddKernel",   "npuGraphAddKernel",   "npuGraphAddKernel", "npuGraphAddCopy",
-      "npuGraphInstantiate", "npuGraphInstantiate", "npuGraphLaunch",    "npuContextEnablePeer",
-      "npuQueueLaunch"};
+  static constexpr const char* kSteps[] = {"npuMemReserve",       "npuMemMapAt",
+                                           "npuMemUnmapAt",       "npuMemAllocAsync",
+                                           "npuGraphAddKernel",   "npuGraphAddKernel",
+                                           "npuGraphAddKernel",   "npuGraphAddCopy",
+                                           "npuGraphInstantiate", "npuGraphInstantiate",
+                                           "npuGraphLaunch",      "npuContextEnablePeer",
+                                           "npuQueueLaunch",      "npuGraphExecUpdateNode",
+                                           "npuOpsConvert"};
   force(kSteps[fuzzer_.rng.below(std::size(kSteps))]);
   if (fuzzer_.rng.one_in(8)) world.add_fd(shared_file());
   for (const Entry& context : world.all(Kind::kContext)) {
@@ -209,7 +216,10 @@ void Lane::trim() {
   Address address;
   while (world.take_address(kMostAddresses, &address)) {
     const auto context = reinterpret_cast<npuContext>(address.context);
-    if (npuMemFree(context, address.ptr) == NPU_OK) continue;
+    if (npuMemFree(context, address.ptr) == NPU_OK ||
+        npuMemUnmapAt(context, address.ptr, NPU_MEM_GRANULE_BYTES) == NPU_OK) {
+      continue;
+    }
     npuMemReleaseReservation(context, address.ptr);
   }
 }

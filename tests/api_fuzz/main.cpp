@@ -38,7 +38,7 @@ constexpr int64_t kBlockedNs = 50'000'000;
 constexpr uint32_t kHangS = 60;
 constexpr uint64_t kCallsWithoutInit = 300;
 // From so many calls each function has succeeded at least once.
-constexpr uint64_t kCallsForSuccess = 60'000;
+constexpr uint64_t kCallsForSuccess = 140'000;
 
 [[noreturn]] void die(const char* what, long long a = 0, long long b = 0) {
   std::fprintf(stderr, "api_fuzz: %s (%lld, %lld)\n", what, a, b);

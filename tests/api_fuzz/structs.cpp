@@ -123,6 +123,9 @@ template <>
 void fill(Fuzzer& f, npuCommand& out) {
   out.kind = f.valid_only ? static_cast<int32_t>(1 + f.rng.below(7))
                           : static_cast<int32_t>(f.rng.below(9));
+  if (f.valid_only && std::strcmp(f.function, "npuGraphExecUpdateNode") == 0 && f.rng.percent(70)) {
+    out.kind = NPU_COMMAND_LAUNCH;  // what most nodes are
+  }
   switch (out.kind) {
     case NPU_COMMAND_LAUNCH:
       out.as.launch.kernel = reinterpret_cast<npuKernel>(f.handle(Kind::kKernel));
