@@ -98,8 +98,11 @@ TEST_F(GateTest, IdleQueuesDoNotMakeALaunchDearer) {
   for (npuQueue each : idle) ASSERT_NPU(NPU_OK, launch(each, kernel("null"), nullptr, 0));
   for (npuQueue each : idle) ASSERT_NPU(NPU_OK, npuQueueSync(each, kLongNs));
   int64_t among_ns = INT64_MAX;
-  for (int i = 0; i < 10 && among_ns > 3 * alone_ns; i++)
+  // On a machine that is busy with other things the two threads of a round trip may have to wait for each other's turn: for a while.
+  const int64_t end_ns = now_ns(CLOCK_MONOTONIC) + kLongNs;
+  while (among_ns > 3 * alone_ns && now_ns(CLOCK_MONOTONIC) < end_ns) {
     among_ns = std::min(among_ns, round_trip_ns());
+  }
   EXPECT_LE(among_ns, 3 * alone_ns) << idle.size() << " idle queues";
 }
 
