@@ -54,6 +54,35 @@ const std::vector<unsigned char>& blob() {
   return bytes;
 }
 
+// A blob as a caller has one: whole, cut, changed, or something else.
+struct Blob {
+  explicit Blob(Fuzzer& f) : bytes(blob()), data(bytes.data()), size(bytes.size()) {
+    switch (f.valid_only ? 0 : f.rng.below(6)) {
+      case 0:
+        break;
+      case 1:
+        data = nullptr;
+        size = f.size();
+        break;
+      case 2:
+        size = f.rng.below(size);
+        break;
+      case 3:
+        data = f.arena();
+        size = f.rng.of<uint64_t>({0, 1, 64, 4096, kSmallBytes, kArenaBytes});
+        break;
+      default:
+        for (uint64_t i = 0; i <= f.rng.below(8); i++) {
+          bytes[f.rng.below(bytes.size())] ^= static_cast<unsigned char>(1u << f.rng.below(8));
+        }
+        break;
+    }
+  }
+  std::vector<unsigned char> bytes;
+  const void* data;
+  uint64_t size;
+};
+
 // What Caller<npuInit> did and nobody has undone.
 std::atomic<int> g_inits{0};
 
@@ -83,31 +112,44 @@ npuResult Caller<npuShutdown>::call(Fuzzer&, Names) {
 npuResult Caller<npuModuleLoadData>::call(Fuzzer& f, Names names) {
   const auto context = handle<npuContext>(f);
   Slot<npuModule*> out(f, names[3]);
-  std::vector<unsigned char> bytes = blob();
-  const void* data = bytes.data();
-  uint64_t size = bytes.size();
-  switch (f.valid_only ? 0 : f.rng.below(6)) {
-    case 0:
-      break;
-    case 1:
-      data = nullptr;
-      size = f.size();
-      break;
-    case 2:
-      size = f.rng.below(size);
-      break;
-    case 3:
-      data = f.arena();
-      size = f.rng.of<uint64_t>({0, 1, 64, 4096, kSmallBytes, kArenaBytes});
-      break;
-    default:
-      for (uint64_t i = 0; i <= f.rng.below(8); i++)
-        bytes[f.rng.below(bytes.size())] ^= static_cast<unsigned char>(1u << f.rng.below(8));
-      break;
-  }
-  const npuResult result = npuModuleLoadData(context, data, size, out.get());
+  const Blob blob(f);
+  const npuResult result = npuModuleLoadData(context, blob.data, blob.size, out.get());
   out.check(f, result);
   return result;
+}
+
+npuResult Caller<npuModuleCheckData>::call(Fuzzer& f, Names) {
+  const auto device = handle<npuDevice>(f);
+  const Blob blob(f);
+  return npuModuleCheckData(device, blob.data, blob.size);
+}
+
+// What belongs to a kernel, or to none.
+npuResult Caller<npuKernelPackArgs>::call(Fuzzer& f, Names) {
+  const auto kernel = handle<npuKernel>(f);
+  npuKernelInfo info{};
+  info.struct_size = sizeof info;
+  if (f.kernel != 0) npuKernelGetInfo(kernel, &info);
+  auto* values = static_cast<npuArgValue*>(f.scratch(kArrayMax * sizeof(npuArgValue)));
+  for (uint32_t i = 0; i < kArrayMax; i++) {
+    npuArgInfo arg{};
+    arg.struct_size = sizeof arg;
+    values[i] = {};
+    values[i].kind =
+        i < info.arg_count && npuKernelGetArg(kernel, i, &arg) == NPU_OK ? arg.kind : 5;
+    if (!f.valid_only && f.rng.percent(5)) values[i].kind = static_cast<uint32_t>(f.rng.next());
+    if (!f.valid_only && f.rng.percent(2)) values[i].reserved = 1;
+    values[i].as.u64 = values[i].kind >= 4 ? f.rng.next() : static_cast<uint32_t>(f.rng.next());
+  }
+  uint32_t count = info.arg_count;
+  uint32_t block_bytes = info.args_bytes;
+  if (!f.valid_only && f.rng.percent(15)) count = static_cast<uint32_t>(f.rng.below(kArrayMax + 1));
+  if (!f.valid_only && f.rng.percent(15)) block_bytes = f.rng.of<uint32_t>({0, 1, 8, 64, 4096});
+  if (!f.valid_only && f.rng.percent(4)) {
+    values = nullptr;
+    count = f.rng.of<uint32_t>({1, 0xffffffff});
+  }
+  return npuKernelPackArgs(kernel, count, values, f.host(), block_bytes);
 }
 
 npuResult Caller<npuQueueGetFaults>::call(Fuzzer& f, Names) {

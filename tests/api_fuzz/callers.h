@@ -47,6 +47,8 @@ struct Caller<Function> {
 NPU_OWN_CALLER(npuInit);
 NPU_OWN_CALLER(npuShutdown);
 NPU_OWN_CALLER(npuModuleLoadData);
+NPU_OWN_CALLER(npuModuleCheckData);
+NPU_OWN_CALLER(npuKernelPackArgs);
 NPU_OWN_CALLER(npuQueueGetFaults);
 NPU_OWN_CALLER(npuGraphDump);
 NPU_OWN_CALLER(npuWaitMany);

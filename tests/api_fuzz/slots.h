@@ -122,6 +122,17 @@ struct Slot<npuHostFunction> : Plain {
   bool null;
 };
 
+inline void print_function(const npuPrintMessage* message, void*) {
+  g_host_calls.fetch_add(message->text != nullptr, std::memory_order_relaxed);
+}
+
+template <>
+struct Slot<npuPrintFunction> : Plain {
+  Slot(Fuzzer& f, const char*) : null(f.rng.percent(30)) {}
+  npuPrintFunction get() { return null ? nullptr : print_function; }
+  bool null;
+};
+
 // A struct that the call reads.
 template <Sized T>
 struct Slot<const T*> : Plain {
