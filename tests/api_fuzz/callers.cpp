@@ -159,6 +159,18 @@ npuResult Caller<npuQueueGetFaults>::call(Fuzzer& f, Names) {
   });
 }
 
+npuResult Caller<npuProfRead>::call(Fuzzer& f, Names) {
+  return call_list<npuProfActivity>(f, kArrayMax, [&](uint32_t* count, npuProfActivity* array) {
+    return npuProfRead(count, array, out_value(f));
+  });
+}
+
+npuResult Caller<npuProfGetObjects>::call(Fuzzer& f, Names) {
+  return call_list<npuProfObject>(f, kArrayMax, [&](uint32_t* count, npuProfObject* array) {
+    return npuProfGetObjects(count, array);
+  });
+}
+
 npuResult Caller<npuMlGetMetrics>::call(Fuzzer& f, Names) {
   const auto device = handle<npuMlDevice>(f);
   return call_list<npuMlMetric>(f, 300, [&](uint32_t* count, npuMlMetric* array) {

@@ -49,6 +49,8 @@ NPU_OWN_CALLER(npuShutdown);
 NPU_OWN_CALLER(npuModuleLoadData);
 NPU_OWN_CALLER(npuModuleCheckData);
 NPU_OWN_CALLER(npuKernelPackArgs);
+NPU_OWN_CALLER(npuProfRead);
+NPU_OWN_CALLER(npuProfGetObjects);
 NPU_OWN_CALLER(npuQueueGetFaults);
 NPU_OWN_CALLER(npuGraphDump);
 NPU_OWN_CALLER(npuWaitMany);

@@ -184,7 +184,8 @@ const char* Fuzzer::text(const char* name) {
     return rng.of<const char*>({blob_path(), blob_path(), "/dev/null", "/", "", "/nonexistent"});
   return rng.of<const char*>({"null", "add_scalar", "poke", "peek", "trap", "divide", "grid",
                               "assert_positive", "no_such", "memory.hbm_bytes", "queue.max",
-                              "is_virtual", "npuInit", "npuMemAlloc", "npuQueueLaunch"});
+                              "is_virtual", "npuInit", "npuMemAlloc", "npuQueueLaunch", "launches",
+                              "copied_bytes", "commands_completed"});
 }
 
 void Fuzzer::keep(Kind kind, uint64_t handle) {
@@ -199,7 +200,8 @@ void Fuzzer::keep(Kind kind, uint64_t handle) {
   Entry entry{handle, context, context};
   if (kind == Kind::kContext) entry = {handle, handle, first_handle};
   if (kind == Kind::kKernel) entry.parent = first_handle;
-  if (kind == Kind::kDevice || kind == Kind::kMlDevice) entry = {handle, 0, 0};
+  if (kind == Kind::kDevice || kind == Kind::kMlDevice || kind == Kind::kSubscriber)
+    entry = {handle, 0, 0};
   if (kind == Kind::kOps) entry.parent = 0;
   world.add(kind, entry);
 }

@@ -29,7 +29,8 @@ constexpr Rare kRare[] = {
     {"npuDeviceOpen", 30},     {"npuDeviceClose", 60},   {"npuContextCreate", 8},
     {"npuContextDestroy", 20}, {"npuOpsCreate", 16},     {"npuMlOpen", 40},
     {"npuModuleLoad", 4},      {"npuModuleLoadData", 4}, {"npuMemRegisterHost", 2},
-    {"npuMlClose", 10},        {"npuOpsDestroy", 8}};
+    {"npuMlClose", 10},        {"npuProfStart", 4},      {"npuProfSubscribe", 4},
+    {"npuOpsDestroy", 8}};
 
 uint32_t rarity(const char* name) {
   for (const Rare& rare : kRare) {
@@ -61,6 +62,7 @@ constexpr End kEnds[] = {NPU_END(npuPreparedLaunchDestroy, npuPreparedLaunch),
                          NPU_END(npuModuleUnload, npuModule),
                          NPU_END(npuContextDestroy, npuContext),
                          NPU_END(npuDeviceClose, npuDevice),
+                         NPU_END(npuProfUnsubscribe, npuProfSubscriber),
                          NPU_END(npuMlClose, npuMlDevice)};
 #undef NPU_END
 

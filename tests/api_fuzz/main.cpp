@@ -98,6 +98,18 @@ class Watcher {
   ~Watcher() {
     for (const npuDevice device : devices_) npuDeviceClose(device);
   }
+  // Its own devices and contexts are all that is alive.
+  void expect_no_objects() {
+    npuProfObject objects[64] = {};
+    objects[0].struct_size = sizeof objects[0];
+    uint32_t count = 64;
+    if (npuProfGetObjects(&count, objects) < 0) die("no list of objects");
+    for (uint32_t i = 0; i < count && count != 4; i++) {
+      std::fprintf(stderr, "api_fuzz: alive: %s\n", objects[i].kind);
+    }
+    if (count != 4)
+      die("objects are alive at the end of a round: now, and those of the watcher", count, 4);
+  }
   void expect_all_free() {
     for (int i = 0; i < 500 && (free_bytes(0) != free_[0] || free_bytes(1) != free_[1]); i++)
       usleep(10000);
@@ -172,6 +184,8 @@ void run_round(World& world, const std::vector<std::unique_ptr<Lane>>& lanes, ui
     dog.pet();
     end_all(world, lanes[0]->fuzzer().rng);
     world.clear();
+    npuProfStop();
+    watcher.expect_no_objects();
     watcher.expect_all_free();
   }
   undo_inits();

@@ -133,6 +133,17 @@ struct Slot<npuPrintFunction> : Plain {
   bool null;
 };
 
+inline void prof_callback(const npuProfCall* call, void*) {
+  g_host_calls.fetch_add(call->function != nullptr, std::memory_order_relaxed);
+}
+
+template <>
+struct Slot<npuProfCallback> : Plain {
+  Slot(Fuzzer& f, const char*) : null(!f.valid_only && f.rng.percent(5)) {}
+  npuProfCallback get() { return null ? nullptr : prof_callback; }
+  bool null;
+};
+
 // A struct that the call reads.
 template <Sized T>
 struct Slot<const T*> : Plain {

@@ -50,6 +50,16 @@ void fill(Fuzzer& f, npuMemPoolInfo& out) {
 }
 
 template <>
+void fill(Fuzzer& f, npuProfInfo& out) {
+  out.kinds = f.rng.percent(60) ? NPU_PROF_ALL : static_cast<uint32_t>(f.rng.below(0x400));
+  if (f.valid_only) out.kinds = NPU_PROF_ALL;
+  out.capacity_records = f.rng.of<uint32_t>({1, 16, 1024});
+  if (!f.valid_only && f.rng.percent(6))
+    out.capacity_records = f.rng.of<uint32_t>({16777217, 0xffffffff});
+  out.reserved = reserved(f);
+}
+
+template <>
 void fill(Fuzzer& f, npuLaunchInfo& out) {
   npuKernelInfo kernel{};
   kernel.struct_size = sizeof kernel;

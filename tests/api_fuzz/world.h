@@ -7,6 +7,7 @@
 #include <npu/npu.h>
 #include <npu/npu_ml.h>
 #include <npu/npu_ops.h>
+#include <npu/npu_prof.h>
 
 #include <array>
 #include <cstdint>
@@ -34,6 +35,7 @@ enum class Kind {
   kMemory,
   kOps,
   kMlDevice,
+  kSubscriber,
   kCount
 };
 inline constexpr size_t kKinds = static_cast<size_t>(Kind::kCount);
@@ -69,6 +71,8 @@ template <>
 inline constexpr Kind kKindOf<npuOps> = Kind::kOps;
 template <>
 inline constexpr Kind kKindOf<npuMlDevice> = Kind::kMlDevice;
+template <>
+inline constexpr Kind kKindOf<npuProfSubscriber> = Kind::kSubscriber;
 
 struct Entry {
   uint64_t handle = 0;
