@@ -163,7 +163,7 @@ TEST(LaunchTest, EachWrongFieldHasItsStatus) {
   EXPECT_EQ(with([](auto&) {}), NPU_ST_OK);
   EXPECT_EQ(with([](auto& c) { c.module = 0; }), NPU_ST_BAD_MODULE);
   EXPECT_EQ(with([](auto& c) { c.module += 1; }), NPU_ST_BAD_MODULE);
-  EXPECT_EQ(with([](auto& c) { c.kernel = 6; }), NPU_ST_BAD_MODULE);
+  EXPECT_EQ(with([](auto& c) { c.kernel = kPrint + 1; }), NPU_ST_BAD_MODULE);
   EXPECT_EQ(with([](auto& c) { c.kernel = ~0u; }), NPU_ST_BAD_MODULE);
   EXPECT_EQ(with([](auto& c) { c.grid_x = 0; }), NPU_ST_BAD_LAUNCH);
   EXPECT_EQ(with([](auto& c) { c.grid_y = 0; }), NPU_ST_BAD_LAUNCH);
