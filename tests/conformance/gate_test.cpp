@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,9 @@ int64_t now_ns(clockid_t clock) {
 class GateTest : public DeviceTest {};
 
 TEST_F(GateTest, AnIdleProcessUsesNoProcessor) {
+  if (std::getenv("NPU_STAND_IN_NODE") != nullptr) {
+    GTEST_SKIP() << "the stand-in for the node looks around in a thread of its own";
+  }
   const int64_t tick_ns = kSecondNs / sysconf(_SC_CLK_TCK);
   ASSERT_NPU(NPU_OK, npuQueueFill(queue_, alloc(4096), 1, 4, 4096, nullptr));
   ASSERT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));

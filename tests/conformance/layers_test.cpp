@@ -245,9 +245,7 @@ class RecordLayer : public Layered {
   Settings settings() override {
     return {{"NPU_LAYERS", "record,leak"}, {"NPU_RECORD_FILE", folder_ + "/record.%p"}};
   }
-  std::string record() const {
-    return read_text(folder_ + "/record." + std::to_string(getpid()));
-  }
+  std::string record() const { return read_text(folder_ + "/record." + std::to_string(getpid())); }
 };
 
 TEST_F(RecordLayer, EachCallIsALineWithItsArgumentsAndResult) {
@@ -256,8 +254,9 @@ TEST_F(RecordLayer, EachCallIsALineWithItsArgumentsAndResult) {
   ASSERT_NPU(NPU_OK, npuQueueFill(queue_, ptr, 7, 4, 4096, &value));
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueWait(queue_, 99, 0));
   const std::string text = record();
-  const std::string filled = "\"pattern\": 7, \"pattern_bytes\": 4, \"size_bytes\": 4096, \"out_value\": " +
-                             std::to_string(value) + "}";
+  const std::string filled =
+      "\"pattern\": 7, \"pattern_bytes\": 4, \"size_bytes\": 4096, \"out_value\": " +
+      std::to_string(value) + "}";
   EXPECT_NE(text.find("\"function\": \"npuQueueFill\""), std::string::npos) << text;
   EXPECT_NE(text.find(filled), std::string::npos) << text;
   EXPECT_NE(text.find("\"result\": \"NPU_ERROR_INVALID_ARGUMENT\""), std::string::npos) << text;

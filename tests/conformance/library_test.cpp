@@ -178,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair{"NPU_WAIT_SPIN_US", "99999999999999999999"}, std::pair{"NPU_LOG_LEVEL", "loud"},
         std::pair{"NPU_LAYERS", "validate"}, std::pair{"NPU_LAYERS", "leak,leak"},
         std::pair{"NPU_LAYERS", "leak,"}, std::pair{"NPU_LAUNCH_BLOCKING", "yes"},
-        std::pair{"NPU_RECORD_MAX_MB", "0"}, std::pair{"NPU_MODEL_IDLE_S", "1.5"}, std::pair{"XDG_RUNTIME_DIR", "relative"}),
+        std::pair{"NPU_RECORD_MAX_MB", "0"}, std::pair{"NPU_MODEL_IDLE_S", "1.5"},
+        std::pair{"XDG_RUNTIME_DIR", "relative"}),
     [](const auto& info) {
       return std::string(info.param.first) + "_" + std::to_string(info.index);
     });

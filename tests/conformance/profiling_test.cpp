@@ -206,8 +206,11 @@ TEST_F(ProfilingTest, GraphsTellTheirNodes) {
 
 TEST_F(ProfilingTest, ModulesAndHostFunctionsHaveRecords) {
   ASSERT_NPU(NPU_OK, start(1u << NPU_PROF_MODULE | 1u << NPU_PROF_HOST));
+  // What a context holds already is found in its cache, and is no work of the device.
+  npuContext other = nullptr;
   npuModule module = nullptr;
-  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, blob_path().c_str(), &module));
+  ASSERT_NPU(NPU_OK, npuContextCreate(device_, &other));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(other, blob_path().c_str(), &module));
   ASSERT_NPU(NPU_OK, npuQueueCallHost(
                          queue_, [](npuResult, void*) {}, nullptr, nullptr));
   ASSERT_NPU(NPU_OK, npuProfFlush(kLongNs));
@@ -219,7 +222,7 @@ TEST_F(ProfilingTest, ModulesAndHostFunctionsHaveRecords) {
     if (one.kind != NPU_PROF_MODULE) continue;
     EXPECT_EQ(one.bytes, read_blob_file().size());
   }
-  ASSERT_NPU(NPU_OK, npuModuleUnload(module));
+  ASSERT_NPU(NPU_OK, npuContextDestroy(other));
 }
 
 TEST_F(ProfilingTest, RefusesWhatItCannotDo) {

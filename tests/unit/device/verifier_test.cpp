@@ -102,8 +102,9 @@ TEST(VerifierTest, WaitsAndSignalsStandWhereTheyMay) {
 // must agree.
 TEST(VerifierTest, AgreesWithTheToolsOnEveryChangedByte) {
   std::mt19937 random(7);
-  const isa::KernelLimits tool_limits{64, 4, 10};
-  const VerifierLimits limits{64, 4, 10};
+  const std::vector<uint8_t> format_args{0, 2, 1};
+  const isa::KernelLimits tool_limits{64, 4, 10, format_args};
+  const VerifierLimits limits{64, 4, 10, format_args};
   uint64_t accepted = 0;
   uint64_t refused = 0;
   for (int op = 0; op < 256; ++op) {
