@@ -29,8 +29,8 @@ constexpr Rare kRare[] = {
     {"npuDeviceOpen", 30},     {"npuDeviceClose", 60},   {"npuContextCreate", 8},
     {"npuContextDestroy", 20}, {"npuOpsCreate", 16},     {"npuMlOpen", 40},
     {"npuModuleLoad", 4},      {"npuModuleLoadData", 4}, {"npuMemRegisterHost", 2},
-    {"npuMlClose", 10},        {"npuProfStart", 4},      {"npuProfSubscribe", 4},
-    {"npuOpsDestroy", 8}};
+    {"npuMlClose", 10},        {"npuModuleCheck", 6},    {"npuModuleCheckData", 6},
+    {"npuProfStart", 4},       {"npuProfSubscribe", 4},  {"npuOpsDestroy", 8}};
 
 uint32_t rarity(const char* name) {
   for (const Rare& rare : kRare) {
@@ -97,11 +97,13 @@ void end_all(World& world, Rng& rng) {
 npuResult Lane::call(size_t number) {
   const Function& function = kFunctions[number];
   fuzzer_.function = function.name;
-  since_.store(now_ns(), std::memory_order_relaxed);
+  const int64_t start_ns = now_ns();
+  since_.store(start_ns, std::memory_order_relaxed);
   const npuResult result = function.call(fuzzer_, function.parameters);
   since_.store(0, std::memory_order_relaxed);
   calls_.fetch_add(1, std::memory_order_relaxed);
   fuzzer_.judge(result);
+  tallies_[number].time_ns += now_ns() - start_ns;
   tallies_[number].calls++;
   tallies_[number].successes += result == NPU_OK;
   if (result != NPU_OK) return result;

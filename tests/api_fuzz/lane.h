@@ -21,6 +21,7 @@ extern const size_t kFunctionCount;
 struct Tally {
   uint64_t calls = 0;
   uint64_t successes = 0;
+  int64_t time_ns = 0;
 };
 
 class Lane {

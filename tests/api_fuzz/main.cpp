@@ -36,6 +36,8 @@ struct Options {
 
 constexpr int64_t kBlockedNs = 50'000'000;
 constexpr uint32_t kHangS = 60;
+// A function that took so long in all is named at the end.
+constexpr int64_t kSlowNs = 2'000'000'000;
 constexpr uint64_t kCallsWithoutInit = 300;
 // From so many calls each function has succeeded at least once.
 constexpr uint64_t kCallsForSuccess = 140'000;
@@ -214,6 +216,7 @@ bool report(const std::vector<std::unique_ptr<Lane>>& lanes, uint64_t calls) {
     for (const auto& lane : lanes) {
       sum.calls += lane->tallies()[i].calls;
       sum.successes += lane->tallies()[i].successes;
+      sum.time_ns += lane->tallies()[i].time_ns;
     }
     least = sum.calls < least ? sum.calls : least;
     successes += sum.successes;
@@ -224,6 +227,10 @@ bool report(const std::vector<std::unique_ptr<Lane>>& lanes, uint64_t calls) {
                    static_cast<unsigned long long>(sum.successes));
     }
     good = good && !(bad && calls >= kCallsForSuccess);
+    if (sum.time_ns > kSlowNs) {
+      std::fprintf(stderr, "api_fuzz: %-30s took %.1f s\n", kFunctions[i].name,
+                   static_cast<double>(sum.time_ns) / 1e9);
+    }
   }
   std::fprintf(stderr,
                "api_fuzz: %zu functions, each called at least %llu times; %llu calls succeeded\n",
