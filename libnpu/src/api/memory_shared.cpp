@@ -15,8 +15,14 @@ using api::guard;
 
 namespace {
 
+// Also by its place on the bus: two device models may say the same identity.
+bool is_same(const npu_dev_info& a, const npu_dev_info& b) {
+  return std::memcmp(a.uuid, b.uuid, NPU_UUID_BYTES) == 0 && a.pci_domain == b.pci_domain &&
+         a.pci_bus == b.pci_bus && a.pci_devfn == b.pci_devfn;
+}
+
 npuPeerAccess access_of(const Device& device, const Device& peer) {
-  const bool same = std::memcmp(device.info().uuid, peer.info().uuid, NPU_UUID_BYTES) == 0;
+  const bool same = is_same(device.info(), peer.info());
   return same || device.backend().maps_memory_of_peers() ? NPU_PEER_MAPPED : NPU_PEER_COPY;
 }
 
