@@ -2,36 +2,27 @@
 // Graphs as text. A node that depends on a child is shown as depending on the child's head, which stands for all of it.
 #include <bit>
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
 
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/graph.h"
 #include "libnpu/src/core/json.h"
+#include "libnpu/src/core/text.h"
 
 namespace npu {
 namespace {
 
-[[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
-
 std::string hex(const char* name, uint64_t value) {
-  return print(", \"%s\": \"0x%" PRIx64 "\"", name, value);
+  return formatted(", \"%s\": \"0x%" PRIx64 "\"", name, value);
 }
 std::string decimal(const char* name, uint64_t value) {
-  return print(", \"%s\": %" PRIu64, name, value);
+  return formatted(", \"%s\": %" PRIu64, name, value);
 }
 
 std::string kernel_json(const GraphNode& node) {
   const auto launch = std::bit_cast<npu_cmd_launch>(node.command);
   return ", \"kernel\": " + json_quoted(node.kernel->image().note.name) +
-         print(", \"grid\": [%u, %u, %u]", launch.grid_x, launch.grid_y, launch.grid_z) +
+         formatted(", \"grid\": [%u, %u, %u]", launch.grid_x, launch.grid_y, launch.grid_z) +
          decimal("args_bytes", node.args.size());
 }
 
@@ -81,10 +72,10 @@ std::string Graph::to_json() {
   for (size_t i = 0; i < nodes_.size(); i++) {
     const GraphNode& node = nodes_[i];
     text += i == 0 ? "\n" : ",\n";
-    text +=
-        print("  {\"id\": %zu, \"kind\": \"%s\", \"deps\": [", i + 1, node_kind_name(node.kind));
+    text += formatted("  {\"id\": %zu, \"kind\": \"%s\", \"deps\": [", i + 1,
+                      node_kind_name(node.kind));
     for (size_t k = 0; k < node.deps.size(); k++) {
-      text += print(k == 0 ? "%u" : ", %u", node.deps[k]);
+      text += formatted(k == 0 ? "%u" : ", %u", node.deps[k]);
     }
     text += "]" + details_json(node) + "}";
   }
@@ -96,10 +87,10 @@ std::string Graph::to_dot() {
   std::lock_guard lock(mutex_);
   for (size_t i = 0; i < nodes_.size(); i++) {
     const GraphNode& node = nodes_[i];
-    std::string label = print("%zu: %s", i + 1, node_kind_name(node.kind));
+    std::string label = formatted("%zu: %s", i + 1, node_kind_name(node.kind));
     if (node.kind == NodeKind::kKernel) label += std::string(" ") + node.kernel->image().note.name;
-    text += print("  n%zu [label=", i + 1) + json_quoted(label.c_str()) + "];\n";
-    for (const uint32_t id : node.deps) text += print("  n%u -> n%zu;\n", id, i + 1);
+    text += formatted("  n%zu [label=", i + 1) + json_quoted(label.c_str()) + "];\n";
+    for (const uint32_t id : node.deps) text += formatted("  n%u -> n%zu;\n", id, i + 1);
   }
   return text + "}\n";
 }

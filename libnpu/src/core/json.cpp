@@ -2,7 +2,8 @@
 #include "libnpu/src/core/json.h"
 
 #include <cinttypes>
-#include <cstdio>
+
+#include "libnpu/src/core/text.h"
 
 namespace npu {
 
@@ -20,10 +21,6 @@ std::string json_quoted(const char* text, size_t bytes_most) {
   return quoted + "\"";
 }
 
-std::string json_hex(uint64_t value) {
-  char text[24];
-  std::snprintf(text, sizeof text, "\"0x%" PRIx64 "\"", value);
-  return text;
-}
+std::string json_hex(uint64_t value) { return formatted("\"0x%" PRIx64 "\"", value); }
 
 }  // namespace npu

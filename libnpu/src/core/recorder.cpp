@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
@@ -14,6 +13,7 @@
 #include "libnpu/src/core/json.h"
 #include "libnpu/src/core/log.h"
 #include "libnpu/src/core/output_file.h"
+#include "libnpu/src/core/text.h"
 #include "libnpu/src/core/time.h"
 
 namespace npu {
@@ -27,15 +27,6 @@ std::mutex g_mutex;  // of what follows
 OutputFile* g_file = nullptr;
 uint64_t g_lost = 0;  // lines behind the limit
 
-[[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
-  char text[256];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
-
 template <typename T>
 T* pointer_to(uint64_t address) {
   return reinterpret_cast<T*>(static_cast<uintptr_t>(address));
@@ -46,7 +37,8 @@ std::string struct_json(uint64_t address) {
   std::memcpy(&size_bytes, pointer_to<void>(address), sizeof size_bytes);
   std::string text = "{\"at\": " + json_hex(address) + ", \"bytes\": \"";
   const auto* bytes = pointer_to<const unsigned char>(address);
-  for (uint32_t i = 0; i < std::min(size_bytes, kStructMost); i++) text += print("%02x", bytes[i]);
+  for (uint32_t i = 0; i < std::min(size_bytes, kStructMost); i++)
+    text += formatted("%02x", bytes[i]);
   return text + "\"}";
 }
 
@@ -63,9 +55,9 @@ std::string arg_json(const CallArg& arg, npuResult result) {
       is_good || result == NPU_ERROR_NOT_FOUND || result <= kFirstSystemError;
   switch (arg.kind) {
     case CallArg::Kind::kUnsigned:
-      return print("%" PRIu64, arg.value);
+      return formatted("%" PRIu64, arg.value);
     case CallArg::Kind::kSigned:
-      return print("%" PRId64, static_cast<int64_t>(arg.value));
+      return formatted("%" PRId64, static_cast<int64_t>(arg.value));
     case CallArg::Kind::kAddress:
       break;
     case CallArg::Kind::kText:
@@ -76,7 +68,7 @@ std::string arg_json(const CallArg& arg, npuResult result) {
       return struct_json(arg.value);
     case CallArg::Kind::kOutWord:
       if (arg.value == 0 || !is_good) break;
-      return print("%" PRIu64, word_at(arg));
+      return formatted("%" PRIu64, word_at(arg));
     case CallArg::Kind::kOutHandle:
       if (arg.value == 0 || !is_good) break;
       return json_hex(word_at(arg));
@@ -100,10 +92,10 @@ std::string args_json(const Call& call) {
 
 std::string line_of(const Call& call) {
   const StatusText* status = find_status_text(call.result());
-  std::string text = print("{\"id\": %" PRIu64 ", \"function\": \"%s\", \"thread\": %" PRIu64,
-                           call.id(), call.function(), call.thread_id());
-  text += print(", \"start_ns\": %" PRId64 ", \"end_ns\": %" PRId64 ", \"result\": \"%s\"",
-                call.enter_ns(), call.leave_ns(), status != nullptr ? status->name : "?");
+  std::string text = formatted("{\"id\": %" PRIu64 ", \"function\": \"%s\", \"thread\": %" PRIu64,
+                               call.id(), call.function(), call.thread_id());
+  text += formatted(", \"start_ns\": %" PRId64 ", \"end_ns\": %" PRId64 ", \"result\": \"%s\"",
+                    call.enter_ns(), call.leave_ns(), status != nullptr ? status->name : "?");
   text += ", \"args\": {" + args_json(call) + "}";
   if (call.result() < 0) text += ", \"detail\": " + json_quoted(last_error().text);
   return text + "}\n";
@@ -117,10 +109,10 @@ Status Recorder::start(const std::string& path, uint64_t limit_bytes) {
   NPU_TRY(g_file->open("NPU_RECORD_FILE", path, limit_bytes, 0));
   g_lost = 0;
   g_file->write(
-      print("{\"record\": \"npu\", \"version\": 1, \"library\": \"%d.%d.%d\", "
-            "\"process\": %" PRIu64 ", \"start_ns\": %" PRId64 ", \"unix_s\": %lld}\n",
-            NPU_VERSION_MAJOR, NPU_VERSION_MINOR, NPU_VERSION_PATCH, process_id(),
-            Deadline::now_ns(), static_cast<long long>(std::time(nullptr))));
+      formatted("{\"record\": \"npu\", \"version\": 1, \"library\": \"%d.%d.%d\", "
+                "\"process\": %" PRIu64 ", \"start_ns\": %" PRId64 ", \"unix_s\": %lld}\n",
+                NPU_VERSION_MAJOR, NPU_VERSION_MINOR, NPU_VERSION_PATCH, process_id(),
+                Deadline::now_ns(), static_cast<long long>(std::time(nullptr))));
   Hooks::set(Hook::kRecord, true);
   return Status::ok();
 }
@@ -139,8 +131,9 @@ void Recorder::stop(const char* why) {
   std::lock_guard lock(g_mutex);
   Hooks::set(Hook::kRecord, false);
   if (g_file == nullptr) return;
-  g_file->close(print("{\"end\": \"%s\", \"lost_calls\": %" PRIu64 ", \"end_ns\": %" PRId64 "}\n",
-                      why, g_lost, Deadline::now_ns()));
+  g_file->close(formatted("{\"end\": \"%s\", \"lost_calls\": %" PRIu64 ", \"end_ns\": %" PRId64
+                          "}\n",
+                          why, g_lost, Deadline::now_ns()));
 }
 
 void Recorder::before_fork() { g_mutex.lock(); }

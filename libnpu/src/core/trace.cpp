@@ -2,7 +2,6 @@
 #include "libnpu/src/core/trace.h"
 
 #include <cinttypes>
-#include <cstdarg>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include "libnpu/src/core/json.h"
 #include "libnpu/src/core/log.h"
 #include "libnpu/src/core/output_file.h"
+#include "libnpu/src/core/text.h"
 
 namespace npu {
 namespace {
@@ -35,56 +35,48 @@ TraceFile* g_trace = nullptr;
 constexpr const char* kKindNames[] = {"kernel", "copy",       "fill",   "sync", "host",
                                       "graph",  "graph node", "module", "call"};
 
-[[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
-  char text[320];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
-
 // Microseconds with three digits behind the point.
 std::string microseconds(int64_t ns) {
-  return print("%" PRId64 ".%03d", ns / 1000, static_cast<int>(ns % 1000));
+  return formatted("%" PRId64 ".%03d", ns / 1000, static_cast<int>(ns % 1000));
 }
 
 std::string name_track(const char* what, uint64_t pid, uint64_t tid, const std::string& name) {
-  return print("{\"ph\": \"M\", \"name\": \"%s\", \"pid\": %" PRIu64 ", \"tid\": %" PRIu64
-               ", \"args\": {\"name\": \"%s\"}},\n",
-               what, pid, tid, name.c_str());
+  return formatted("{\"ph\": \"M\", \"name\": \"%s\", \"pid\": %" PRIu64 ", \"tid\": %" PRIu64
+                   ", \"args\": {\"name\": \"%s\"}},\n",
+                   what, pid, tid, name.c_str());
 }
 
 std::string slice(const npuProfActivity& activity, uint64_t pid, uint64_t tid) {
   const StatusText* status = find_status_text(activity.result);
   std::string text = "{\"ph\": \"X\", \"name\": " + json_quoted(activity.name);
-  text += print(", \"cat\": \"%s\", \"pid\": %" PRIu64 ", \"tid\": %" PRIu64 ", \"ts\": ",
-                kKindNames[activity.kind], pid, tid);
+  text += formatted(", \"cat\": \"%s\", \"pid\": %" PRIu64 ", \"tid\": %" PRIu64 ", \"ts\": ",
+                    kKindNames[activity.kind], pid, tid);
   text += microseconds(activity.host_start_ns) + ", \"dur\": ";
   text += microseconds(activity.host_end_ns - activity.host_start_ns);
-  text += print(", \"args\": {\"correlation\": %" PRIu64 ", \"result\": \"%s\"",
-                activity.correlation_id, status != nullptr ? status->name : "?");
+  text += formatted(", \"args\": {\"correlation\": %" PRIu64 ", \"result\": \"%s\"",
+                    activity.correlation_id, status != nullptr ? status->name : "?");
   if (activity.kind == NPU_PROF_CALL) return text + "}},\n";
-  text += print(", \"value\": %" PRIu64 ", \"start_ps\": %" PRIu64 ", \"end_ps\": %" PRIu64
-                ", \"bytes\": %" PRIu64,
-                activity.value, activity.start_ps, activity.end_ps, activity.bytes);
+  text += formatted(", \"value\": %" PRIu64 ", \"start_ps\": %" PRIu64 ", \"end_ps\": %" PRIu64
+                    ", \"bytes\": %" PRIu64,
+                    activity.value, activity.start_ps, activity.end_ps, activity.bytes);
   if (activity.grid_x != 0) {
-    text += print(", \"grid\": [%u, %u, %u]", activity.grid_x, activity.grid_y, activity.grid_z);
+    text +=
+        formatted(", \"grid\": [%u, %u, %u]", activity.grid_x, activity.grid_y, activity.grid_z);
   }
-  if (activity.node_id != 0) text += print(", \"node\": %u", activity.node_id);
+  if (activity.node_id != 0) text += formatted(", \"node\": %u", activity.node_id);
   return text + "}},\n";
 }
 
 // An arrow from the call to what it submitted.
 std::string arrow(const npuProfActivity& activity, uint64_t from_pid, uint64_t pid, uint64_t tid) {
   if (activity.correlation_id == 0 || activity.kind == NPU_PROF_GRAPH_NODE) return {};
-  const std::string id = print("%" PRIu64 ".%" PRIu64, activity.correlation_id, activity.value);
-  std::string text = print(
+  const std::string id = formatted("%" PRIu64 ".%" PRIu64, activity.correlation_id, activity.value);
+  std::string text = formatted(
       "{\"ph\": \"s\", \"name\": \"submit\", \"cat\": \"submit\", \"id\": \"%s\", "
       "\"pid\": %" PRIu64 ", \"tid\": %" PRIu64 ", \"ts\": ",
       id.c_str(), from_pid, activity.thread_id);
   text += microseconds(activity.queued_ns) + "},\n";
-  text += print(
+  text += formatted(
       "{\"ph\": \"f\", \"bp\": \"e\", \"name\": \"submit\", \"cat\": \"submit\", \"id\": \"%s\", "
       "\"pid\": %" PRIu64 ", \"tid\": %" PRIu64 ", \"ts\": ",
       id.c_str(), pid, tid);
@@ -144,9 +136,9 @@ void Trace::write(const npuProfActivity& activity) {
 void Trace::stop() {
   std::lock_guard lock(g_mutex);
   if (g_trace == nullptr || !g_trace->file.is_open()) return;
-  g_trace->file.close(print("{\"ph\": \"M\", \"name\": \"process_labels\", \"pid\": %" PRIu64
-                            ", \"args\": {\"labels\": \"lost activities: %" PRIu64 "\"}}\n]}\n",
-                            g_trace->pid, g_trace->lost));
+  g_trace->file.close(formatted("{\"ph\": \"M\", \"name\": \"process_labels\", \"pid\": %" PRIu64
+                                ", \"args\": {\"labels\": \"lost activities: %" PRIu64 "\"}}\n]}\n",
+                                g_trace->pid, g_trace->lost));
 }
 
 void Trace::before_fork() { g_mutex.lock(); }
