@@ -52,6 +52,15 @@ Status read_metric(Device& device, uint32_t id, npu_metric* out) {
   return fail(NPU_ERROR_NOT_SUPPORTED, "this device does not measure metric 0x%x", id);
 }
 
+npuProfCounter read_now(int64_t value, bool only_grows, const char* unit) {
+  npuProfCounter counter{};
+  counter.only_grows = only_grows ? 1 : 0;
+  counter.value = value;
+  counter.time_ns = Deadline::now_ns();
+  std::snprintf(counter.unit, sizeof counter.unit, "%s", unit);
+  return counter;
+}
+
 Status read_clock(Device& device, npuProfClock* out) {
   out->is_virtual = device.info().platform != NPU_PLATFORM_SILICON ? 1 : 0;
   out->error_ns = UINT64_MAX;
@@ -120,13 +129,8 @@ npuResult npuProfGetCounter(npuDevice device, const char* name, npuProfCounter* 
       if (std::strcmp(row.json_key, name) != 0) continue;
       npu_metric metric{};
       NPU_TRY(read_metric(*pin, row.id, &metric));
-      npuProfCounter counter{};
-      counter.only_grows = row.kind == NPU_METRIC_KIND_COUNTER ? 1 : 0;
-      counter.value = metric.value;
-      counter.time_ns = Deadline::now_ns();
-      std::snprintf(counter.unit, sizeof counter.unit, "%s",
-                    npu_metric_unit_table[row.unit].symbol);
-      api::write_struct(inout_counter, counter);
+      api::write_struct(inout_counter, read_now(metric.value, row.kind == NPU_METRIC_KIND_COUNTER,
+                                                npu_metric_unit_table[row.unit].symbol));
       return Status::ok();
     }
     return fail(NPU_ERROR_NOT_FOUND, "no counter of a device is called '%.64s'", name);
@@ -141,12 +145,8 @@ npuResult npuProfGetQueueCounter(npuQueue queue, const char* name, npuProfCounte
     NPU_TRY(api::check_out_struct(inout_counter, "inout_counter"));
     for (const QueueCounter& row : kQueueCounters) {
       if (std::strcmp(row.name, name) != 0) continue;
-      npuProfCounter counter{};
-      counter.only_grows = 1;
-      counter.value = static_cast<int64_t>(pin->counters().*row.value);
-      counter.time_ns = Deadline::now_ns();
-      std::snprintf(counter.unit, sizeof counter.unit, "%s", row.unit);
-      api::write_struct(inout_counter, counter);
+      const auto value = static_cast<int64_t>(pin->counters().*row.value);
+      api::write_struct(inout_counter, read_now(value, true, row.unit));
       return Status::ok();
     }
     return fail(NPU_ERROR_NOT_FOUND, "no counter of a queue is called '%.64s'", name);
