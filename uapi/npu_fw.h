@@ -19,6 +19,7 @@
 
 #define NPU_ELF_MACHINE 0x4e50
 #define NPU_ELF_FLAGS(major, minor) (((__u32)(major) << 24) | ((__u32)(minor) << 16))
+#define NPU_ELF_ISA_MINOR(flags) (((__u32)(flags) >> 16) & 0xff)
 #define NPU_BLOB_MAX_BYTES (16u << 20)
 #define NPU_BLOB_MAX_KERNELS 1024
 #define NPU_KERNEL_NAME_BYTES 64

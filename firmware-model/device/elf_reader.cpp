@@ -71,7 +71,7 @@ npu_status check_header(const Elf64_Ehdr& header) {
     return NPU_ST_BLOB_FORMAT;
   }
   const uint32_t major = header.e_flags >> 24;
-  const uint32_t minor = header.e_flags >> 16 & 0xff;
+  const uint32_t minor = NPU_ELF_ISA_MINOR(header.e_flags);
   if (major != NPU_ISA_MAJOR || minor > NPU_ISA_MINOR || (header.e_flags & 0xffff) != 0) {
     return NPU_ST_BLOB_ISA;
   }
@@ -281,7 +281,7 @@ npu_status read_elf(Bytes elf, ElfImage* out) {
     out->segments.push_back({segment.p_offset, segment.p_filesz});
   }
   out->code = *code;
-  if (!NoteReader(out, header->e_flags >> 16 & 0xff).read(*notes) || !ranges_fit(*out))
+  if (!NoteReader(out, NPU_ELF_ISA_MINOR(header->e_flags)).read(*notes) || !ranges_fit(*out))
     return NPU_ST_BLOB_FORMAT;
   return NPU_ST_OK;
 }

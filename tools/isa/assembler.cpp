@@ -229,11 +229,7 @@ class Assembler {
   std::optional<uint32_t> find_format(std::string_view quoted) {
     std::string text;
     if (!unquote(quoted, text)) return std::nullopt;
-    auto& formats = program_.formats;
-    const auto found = std::find(formats.begin(), formats.end(), text);
-    const auto number = static_cast<uint32_t>(found - formats.begin()) + 1;
-    if (found == formats.end()) formats.push_back(std::move(text));
-    return number;
+    return program_.format_number(text);
   }
 
   bool take_label(const std::string& label) {

@@ -294,10 +294,7 @@ void Kernel::emit_format(npu_op op, std::string_view format, std::span<const Val
                   std::to_string(taken) + "; print() has up to 4, check() 3");
   Reg temps[std::size(insn.r)];
   for (size_t i = 0; i < operands.size(); ++i) insn.r[i] = use(operands[i], temps[i]);
-  auto& formats = program_.formats;
-  const auto found = std::find(formats.begin(), formats.end(), format);
-  insn.imm = static_cast<uint32_t>(found - formats.begin()) + 1;
-  if (found == formats.end()) formats.emplace_back(format);
+  insn.imm = program_.format_number(format);
   emit(insn, loc);
 }
 

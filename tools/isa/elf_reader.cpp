@@ -65,7 +65,7 @@ class Reader {
         header->flags > NPU_ELF_FLAGS(NPU_ISA_MAJOR, NPU_ISA_MINOR) ||
         (header->flags & 0xffff) != 0)
       return "it was made for another version of the instruction set";
-    isa_minor_ = header->flags >> 16 & 0xff;
+    isa_minor_ = NPU_ELF_ISA_MINOR(header->flags);
     if (header->ehsize != sizeof(ElfHeader) || header->phentsize != sizeof(ElfProgramHeader) ||
         header->phnum != 2)
       return "its program headers are not one PT_LOAD and one PT_NOTE";

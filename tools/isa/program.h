@@ -2,8 +2,10 @@
 // One kernel as the tools hold it: instructions, resources, arguments and its own line table.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "uapi/npu_fw.h"
@@ -26,6 +28,14 @@ struct Program {
   std::vector<npu_note_arg> args;
   std::vector<SourceLine> lines;
   std::vector<std::string> formats;
+
+  // The number of a format, which is added when it is new.
+  uint32_t format_number(std::string_view text) {
+    const auto found = std::find(formats.begin(), formats.end(), text);
+    const auto number = static_cast<uint32_t>(found - formats.begin()) + 1;
+    if (found == formats.end()) formats.emplace_back(text);
+    return number;
+  }
 };
 
 }  // namespace npu::isa
