@@ -135,7 +135,8 @@ bool read_exclusions(const std::string& path, const std::string& road, std::vect
     if (!(words >> line_road) || line_road[0] == '#') continue;
     words >> kind >> entry.pattern;
     std::getline(words >> std::ws, entry.reason);
-    const bool known_road = line_road == "inproc" || line_road == "model" || line_road == "kmd";
+    const bool known_road = line_road == "inproc" || line_road == "model" || line_road == "kmd" ||
+                            line_road == "stand-in";
     const bool known_kind = kind == "xfail" || kind == "skip" || kind == "alone";
     if (!known_road || !known_kind || entry.reason.empty()) {
       *error = path + ":" + std::to_string(number) + ": not 'road kind Suite.Name reason'";
@@ -144,7 +145,8 @@ bool read_exclusions(const std::string& path, const std::string& road, std::vect
     entry.kind = kind == "xfail"  ? ExclusionKind::kXfail
                  : kind == "skip" ? ExclusionKind::kSkip
                                   : ExclusionKind::kAlone;
-    if (line_road == road) out->push_back(std::move(entry));
+    const bool holds = line_road == road || (road == "stand-in" && line_road == "kmd");
+    if (holds) out->push_back(std::move(entry));
   }
   return true;
 }

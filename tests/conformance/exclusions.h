@@ -3,7 +3,7 @@
 //
 //   road  kind  Suite.Name  reason
 //
-// road    inproc, model, kmd
+// road    inproc, model, kmd; stand-in: only where a daemon stands in for the node of kmd, whose lines hold there too
 // kind    xfail  runs in a process of its own and must fail; passing is the error: take the line out
 //         skip   never runs here: it would mean nothing, or hang
 //         alone  runs in a process of its own, because of what other tests leave behind, and must pass

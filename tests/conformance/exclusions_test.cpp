@@ -76,6 +76,7 @@ TEST_F(ExclusionsTest, LinesMustMeanSomething) {
   EXPECT_TRUE(reads("# a comment\n\nkmd skip A.B reason\n"));
   EXPECT_FALSE(reads("kmd skip A.B\n")) << "no reason";
   EXPECT_FALSE(reads("kmd maybe A.B reason\n"));
+  EXPECT_FALSE(reads("nowhere skip A.B reason\n"));
   EXPECT_FALSE(reads("moon skip A.B reason\n"));
   EXPECT_EQ(run("kmd skip Sample.NoSuchTest reason\n", "Sample.Passes"), 1) << "outlived its test";
   unlink(path_.c_str());

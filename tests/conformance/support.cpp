@@ -78,7 +78,9 @@ std::vector<uint8_t> read_blob_file() {
 std::string road_name() {
   const char* device = std::getenv("NPU_DEVICE");
   const std::string text = device != nullptr ? device : "";
-  if (text.rfind("accel", 0) == 0) return "kmd";
+  if (text.rfind("accel", 0) == 0) {
+    return std::getenv("NPU_STAND_IN_NODE") != nullptr ? "stand-in" : "kmd";
+  }
   return text.rfind("inproc", 0) == 0 ? "inproc" : "model";
 }
 
