@@ -14,14 +14,16 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import header  # noqa: E402
 
-# Objects that somebody has to end, and the words with which a comment says who.
-OWNED = re.compile(r"^(npu(?:(?!Kernel\b|Result\b)\w)*|npuDevPtr) \*$")
-HANDLES = {"npuDevice", "npuContext", "npuQueue", "npuEvent", "npuModule", "npuPreparedLaunch", "npuSemaphore", "npuGraph",
-           "npuGraphExec", "npuDevPtr", "npuOps", "npuMemPool"}
+# Objects that somebody has to end, beside memory, and the words with which a comment says who.
+HANDLE = re.compile(r"^typedef struct npu\w+ \*(npu\w+);", re.M)
 OWNERSHIP = re.compile(r"\b(end (it|the)|owns?|owned|valid until|valid as long|lives? as long|free[ds]?|give it back|gives? back|close|npu\w+(Destroy|Free|Unmap|Unload|Close|Release))\b", re.I)
 
 
-def complaints(path):
+def handles_of(paths):
+    return {"npuDevPtr"}.union(*(HANDLE.findall(open(path, encoding="utf-8").read()) for path in paths))
+
+
+def complaints(path, handles):
     text = open(path, encoding="utf-8").read()
     found, comment = [], None
     for kind, piece in header.pieces(text):
@@ -29,7 +31,7 @@ def complaints(path):
             comment = piece
             continue
         for _, function in header.functions_after(piece):
-            found += [f"{path}: {function.name}: {what}" for what in _missing(function, comment)]
+            found += [f"{path}: {function.name}: {what}" for what in _missing(function, comment, handles)]
         declared = len(re.findall(r"\bNPU_API\b(?!\s*__|\n)", re.sub(r"#.*", "", piece)))
         if declared != len(header.functions_after(piece)):
             found.append(f"{path}: a function is not the first thing after its comment: {piece.strip()[:80]!r}")
@@ -39,7 +41,7 @@ def complaints(path):
     return found
 
 
-def _missing(function, comment):
+def _missing(function, comment, handles):
     doc = header.Doc(header.words_of(comment or ""), [p.name for p in function.parameters])
     for key in header.KEYS:
         if not doc.parts.get(key):
@@ -52,7 +54,7 @@ def _missing(function, comment):
         yield f"'Since: {doc.parts['Since']}' is not a version"
     everything = doc.text + " ".join(doc.parameters.values())
     for parameter in function.parameters:
-        if not parameter.name.startswith("out_") or parameter.type.rstrip(" *") not in HANDLES:
+        if not parameter.name.startswith("out_") or parameter.type.rstrip(" *") not in handles:
             continue
         if not OWNERSHIP.search(everything):
             yield f"its comment does not say who ends *{parameter.name}"
@@ -130,6 +132,8 @@ def _other(comment, before, first):
 
 SELFTEST = """/* SPDX-License-Identifier: Apache-2.0 */
 /* A header. */
+/* A queue. */
+typedef struct npuQueueObject *npuQueue;
 /* Makes one.
  *
  * name      of it
@@ -156,7 +160,7 @@ def selftest():
         def said(text):
             with open(path, "w", encoding="utf-8") as stream:
                 stream.write(text)
-            return "\n".join(complaints(path))
+            return "\n".join(complaints(path, handles_of([path])))
 
         assert "npuMake: its comment does not say who ends *out_queue" in said(SELFTEST), said(SELFTEST)
         whole = SELFTEST.replace("NAME", "end it with npuQueueDestroy")
@@ -174,7 +178,8 @@ def selftest():
 
 def main():
     if len(sys.argv) >= 3 and sys.argv[1] == "check":
-        found = [line for path in sys.argv[2:] for line in complaints(path)]
+        handles = handles_of(sys.argv[2:])
+        found = [line for path in sys.argv[2:] for line in complaints(path, handles)]
         print("\n".join(found) if found else f"apidoc: {len(sys.argv) - 2} headers")
         return 1 if found else 0
     if len(sys.argv) == 3 and sys.argv[1] == "filter":

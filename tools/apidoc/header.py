@@ -20,7 +20,6 @@ class Parameter:
 class Function:
     def __init__(self, match):
         self.name = match.group(2)
-        self.result = " ".join(match.group(1).split())
         inside = " ".join(match.group(3).split())
         self.parameters = [] if inside in ("", "void") else [Parameter(p) for p in _split(inside)]
 

@@ -184,6 +184,8 @@ typedef struct npuProfSubscriberObject *npuProfSubscriber;
 
 /* Subscribes to all calls that begin from now on, in every thread; up to 16 subscribers. Also before npuInit, and over npuShutdown and fork.
  *
+ * out_subscriber  the subscription, or NULL. End it with npuProfUnsubscribe.
+ *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_QUOTA (too many subscribers)
  * Since:     0.2
