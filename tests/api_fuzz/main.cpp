@@ -94,7 +94,7 @@ class Watcher {
           npuContextCreate(devices_[i], &contexts_[i]) != NPU_OK) {
         die("cannot open a device", i);
       }
-      is_all_free(i);
+      note_free(i);
     }
   }
   ~Watcher() {
@@ -114,9 +114,9 @@ class Watcher {
   }
   // A daemon may still be giving back what the clients before held, so that the most ever seen is what there is.
   void expect_all_free() {
-    for (int i = 0; i < 500 && !(is_all_free(0) && is_all_free(1)); i++) usleep(10000);
+    for (int i = 0; i < 500 && !(note_free(0) && note_free(1)); i++) usleep(10000);
     for (int i = 0; i < 2; i++) {
-      if (!is_all_free(i)) {
+      if (!note_free(i)) {
         print_holders();
         die("device memory leaked: free at the end, and at most before",
             static_cast<long long>(free_bytes(i)), static_cast<long long>(most_free_[i]));
@@ -131,7 +131,8 @@ class Watcher {
     if (npuMemGetInfo(contexts_[i], &free, &total) != NPU_OK) die("no memory information");
     return free;
   }
-  bool is_all_free(int i) {
+  // True: there never was more.
+  bool note_free(int i) {
     const uint64_t free = free_bytes(i);
     const bool is_most = free >= most_free_[i];
     if (is_most) most_free_[i] = free;

@@ -23,6 +23,20 @@ uint64_t pitch(Fuzzer& f, uint32_t repeats, uint64_t least) {
   return repeats > 1 ? least + 64 * f.rng.below(2) : 0;
 }
 
+// Rows, slices and their distances, which both kinds of strided copy have.
+template <typename Copy>
+void fill_extents(Fuzzer& f, Copy& out) {
+  using Pitch = decltype(out.dst_pitch_bytes);
+  out.width_bytes = f.rng.percent(60) ? f.rng.of<uint64_t>({1, 64, 256}) : f.size();
+  out.height = rows(f);
+  out.depth = rows(f);
+  out.dst_pitch_bytes = static_cast<Pitch>(pitch(f, out.height, out.width_bytes));
+  out.src_pitch_bytes = static_cast<Pitch>(pitch(f, out.height, out.width_bytes));
+  const uint64_t slice = out.height * (out.width_bytes + 64);
+  out.dst_slice_pitch_bytes = pitch(f, out.depth, slice);
+  out.src_slice_pitch_bytes = pitch(f, out.depth, slice);
+}
+
 }  // namespace
 
 uint32_t struct_size(Fuzzer& f, size_t proper) {
@@ -91,14 +105,7 @@ void fill(Fuzzer& f, npuCopyInfo& out) {
   out.reserved = reserved(f);
   out.dst = f.address();
   out.src = f.address();
-  out.width_bytes = f.rng.percent(60) ? f.rng.of<uint64_t>({1, 64, 256}) : f.size();
-  out.height = rows(f);
-  out.depth = rows(f);
-  out.dst_pitch_bytes = static_cast<uint32_t>(pitch(f, out.height, out.width_bytes));
-  out.src_pitch_bytes = static_cast<uint32_t>(pitch(f, out.height, out.width_bytes));
-  const uint64_t slice = out.height * (out.width_bytes + 64);
-  out.dst_slice_pitch_bytes = pitch(f, out.depth, slice);
-  out.src_slice_pitch_bytes = pitch(f, out.depth, slice);
+  fill_extents(f, out);
 }
 
 // What a pointer of the host is given for lies in the arena: a caller has that much memory. Whatever is larger comes without a host pointer.
@@ -107,14 +114,7 @@ void fill(Fuzzer& f, npuMemCopyInfo& out) {
   out.reserved = reserved(f);
   out.dst = f.address();
   out.src = f.address();
-  out.width_bytes = f.rng.percent(60) ? f.rng.of<uint64_t>({1, 64, 256}) : f.size();
-  out.height = rows(f);
-  out.depth = rows(f);
-  out.dst_pitch_bytes = pitch(f, out.height, out.width_bytes);
-  out.src_pitch_bytes = pitch(f, out.height, out.width_bytes);
-  const uint64_t slice = out.height * (out.width_bytes + 64);
-  out.dst_slice_pitch_bytes = pitch(f, out.depth, slice);
-  out.src_slice_pitch_bytes = pitch(f, out.depth, slice);
+  fill_extents(f, out);
   const auto fits = [](uint64_t extent) { return extent <= 4 * kSmallBytes; };
   const bool on_host = out.height <= 3 && out.depth <= 3 && fits(out.width_bytes) &&
                        fits(out.dst_pitch_bytes) && fits(out.src_pitch_bytes) &&

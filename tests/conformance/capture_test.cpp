@@ -74,11 +74,7 @@ TEST_F(CaptureTest, SubmissionsBecomeNodesAndDoNotRun) {
   stamp.as.timestamp.dst = a_ + 128;
   ASSERT_NPU(NPU_OK, npuSubmitBatch(queue_, 1, &stamp, nullptr));
   const PokeArgs args{b_ + 128, 8.0f, 0};
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
-  info.args = &args;
-  info.args_bytes = sizeof args;
+  const npuLaunchInfo info = launch_info(&args, sizeof args);
   npuPreparedLaunch prepared = nullptr;
   ASSERT_NPU(NPU_OK, npuLaunchPrepare(kernel("poke"), &info, &prepared));
   ASSERT_NPU(NPU_OK, npuQueueLaunchPrepared(queue_, prepared, nullptr));

@@ -149,9 +149,7 @@ TEST_F(ErrorPolicyTest, CopyQueuesRunEverythingButKernels) {
   EXPECT_NPU(NPU_ERROR_NOT_SUPPORTED, launch(queue, kernel("null"), nullptr, 0));
   npuGraph graph = nullptr;
   npuGraphExec exec = nullptr;
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
+  const npuLaunchInfo info = launch_info(nullptr, 0);
   ASSERT_NPU(NPU_OK, npuGraphCreate(context_, &graph));
   ASSERT_NPU(NPU_OK, npuGraphAddKernel(graph, 0, nullptr, kernel("null"), &info, nullptr));
   ASSERT_NPU(NPU_OK, npuGraphInstantiate(graph, &exec));

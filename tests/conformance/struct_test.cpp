@@ -112,9 +112,7 @@ TEST_F(StructTest, StructsOfTheFirstReleaseGoOnWorking) {
 }
 
 TEST_F(StructTest, ReservedMembersMustBeZero) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
+  npuLaunchInfo info = launch_info(nullptr, 0);
   info.reserved = 1;
   EXPECT_NPU(NPU_ERROR_RESERVED_NOT_ZERO, npuQueueLaunch(queue_, kernel("null"), &info, nullptr));
   npuCopyInfo copy{};

@@ -152,23 +152,11 @@ npuDevPtr DeviceTest::alloc(uint64_t size_bytes, npuMemKind kind) {
 npuResult DeviceTest::launch(npuQueue queue, npuKernel kernel, const void* args,
                              uint32_t args_bytes, uint64_t* out_value, uint32_t x, uint32_t y,
                              uint32_t z) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
+  npuLaunchInfo info = launch_info(args, args_bytes);
   info.grid_x = x;
   info.grid_y = y;
   info.grid_z = z;
-  info.args = args;
-  info.args_bytes = args_bytes;
   return npuQueueLaunch(queue, kernel, &info, out_value);
-}
-
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
-  info.args = args;
-  info.args_bytes = args_bytes;
-  return info;
 }
 
 uint64_t DeviceTest::poke(npuQueue queue, npuDevPtr at, float number) {

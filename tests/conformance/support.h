@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/launch_info.h"
+
 namespace npu::conformance {
 
 constexpr int64_t kSecondNs = 1'000'000'000;
@@ -103,7 +105,6 @@ struct PairArgs {
   uint32_t d;
 };
 
-// A launch of one work-group.
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes);
+using test::launch_info;
 
 }  // namespace npu::conformance

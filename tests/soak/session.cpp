@@ -120,15 +120,6 @@ npuKernel kernel_of(Session& s, npuModule module, const char* name) {
   return kernel;
 }
 
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes) {
-  npuLaunchInfo info{};
-  info.struct_size = sizeof info;
-  info.grid_x = info.grid_y = info.grid_z = 1;
-  info.args = args;
-  info.args_bytes = args_bytes;
-  return info;
-}
-
 npuResult fill(npuQueue queue, npuDevPtr at, uint32_t word, uint64_t size_bytes,
                uint64_t* out_value) {
   return npuQueueFill(queue, at, word, 4, size_bytes, out_value);

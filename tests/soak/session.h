@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/launch_info.h"
 #include "tests/support/rng.h"
 
 namespace npu::soak {
@@ -105,7 +106,7 @@ struct Own {
 };
 
 npuKernel kernel_of(Session& s, npuModule module, const char* name);
-npuLaunchInfo launch_info(const void* args, uint32_t args_bytes);
+using test::launch_info;
 npuResult fill(npuQueue queue, npuDevPtr at, uint32_t word, uint64_t size_bytes,
                uint64_t* out_value = nullptr);
 // Every word of the memory is |word|.
