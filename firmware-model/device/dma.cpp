@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 
+#include "firmware-model/tile/guest_access.h"
 #include "uapi/npu_accel.h"
 
 namespace npu::model {
@@ -71,6 +72,7 @@ bool sides_overlap(const Side& a, uint64_t a_bytes, const Side& b, uint64_t b_by
 
 // Pieces end at page borders, hence at multiples of every pattern size.
 void paint(std::byte* to, uint64_t bytes, uint64_t pattern) {
+  const GuestAccess access;
   if (pattern == (pattern & 0xff) * 0x0101010101010101ull) {
     std::memset(to, static_cast<int>(pattern & 0xff), bytes);
     return;
@@ -140,6 +142,7 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
       return false;
     }
     if (to != nullptr) {
+      const GuestAccess access;
       std::memmove(to, from, writable);
       dst_.wrote(job.space, to, writable);
       count(to, writable, result);

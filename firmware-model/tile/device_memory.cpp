@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "firmware-model/tile/guest_access.h"
+
 namespace npu::model {
 
 std::byte* DeviceMemory::find_slowly(uint64_t dva, npu_fault_access access, uint64_t* bytes) {
@@ -23,6 +25,7 @@ std::byte* DeviceMemory::find_slowly(uint64_t dva, npu_fault_access access, uint
 }
 
 bool DeviceMemory::read(uint64_t dva, std::byte* to, uint64_t bytes, uint64_t* fault_dva) {
+  const GuestAccess access;
   while (bytes != 0) {
     uint64_t contiguous = 0;
     const std::byte* from = find(dva, NPU_ACCESS_READ, &contiguous);
@@ -40,6 +43,7 @@ bool DeviceMemory::read(uint64_t dva, std::byte* to, uint64_t bytes, uint64_t* f
 }
 
 bool DeviceMemory::write(uint64_t dva, const std::byte* from, uint64_t bytes, uint64_t* fault_dva) {
+  const GuestAccess access;
   while (bytes != 0) {
     uint64_t contiguous = 0;
     std::byte* to = find(dva, NPU_ACCESS_WRITE, &contiguous);

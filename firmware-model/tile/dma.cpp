@@ -6,6 +6,7 @@
 // layout code sees plain pointers only.
 #include <cstring>
 
+#include "firmware-model/tile/guest_access.h"
 #include "firmware-model/tile/handlers.h"
 #include "firmware-model/tile/numerics/numerics.h"
 
@@ -113,6 +114,7 @@ void transpose(const Numerics& numerics, const View& d, const View& a, const Sha
 // d = a, or its transpose; |shape| is d's.
 void copy_tile(const Numerics& numerics, const View& d, const View& a, const Shape& shape,
                bool transposed) {
+  const GuestAccess access;
   if (d.panel && !a.panel) {
     pack(numerics, d, a, shape, transposed);
   } else if (d.panel) {
