@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public functions: check, plan, launch. No exception leaves them.
-#include <cinttypes>
 #include <new>
 
 #include "libnpu/ops/check.h"
@@ -43,15 +42,14 @@ npuResult submit(npuOps handle, npuQueue queue, const PlanFunction& plan_functio
 }
 
 npuResult write_command(Library& library, const Plan& plan, npuOpsCommand* out) {
-  npuOpsCommand command{};
-  command.struct_size = sizeof(command);
-  NPU_OPS_TRY(library.kernel_of(plan, &command.kernel));
-  command.args_bytes = plan.block_bytes();
-  command.grid_x = plan.grid[0];
-  command.grid_y = plan.grid[1];
-  command.grid_z = plan.grid[2];
-  std::memcpy(command.args, plan.args, plan.block_bytes());
-  *out = command;
+  npuKernel kernel;
+  NPU_OPS_TRY(library.kernel_of(plan, &kernel));
+  out->args_bytes = plan.block_bytes();
+  out->kernel = kernel;
+  out->grid_x = plan.grid[0];
+  out->grid_y = plan.grid[1];
+  out->grid_z = plan.grid[2];
+  std::memcpy(out->args, plan.args, sizeof(out->args));
   return NPU_OK;
 }
 
@@ -115,10 +113,8 @@ npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void* 
 
 npuResult npuOpsGetCommand(npuOps ops, npuOpsKind kind, const void* info,
                            npuOpsCommand* inout_command) {
-  if (inout_command == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "inout_command is NULL");
-  if (inout_command->struct_size != sizeof(npuOpsCommand))
-    return fail(NPU_ERROR_STRUCT_SIZE, "struct_size is %" PRIu32 ", the struct has %zu bytes",
-                inout_command->struct_size, sizeof(npuOpsCommand));
+  npuOpsCommand before;  // nothing of it but its size matters
+  NPU_OPS_TRY(read_info(inout_command, &before));
   return planned(
       ops, [&](Plan* plan) { return plan_of(kind, info, plan); },
       [&](Library& library, const Plan& plan) {
