@@ -5,7 +5,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 verb=${1-} framework=${2-}
-known=$(cd "$root/integrations" && ls -d -- */tests.sh 2>/dev/null | tr '\n' ' ')
+known=$(cd "$root/integrations" && printf '%s ' */tests.sh)
 [[ -f $root/integrations/$framework/tests.sh ]] ||
   die "'$framework' is no framework." "./dev integrations $verb NAME, with one of: ${known//\/tests.sh/}"
 shift 2

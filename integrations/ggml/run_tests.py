@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What ggml and llama.cpp of Debian say about the backend.
+
+  run_tests.py [ops|text|stress|bench|perplexity]...   (default: ops text stress)
+
+ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
+text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
+stress      programs that end in every way they can, two at once, kill -9: the daemon is back to zero objects
+bench       llama-bench on the NPU and on ggml's CPU backend with the same threads, in one run; writes build/bench/ggml.json
+Each line of the result begins with ok or FAILED.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+MODELS = os.path.join(os.path.dirname(ROOT), "shared", "models")
+SUPPORTED = os.path.join(HERE, "supported.json")
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+CASE = re.compile(r"^\s*([A-Z][A-Z0-9_]*)\((.*)\): (.*)$")
+
+failures = 0
+
+
+def report(ok, what):
+    global failures
+    failures += not ok
+    print(("ok      " if ok else "FAILED  ") + what, flush=True)
+    return ok
+
+
+def in_tree(*command, **environment):
+    """The command that runs |command| in the tree of ggml."""
+    env = dict(os.environ, **environment)
+    return [os.path.join(ROOT, "integrations", "integrations.sh"), "run", "ggml", *command], env
+
+
+def run(*command, timeout_s=600, **environment):
+    argv, env = in_tree(*command, **environment)
+    return subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout_s, check=False, text=True, errors="replace")
+
+
+def last_lines(text, count=6):
+    return "\n".join("        " + line for line in text.splitlines()[-count:])
+
+
+# --- ops ------------------------------------------------------------------------------------------------------------
+
+
+def judge(line, tally):
+    """Counts one line of test-backend-ops; returns the case when it failed."""
+    match = CASE.match(ESCAPES.sub("", line))
+    if match is None:
+        return None
+    op, _, verdict = match.groups()
+    counts = tally.setdefault(op, [0, 0, 0])  # passed, failed, not supported
+    if verdict.startswith("not supported"):
+        counts[2] += 1
+    elif verdict.endswith("OK"):
+        counts[0] += 1
+    elif "FAIL" in verdict:
+        counts[1] += 1
+        return line.strip()
+    return None
+
+
+def test_ops(ops=None):
+    tally, failed = {}, []
+    start = time.monotonic()
+    argv, env = in_tree("test-backend-ops", "test", "-b", "NPU0", *(["-o", ops] if ops else []), NPU_DEVICE=os.environ.get("NPU_DEVICE", "inproc"))
+    process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    shown = start
+    for line in process.stdout:
+        case = judge(line, tally)
+        if case:
+            failed.append(case)
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            print(f"        {shown - start:.0f} s: {sum(c[0] for c in tally.values())} cases passed, {len(failed)} failed, at {line.strip()[:80]}", flush=True)
+    code = process.wait()
+    for case in failed[:40]:
+        print("        " + ESCAPES.sub("", case)[:220])
+    passed = sum(counts[0] for counts in tally.values())
+    total = sum(sum(counts) for counts in tally.values())
+    for op, (good, bad, no) in sorted(tally.items()):
+        if good or bad:
+            print(f"        {op:20} {good:5} passed {bad:5} failed {no:5} not supported")
+    report(code == 0 and not failed, f"ops: {passed} of {total} cases supported, {len(failed)} failed, {time.monotonic() - start:.0f} s (exit code {code})")
+    if ops is None:
+        check_supported(passed, {op: counts[0] for op, counts in tally.items() if counts[0]})
+
+
+def check_supported(passed, by_op):
+    """The checked-in number may only grow; UPDATE=1 writes it."""
+    with open(SUPPORTED, encoding="utf-8") as file:
+        known = json.load(file)
+    report(passed >= known["cases"], f"ops: at least the {known['cases']} cases of supported.json")
+    for op, count in known["ops"].items():
+        if by_op.get(op, 0) < count:
+            report(False, f"ops: {op}: {by_op.get(op, 0)} cases, {count} before")
+    if os.environ.get("UPDATE") == "1" and passed > known["cases"]:
+        with open(SUPPORTED, "w", encoding="utf-8") as file:
+            json.dump({"cases": passed, "ops": dict(sorted(by_op.items()))}, file, indent=1)
+            file.write("\n")
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+STORY = ("stories260K", "Once upon a time", 200)
+PLAY = ("shakespeare-3M", "ROMEO:", 128)
+TEXTS = [(*STORY, kind) for kind in ("f32", "f16", "Q8_0", "Q4_0")] + [(*PLAY, kind) for kind in ("f32", "Q8_0", "Q4_0")]
+
+
+def model_file(model, kind):
+    return os.path.join(MODELS, model, "gguf", f"{model}-{kind}.gguf")
+
+
+def complete(model, prompt, tokens, kind, *more, **environment):
+    return run("llama-completion", "-m", model_file(model, kind), "-p", prompt, "-n", str(tokens), "--temp", "0", "-no-cnv", "-ngl", "99", *more, **environment)
+
+
+def golden(model, kind):
+    folder = os.path.join(MODELS, model)
+    for name in sorted(os.listdir(folder)):
+        if name.startswith("golden-llama") and f"-{kind}" in name:
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                return file.read()
+    return None
+
+
+def test_text():
+    for model, prompt, tokens, kind in TEXTS:
+        done = complete(model, prompt, tokens, kind)
+        name = f"text: {model} {kind}"
+        if not report(done.returncode == 0, f"{name}: ends well"):
+            print(last_lines(done.stderr))
+            continue
+        splits = re.findall(r"graph splits\s*=\s*(\d+)", done.stderr)
+        report(splits and all(int(n) == 2 for n in splits), f"{name}: {splits[-1] if splits else '?'} splits of the graph, 2 is all on the NPU")
+        speed = re.findall(r"eval time.*?([\d.]+) tokens per second", done.stderr)
+        want = golden(model, kind)
+        if want is None:
+            continue
+        same = os.path.commonprefix([done.stdout, want])
+        detail = f"{name}: {len(same)} of {len(want)} characters are the golden text's ({', '.join(speed)} tokens/s prompt, decode)"
+        # Another order of sums may turn the decision between two tokens whose chances are equal in a quantised model.
+        report(kind != "f32" or len(same) >= len(want.rstrip()), detail)
+
+
+# --- stress ---------------------------------------------------------------------------------------------------------
+
+
+def objects_left():
+    """What the device model holds: buffers, queues and processes that npu-smi counts."""
+    smi = os.path.join(ROOT, "build", os.environ.get("NPU_INTEGRATIONS_PRESET", "dev"), "tools", "npu-smi", "npu-smi")
+    done = subprocess.run([smi, "query", "--json"], env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, text=True, timeout=60)
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def story(**environment):
+    return complete(*STORY, "f32", "--log-disable", **environment)
+
+
+def test_stress(rounds=100):
+    codes = []
+    for _ in range(rounds):
+        codes.append(run("llama-completion", "--list-devices").returncode)
+    report(not any(codes), f"stress: {rounds} times loaded and ended without a shutdown of the library")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        texts = [job.result() for job in [pool.submit(story) for _ in range(2)]]
+    want = golden("stories260K", "f32").rstrip()
+    report(all(done.returncode == 0 and done.stdout.startswith(want) for done in texts), "stress: two processes at once, both texts golden")
+    for after_s in (0.3, 0.6, 1.0):
+        argv, env = in_tree("llama-completion", "-m", model_file("stories260K", "f32"), "-p", STORY[1], "-n", "5000", "--temp", "0", "-no-cnv", "-ngl", "99", "--ignore-eos")
+        process = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(after_s)  # somewhere in loading, the prompt, the text: the place is meant to vary
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    report(story().stdout.startswith(want), "stress: the device serves the next process after three were killed at work")
+
+
+# --- bench ----------------------------------------------------------------------------------------------------------
+
+
+def bench_once(model, device, repeats):
+    done = run("llama-bench", "-m", model, "-p", "128", "-n", "64", "-r", str(repeats), "-t", "2", "-ngl", "99", "-dev", device, "-o", "json", timeout_s=900)
+    if done.returncode != 0:
+        print(last_lines(done.stderr))
+        return None
+    return {("decode" if row["n_gen"] else "prefill"): row["avg_ts"] for row in json.loads(done.stdout)}
+
+
+def test_bench(runs=3):
+    results = []
+    for kind in ("f32", "Q8_0", "Q4_0"):
+        path = model_file("shakespeare-3M", kind)
+        samples = {"NPU0": [], "none": []}
+        for _ in range(runs):
+            for device, into in samples.items():
+                one = bench_once(path, device, 3)
+                if one:
+                    into.append(one)
+        for phase in ("prefill", "decode"):
+            medians = {device: statistics.median(s[phase] for s in taken) if taken else 0 for device, taken in samples.items()}
+            ratio = medians["NPU0"] / medians["none"] if medians["none"] else 0
+            results.append({"name": f"ggml {phase} shakespeare-3M {kind}", "value": medians["NPU0"], "unit": "tokens/s", "peer": "ggml CPU backend", "peer_value": medians["none"], "ratio": ratio, "goal": 0.8})
+            print(f"        {phase:8} {kind:5} {medians['NPU0']:9.0f} tokens/s, CPU {medians['none']:9.0f}, ratio {ratio:.2f} (goal 0.8)", flush=True)
+    folder = os.path.join(ROOT, "build", "bench")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "ggml.json"), "w", encoding="utf-8") as file:
+        json.dump(results, file, indent=1)
+
+
+PARTS = {"ops": test_ops, "text": test_text, "stress": test_stress, "bench": test_bench}
+
+
+def main():
+    wanted = sys.argv[1:] or ["ops", "text", "stress"]
+    for word in wanted:
+        name, _, argument = word.partition("=")
+        if name not in PARTS:
+            sys.exit(f"run_tests.py: '{name}' is no part; there are: {' '.join(PARTS)}")
+        if argument:
+            PARTS[name](argument)
+        else:
+            PARTS[name]()
+    print(f"ggml: {failures} failed" if failures else "ggml: all passed")
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
