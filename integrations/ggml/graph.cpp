@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "integrations/ggml/device.h"
+#include "integrations/ggml/fuse.h"
 #include "integrations/ggml/lower.h"
 
 namespace npu::ggml {
@@ -89,9 +90,13 @@ bool GraphCache::submit(npuQueue queue, ggml_cgraph* graph, uint64_t* out_value)
 
 bool GraphCache::make_commands(const std::vector<const ggml_tensor*>& nodes,
                                std::vector<npuOpsCommand>* out) {
-  for (const ggml_tensor* node : nodes) {
+  const std::span<const ggml_tensor* const> all(nodes);
+  for (size_t done = 0; done < all.size();) {
+    const ggml_tensor* node = all[done];
     Lowered lowered;
-    if (!lower(node, &lowered)) {
+    const size_t fused = lower_fused(all.subspan(done), &lowered);
+    done += fused != 0 ? fused : 1;
+    if (fused == 0 && !lower(node, &lowered)) {
       std::fprintf(stderr, "ggml-npu: %s is not supported (%s)\n", ggml_op_desc(node), node->name);
       return false;
     }
