@@ -14,6 +14,9 @@ Programs all_kernels() {
   add_rope(out);
   add_elementwise(out);
   add_rows(out);
+  add_tensor_map(out);
+  add_tensor_combine(out);
+  add_tensor_rows(out);
   return out;
 }
 

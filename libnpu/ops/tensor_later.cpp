@@ -5,11 +5,6 @@
 namespace npu::ops {
 #define LATER(name) \
   npuResult name(const void*, Plan*) { return fail(NPU_ERROR_NOT_SUPPORTED, "later"); }
-LATER(plan_map)
-LATER(plan_combine)
-LATER(plan_gate)
-LATER(plan_tensor_gather)
-LATER(plan_tensor_scatter)
 
 LATER(plan_reduce)
 LATER(plan_sort)

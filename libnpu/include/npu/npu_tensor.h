@@ -47,16 +47,28 @@ typedef struct npuOpsTensor {
 
 /* Functions of NPU_OPS_TENSOR_MAP: those of npuOpsUnaryFunction, and from here on. a, b: of npuOpsMapInfo. */
 enum {
-  NPU_OPS_MAP_COPY = 64,       /* x, in another type where y has one */
+  NPU_OPS_MAP_COPY = 64,       /* x, in another type where y has one; bits where the types are equal */
   NPU_OPS_MAP_SCALE = 65,      /* a x + b */
   NPU_OPS_MAP_CLAMP = 66,      /* between a and b */
   NPU_OPS_MAP_SQUARE = 67,     /* x x */
   NPU_OPS_MAP_GELU_QUICK = 68, /* x sigmoid(1.702 x) */
   NPU_OPS_MAP_LEAKY_RELU = 69, /* x > 0 ? x : a x */
-  NPU_OPS_MAP_END = 70
+  NPU_OPS_MAP_SIGN = 70,       /* -1, 0 or 1 */
+  NPU_OPS_MAP_STEP = 71,       /* x > 0 ? 1 : 0 */
+  NPU_OPS_MAP_ELU = 72,        /* x > 0 ? x : e^x - 1 */
+  NPU_OPS_MAP_HARDSWISH = 73,  /* x min(1, max(0, (x + 3) / 6)) */
+  NPU_OPS_MAP_HARDSIGMOID = 74,
+  NPU_OPS_MAP_FLOOR = 75,
+  NPU_OPS_MAP_CEIL = 76,
+  NPU_OPS_MAP_ROUND = 77, /* halves away from zero */
+  NPU_OPS_MAP_TRUNC = 78,
+  NPU_OPS_MAP_SOFTPLUS = 79, /* ln(1 + e^x) */
+  NPU_OPS_MAP_EXPM1 = 80,    /* e^x - 1 */
+  NPU_OPS_MAP_END = 81
 };
 
-/* Y = f(X), element by element; X repeats. Types: fp32, bf16, fp16 for both; NPU_OPS_MAP_COPY also INT32 to INT32. In place where types and strides are equal. */
+/* Y = f(X), element by element; X repeats. Types: fp32, bf16 or fp16, the same for both. NPU_OPS_MAP_COPY goes from each of them to each, from INT32 to INT32, and between INT32 and fp32: fp32 is
+ * cut towards zero and saturates, NaN gives 0. A NaN stays one. In place where types and strides are equal. */
 typedef struct npuOpsMapInfo {
   uint32_t struct_size;
   int32_t function;
@@ -64,14 +76,16 @@ typedef struct npuOpsMapInfo {
   npuOpsTensor x, y;
 } npuOpsMapInfo;
 
-/* Y = f(X, B) with an npuOpsBinaryFunction; B repeats, X has the sizes of Y. Types: fp32, bf16, fp16. In place on X. */
+/* Y = f(X, B) with an npuOpsBinaryFunction; B repeats, X has the sizes of Y. Types: fp32, bf16 or fp16, the same for all; or x fp16, b fp32, y fp16 or fp32. In place on X, and on a B that
+ * does not repeat, where types and strides are equal. */
 typedef struct npuOpsCombineInfo {
   uint32_t struct_size;
   int32_t function;
   npuOpsTensor x, b, y;
 } npuOpsCombineInfo;
 
-/* Y = f(X) * B with f NPU_OPS_RELU, NPU_OPS_GELU, NPU_OPS_GELU_ERF, NPU_OPS_SILU or NPU_OPS_MAP_GELU_QUICK: SwiGLU and its relatives. All sizes are equal, all types are (fp32, bf16, fp16). */
+/* Y = f(X) * B with f NPU_OPS_RELU, NPU_OPS_GELU, NPU_OPS_GELU_ERF, NPU_OPS_SILU or NPU_OPS_MAP_GELU_QUICK: SwiGLU and its relatives. All sizes are equal, all types are (fp32, bf16, fp16).
+ * In place on X or B where strides are equal. */
 typedef struct npuOpsGateInfo {
   uint32_t struct_size;
   int32_t function;
