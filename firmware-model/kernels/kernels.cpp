@@ -14,6 +14,7 @@ Programs all_kernels() {
   add_rope(out);
   add_elementwise(out);
   add_rows(out);
+  add_tensor_norm(out);
   return out;
 }
 
