@@ -17,6 +17,7 @@ Programs all_kernels() {
   add_tensor_map(out);
   add_tensor_combine(out);
   add_tensor_rows(out);
+  add_tensor_norm(out);
   return out;
 }
 

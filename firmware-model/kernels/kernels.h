@@ -28,6 +28,8 @@ void add_rows(Programs& out);         // gather, scatter, argmax
 void add_tensor_map(Programs& out);
 void add_tensor_combine(Programs& out);
 void add_tensor_rows(Programs& out);
+// On tensors (npu_tensor.h).
+void add_tensor_norm(Programs& out);
 
 // All of the above and `null`, a program that only ends.
 Programs all_kernels();

@@ -1,84 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of tensors by index: gather from a table, scatter into one. An index outside the table ends the job.
-#include "firmware-model/kernels/tensor_walk.h"
+// Placement, loads and stores of programs over rows of tensors.
+#include "firmware-model/kernels/tensor_rows.h"
+
+#include <utility>
 
 namespace npu::kernels {
-namespace {
 
 using namespace npu::isa;
 
-// The table is the operand that rows are chosen from: its block begins at column |col0| of row 0 of the place.
-constexpr uint32_t kTable = 0, kIndices = 1, kRows = 2;
+RepeatArgs::RepeatArgs(Kernel& k, const std::string& name)
+    : at(k.arg_dva(name)),
+      row(k.arg_u64(name + "_row")),
+      step_y(k.arg_u64(name + "_step_y")),
+      step_z(k.arg_u64(name + "_step_z")),
+      kind(k.arg_u32(name + "_kind")),
+      ld(k.arg_u32(name + "_ld")),
+      rows(k.arg_u32(name + "_rows")),
+      count_y(k.arg_u32(name + "_count_y")),
+      count_z(k.arg_u32(name + "_count_z")) {}
 
-// An operand's columns lie side by side, its rows at |pitch|: what TensorWalk::load would find out at run time.
-Tile rows_of(TensorWalk& walk, uint32_t operand, DType type, const Val& rows) {
-  Reg pitch = walk.pitch(operand);
-  return walk.k.tile_hbm(type, walk.at(operand), rows, walk.cols, pitch);
+void RowProgram::place() {
+  Reg block = block_rows;
+  first = k.group_x() * block;
+  rows = min(Val(rows_arg - first), block);
+  cols = Reg(cols_arg);
+  k.chain(true);
 }
 
-// Indices of this block as a column of int32 in L1.
-Tile load_indices(TensorWalk& walk, const Buf& buf, const Val& words) {
-  Reg pitch = walk.pitch(kIndices);
-  Tile index = walk.k.tile_l1(DType::I32, buf, walk.rows, words);
-  walk.k.ld(index, walk.k.tile_hbm(DType::I32, walk.at(kIndices), walk.rows, words, pitch));
-  return walk.k.tile_l1(DType::I32, buf, walk.rows, 1, words);
+void RowProgram::outer(const Arg& base, const Side& side, DType type, const Val& width,
+                       const std::function<void(const Tile&, bool)>& move) {
+  Reg at = first * side.row;
+  at += base;
+  k.if_(
+      Reg(apart),
+      [&] {
+        Reg skip = k.group_y() * side.step_y;
+        at += skip;
+        skip = k.group_z() * side.step_z;
+        at += skip;
+        k.if_(
+            Reg(side.upright), [&] { move(k.tile_hbm(type, at, width, rows, side.ld), true); },
+            [&] { move(k.tile_hbm(type, at, rows, width, side.ld), false); });
+      },
+      [&] { move(k.tile_hbm(type, at, rows, width, side.ld), false); });
 }
 
-// Rows of a table of floats. A table in blocks would take the place of |gather| and |cvt| here: its rows are decoded while they are loaded.
-Program tensor_gather(DType type) {
-  TensorWalk walk("tensor_gather_" + tensor_type_name(type), {"x", "indices", "y"});
-  Kernel& k = walk.k;
-  Arg height_arg = k.arg_u32("table_rows");
-  Buf index_buf = k.l1(kRowsMax * 4);
-  Buf buf = k.l1(kBlockElements * 4);
-  Buf wide_buf = type == DType::F32 ? buf : k.l1(kBlockElements * 4);
-  walk.run([&] {
-    Reg height = height_arg;
-    Tile index = load_indices(walk, index_buf, k.reg(1));
-    Tile narrow = walk.inner(type, buf);
-    Tile wide = walk.inner(DType::F32, wide_buf);
-    k.gather(narrow, rows_of(walk, kTable, type, height), index);
-    if (type != DType::F32) k.cvt(wide, narrow);
-    k.st(rows_of(walk, kRows, DType::F32, walk.rows), wide);
+void RowProgram::load(const Tile& to) {
+  outer(x, {x_row, x_step_y, x_step_z, ldx, x_upright}, DType::F32, cols,
+        [&](const Tile& from, bool on_side) { k.ld(to, from).trans(on_side); });
+}
+
+void RowProgram::store(const Tile& from, const Val& y_cols) {
+  outer(y, {y_row, y_step_y, y_step_z, ldy, y_upright}, from.dtype(), y_cols,
+        [&](const Tile& to, bool on_side) { k.st(to, from).trans(on_side); });
+}
+
+Reg RowProgram::begin_of(const RepeatArgs& operand) {
+  Reg at = operand.at;
+  k.if_(Reg(apart), [&] {
+    Reg skip = k.group_y() % operand.count_y;
+    skip *= operand.step_y;
+    at += skip;
+    skip = k.group_z() % operand.count_z;
+    skip *= operand.step_z;
+    at += skip;
   });
-  return k.finish();
+  return at;
 }
 
-// An index of 64 bits is two words: the lower one counts, the upper one has to be 0. Loading row number "upper word" of a table of one row fails where it is not.
-void check_upper_words(TensorWalk& walk, const Buf& index_buf, const Buf& scratch) {
-  Kernel& k = walk.k;
-  Tile upper = k.tile_l1(DType::I32, index_buf.offset_bytes + 4, walk.rows, 1, 2);
-  k.gather(k.tile_l1(DType::F32, scratch, walk.rows, 1),
-           k.tile_hbm(DType::F32, walk.at(kRows), 1, 1), upper);
+Reg RowProgram::first_row_of(const RepeatArgs& operand) {
+  Reg row = first % operand.rows;
+  row *= operand.row;
+  return row;
 }
 
-Program tensor_scatter(DType type) {
-  TensorWalk walk("tensor_scatter_" + tensor_type_name(type), {"y", "indices", "x"});
-  Kernel& k = walk.k;
-  Arg height_arg = k.arg_u32("table_rows"), words_arg = k.arg_u32("index_words");
-  Buf index_buf = k.l1(kRowsMax * 8);
-  Buf buf = k.l1(kBlockElements * 4);
-  Buf narrow_buf = type == DType::F32 ? buf : k.l1(kBlockElements * 4);
-  walk.run([&] {
-    Reg height = height_arg, words = words_arg;
-    Tile index = load_indices(walk, index_buf, words);
-    k.if_(words == 2, [&] { check_upper_words(walk, index_buf, buf); });
-    Tile wide = walk.inner(DType::F32, buf);
-    Tile narrow = walk.inner(type, narrow_buf);
-    k.ld(wide, rows_of(walk, kRows, DType::F32, walk.rows));
-    if (type != DType::F32) k.cvt(narrow, wide);
-    k.scatter(rows_of(walk, kTable, type, height), narrow, index);
+void RowProgram::with(const RepeatArgs& operand, DType type, const Buf& buf,
+                      const std::function<void(const BOperand&)>& use) {
+  Reg kind = operand.kind;
+  k.if_(kind, [&] {
+    Reg at = begin_of(operand);
+    Reg by_rows = kind - 1;
+    k.if_(
+        std::move(by_rows),
+        [&] {
+          at += first_row_of(operand);
+          Tile full = k.tile_l1(type, buf, rows, cols);
+          k.ld(full, k.tile_hbm(type, at, rows, cols, operand.ld));
+          use(full);
+        },
+        [&] {
+          Tile line = k.tile_l1(type, buf, 1, cols);
+          k.ld(line, k.tile_hbm(type, at, 1, cols));
+          use(row(line));
+        });
   });
-  return k.finish();
-}
-
-}  // namespace
-
-void add_tensor_rows(Programs& out) {
-  for (DType type : kTensorTypes) {
-    out.push_back(tensor_gather(type));
-    out.push_back(tensor_scatter(type));
-  }
 }
 
 }  // namespace npu::kernels

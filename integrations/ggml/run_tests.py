@@ -7,6 +7,7 @@
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
 stress      programs that end in every way they can, two at once, kill -9: the daemon is back to zero objects
+perplexity  of the last 60 kB of the text, on the NPU and on the CPU: within 0.01
 bench       llama-bench on the NPU and on ggml's CPU backend with the same threads, in one run; writes build/bench/ggml.json
 Each line of the result begins with ok or FAILED.
 """
@@ -220,7 +221,31 @@ def test_bench(runs=3):
         json.dump(results, file, indent=1)
 
 
-PARTS = {"ops": test_ops, "text": test_text, "stress": test_stress, "bench": test_bench}
+# --- perplexity -----------------------------------------------------------------------------------------------------
+
+TAIL_BYTES = 60000
+
+
+def perplexity(kind, device, text):
+    done = run("llama-perplexity", "-m", model_file("shakespeare-3M", kind), "-f", text, "-c", "256", "-t", "2", "-ngl", "99", "-dev", device, timeout_s=1800)
+    found = re.search(r"Final estimate: PPL = ([\d.]+)", done.stdout + done.stderr)
+    if found is None:
+        print(last_lines(done.stderr))
+    return float(found.group(1)) if found else float("nan")
+
+
+def test_perplexity():
+    text = os.path.join(ROOT, "build", "integrations", "val-tail.txt")
+    with open(os.path.join(MODELS, "text", "tinyshakespeare.txt"), "rb") as file:
+        tail = file.read()[-TAIL_BYTES:]
+    with open(text, "wb") as file:
+        file.write(tail)
+    for kind in ("f32", "Q8_0", "Q4_0"):
+        ours, theirs = perplexity(kind, "NPU0", text), perplexity(kind, "none", text)
+        report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
+
+
+PARTS = {"ops": test_ops, "text": test_text, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():

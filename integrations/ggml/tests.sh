@@ -9,7 +9,7 @@ build_dir=$root/build/${NPU_INTEGRATIONS_PRESET:-dev}
 models=$(cd "$root/.." && pwd)/shared/models
 
 make_framework_tree() {
-  make_tree sid llama.cpp llama.cpp-tests libggml-dev
+  make_tree sid llama.cpp llama.cpp-tools-extra llama.cpp-examples llama.cpp-tests libggml-dev
 }
 
 # Libraries of this machine that the device model needs and the tree has not, or in another version. The C and C++ libraries are the tree's: newer ones run older programs.

@@ -1,165 +1,193 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans of NPU_OPS_TENSOR_GATHER and NPU_OPS_TENSOR_SCATTER: rows of a table by index.
-#include "libnpu/ops/check.h"
+// Merging of dimensions, choice of rows, blocks, and the arguments that follow.
+#include "libnpu/ops/tensor_rows.h"
+
+#include <cinttypes>
+#include <numeric>
+#include <utility>
+
 #include "libnpu/ops/limits.h"
-#include "libnpu/ops/walk.h"
 
 namespace npu::ops {
-namespace {
 
-// Operands in the order of the programs: the table, its indices, and the rows that are read from it or written to it.
-constexpr uint32_t kTable = 0, kIndices = 1, kRows = 2;
+RowWalk::RowWalk(const npuOpsTensor& x, const npuOpsTensor& y) {
+  sides_[0] = side_of(x);
+  sides_[1] = side_of(y);
+  std::copy_n(y.sizes + 1, kOuter, sizes_);
+}
 
-struct Move {
-  const npuOpsTensor &table, &indices, &rows;
-  const char *table_name, *rows_name;
-};
+void RowWalk::add_repeat(const npuOpsTensor& t) { sides_[count_++] = side_of(t); }
 
-npuResult check_columns(const char* name, const npuOpsTensor& t) {
-  if (t.sizes[0] <= 1 || t.strides[0] == layout_of(t.type).block_bytes) return NPU_OK;
+RowWalk::Side RowWalk::side_of(const npuOpsTensor& t) {
+  Side side;
+  if (is_absent(t)) return side;
+  side.absent = false;
+  side.at = t.data;
+  side.elem_bytes = layout_of(t.type).block_bytes;
+  side.cols = t.sizes[0];
+  side.column_bytes = t.sizes[0] > 1 ? t.strides[0] : side.elem_bytes;
+  std::copy_n(t.sizes + 1, kOuter, side.sizes);
+  for (uint32_t dim = 0; dim < kOuter; ++dim)
+    side.strides[dim] = side.sizes[dim] > 1 ? t.strides[dim + 1] : 0;
+  return side;
+}
+
+// Whether index i_outer * size + i_inner of one merged dimension finds the same rows.
+bool RowWalk::merges(const Side& side, uint32_t inner, uint32_t outer) const {
+  if (side.sizes[inner] == 1 && side.sizes[outer] == 1) return true;
+  if (side.sizes[inner] != sizes_[inner]) return false;
+  uint64_t whole;
+  return side.sizes[outer] == 1 ||
+         (!__builtin_mul_overflow(side.strides[inner], sizes_[inner], &whole) &&
+          side.strides[outer] == whole);
+}
+
+// |outer| becomes a dimension of size 1, as a result.
+bool RowWalk::try_merge(uint32_t inner, uint32_t outer) {
+  if (sizes_[outer] == 1 || sizes_[inner] == 1 || sizes_[inner] * sizes_[outer] > kCountMax)
+    return false;
+  for (uint32_t i = 0; i < count_; ++i) {
+    if (!sides_[i].absent && !merges(sides_[i], inner, outer)) return false;
+  }
+  for (uint32_t i = 0; i < count_; ++i) {
+    sides_[i].sizes[inner] *= std::exchange(sides_[i].sizes[outer], 1);
+    sides_[i].strides[outer] = 0;
+  }
+  sizes_[inner] *= std::exchange(sizes_[outer], 1);
+  return true;
+}
+
+void RowWalk::swap_dims(uint32_t a, uint32_t b) {
+  std::swap(sizes_[a], sizes_[b]);
+  for (uint32_t i = 0; i < count_; ++i) {
+    std::swap(sides_[i].sizes[a], sides_[i].sizes[b]);
+    std::swap(sides_[i].strides[a], sides_[i].strides[b]);
+  }
+}
+
+// Whether rows along |dim| can be one tile of the device: a stride that is no smaller than what it steps over.
+bool RowWalk::is_tile(const Side& side, uint32_t dim) const {
+  if (side.absent || side.sizes[dim] == 1) return true;
+  const uint64_t step = side.strides[dim];
+  if (side.column_bytes != side.elem_bytes) return step == side.elem_bytes;
+  return step >= side.cols * side.elem_bytes && step / side.elem_bytes <= kCountMax;
+}
+
+bool RowWalk::is_tile(uint32_t dim) const {
+  return std::all_of(sides_, sides_ + count_, [&](const Side& side) { return is_tile(side, dim); });
+}
+
+npuResult RowWalk::set_tile(const char* name, Side* side) {
+  side->upright = side->column_bytes != side->elem_bytes;
+  if (!side->upright) {
+    const bool apart = tiled_ && side->sizes[0] > 1;
+    side->ld = apart ? side->strides[0] / side->elem_bytes : side->cols;
+    return NPU_OK;
+  }
+  side->ld = side->column_bytes / side->elem_bytes;
+  if (side->ld != 0 && side->ld <= kCountMax) return NPU_OK;
   return fail(NPU_ERROR_NOT_SUPPORTED,
-              "%s: strides[0] is %llu; elements of a row have to lie side by side", name,
-              static_cast<unsigned long long>(t.strides[0]));
+              "%s: columns at a distance of %" PRIu64 " bytes are not taken", name,
+              side->column_bytes);
 }
 
-npuResult check_size(const char* a, uint64_t a_size, const char* b, uint64_t b_size) {
-  if (a_size == b_size) return NPU_OK;
-  return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is %llu, %s is %llu: they have to be equal", a,
-              static_cast<unsigned long long>(a_size), b, static_cast<unsigned long long>(b_size));
-}
-
-npuResult check(const Move& m, const npuOpsTensor& result) {
-  const npuOpsTensor &t = m.table, &i = m.indices, &r = m.rows;
-  NPU_OPS_TRY(check_columns(m.table_name, t));
-  NPU_OPS_TRY(check_columns(m.rows_name, r));
-  NPU_OPS_TRY(check_result("y", result));
-  NPU_OPS_TRY(check_size("x.sizes[0]", m.rows.sizes[0], "y.sizes[0]", t.sizes[0]));
-  NPU_OPS_TRY(check_size("indices.sizes[0]", i.sizes[0], "the number of rows", r.sizes[1]));
-  NPU_OPS_TRY(check_size("indices.sizes[3]", i.sizes[3], "one", 1));
-  const uint64_t row_bytes = t.sizes[0] * layout_of(t.type).block_bytes;
-  if (t.sizes[1] > 1 && !is_empty(t) && t.strides[1] < row_bytes)
-    return fail(NPU_ERROR_NOT_SUPPORTED, "%s: rows overlap", m.table_name);
-  if (t.sizes[1] > 1 && t.strides[1] / layout_of(t.type).block_bytes > kCountMax)
-    return fail(NPU_ERROR_NOT_SUPPORTED, "%s: rows are more than 2^31 elements apart",
-                m.table_name);
+npuResult RowWalk::arrange(Order order) {
+  if (order == Order::kFree) {
+    for (uint32_t a = 0; a < kOuter; ++a) {
+      for (uint32_t b = 0; b < kOuter; ++b) {
+        // A dimension that has grown may now merge with one that was passed over.
+        if (a != b && try_merge(a, b)) a = b = 0;
+      }
+    }
+    uint32_t best = 0;
+    auto better = [&](uint32_t dim) {
+      return is_tile(dim) != is_tile(best) ? is_tile(dim) : sizes_[dim] > sizes_[best];
+    };
+    for (uint32_t dim = 1; dim < kOuter; ++dim) {
+      if (sizes_[dim] > 1 && (sizes_[best] == 1 || better(dim))) best = dim;
+    }
+    swap_dims(0, best);
+    if (sizes_[1] == 1) swap_dims(1, 2);
+  }
+  tiled_ = is_tile(0);
+  for (uint32_t i = 2; i < count_; ++i) {
+    if (sides_[i].column_bytes != sides_[i].elem_bytes)
+      return fail(NPU_ERROR_NOT_SUPPORTED,
+                  "columns of an operand that repeats must lie side by side, not %" PRIu64
+                  " bytes apart",
+                  sides_[i].column_bytes);
+  }
+  NPU_OPS_TRY(set_tile("x", &sides_[0]));
+  NPU_OPS_TRY(set_tile("y", &sides_[1]));
+  for (uint32_t i = 2; i < count_; ++i) NPU_OPS_TRY(set_tile("an operand", &sides_[i]));
   return NPU_OK;
 }
 
-// Dimensions of rows: the first is walked by indices only, in the others table or indices may repeat.
-Walk walk_of_rows(const Move& m) {
-  Walk walk;
-  walk.operands = kWalkOperands;
-  for (uint32_t o = 0; o < kWalkOperands; ++o) {
-    const npuOpsTensor* operands[] = {&m.table, &m.indices, &m.rows};
-    walk.elem_bytes[o] = layout_of(operands[o]->type).block_bytes;
+RowWalk::Kind RowWalk::kind_of(const Side& side) const {
+  if (side.absent) return Kind::kAbsent;
+  return side.sizes[0] == 1 ? Kind::kOneRow : Kind::kByRows;
+}
+
+uint64_t RowWalk::largest_block(uint32_t elements, uint32_t repeat_elements) const {
+  if (!tiled_) return 1;
+  const uint64_t cols = std::max<uint64_t>(sides_[0].cols, 1);
+  uint64_t most = std::min<uint64_t>(elements / cols, kRowsMax);
+  for (uint32_t i = 0; i < 2; ++i) {
+    if (sides_[i].upright) most = std::min(most, sides_[i].ld);
   }
-  walk.add({m.rows.sizes[1], {0, m.indices.strides[0], m.rows.strides[1]}});
-  for (uint32_t d = 2; d < kDims; ++d) {
-    const uint64_t size = m.rows.sizes[d];
-    const uint64_t once = std::min(m.table.sizes[d], m.indices.sizes[d - 1]);
-    walk.add({once, {m.table.strides[d], m.indices.strides[d - 1], m.rows.strides[d]}});
-    walk.add({size / once,
-              {m.table.sizes[d] == size ? once * m.table.strides[d] : 0,
-               m.indices.sizes[d - 1] == size ? once * m.indices.strides[d - 1] : 0,
-               once * m.rows.strides[d]}});
+  for (uint32_t i = 2; i < count_; ++i) {
+    if (kind_of(sides_[i]) == Kind::kByRows)
+      most = std::min<uint64_t>(most, repeat_elements / cols);
   }
-  walk.merge();
-  return walk;
+  return std::max<uint64_t>(most, 1);
 }
 
-// Whether a block may have this dimension as its rows: one place of the table, a column of indices, rows at a distance.
-bool can_be_rows(const Walk& walk, const WalkDim& dim, uint64_t cols) {
-  const uint64_t index = dim.bytes[kIndices] / walk.elem_bytes[kIndices];
-  const uint64_t row = dim.bytes[kRows] / walk.elem_bytes[kRows];
-  return dim.bytes[kTable] == 0 && index >= 1 && index <= kCountMax / 2 && row >= cols &&
-         row <= kCountMax;
-}
-
-// Words that an index takes.
-uint32_t words_of(const npuOpsTensor& indices) { return layout_of(indices.type).block_bytes / 4; }
-
-npuResult plan_rows(const Move& m, Plan* plan) {
-  const Walk walk = walk_of_rows(m);
-  const auto cols = static_cast<uint32_t>(m.rows.sizes[0]);
-  const WalkDim* rows = nullptr;
-  for (uint32_t d = 0; d < walk.count; ++d) {
-    if (can_be_rows(walk, walk.dims[d], cols) &&
-        (rows == nullptr || walk.dims[d].size > rows->size))
-      rows = &walk.dims[d];
+npuResult RowWalk::cut(uint32_t elements, uint32_t repeat_elements) {
+  const uint64_t planes = sizes_[1] * sizes_[2];
+  const uint64_t cols = std::max<uint64_t>(sides_[0].cols, 1);
+  const uint64_t shared = ceil_div(sizes_[0], ceil_div(kGroupsWanted, planes));
+  const uint64_t worth = ceil_div(kGroupElementsWanted, cols);
+  uint64_t block =
+      std::clamp<uint64_t>(std::max(shared, worth), 1, largest_block(elements, repeat_elements));
+  // No block crosses an end of an operand that repeats inside of the rows.
+  uint64_t period = 0;
+  for (uint32_t i = 2; i < count_; ++i) {
+    const uint64_t size = sides_[i].sizes[0];
+    if (kind_of(sides_[i]) == Kind::kByRows && size < sizes_[0]) period = std::gcd(period, size);
   }
-  Blocks b;
-  b.operands = kWalkOperands;
-  b.cols = cols;
-  const uint32_t table_bytes = walk.elem_bytes[kTable], row_bytes = walk.elem_bytes[kRows];
-  b.places[kTable] = {0, table_bytes, cols, kTileRows, kSpreadNone};
-  b.places[kIndices] = {0, 0, words_of(m.indices), kTileRows, kSpreadNone};
-  b.places[kRows] = {0, row_bytes, cols, kTileRows, kSpreadNone};
-  if (m.table.sizes[1] > 1)
-    b.places[kTable].pitch = static_cast<uint32_t>(m.table.strides[1] / table_bytes);
-  if (rows != nullptr) {
-    b.rows = static_cast<uint32_t>(rows->size);
-    for (uint32_t o = kIndices; o < kWalkOperands; ++o) b.places[o].row_bytes = rows->bytes[o];
-    b.places[kIndices].pitch = static_cast<uint32_t>(rows->bytes[kIndices] / 4);
-    b.places[kRows].pitch = static_cast<uint32_t>(rows->bytes[kRows] / row_bytes);
+  if (period != 0) {
+    block = std::min(block, period);
+    while (period % block != 0) --block;
   }
-  NPU_OPS_TRY(walk_around(walk, rows, nullptr, &b));
-  share_blocks(kRowsMax, &b);
-  NPU_OPS_TRY(add_blocks(b, {m.table.data, m.indices.data, m.rows.data}, plan));
-  plan->add32(m.table.sizes[1]);
-  return NPU_OK;
+  block_ = static_cast<uint32_t>(block);
+  uint64_t groups;
+  if (!__builtin_mul_overflow(uint64_t{ceil_div(sizes_[0], block)}, planes, &groups) &&
+      groups <= kCountMax)
+    return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED,
+              "%" PRIu64 " x %" PRIu64 " x %" PRIu64 " rows with these strides are too many",
+              sizes_[0], sizes_[1], sizes_[2]);
 }
 
-}  // namespace
-
-std::string tensor_gather_name(uint32_t v) {
-  return std::string("tensor_gather_") + kFloatNames[v];
-}
-std::string tensor_scatter_name(uint32_t v) {
-  return std::string("tensor_scatter_") + kFloatNames[v];
-}
-
-npuResult plan_tensor_gather(const void* info, Plan* plan) {
-  npuOpsTensorGatherInfo g;
-  NPU_OPS_TRY(read_info(info, &g));
-  NPU_OPS_TRY(check_reserved(g.reserved));
-  // Tables in blocks come with programs that decode them.
-  NPU_OPS_TRY(check_tensor("x", g.x, kFloats | kI32));
-  NPU_OPS_TRY(check_tensor("indices", g.indices, kI32));
-  NPU_OPS_TRY(check_tensor("y", g.y, g.x.type == NPU_INT32 ? kI32 : kF32));
-  const Move m{g.x, g.indices, g.y, "x", "y"};
-  NPU_OPS_TRY(check(m, g.y));
-  NPU_OPS_TRY(check_size("indices.sizes[1]", g.indices.sizes[1], "y.sizes[2]", g.y.sizes[2]));
-  NPU_OPS_TRY(check_size("indices.sizes[2]", g.indices.sizes[2], "y.sizes[3]", g.y.sizes[3]));
-  NPU_OPS_TRY(check_repeats("x", g.x, "y", g.y, 2));
-  if (is_empty(g.y)) return NPU_OK;
-  NPU_OPS_TRY(plan_rows(m, plan));
-  plan->program = kProgramTensorGather + (g.x.type == NPU_INT32 ? 0 : float_index(g.x.type));
-  return NPU_OK;
+void RowWalk::put(Plan* plan) const {
+  plan->grid[0] = ceil_div(sizes_[0], block_);
+  plan->grid[1] = static_cast<uint32_t>(sizes_[1]);
+  plan->grid[2] = static_cast<uint32_t>(sizes_[2]);
+  const Side& x = sides_[0];
+  const Side& y = sides_[1];
+  plan->add64(x.at).add64(y.at);
+  for (const Side* side : {&x, &y})
+    plan->add64(side->strides[0]).add64(side->strides[1]).add64(side->strides[2]);
+  const bool apart = sizes_[1] > 1 || sizes_[2] > 1 || x.upright || y.upright;
+  plan->add32(sizes_[0]).add32(x.cols).add32(block_).add32(apart).add32(x.ld).add32(y.ld);
+  plan->add32(x.upright).add32(y.upright);
 }
 
-npuResult plan_tensor_scatter(const void* info, Plan* plan) {
-  npuOpsTensorScatterInfo s;
-  NPU_OPS_TRY(read_info(info, &s));
-  NPU_OPS_TRY(check_reserved(s.reserved));
-  NPU_OPS_TRY(check_tensor("x", s.x, kF32));
-  NPU_OPS_TRY(check_tensor("indices", s.indices, kI32 | kI64));
-  NPU_OPS_TRY(check_tensor("y", s.y, kFloats));
-  const Move m{s.y, s.indices, s.x, "y", "x"};
-  NPU_OPS_TRY(check(m, s.y));
-  NPU_OPS_TRY(check_size("x.sizes[2]", s.x.sizes[2], "y.sizes[2]", s.y.sizes[2]));
-  NPU_OPS_TRY(check_size("x.sizes[3]", s.x.sizes[3], "y.sizes[3]", s.y.sizes[3]));
-  for (uint32_t d = 1; d < 3; ++d) {
-    const uint64_t index = s.indices.sizes[d], whole = s.x.sizes[d + 1];
-    if (index == 0 ? whole != 0 : whole % index != 0)
-      return fail(NPU_ERROR_INVALID_ARGUMENT,
-                  "indices.sizes[%u] is %llu, which does not repeat over %llu", d,
-                  static_cast<unsigned long long>(index), static_cast<unsigned long long>(whole));
-  }
-  if (is_empty(s.x)) return NPU_OK;
-  NPU_OPS_TRY(plan_rows(m, plan));
-  plan->add32(words_of(s.indices));
-  plan->program = kProgramTensorScatter + float_index(s.y.type);
-  return NPU_OK;
+void RowWalk::put_repeat(uint32_t i, Plan* plan) const {
+  const Side& side = sides_[2 + i];
+  plan->add64(side.at).add64(side.strides[0]).add64(side.strides[1]).add64(side.strides[2]);
+  plan->add32(static_cast<uint32_t>(kind_of(side))).add32(side.ld);
+  plan->add32(side.sizes[0]).add32(side.sizes[1]).add32(side.sizes[2]);
 }
 
 }  // namespace npu::ops

@@ -121,7 +121,8 @@ enum {
   NPU_OPS_NORM_L2 = 2     /* x / max(sqrt(sum(x^2)), eps) */
 };
 
-/* Y = norm(X) for each row, then times W and plus B where they are given (they repeat). fp32. Limit: 32768 columns. In place. */
+/* Y = norm(X) for each row, then times W and plus B where they are given: their rows have the length of those of X and repeat in dimensions 1 to 3. fp32. Limits: 131072 columns, 49152 with W
+ * or B. In place. */
 typedef struct npuOpsTensorNormInfo {
   uint32_t struct_size;
   int32_t function;
