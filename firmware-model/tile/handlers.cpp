@@ -64,6 +64,7 @@ NPU_BIND(FENCE, fence)
 NPU_BIND(BARRIER, barrier)
 
 NPU_BIND(LD, ld)
+NPU_BIND(LDC, ldc)
 NPU_BIND(GATHER, gather)
 NPU_BIND(ST, st)
 NPU_BIND(SCATTER, scatter)

@@ -68,6 +68,9 @@ bool st(Exec& exec);
 bool gather(Exec& exec);
 bool scatter(Exec& exec);
 
+// convert.cpp
+bool ldc(Exec& exec);
+
 // tensor.cpp
 bool mm(Exec& exec);
 bool mmd(Exec& exec);

@@ -142,6 +142,8 @@ class Kernel {
 
   // --- Engine operations: operands as in isa.def, destination first -------------------------------------------------
   Op ld(const Tile& d, const Tile& a, Loc loc = Loc::current());
+  // As ld(), converted to d's type: the way in for types in blocks.
+  Op ldc(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op gather(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op st(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op scatter(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());

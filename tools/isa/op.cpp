@@ -20,6 +20,8 @@ std::array<uint32_t, 4> spaces_of(uint8_t op) {
   switch (op) {
     case NPU_OP_LD:
       return {kL1, kHbm | kL2, 0, 0};
+    case NPU_OP_LDC:
+      return {kL1, kHbm, 0, 0};
     case NPU_OP_GATHER:
       return {kL1, kHbm, kL1, 0};
     case NPU_OP_ST:
@@ -141,6 +143,10 @@ void Op::check() const {
   }
   if (is_copy(insn_.op) && tiles_[0]->dtype() != tiles_[1]->dtype())
     kernel_.fail(loc_, name + ": destination and source have different types");
+  if (is_copy(insn_.op) && block_shape(tiles_[1]->dtype()).elements != 1)
+    kernel_.fail(loc_, name + ": types in blocks are loaded by ldc()");
+  if (insn_.op == NPU_OP_LDC && tiles_[0]->dtype() == DType::I32)
+    kernel_.fail(loc_, name + ": the destination has a floating type");
   if ((insn_.op == NPU_OP_GATHER || insn_.op == NPU_OP_SCATTER) && tiles_[2]->dtype() != DType::I32)
     kernel_.fail(loc_, name + ": the index must be i32");
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {
@@ -157,6 +163,9 @@ void Op::check() const {
 
 Op Kernel::ld(const Tile& d, const Tile& a, Loc loc) {
   return Op(*this, {.op = NPU_OP_LD, .tiles = {&d, &a}, .regs = {}}, loc);
+}
+Op Kernel::ldc(const Tile& d, const Tile& a, Loc loc) {
+  return Op(*this, {.op = NPU_OP_LDC, .tiles = {&d, &a}, .regs = {}}, loc);
 }
 Op Kernel::gather(const Tile& d, const Tile& a, const Tile& index, Loc loc) {
   return Op(*this, {.op = NPU_OP_GATHER, .tiles = {&d, &a, &index}, .regs = {}}, loc);
