@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 2 /* 1: PRINT and CHECK. 2: LDC, types in blocks. A program is of the least minor that has all of its instructions. */
+#define NPU_ISA_MINOR 2 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -100,7 +100,7 @@ enum npu_dtype {
 	NPU_DTYPE_BF16 = 1,
 	NPU_DTYPE_F16 = 2,
 	NPU_DTYPE_I32 = 3,
-	/* Elements in blocks that share scales, as GGUF files hold them: in HBM, ROW, read by LDC only. Since minor 2. */
+	/* Elements in blocks that share scales, as GGUF files hold them: in HBM, ROW, read by LDC and MMS only. Since minor 2. */
 	NPU_DTYPE_Q8_0 = 4, /* 32 elements: fp16 s, 32 x i8 q */
 	NPU_DTYPE_Q4_0 = 5, /* 32 elements: fp16 s, 16 bytes with q of elements i (low half) and i + 16 */
 	NPU_DTYPE_Q4_K = 6, /* 256 elements: fp16 s, fp16 t, 12 bytes with S and T (6 bits) of 8 parts, 128 bytes with q of elements i (low half) and i + 32 of each 64 */
@@ -213,7 +213,7 @@ struct npu_insn_info {
 /* The minor version that the instruction came with. */
 static inline __u32 npu_insn_minor(const struct npu_insn *insn)
 {
-	if (insn->op == NPU_OP_LDC)
+	if (insn->op == NPU_OP_LDC || insn->op == NPU_OP_MMS)
 		return 2;
 	if (insn->op == NPU_OP_TSET)
 		return (insn->imm >> 8 & 0xff) >= NPU_DTYPE_BLOCKS ? 2 : 0;

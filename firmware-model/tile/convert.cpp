@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// LDC: the DMA engine's way in that converts: between the float types, from integers, from weights in blocks.
+// LDC: the DMA engine's way in that converts: between the float types, from integers, from weights in blocks. MMS: the same rows streamed through the tensor unit.
 //
 // Bytes come from HBM in place where they lie in one run of host memory, else through staging
 // buffer 0. Elements become fp32 in the destination itself where it takes fp32 by rows, else in
 // staging buffer 1; rounding, transposition and re-layout go on from there.
+#include <algorithm>
 #include <cstring>
 
 #include "firmware-model/tile/handlers.h"
@@ -117,7 +118,78 @@ void account(Exec& exec, const Operand& d, const Operand& a) {
   exec.latency_ps = exec.group.timing.dma_ps(d.data_bytes(), hbm_bytes);
 }
 
+// Rows that are widened at once: small enough for a second-level cache.
+constexpr uint64_t kStreamElements = 16 << 10;
+
+// d's columns from |row| on = a times the |count| rows of b that begin at |from|.
+void dot_streamed(Exec& exec, const Operand& d, const Operand& a, const Operand& b,
+                  const RawRows& from, uint64_t row, uint64_t count) {
+  DotArgs args{d.rows,   count,
+               b.cols,   a.f32(),
+               a.stride, reinterpret_cast<const float*>(from.host),
+               b.stride, d.f32() + row,
+               d.stride, (exec.insn.flags & NPU_F_ACC) != 0};
+  if (b.dtype != NPU_DTYPE_F32) {
+    Operand part = b;
+    part.rows = static_cast<uint32_t>(count);
+    rows_to_f32(exec, part, from, staging_f32(exec, 1), b.cols);
+    args.b = staging_f32(exec, 1);
+    args.ldb = b.cols;
+  } else {
+    args.ldb = from.step_bytes / sizeof(float);
+  }
+  exec.numerics().dot_rows(args);
+}
+
+bool resolve_streamed(Exec& exec, Operand* d, Operand* a, Operand* b) {
+  if (!exec.resolve(kDst, {kInAcc | kInL1, kF32}, d) || !exec.resolve(kA, {kInL1, kF32}, a) ||
+      !exec.resolve(kB, {kInHbm, kFloat | kBlocks}, b)) {
+    return false;
+  }
+  if (d->rows != a->rows || d->cols != b->rows || a->cols != b->cols) return exec.mismatch();
+  return !may_overlap(*d, *a) || exec.mismatch();
+}
+
+void account_streamed(Exec& exec, const Operand& d, const Operand& b) {
+  const uint64_t hbm_bytes = b.data_bytes();
+  const uint64_t mac_ops = mul_capped(d.elements(), b.cols);
+  exec.group.stats.hbm_read_bytes += hbm_bytes;
+  exec.group.stats.mac_ops = add_capped(exec.group.stats.mac_ops, mac_ops);
+  exec.latency_ps = std::max(exec.group.timing.mm_ps(mac_ops, NPU_DTYPE_F32),
+                             exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
+}
+
 }  // namespace
+
+bool mms(Exec& exec) {
+  Operand d, a, b;
+  if (!resolve_streamed(exec, &d, &a, &b)) return false;
+  // One row of b fits a staging buffer: a has one of the same length in L1.
+  const uint64_t step = std::max<uint64_t>(kStreamElements / std::max(b.cols, 1u), 8);
+  DeviceMemory& memory = exec.group.memory;
+  memory.begin_access();
+  // A sum of nothing reads nothing: any place will do.
+  const std::byte* whole = b.empty() ? exec.group.staging[0].data()
+                                     : memory.find_whole(b.base, b.extent_bytes, NPU_ACCESS_READ);
+  for (uint64_t row = 0; row < b.rows && !d.empty(); row += step) {
+    const uint64_t count = std::min<uint64_t>(step, b.rows - row);
+    RawRows from{whole, b.stride_bytes(), b.contiguous()};
+    if (b.empty()) {
+      from.step_bytes = 0;
+    } else if (whole != nullptr) {
+      from.host += row * b.stride_bytes();
+    } else {
+      Operand part = b;
+      part.base += row * b.stride_bytes();
+      part.rows = static_cast<uint32_t>(count);
+      part.extent_bytes = (count - 1) * b.stride_bytes() + b.row_bytes();
+      if (!read_rows(exec, part, &from)) return false;
+    }
+    dot_streamed(exec, d, a, b, from, row, count);
+  }
+  account_streamed(exec, d, b);
+  return true;
+}
 
 bool ldc(Exec& exec) {
   Operand d, a;

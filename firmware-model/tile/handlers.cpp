@@ -71,6 +71,7 @@ NPU_BIND(SCATTER, scatter)
 
 NPU_BIND(MM, mm)
 NPU_BIND(MMD, mmd)
+NPU_BIND(MMS, mms)
 NPU_BIND(ACCLD, accld)
 NPU_BIND(ACCST, accst)
 

@@ -70,6 +70,7 @@ bool scatter(Exec& exec);
 
 // convert.cpp
 bool ldc(Exec& exec);
+bool mms(Exec& exec);
 
 // tensor.cpp
 bool mm(Exec& exec);

@@ -25,7 +25,7 @@ inline constexpr uint32_t kI32 = 1u << NPU_DTYPE_I32;
 inline constexpr uint32_t kFloat = kF32 | 1u << NPU_DTYPE_BF16 | 1u << NPU_DTYPE_F16;
 inline constexpr uint32_t kAnyType = kFloat | kI32;
 #define NPU_BLOCK_BIT(name, elements, bytes) | 1u << NPU_DTYPE_##name
-inline constexpr uint32_t kBlocks = 0 NPU_BLOCK_TYPES(NPU_BLOCK_BIT);  // LDC only
+inline constexpr uint32_t kBlocks = 0 NPU_BLOCK_TYPES(NPU_BLOCK_BIT);  // LDC, MMS only
 #undef NPU_BLOCK_BIT
 inline constexpr uint32_t kRow = 1u << NPU_LAYOUT_ROW;
 inline constexpr uint32_t kPanel = 1u << NPU_LAYOUT_PANEL;

@@ -149,6 +149,8 @@ class Kernel {
   Op scatter(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op mm(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
   Op mmd(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
+  // As mmd(), with b in HBM: weights that are used once need no way through L1.
+  Op mms(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
   Op accld(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op accst(const Tile& d, const Tile& a, Loc loc = Loc::current());
 #define NPU_ISA_UNARY(name, NAME)                                                \

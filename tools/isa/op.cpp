@@ -31,6 +31,8 @@ std::array<uint32_t, 4> spaces_of(uint8_t op) {
     case NPU_OP_MM:
     case NPU_OP_MMD:
       return {kAcc | kL1, kL1, kL1, 0};
+    case NPU_OP_MMS:
+      return {kAcc | kL1, kL1, kHbm, 0};
     case NPU_OP_ACCLD:
       return {kAcc, kL1, 0, 0};
     case NPU_OP_ACCST:
@@ -149,6 +151,12 @@ void Op::check() const {
     kernel_.fail(loc_, name + ": the destination has a floating type");
   if ((insn_.op == NPU_OP_GATHER || insn_.op == NPU_OP_SCATTER) && tiles_[2]->dtype() != DType::I32)
     kernel_.fail(loc_, name + ": the index must be i32");
+  if (insn_.op == NPU_OP_MMS) {
+    if (tiles_[0]->dtype() != DType::F32 || tiles_[1]->dtype() != DType::F32)
+      kernel_.fail(loc_, name + ": destination and a are fp32");
+    if (tiles_[2]->dtype() == DType::I32 || tiles_[2]->layout() == Layout::Panel)
+      kernel_.fail(loc_, name + ": b is of a floating type or in blocks, ROW");
+  }
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {
     if (tiles_[1]->dtype() != tiles_[2]->dtype() || tiles_[1]->dtype() == DType::I32)
       kernel_.fail(loc_, name + ": a and b must have one floating type");
@@ -181,6 +189,9 @@ Op Kernel::mm(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
 }
 Op Kernel::mmd(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
   return Op(*this, {.op = NPU_OP_MMD, .tiles = {&d, &a, &b}, .regs = {}}, loc);
+}
+Op Kernel::mms(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
+  return Op(*this, {.op = NPU_OP_MMS, .tiles = {&d, &a, &b}, .regs = {}}, loc);
 }
 Op Kernel::accld(const Tile& d, const Tile& a, Loc loc) {
   return Op(*this, {.op = NPU_OP_ACCLD, .tiles = {&d, &a}, .regs = {}}, loc);

@@ -15,7 +15,7 @@ enum class DType : uint8_t {
   BF16 = NPU_DTYPE_BF16,
   F16 = NPU_DTYPE_F16,
   I32 = NPU_DTYPE_I32,
-  // In blocks: in HBM, by rows, for ldc() only.
+  // In blocks: in HBM, by rows, for ldc() and mms() only.
   Q8_0 = NPU_DTYPE_Q8_0,
   Q4_0 = NPU_DTYPE_Q4_0,
   Q4_K = NPU_DTYPE_Q4_K,

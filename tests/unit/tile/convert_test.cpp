@@ -233,5 +233,85 @@ TEST(Convert, TimeCountsTheBytesOfTheBlocks) {
     EXPECT_EQ(time_of(s.dtype), setup_ps + 16 * 256 / s.block_elements * s.block_bytes * 1000);
 }
 
+struct Streamed {
+  uint64_t m, n, depth, skip, base;
+};
+
+// The same product with b streamed, and with b brought to L1 first.
+std::vector<uint32_t> product(Machine& m, const Source& s, const Streamed& c, bool streamed,
+                              bool accumulate) {
+  const uint64_t stride = (c.depth + c.skip) * s.block_elements;
+  const uint64_t depth = c.depth * s.block_elements;
+  Kernel k;
+  k.hbm(0, kIn, c.m, depth);
+  k.l1(1, 0, c.m, depth);
+  k.hbm(2, c.base, c.n, depth, s.dtype, stride);
+  k.l1(3, 65536, c.n, depth);
+  k.l1(4, 32768, c.m, c.n);
+  k.hbm(5, kOut, c.m, c.n);
+  k.op(NPU_OP_LD, 1, 0);
+  k.op(NPU_OP_VFILL, 4).imm = 0x3f800000;
+  if (streamed) {
+    k.op(NPU_OP_MMS, 4, 1, 2).flags = accumulate ? NPU_F_ACC : 0;
+  } else {
+    k.op(NPU_OP_LDC, 3, 2);
+    k.op(NPU_OP_MMD, 4, 1, 3).flags = accumulate ? NPU_F_ACC : 0;
+  }
+  k.op(NPU_OP_ST, 5, 4);
+  EXPECT_EQ(m.run(k.done()).fault.status, NPU_ST_OK);
+  return m.memory.get<uint32_t>(kOut, c.m * c.n);
+}
+
+TEST(Stream, IsTheProductOfWhatALoadConverts) {
+  Machine m;
+  for (uint64_t i = 0; i < 64; ++i) m.memory.map(kPieces + i * 4096, 4096);
+  const auto a = source_bytes(4 * 1024 * 4, 3);
+  m.memory.put(kIn, a);
+  for (const Source& s : kSources) {
+    if (s.dtype == NPU_DTYPE_I32) continue;
+    const bool plain = s.block_elements == 1;
+    for (uint64_t base : {kIn + 32768, kPieces + 4096 - 16}) {
+      for (const Streamed& c : {Streamed{1, 37, plain ? uint64_t{45} : 1, 0, base},
+                                {3, 5, plain ? uint64_t{64} : 2, 1, base},
+                                {4, 1, plain ? uint64_t{1} : 1, 3, base},
+                                {2, 3, 0, 1, base}}) {
+        SCOPED_TRACE(testing::Message() << "type " << int{s.dtype} << " " << c.m << "x" << c.n
+                                        << "x" << c.depth << " at " << c.base);
+        m.memory.put(c.base, source_bytes((c.depth + c.skip) * c.n * s.block_bytes, 11));
+        for (const Numerics* numerics : {&simd_numerics(), &scalar_numerics()}) {
+          m.launch.numerics = numerics;
+          for (bool accumulate : {false, true})
+            ASSERT_EQ(product(m, s, c, true, accumulate), product(m, s, c, false, accumulate));
+        }
+      }
+    }
+  }
+}
+
+TEST(Stream, ALongProductGoesInPieces) {
+  Machine m;
+  m.memory.map(0x60000000, 8 << 20);
+  const uint64_t rows = 300, depth = 512;
+  m.memory.put(kIn, source_bytes(depth * 4, 1));
+  m.memory.put(0x60000000, source_bytes(rows * depth / 32 * 34, 2));
+  Kernel k;
+  k.hbm(0, kIn, 1, depth);
+  k.l1(1, 0, 1, depth);
+  k.hbm(2, 0x60000000, rows, depth, NPU_DTYPE_Q8_0);
+  k.l1(3, 8192, 1, rows);
+  k.hbm(4, kOut, 1, rows);
+  k.op(NPU_OP_LD, 1, 0);
+  k.op(NPU_OP_MMS, 3, 1, 2);
+  k.op(NPU_OP_ST, 4, 3);
+  m.launch.numerics = &simd_numerics();
+  ASSERT_EQ(m.run(k.done()).fault.status, NPU_ST_OK);
+  const auto simd = m.memory.get<uint32_t>(kOut, rows);
+  m.launch.numerics = &scalar_numerics();
+  GroupResult result = m.run(k.done());
+  EXPECT_EQ(m.memory.get<uint32_t>(kOut, rows), simd);
+  EXPECT_EQ(result.stats.hbm_read_bytes, depth * 4 + rows * depth / 32 * 34);
+  EXPECT_EQ(result.stats.mac_ops, rows * depth);
+}
+
 }  // namespace
 }  // namespace npu::model
