@@ -15,6 +15,7 @@ Programs all_kernels() {
   add_elementwise(out);
   add_rows(out);
   add_tensor_norm(out);
+  add_tensor_softmax(out);
   return out;
 }
 
