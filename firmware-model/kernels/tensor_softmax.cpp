@@ -18,7 +18,7 @@ using namespace npu::isa;
 
 class Softmax {
  public:
-  explicit Softmax(std::optional<DType> mask_type);
+  Softmax(std::optional<DType> mask_type, bool steep);
   Program build();
 
  private:
@@ -28,27 +28,30 @@ class Softmax {
   void add_mask(const Tile& x);
 
   std::optional<DType> mask_type_;
+  bool steep_;
   RowProgram p_;
   Kernel& k_ = p_.k;
   RepeatArgs sinks_{k_, "sinks"}, mask_{k_, "mask"};
   Arg scale_ = k_.arg_f32("scale");
-  // Steep: head h (the group's y) takes its mask times exp(slope_log n), n = 2 h + 2 below heads_log2, 2 (h - heads_log2) + 1 from there on.
-  Arg steep_ = k_.arg_u32("steep"), heads_log2_ = k_.arg_u32("heads_log2");
+  // Steep: head h (the group's y) takes its mask times exp(slope_log n), n = 2 h + 2 below heads_log2, 2 (h - heads_log2) + 1 from there
+  // on.
+  Arg heads_log2_ = k_.arg_u32("heads_log2");
   Arg slope_log_ = k_.arg_f32("slope_log"), mask_cols_ = k_.arg_u32("mask_cols");
   Buf x_buf_ = k_.l1(kTensorSoftmaxElements * 4);
   Buf state_buf_ = k_.l1(kRowsMax * 8), factor_buf_ = k_.l1(kRowsMax * 4);
   Buf mask_buf_, slope_buf_;
 };
 
-std::string name_of(std::optional<DType> mask_type) {
+std::string name_of(std::optional<DType> mask_type, bool steep) {
   if (!mask_type) return "tensor_softmax";
-  return *mask_type == DType::F32 ? "tensor_softmax_f32" : "tensor_softmax_f16";
+  return std::string("tensor_softmax_") + (*mask_type == DType::F32 ? "f32" : "f16") +
+         (steep ? "_steep" : "");
 }
 
-Softmax::Softmax(std::optional<DType> mask_type) : mask_type_(mask_type), p_(name_of(mask_type)) {
-  if (!mask_type) return;
-  mask_buf_ = k_.l1(kTensorSoftmaxMask * dtype_bytes(*mask_type));
-  slope_buf_ = k_.l1(kRowsMax * 4);
+Softmax::Softmax(std::optional<DType> mask_type, bool steep)
+    : mask_type_(mask_type), steep_(steep), p_(name_of(mask_type, steep)) {
+  if (mask_type) mask_buf_ = k_.l1(kTensorSoftmaxMask * dtype_bytes(*mask_type));
+  if (steep) slope_buf_ = k_.l1(kRowsMax * 4);
 }
 
 // A sink is an element that the row has seen already: the largest so far, of weight 1.
@@ -99,26 +102,23 @@ void Softmax::add_piece(const Tile& x, const Val& from, const Val& cols) {
     k_.ld(tile, k_.tile_hbm(*mask_type_, from, rows, cols, mask_.ld));
     return tile;
   };
+  if (steep_) {
+    Tile mask = load(p_.rows);
+    k_.vmul(x, x, scale_);
+    k_.vfma(x, mask, col(p_.column(slope_buf_)), x);
+    return;
+  }
+  Reg by_rows = mask_.kind;
+  by_rows -= 1;
   k_.if_(
-      Reg(steep_),
-      [&] {
-        Tile mask = load(p_.rows);
-        k_.vmul(x, x, scale_);
-        k_.vfma(x, mask, col(p_.column(slope_buf_)), x);
-      },
-      [&] {
-        Reg by_rows = mask_.kind;
-        by_rows -= 1;
-        k_.if_(
-            std::move(by_rows), [&] { k_.vfma(x, x, scale_, load(p_.rows)); },
-            [&] { k_.vfma(x, x, scale_, row(load(1))); });
-      });
+      std::move(by_rows), [&] { k_.vfma(x, x, scale_, load(p_.rows)); },
+      [&] { k_.vfma(x, x, scale_, row(load(1))); });
 }
 
 void Softmax::add_mask(const Tile& x) {
   Reg at = p_.begin_of(mask_);
   at += p_.first_row_of(mask_);
-  k_.if_(Reg(steep_), [&] { make_slopes(p_.column(slope_buf_)); });
+  if (steep_) make_slopes(p_.column(slope_buf_));
   Reg piece = mask_cols_;
   k_.if_(
       p_.cols > Val(piece),
@@ -158,9 +158,10 @@ Program Softmax::build() {
 }  // namespace
 
 void add_tensor_softmax(Programs& out) {
-  out.push_back(Softmax(std::nullopt).build());
-  out.push_back(Softmax(DType::F32).build());
-  out.push_back(Softmax(DType::F16).build());
+  out.push_back(Softmax(std::nullopt, false).build());
+  for (DType mask_type : {DType::F32, DType::F16}) {
+    for (bool steep : {false, true}) out.push_back(Softmax(mask_type, steep).build());
+  }
 }
 
 }  // namespace npu::kernels

@@ -75,18 +75,21 @@ npuResult plan_tensor_softmax(const void* info, Plan* plan) {
   NPU_OPS_TRY(walk.cut(kTensorSoftmaxElements, kTensorSoftmaxElements));
   const uint32_t mask_rows = walk.is_one_row(1) ? 1 : walk.block_rows();
   const auto heads_log2 = std::bit_floor(static_cast<uint32_t>(s.x.sizes[2]));
-  plan->program = kProgramTensorSoftmax + (!masked ? 0 : s.mask.type == NPU_FLOAT32 ? 1 : 2);
+  plan->program = kProgramTensorSoftmax;
+  if (masked) plan->program += (s.mask.type == NPU_FLOAT32 ? 1 : 3) + (steep ? 1 : 0);
   walk.put(plan);
   walk.put_repeat(0, plan);
   walk.put_repeat(1, plan);
-  plan->add_f32(s.scale).add32(steep).add32(heads_log2);
+  plan->add_f32(s.scale).add32(heads_log2);
   plan->add_f32(-s.max_bias / 2 / static_cast<float>(heads_log2) * std::numbers::ln2_v<float>);
   plan->add32(kTensorSoftmaxMask / mask_rows);
   return NPU_OK;
 }
 
 std::string tensor_softmax_name(uint32_t variant) {
-  constexpr const char* kNames[] = {"tensor_softmax", "tensor_softmax_f32", "tensor_softmax_f16"};
+  constexpr const char* kNames[] = {"tensor_softmax", "tensor_softmax_f32",
+                                    "tensor_softmax_f32_steep", "tensor_softmax_f16",
+                                    "tensor_softmax_f16_steep"};
   return kNames[variant];
 }
 
