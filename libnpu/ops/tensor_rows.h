@@ -31,7 +31,9 @@ class RowWalk {
   void put(Plan* plan) const;
   void put_repeat(uint32_t i, Plan* plan) const;
 
-  uint64_t rows() const { return sizes_[0]; }
+  uint32_t block_rows() const { return block_; }
+  // Whether operand |i| of add_repeat is one row for all.
+  bool is_one_row(uint32_t i) const { return kind_of(sides_[2 + i]) == Kind::kOneRow; }
 
  private:
   static constexpr uint32_t kOuter = 3;  // dimensions that are walked
