@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ggml and llama.cpp of Debian say about the backend.
 
-  run_tests.py [ops|text|stress|bench|perplexity]...   (default: ops text stress)
+  run_tests.py [ops|text|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
 
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
+graphs      a text is made of few graphs that are submitted and patched often, one command each
 stress      programs that end in every way they can, two at once, kill -9: the daemon is back to zero objects
 perplexity  of the last 60 kB of the text, on the NPU and on the CPU: within 0.01
 bench       llama-bench on the NPU and on ggml's CPU backend with the same threads, in one run; writes build/bench/ggml.json
@@ -157,6 +158,20 @@ def test_text():
         report(kind != "f32" or len(same) >= len(want.rstrip()), detail)
 
 
+def test_graphs():
+    """The calls that a text of 200 tokens makes, from the library's own record."""
+    record = os.path.join(ROOT, "build", "integrations", "calls.jsonl")
+    if os.path.exists(record):
+        os.remove(record)
+    done = complete(*STORY, "f32", NPU_LAYERS="record", NPU_RECORD_FILE=record)
+    with open(record, encoding="utf-8") as file:
+        calls = re.findall(r'"(npuGraph\w+|npuQueueLaunch|npuSubmitBatch)"', file.read())
+    made, launched = calls.count("npuGraphInstantiate"), calls.count("npuGraphLaunch")
+    single = calls.count("npuQueueLaunch") + calls.count("npuSubmitBatch")
+    # A prompt, its warm-up and the tokens differ in shape, and the cache of keys grows by steps.
+    report(done.returncode == 0 and 1 <= made <= 8 and launched >= 200 and single == 0, f"graphs: {launched} graphs submitted as one command each, {made} made, {calls.count('npuGraphExecUpdateNode')} nodes patched, {single} launches beside them")
+
+
 # --- stress ---------------------------------------------------------------------------------------------------------
 
 
@@ -245,11 +260,11 @@ def test_perplexity():
         report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
 
 
-PARTS = {"ops": test_ops, "text": test_text, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
+PARTS = {"ops": test_ops, "text": test_text, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():
-    wanted = sys.argv[1:] or ["ops", "text", "stress"]
+    wanted = sys.argv[1:] or ["ops", "text", "graphs", "stress"]
     for word in wanted:
         name, _, argument = word.partition("=")
         if name not in PARTS:
