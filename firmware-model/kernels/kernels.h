@@ -27,6 +27,7 @@ void add_rows(Programs& out);         // gather, scatter, argmax
 // On tensors (npu_tensor.h).
 void add_tensor_norm(Programs& out);
 void add_tensor_softmax(Programs& out);
+void add_tensor_rope(Programs& out);
 
 // All of the above and `null`, a program that only ends.
 Programs all_kernels();

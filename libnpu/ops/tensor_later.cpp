@@ -13,7 +13,6 @@ LATER(plan_tensor_scatter)
 
 LATER(plan_reduce)
 LATER(plan_sort)
-LATER(plan_tensor_rope)
 
 LATER(plan_matmul)
 LATER(plan_tensor_attention)
