@@ -19,6 +19,7 @@ Programs all_kernels() {
   add_tensor_rows(out);
   add_tensor_norm(out);
   add_tensor_softmax(out);
+  add_tensor_rope(out);
   return out;
 }
 

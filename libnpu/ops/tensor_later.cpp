@@ -8,7 +8,6 @@ namespace npu::ops {
 
 LATER(plan_reduce)
 LATER(plan_sort)
-LATER(plan_tensor_rope)
 
 LATER(plan_matmul)
 LATER(plan_tensor_attention)
