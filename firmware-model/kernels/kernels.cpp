@@ -18,6 +18,7 @@ Programs all_kernels() {
   add_tensor_combine(out);
   add_tensor_rows(out);
   add_tensor_norm(out);
+  add_matmul(out);
   return out;
 }
 

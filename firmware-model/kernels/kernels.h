@@ -30,6 +30,7 @@ void add_tensor_combine(Programs& out);
 void add_tensor_rows(Programs& out);
 // On tensors (npu_tensor.h).
 void add_tensor_norm(Programs& out);
+void add_matmul(Programs& out);
 
 // All of the above and `null`, a program that only ends.
 Programs all_kernels();

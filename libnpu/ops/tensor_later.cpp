@@ -11,6 +11,5 @@ LATER(plan_sort)
 LATER(plan_tensor_softmax)
 LATER(plan_tensor_rope)
 
-LATER(plan_matmul)
 LATER(plan_tensor_attention)
 }  // namespace npu::ops
