@@ -9,6 +9,5 @@ namespace npu::ops {
 LATER(plan_reduce)
 LATER(plan_sort)
 
-LATER(plan_matmul)
 LATER(plan_tensor_attention)
 }  // namespace npu::ops

@@ -173,8 +173,10 @@ typedef struct npuOpsTensorScatterInfo {
   npuOpsTensor x, indices, y;
 } npuOpsTensorScatterInfo;
 
-/* Y[m, n, i, j] = sum over k of A[k, m, i', j'] B[k, n, i, j]: A holds weights by rows and repeats in dimensions 2 and 3. a: fp32, bf16, fp16 or blocks; b: fp32, bf16 or fp16; y: fp32.
- * With ids (INT32 [used, tokens]): Y[m, s, t] = A[:, m, ids[s, t]] . B[:, s mod b.sizes[1], t], the product of each token with the experts that were chosen for it. */
+/* Y[m, n, i, j] = sum over k of A[k, m, i / ri, j / rj] B[k, n, i, j]: A holds weights by rows; in dimensions 2 and 3 its sizes divide those of B, and each of its matrices serves so many
+ * neighbours of B. a: fp32, bf16, fp16 or blocks; b: fp32, bf16 or fp16; y: fp32, strides[0] is 4. Blocks: strides[1] is a multiple of the block's bytes.
+ * With ids (INT32 [used, tokens]): Y[m, s, t] = A[:, m, ids[s, t]] . B[:, s mod b.sizes[1], t], the product of each token with the experts that were chosen for it; rows of A have at most
+ * 32768 elements. A number of no expert stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
 typedef struct npuOpsMatmulInfo {
   uint32_t struct_size;
   uint32_t reserved; /* 0 */
