@@ -68,7 +68,7 @@ Program combine_walk(const TypesRow& types) {
     Tile y = walk.inner(types.y, bufs.y);
     Tile b = k.tile_l1(types.b, bufs.b, b_rows, b_cols);
     walk.load(0, x);
-    walk.load(1, b, b_rows, b_cols);
+    walk.load(1, types.b, b, b_rows, b_cols);
     choose(k, spread, NPU_BCAST_FULL, NPU_BCAST_COL + 1, [&](uint32_t bcast) {
       choose(k, function, 0, std::size(kCombine), [&](uint32_t i) {
         (k.*kCombine[i].fn)(y, x, BOperand(b, static_cast<npu_bcast>(bcast)), Loc::current());

@@ -250,11 +250,11 @@ Program map_walk(DType type) {
   TensorWalk walk("map_walk_" + tensor_type_name(type), {"x", "y"});
   Kernel& k = walk.k;
   Arg function_arg = k.arg_u32("function"), a = k.arg_f32("a"), b = k.arg_f32("b");
-  Buf buf = k.l1(kBlockElements * 4);
+  Buf buf = k.l1(kBlockElements * 4), l2 = k.l2(kBlockElements * 4);
   Scratch scratch(k);
   walk.run([&] {
     Tile x = walk.inner(type, buf);
-    walk.load_or_spread(0, x, buf, scratch.buf(0));
+    walk.load_or_spread(0, type, x, buf, l2);
     Reg function = function_arg;
     choose(k, function, 0, std::size(kMap), [&](uint32_t i) {
       Job job{k, scratch, walk.rows, walk.cols, x, x, &a, &b};
@@ -278,49 +278,43 @@ constexpr CopyRow kCopies[] = {
     {"i32_f32", DType::I32, DType::F32},   {"f32_i32", DType::F32, DType::I32},
 };
 
-void convert(Job& j) {
-  if (j.y.dtype() != DType::I32) {
-    j.k.cvt(j.y, j.x);
-    return;
-  }
-  Job whole{j.k, j.scratch, j.rows, j.cols, j.t(0), j.x};
+// Loading converts, except to int32: that takes fp32, cut towards zero, in |x| and gives it in |y|, which may lie in one place.
+constexpr DType loaded_as(const CopyRow& row) { return row.to == DType::I32 ? row.from : row.to; }
+
+void to_int32(Kernel& k, Scratch& scratch, const Reg& rows, const Reg& cols, const Tile& y,
+              const Tile& x) {
+  Job whole{k, scratch, rows, cols, x, x};
   trunc(whole);
-  j.k.cvt(j.y, j.t(0));
+  k.cvt(y, x);
 }
 
 Program copy(const CopyRow& row) {
   Run run("copy_" + std::string(row.name), {"x", "y"});
   Buf buf = run.k.l1(kBlockElements * 4);
-  const bool converts = row.from != row.to;
-  Buf to_buf = converts ? run.k.l1(kBlockElements * 4) : buf;
   Scratch scratch(run.k);
   run.place();
-  Tile x = run.load(0, row.from, buf);
-  if (!converts) {
+  Tile x = run.load(0, row.from, loaded_as(row), buf);
+  if (x.dtype() == row.to) {
     run.store(1, x);
-    return run.k.finish();
+  } else {
+    Tile y = run.inner(row.to, buf);
+    to_int32(run.k, scratch, run.one, run.count, y, x);
+    run.store(1, y);
   }
-  Tile y = run.inner(row.to, to_buf);
-  Job job{run.k, scratch, run.one, run.count, y, x};
-  convert(job);
-  run.store(1, y);
   return run.k.finish();
 }
 
 Program copy_walk(const CopyRow& row) {
   TensorWalk walk("copy_walk_" + std::string(row.name), {"x", "y"});
   Kernel& k = walk.k;
-  Buf buf = k.l1(kBlockElements * 4);
-  const bool converts = row.from != row.to;
-  Buf to_buf = converts ? k.l1(kBlockElements * 4) : buf;
+  Buf buf = k.l1(kBlockElements * 4), l2 = k.l2(kBlockElements * 4);
   Scratch scratch(k);
   walk.run([&] {
-    Tile x = walk.inner(row.from, buf);
-    walk.load_or_spread(0, x, buf, scratch.buf(0));
-    if (!converts) return walk.store(1, x);
-    Tile y = walk.inner(row.to, to_buf);
-    Job job{k, scratch, walk.rows, walk.cols, y, x};
-    convert(job);
+    Tile x = walk.inner(loaded_as(row), buf);
+    walk.load_or_spread(0, row.from, x, buf, l2);
+    if (x.dtype() == row.to) return walk.store(1, x);
+    Tile y = walk.inner(row.to, buf);
+    to_int32(k, scratch, walk.rows, walk.cols, y, x);
     walk.store(1, y);
   });
   return k.finish();

@@ -19,6 +19,11 @@ inline std::string tensor_type_name(isa::DType type) {
 }
 inline constexpr isa::DType kTensorTypes[] = {isa::DType::F32, isa::DType::BF16, isa::DType::F16};
 
+// to (L1) = from (HBM), in another type where they differ.
+inline isa::Op move_in(isa::Kernel& k, const isa::Tile& to, const isa::Tile& from) {
+  return to.dtype() == from.dtype() ? k.ld(to, from) : k.ldc(to, from);
+}
+
 // A run of elements that lie side by side in every operand: a work-group takes |block| of them. Few instructions: this is the case of an LLM's decode step.
 class Run {
  public:
@@ -41,10 +46,14 @@ class Run {
     return k.tile_hbm(type, at, one, count);
   }
   isa::Tile inner(isa::DType type, const isa::Buf& buf) { return k.tile_l1(type, buf, one, count); }
-  isa::Tile load(uint32_t operand, isa::DType type, const isa::Buf& buf) {
-    isa::Tile tile = inner(type, buf);
-    k.ld(tile, outer(operand, type));
+  // The operand, of |type| in memory, as |as|.
+  isa::Tile load(uint32_t operand, isa::DType type, isa::DType as, const isa::Buf& buf) {
+    isa::Tile tile = inner(as, buf);
+    move_in(k, tile, outer(operand, type));
     return tile;
+  }
+  isa::Tile load(uint32_t operand, isa::DType type, const isa::Buf& buf) {
+    return load(operand, type, type, buf);
   }
   void store(uint32_t operand, const isa::Tile& tile) { k.st(outer(operand, tile.dtype()), tile); }
 
@@ -63,9 +72,8 @@ class TensorWalk {
   TensorWalk(const std::string& name, std::initializer_list<const char*> operands) : k(name) {
     for (const char* operand : operands) {
       const std::string prefix = operand;
-      operands_.push_back({k.arg_dva(prefix),
-                           k.arg_u64(prefix + "_row"),
-                           k.arg_u64(prefix + "_col")});
+      operands_.push_back(
+          {k.arg_dva(prefix), k.arg_u64(prefix + "_row"), k.arg_u64(prefix + "_col")});
     }
     for (uint32_t d = 0; d < kWalkDims; ++d) {
       for (size_t o = 0; o < operands_.size(); ++o)
@@ -101,29 +109,24 @@ class TensorWalk {
   }
 
   isa::Tile inner(isa::DType type, const isa::Buf& buf) { return k.tile_l1(type, buf, rows, cols); }
-  // The block of |operand|, or the |rows| x |cols| of it that it has itself, to |to|, dense in L1.
-  void load(uint32_t operand, const isa::Tile& to, const isa::Val& rows, const isa::Val& cols) {
+  // The block of |operand|, of |type| in memory, or the |rows| x |cols| of it that it has itself, to |to|, dense in L1.
+  void load(uint32_t operand, isa::DType type, const isa::Tile& to, const isa::Val& rows,
+            const isa::Val& cols) {
     const Operand& o = operands_[operand];
     isa::Reg pitch = o.pitch[0];
     k.if_(
         isa::Reg(o.mode[0]),
-        [&] { k.ld(to, k.tile_hbm(to.dtype(), o.at, cols, rows, pitch)).trans(); },
-        [&] { k.ld(to, k.tile_hbm(to.dtype(), o.at, rows, cols, pitch)); });
+        [&] { move_in(k, to, k.tile_hbm(type, o.at, cols, rows, pitch)).trans(); },
+        [&] { move_in(k, to, k.tile_hbm(type, o.at, rows, cols, pitch)); });
   }
-  void load(uint32_t operand, const isa::Tile& to) { load(operand, to, rows, cols); }
-  // As load(), where the operand may also be one element for the whole block, of one row: |to| begins at |buf|.
-  void load_or_spread(uint32_t operand, const isa::Tile& to, const isa::Buf& buf,
-                      const isa::Buf& index_buf) {
-    const Operand& o = operands_[operand];
-    isa::Reg one = isa::Reg(o.mode[0]) == 2;
+  void load(uint32_t operand, const isa::Tile& to) { load(operand, to.dtype(), to, rows, cols); }
+  // As load(), where the operand may also have one column, which all columns of the block repeat. |to| begins at |buf|; |l2| holds a block.
+  void load_or_spread(uint32_t operand, isa::DType type, const isa::Tile& to, const isa::Buf& buf,
+                      const isa::Buf& l2) {
+    isa::Reg column = isa::Reg(operands_[operand].mode[0]) == 2;
     k.if_(
-        std::move(one),
-        [&] {
-          isa::Tile index = k.tile_l1(isa::DType::I32, index_buf, cols, 1);
-          k.iota(index, 0, 0, 0);
-          k.gather(k.tile_l1(to.dtype(), buf, cols, 1), k.tile_hbm(to.dtype(), o.at, 1, 1), index);
-        },
-        [&] { load(operand, to); });
+        std::move(column), [&] { spread(operand, type, to, buf, l2); },
+        [&] { load(operand, type, to, rows, cols); });
   }
   void store(uint32_t operand, const isa::Tile& from) {
     const Operand& o = operands_[operand];
@@ -157,6 +160,26 @@ class TensorWalk {
       o.begin += col0 * o.col_bytes;
       o.begin += o.base;
     }
+  }
+  // Copies move bits of any type, which the vector unit would not: the columns in L2 double until they are all there.
+  void spread(uint32_t operand, isa::DType type, const isa::Tile& to, const isa::Buf& buf,
+              const isa::Buf& l2) {
+    const Operand& o = operands_[operand];
+    isa::Reg pitch = o.pitch[0];
+    isa::Tile column = k.tile_l1(to.dtype(), buf, rows, 1);
+    isa::Tile all = k.tile_l2(to.dtype(), l2, rows, cols);
+    move_in(k, column, k.tile_hbm(type, o.at, rows, 1, pitch));
+    k.st(all.view(0, 0, rows, 1), column);
+    isa::Reg have = k.reg(1);
+    k.while_([&] { return have < cols; },
+             [&] {
+               isa::Reg more = min(isa::Val(cols - have), have);
+               isa::Tile piece = k.tile_l1(to.dtype(), buf, rows, more);
+               k.ld(piece, all.view(0, 0, rows, more));
+               k.st(all.view(0, have, rows, more), piece);
+               have += more;
+             });
+    k.ld(to, all);
   }
   // Adds what |rest|, the place counted from dimension |d| on, means for each operand. Places are often 0: then there is nothing more to add.
   void step(uint32_t d, isa::Reg& rest) {

@@ -109,7 +109,7 @@ npuResult plan_map(const void* info, Plan* plan) {
     add_run(walk.elements(), plan);
   } else {
     Blocks blocks;
-    NPU_OPS_TRY(choose_blocks(walk, 0, kRepeatOne, &blocks));
+    NPU_OPS_TRY(choose_blocks(walk, 0, kRepeatColumn, &blocks));
     share_blocks(kElementwiseElements, &blocks);
     NPU_OPS_TRY(add_blocks(blocks, {m.x.data, m.y.data}, plan));
   }

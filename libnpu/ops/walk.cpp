@@ -2,7 +2,9 @@
 // Canonical walks, and the choice of blocks: of all pairs of dimensions that every operand can show as a tile, the one that costs least.
 #include "libnpu/ops/walk.h"
 
+#include <bit>
 #include <cinttypes>
+#include <limits>
 
 #include "libnpu/ops/limits.h"
 
@@ -11,28 +13,22 @@ namespace {
 
 // Columns of a block in which some operand lies turned: both sides of a turn stay in a few cache lines.
 constexpr uint32_t kTurnedCols = 256;
-constexpr uint32_t kNone = UINT32_MAX;
-
-const WalkDim* dim_of(const Walk& walk, uint32_t dim) {
-  return dim == kNone ? nullptr : &walk.dims[dim];
-}
 
 // How an operand lies in blocks of rows x cols; false: it cannot be one tile.
 bool place_of(uint64_t rows, uint64_t cols, uint32_t elem_bytes, Repeat repeat, TilePlace* place) {
-  uint64_t row = place->row_bytes / elem_bytes;
-  uint64_t col = place->col_bytes / elem_bytes;
+  const int shift = std::countr_zero(elem_bytes);
+  const uint64_t row = place->row_bytes >> shift;
+  const uint64_t col = place->col_bytes >> shift;
   const bool same_rows = rows > 1 && row == 0;
   const bool same_cols = cols > 1 && col == 0;
   place->mode = kTileRows;
   place->spread = kSpreadNone;
   place->pitch = 1;
   if (same_rows || same_cols) {
-    if (repeat == kRepeatNever || (same_rows && same_cols)) return false;
-    if (repeat == kRepeatOne) {
-      place->mode = kTileOne;
-      return rows == 1;
-    }
-    place->spread = same_rows ? kSpreadRow : kSpreadCol;
+    if (repeat == kRepeatNever || (same_rows && (same_cols || repeat == kRepeatColumn)))
+      return false;
+    if (repeat == kRepeatColumn) place->mode = kTileColumn;
+    if (repeat == kRepeatSpread) place->spread = same_rows ? kSpreadRow : kSpreadCol;
     (same_rows ? rows : cols) = 1;
   }
   if (cols == 1 || col == 1) {
@@ -46,49 +42,47 @@ bool place_of(uint64_t rows, uint64_t cols, uint32_t elem_bytes, Repeat repeat, 
   return col <= kCountMax;
 }
 
-bool is_turned(const Blocks& b) {
+// Columns that a block has at most.
+uint32_t most_cols(const Plane& p) {
   bool turned = false;
-  for (uint32_t o = 0; o < b.operands; ++o) turned |= b.places[o].mode == kTileColumns;
-  return turned && b.rows > 1;
+  for (uint32_t o = 0; o < p.operands; ++o) turned |= p.places[o].mode == kTileColumns;
+  return turned && p.rows > 1 ? std::max(kTurnedCols, kElementwiseElements / p.rows)
+                              : kElementwiseElements;
 }
 
 // Nanoseconds that a block's operand takes on the device model, roughly: only the order of the candidates matters.
-double cost_of(const TilePlace& place, double rows, double cols, double elem_bytes) {
-  if (place.mode == kTileOne) return cols * 16;
-  const double own_rows = place.spread == kSpreadRow ? 1 : rows;
-  const double own_cols = place.spread == kSpreadCol ? 1 : cols;
-  const double spread = place.spread == kSpreadNone ? 0 : rows * 15;
-  if (place.mode == kTileRows) return spread + own_rows * (8 + own_cols * elem_bytes / 16);
-  return spread + ceil_div(static_cast<uint64_t>(own_rows), 16) * 16.0 * own_cols;
+uint64_t cost_of(const TilePlace& place, uint64_t rows, uint64_t cols, uint32_t elem_bytes) {
+  const uint64_t spread = place.spread == kSpreadNone ? 0 : rows * 15;
+  if (place.spread == kSpreadRow) rows = 1;
+  if (place.spread == kSpreadCol) cols = 1;
+  const uint64_t moved = rows * (8 + cols * elem_bytes / 16);
+  if (place.mode == kTileRows) return spread + moved;
+  if (place.mode == kTileColumn) return 3 * moved + rows * 16 * std::bit_width(cols);
+  return spread + (rows + 15) / 16 * 16 * cols;
 }
 
-double cost_of(const Walk& walk, const Blocks& b) {
-  constexpr double kBlock = 1000;
-  const uint32_t cols =
-      std::min(b.cols, is_turned(b) ? std::max(kTurnedCols, kElementwiseElements / b.rows)
-                                    : kElementwiseElements);
-  const uint32_t rows = std::min(b.rows, kElementwiseElements / cols);
-  double block = kBlock;
-  for (uint32_t o = 0; o < b.operands; ++o)
-    block += cost_of(b.places[o], rows, cols, walk.elem_bytes[o]);
-  // Of the dimensions around it there are as many as these do not take.
-  return block / (double{static_cast<double>(rows)} * cols);
+// Of one element. Of the dimensions around a plane there are as many as it does not take.
+double cost_of(const Walk& walk, const Plane& p) {
+  constexpr uint64_t kBlock = 1000;
+  const uint32_t cols = std::min(p.cols, most_cols(p));
+  const uint32_t rows = std::min(p.rows, kElementwiseElements / cols);
+  uint64_t block = kBlock;
+  for (uint32_t o = 0; o < p.operands; ++o)
+    block += cost_of(p.places[o], rows, cols, walk.elem_bytes[o]);
+  return static_cast<double>(block) / (static_cast<double>(rows) * cols);
 }
 
-// Blocks with |row| as rows and |col| as columns; false: some operand cannot be a tile of them.
-bool place_all(const Walk& walk, uint32_t row, uint32_t col, uint32_t repeating, Repeat repeat,
-               Blocks* b) {
-  const WalkDim one{1, {}};
-  const WalkDim& rows = row == kNone ? one : walk.dims[row];
-  const WalkDim& cols = col == kNone ? one : walk.dims[col];
-  b->operands = walk.operands;
-  b->rows = static_cast<uint32_t>(rows.size);
-  b->cols = static_cast<uint32_t>(cols.size);
+// A plane with |row| as rows and |col| as columns; false: some operand cannot be a tile of it.
+bool place_all(const Walk& walk, const WalkDim& row, const WalkDim& col, uint32_t repeating,
+               Repeat repeat, Plane* p) {
+  p->operands = walk.operands;
+  p->rows = static_cast<uint32_t>(row.size);
+  p->cols = static_cast<uint32_t>(col.size);
   for (uint32_t o = 0; o < walk.operands; ++o) {
-    TilePlace* place = &b->places[o];
-    place->row_bytes = rows.bytes[o];
-    place->col_bytes = cols.bytes[o];
-    if (!place_of(b->rows, b->cols, walk.elem_bytes[o], o == repeating ? repeat : kRepeatNever,
+    TilePlace* place = &p->places[o];
+    place->row_bytes = row.bytes[o];
+    place->col_bytes = col.bytes[o];
+    if (!place_of(p->rows, p->cols, walk.elem_bytes[o], o == repeating ? repeat : kRepeatNever,
                   place))
       return false;
   }
@@ -192,39 +186,38 @@ npuResult walk_around(const Walk& walk, const WalkDim* rows, const WalkDim* cols
 }
 
 npuResult choose_blocks(const Walk& walk, uint32_t repeating, Repeat repeat, Blocks* out) {
-  double least = 0;
-  uint32_t best_row = kNone, best_col = kNone;
-  bool found = false;
-  auto consider = [&](uint32_t row, uint32_t col) {
-    Blocks b;
-    if (!place_all(walk, row, col, repeating, repeat, &b)) return;
-    const double cost = cost_of(walk, b);
-    if (found && cost >= least) return;
-    found = true;
-    least = cost, best_row = row, best_col = col;
-    *out = b;
+  const WalkDim one{1, {}};
+  const WalkDim *best_row = nullptr, *best_col = nullptr;
+  double least = std::numeric_limits<double>::infinity();
+  auto consider = [&](const WalkDim& row, const WalkDim& col) {
+    Plane p;
+    if (!place_all(walk, row, col, repeating, repeat, &p)) return;
+    const double cost = cost_of(walk, p);
+    if (cost >= least) return;
+    least = cost, best_row = &row, best_col = &col;
+    static_cast<Plane&>(*out) = p;
   };
-  if (walk.count == 0) consider(kNone, kNone);
-  for (uint32_t col = 0; col < walk.count; ++col) {
-    consider(kNone, col);
-    for (uint32_t row = 0; row < walk.count; ++row)
-      if (row != col) consider(row, col);
+  const WalkDim* const end = walk.dims + walk.count;
+  if (walk.count == 0) consider(one, one);
+  for (const WalkDim* col = walk.dims; col != end; ++col) {
+    consider(one, *col);
+    for (const WalkDim* row = walk.dims; row != end; ++row)
+      if (row != col) consider(*row, *col);
   }
-  if (!found)
+  if (best_col == nullptr)
     return fail(NPU_ERROR_NOT_SUPPORTED, "strides of 2^31 elements or more on every side");
-  return walk_around(walk, dim_of(walk, best_row), dim_of(walk, best_col), out);
+  return walk_around(walk, best_row, best_col, out);
 }
 
 void share_blocks(uint32_t limit_rows, Blocks* blocks) {
   Blocks& b = *blocks;
-  const uint32_t most_cols =
-      is_turned(b) ? std::max(kTurnedCols, kElementwiseElements / b.rows) : kElementwiseElements;
+  const uint32_t widest = most_cols(b);
   const uint32_t pieces = ceil_div(kGroupsWanted, b.outer);
-  b.block_cols = std::min(b.cols, most_cols);
+  b.block_cols = std::min(b.cols, widest);
   b.block_rows = 1;
   if (b.rows == 1) {
     const uint32_t shared = round_up(ceil_div(b.cols, pieces), 16);
-    b.block_cols = std::min(b.cols, std::clamp(shared, kGroupElementsWanted, most_cols));
+    b.block_cols = std::min(b.cols, std::clamp(shared, kGroupElementsWanted, widest));
   } else {
     const uint32_t most = std::min(limit_rows, kElementwiseElements / b.block_cols);
     const uint32_t worth = ceil_div(kGroupElementsWanted, b.block_cols);

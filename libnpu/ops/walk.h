@@ -46,7 +46,7 @@ npuResult check_result(const char* name, const npuOpsTensor& y);
 enum TileMode : uint32_t {
   kTileRows = 0,     // columns side by side
   kTileColumns = 1,  // rows side by side
-  kTileOne = 2,      // one element for the whole block; only blocks of one row
+  kTileColumn = 2,   // one column, which all columns of the block repeat
 };
 // What part of a block the operand has itself.
 enum TileSpread : uint32_t { kSpreadNone = 0, kSpreadRow = 1, kSpreadCol = 2 };
@@ -57,11 +57,15 @@ struct TilePlace {
   uint32_t mode, spread;
 };
 
-struct Blocks {
+// Rows and columns that blocks are cut from, and how operands lie in them.
+struct Plane {
   uint32_t operands = 0;
-  uint32_t rows = 1, cols = 1;  // of the whole
-  uint32_t block_rows = 1, block_cols = 1;
+  uint32_t rows = 1, cols = 1;
   TilePlace places[kWalkOperands] = {};
+};
+
+struct Blocks : Plane {
+  uint32_t block_rows = 1, block_cols = 1;
   uint32_t outer = 1;            // blocks of each place: product of |around|
   uint32_t outer_per_group = 1;  // of which a work-group does so many, one after the other
   uint32_t around_count = 0;
@@ -70,9 +74,9 @@ struct Blocks {
 
 // What an operand may do in a block.
 enum Repeat : uint32_t {
-  kRepeatNever = 0,  // where it repeats is walked around the block
-  kRepeatOne = 1,    // as kTileOne
-  kRepeatSpread = 2  // as TileSpread
+  kRepeatNever = 0,   // where it repeats is walked around the block
+  kRepeatColumn = 1,  // as kTileColumn
+  kRepeatSpread = 2   // as TileSpread
 };
 
 // Everything but the dimensions |rows| and |cols| of |walk| (nullptr: none) goes around the blocks.
