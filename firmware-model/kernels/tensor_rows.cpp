@@ -45,14 +45,24 @@ void RowProgram::outer(const Arg& base, const Side& side, DType type, const Val&
       [&] { move(k.tile_hbm(type, at, rows, width, side.ld), false); });
 }
 
-void RowProgram::load(const Tile& to) {
+void RowProgram::load(const Tile& to, bool transposed) {
   outer(x, {x_row, x_step_y, x_step_z, ldx, x_upright}, DType::F32, cols,
-        [&](const Tile& from, bool on_side) { k.ld(to, from).trans(on_side); });
+        [&](const Tile& from, bool on_side) { k.ld(to, from).trans(on_side != transposed); });
 }
 
 void RowProgram::store(const Tile& from, const Val& y_cols) {
   outer(y, {y_row, y_step_y, y_step_z, ldy, y_upright}, from.dtype(), y_cols,
         [&](const Tile& to, bool on_side) { k.st(to, from).trans(on_side); });
+}
+
+Reg RowProgram::place_of_y() {
+  Reg at = first * y_row;
+  at += y;
+  Reg skip = k.group_y() * y_step_y;
+  at += skip;
+  skip = k.group_z() * y_step_z;
+  at += skip;
+  return at;
 }
 
 Reg RowProgram::begin_of(const RepeatArgs& operand) {

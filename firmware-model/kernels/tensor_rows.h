@@ -32,10 +32,13 @@ class RowProgram {
 
   // After all arguments.
   void place();
-  // |to| (L1, fp32, rows x cols) = the group's block of x.
-  void load(const isa::Tile& to);
+  // |to| (L1, fp32, rows x cols) = the group's block of x; load_columns: its transpose (cols x rows).
+  void load(const isa::Tile& to) { load(to, false); }
+  void load_columns(const isa::Tile& to) { load(to, true); }
   // The group's block of y (rows x |y_cols|) = |from|.
   void store(const isa::Tile& from, const isa::Val& y_cols);
+  // Where the group's block of y begins.
+  isa::Reg place_of_y();
   // Where |operand| begins for the group's y and z, and the distance of its first row from there.
   isa::Reg begin_of(const RepeatArgs& operand);
   isa::Reg first_row_of(const RepeatArgs& operand);
@@ -64,6 +67,7 @@ class RowProgram {
   isa::Reg first, rows, cols;
 
  private:
+  void load(const isa::Tile& to, bool transposed);
   // The HBM tile of this group, and whether it lies on its side.
   void outer(const isa::Arg& base, const Side& side, isa::DType type, const isa::Val& width,
              const std::function<void(const isa::Tile&, bool)>& move);

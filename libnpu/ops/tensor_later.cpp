@@ -6,8 +6,5 @@ namespace npu::ops {
 #define LATER(name) \
   npuResult name(const void*, Plan*) { return fail(NPU_ERROR_NOT_SUPPORTED, "later"); }
 
-LATER(plan_reduce)
-LATER(plan_sort)
-
 LATER(plan_tensor_attention)
 }  // namespace npu::ops

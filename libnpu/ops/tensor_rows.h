@@ -31,7 +31,12 @@ class RowWalk {
   void put(Plan* plan) const;
   void put_repeat(uint32_t i, Plan* plan) const;
 
+  uint64_t rows() const { return sizes_[0]; }
   uint32_t block_rows() const { return block_; }
+  // Whether a block may have more than one row.
+  bool is_tiled() const { return tiled_; }
+  bool y_is_upright() const { return sides_[1].upright; }
+  uint64_t ldy() const { return sides_[1].ld; }
   // Whether operand |i| of add_repeat is one row for all.
   bool is_one_row(uint32_t i) const { return kind_of(sides_[2 + i]) == Kind::kOneRow; }
 
