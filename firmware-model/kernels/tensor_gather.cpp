@@ -24,7 +24,7 @@ Tile load_indices(TensorWalk& walk, const Buf& buf, const Val& words) {
   return walk.k.tile_l1(DType::I32, buf, walk.rows, 1, words);
 }
 
-// Rows of a table of floats. A table in blocks would take the place of |gather| and |cvt| here: its rows are decoded while they are loaded.
+// Rows of a table of floats.
 Program tensor_gather(DType type) {
   TensorWalk walk("tensor_gather_" + tensor_type_name(type), {"x", "indices", "y"});
   Kernel& k = walk.k;
@@ -40,6 +40,30 @@ Program tensor_gather(DType type) {
     k.gather(narrow, rows_of(walk, kTable, type, height), index);
     if (type != DType::F32) k.cvt(wide, narrow);
     k.st(rows_of(walk, kRows, DType::F32, walk.rows), wide);
+  });
+  return k.finish();
+}
+
+// Rows of a table in blocks, decoded one by one while they are loaded. Leaving the table by TVIEW fails as GATHER does.
+Program tensor_gather_blocks(DType type, const char* name) {
+  TensorWalk walk("tensor_gather_" + std::string(name), {"x", "indices", "y"});
+  Kernel& k = walk.k;
+  Arg height_arg = k.arg_u32("table_rows"), width_arg = k.arg_u32("table_cols");
+  Buf buf = k.l1(kBlockElements * 4);
+  walk.run([&] {
+    Reg pitch = walk.pitch(kTable);
+    Tile table = k.tile_hbm(type, walk.at(kTable), height_arg, width_arg, pitch);
+    Tile line = k.tile_l1(DType::F32, buf, 1, walk.cols);
+    Reg line_bytes = walk.cols * 4;
+    Reg index_at = walk.at(kIndices) + 0;
+    Reg index_bytes = walk.pitch(kIndices) * 4;
+    k.for_range(walk.rows, [&](const Reg&) {
+      Reg index = k.load_i32(index_at);
+      k.ldc(line, table.view(index, walk.col0, 1, walk.cols));
+      line.advance(line_bytes);
+      index_at += index_bytes;
+    });
+    k.st(rows_of(walk, kRows, DType::F32, walk.rows), walk.inner(DType::F32, buf));
   });
   return k.finish();
 }
@@ -79,6 +103,10 @@ void add_tensor_rows(Programs& out) {
     out.push_back(tensor_gather(type));
     out.push_back(tensor_scatter(type));
   }
+  out.push_back(tensor_gather_blocks(DType::Q8_0, "q8_0"));
+  out.push_back(tensor_gather_blocks(DType::Q4_0, "q4_0"));
+  out.push_back(tensor_gather_blocks(DType::Q4_K, "q4_k"));
+  out.push_back(tensor_gather_blocks(DType::Q6_K, "q6_k"));
 }
 
 }  // namespace npu::kernels

@@ -142,6 +142,7 @@ class TensorWalk {
 
   isa::Kernel k;
   isa::Reg rows, cols;  // of this group's blocks
+  isa::Reg col0;        // the first column
 
  private:
   struct Operand {
@@ -152,7 +153,7 @@ class TensorWalk {
 
   void place() {
     isa::Reg row0 = k.group_y() * numbers_[2];
-    isa::Reg col0 = k.group_x() * numbers_[3];
+    col0 = k.group_x() * numbers_[3];
     rows = min(isa::Val(numbers_[0] - row0), numbers_[2]);
     cols = min(isa::Val(numbers_[1] - col0), numbers_[3]);
     for (Operand& o : operands_) {

@@ -36,10 +36,15 @@ npuResult check(const Move& m, const npuOpsTensor& result) {
   NPU_OPS_TRY(check_size("x.sizes[0]", m.rows.sizes[0], "y.sizes[0]", t.sizes[0]));
   NPU_OPS_TRY(check_size("indices.sizes[0]", i.sizes[0], "the number of rows", r.sizes[1]));
   NPU_OPS_TRY(check_size("indices.sizes[3]", i.sizes[3], "one", 1));
-  const uint64_t row_bytes = t.sizes[0] * layout_of(t.type).block_bytes;
-  if (t.sizes[1] > 1 && !is_empty(t) && t.strides[1] < row_bytes)
+  if (t.sizes[1] <= 1 || is_empty(t)) return NPU_OK;
+  const TypeLayout layout = layout_of(t.type);
+  const uint64_t row_blocks = t.strides[1] / layout.block_bytes;
+  if (row_blocks * layout.block_bytes != t.strides[1])
+    return fail(NPU_ERROR_NOT_SUPPORTED, "%s: rows are no whole number of blocks apart",
+                m.table_name);
+  if (row_blocks * layout.block_elements < t.sizes[0])
     return fail(NPU_ERROR_NOT_SUPPORTED, "%s: rows overlap", m.table_name);
-  if (t.sizes[1] > 1 && t.strides[1] / layout_of(t.type).block_bytes > kCountMax)
+  if (row_blocks > kCountMax / layout.block_elements)
     return fail(NPU_ERROR_NOT_SUPPORTED, "%s: rows are more than 2^31 elements apart",
                 m.table_name);
   return NPU_OK;
@@ -78,6 +83,12 @@ bool can_be_rows(const Walk& walk, const WalkDim& dim, uint64_t cols) {
 // Words that an index takes.
 uint32_t words_of(const npuOpsTensor& indices) { return layout_of(indices.type).block_bytes / 4; }
 
+// Programs that gather, as they are counted. INT32 moves as fp32 does.
+uint32_t table_index(npuDataType type) {
+  if (type >= NPU_Q8_0) return kFloatCount + static_cast<uint32_t>(type - NPU_Q8_0);
+  return type == NPU_INT32 ? 0 : float_index(type);
+}
+
 npuResult plan_rows(const Move& m, Plan* plan) {
   const Walk walk = walk_of_rows(m);
   const auto cols = static_cast<uint32_t>(m.rows.sizes[0]);
@@ -90,12 +101,15 @@ npuResult plan_rows(const Move& m, Plan* plan) {
   Blocks b;
   b.operands = kWalkOperands;
   b.cols = cols;
-  const uint32_t table_bytes = walk.elem_bytes[kTable], row_bytes = walk.elem_bytes[kRows];
-  b.places[kTable] = {0, table_bytes, cols, kTileRows, kSpreadNone};
+  const uint32_t row_bytes = walk.elem_bytes[kRows];
+  const TypeLayout layout = layout_of(m.table.type);
+  const bool in_blocks = layout.block_elements > 1;  // the program finds columns itself
+  b.places[kTable] = {0, in_blocks ? 0 : layout.block_bytes, cols, kTileRows, kSpreadNone};
   b.places[kIndices] = {0, 0, words_of(m.indices), kTileRows, kSpreadNone};
   b.places[kRows] = {0, row_bytes, cols, kTileRows, kSpreadNone};
   if (m.table.sizes[1] > 1)
-    b.places[kTable].pitch = static_cast<uint32_t>(m.table.strides[1] / table_bytes);
+    b.places[kTable].pitch =
+        static_cast<uint32_t>(m.table.strides[1] / layout.block_bytes * layout.block_elements);
   if (rows != nullptr) {
     b.rows = static_cast<uint32_t>(rows->size);
     for (uint32_t o = kIndices; o < kWalkOperands; ++o) b.places[o].row_bytes = rows->bytes[o];
@@ -106,13 +120,16 @@ npuResult plan_rows(const Move& m, Plan* plan) {
   share_blocks(kRowsMax, &b);
   NPU_OPS_TRY(add_blocks(b, {m.table.data, m.indices.data, m.rows.data}, plan));
   plan->add32(m.table.sizes[1]);
+  if (in_blocks) plan->add32(m.table.sizes[0]);
   return NPU_OK;
 }
 
 }  // namespace
 
 std::string tensor_gather_name(uint32_t v) {
-  return std::string("tensor_gather_") + kFloatNames[v];
+  constexpr const char* kBlockNames[] = {"q8_0", "q4_0", "q4_k", "q6_k"};
+  return std::string("tensor_gather_") +
+         (v < kFloatCount ? kFloatNames[v] : kBlockNames[v - kFloatCount]);
 }
 std::string tensor_scatter_name(uint32_t v) {
   return std::string("tensor_scatter_") + kFloatNames[v];
@@ -122,8 +139,7 @@ npuResult plan_tensor_gather(const void* info, Plan* plan) {
   npuOpsTensorGatherInfo g;
   NPU_OPS_TRY(read_info(info, &g));
   NPU_OPS_TRY(check_reserved(g.reserved));
-  // Tables in blocks come with programs that decode them.
-  NPU_OPS_TRY(check_tensor("x", g.x, kFloats | kI32));
+  NPU_OPS_TRY(check_tensor("x", g.x, kFloats | kI32 | kBlocks));
   NPU_OPS_TRY(check_tensor("indices", g.indices, kI32));
   NPU_OPS_TRY(check_tensor("y", g.y, g.x.type == NPU_INT32 ? kI32 : kF32));
   const Move m{g.x, g.indices, g.y, "x", "y"};
@@ -133,7 +149,7 @@ npuResult plan_tensor_gather(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_repeats("x", g.x, "y", g.y, 2));
   if (is_empty(g.y)) return NPU_OK;
   NPU_OPS_TRY(plan_rows(m, plan));
-  plan->program = kProgramTensorGather + (g.x.type == NPU_INT32 ? 0 : float_index(g.x.type));
+  plan->program = kProgramTensorGather + table_index(g.x.type);
   return NPU_OK;
 }
 

@@ -13,6 +13,10 @@ namespace {
 
 // Columns of a block in which some operand lies turned: both sides of a turn stay in a few cache lines.
 constexpr uint32_t kTurnedCols = 256;
+// Columns are cut at multiples of this: types in blocks stay whole, and so do vectors.
+constexpr uint32_t kColsMultiple = 256;
+static_assert(kElementwiseElements % kColsMultiple == 0 &&
+              kGroupElementsWanted % kColsMultiple == 0);
 
 // How an operand lies in blocks of rows x cols; false: it cannot be one tile.
 bool place_of(uint64_t rows, uint64_t cols, uint32_t elem_bytes, Repeat repeat, TilePlace* place) {
@@ -216,7 +220,7 @@ void share_blocks(uint32_t limit_rows, Blocks* blocks) {
   b.block_cols = std::min(b.cols, widest);
   b.block_rows = 1;
   if (b.rows == 1) {
-    const uint32_t shared = round_up(ceil_div(b.cols, pieces), 16);
+    const uint32_t shared = round_up(ceil_div(b.cols, pieces), kColsMultiple);
     b.block_cols = std::min(b.cols, std::clamp(shared, kGroupElementsWanted, widest));
   } else {
     const uint32_t most = std::min(limit_rows, kElementwiseElements / b.block_cols);

@@ -158,15 +158,16 @@ typedef struct npuOpsTensorRopeInfo {
 } npuOpsTensorRopeInfo;
 
 /* Y[:, i, j, k] = X[:, indices[i, j, k], j, k]: rows of a table, decoded and converted. indices: INT32 [i, j, k, 1]. x: fp32, bf16, fp16, INT32 or blocks, y: fp32 (INT32 for INT32). X repeats in
- * dimensions 2 and 3. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
+ * dimensions 2 and 3. Elements of a row lie side by side, rows of X do not overlap and are a whole number of blocks apart. An index outside the table stops the queue with
+ * NPU_ERROR_KERNEL_BOUNDS. */
 typedef struct npuOpsTensorGatherInfo {
   uint32_t struct_size;
   uint32_t reserved; /* 0 */
   npuOpsTensor x, indices, y;
 } npuOpsTensorGatherInfo;
 
-/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x: fp32, y: fp32, bf16, fp16. With equal indices the row of one
- * of them stays. */
+/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x: fp32, y: fp32, bf16, fp16. Elements of a row lie side by side.
+ * With equal indices each element is that of one of the rows. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
 typedef struct npuOpsTensorScatterInfo {
   uint32_t struct_size;
   uint32_t reserved; /* 0 */

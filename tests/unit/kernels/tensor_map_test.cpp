@@ -279,6 +279,17 @@ TEST(TensorCopy, LargeOnesAreCutIntoBlocks) {
   both({10, 5, 4, 3}, {20, 10, 4, 6}, {0, 1, 2, 3}, NPU_FLOAT32);
 }
 
+// Windows that slide over one run of elements: rows begin before the last one has ended.
+TEST(TensorCopy, AViewThatOverlapsItselfIsRead) {
+  Random random(11);
+  TensorMemory x = TensorMemory::dense(NPU_FLOAT32, {300, 1, 1, 1});
+  x.fill(random, 100);
+  const Index sizes = {40, 17, 3, 2}, strides = {4, 4, 24, 400};
+  for (int d = 0; d < 4; ++d) x.tensor.sizes[d] = sizes[d], x.tensor.strides[d] = strides[d];
+  check_copy(x, TensorMemory::dense(NPU_FLOAT32, sizes));
+  check_copy(x, TensorMemory(NPU_FLOAT16, sizes, {1, 0, 3, 2}, {}));
+}
+
 TEST(TensorCopy, Fp32ToInt32SaturatesAndNanIsZero) {
   TensorMemory x = TensorMemory::dense(NPU_FLOAT32, {8, 1, 1, 1}),
                y = TensorMemory::dense(NPU_INT32, {8, 1, 1, 1});

@@ -90,6 +90,88 @@ TEST(TensorGather, LargeOnesAreCutIntoBlocks) {
   check({64, 100, 1, 1}, {64, 700, 3, 2});
 }
 
+struct Blocks {
+  npuDataType type;
+  uint64_t elements, bytes;
+  void (*model::Numerics::*decode)(float*, const std::byte*, size_t);
+  std::vector<size_t> halves;  // where scales in fp16 are
+};
+const Blocks kBlocks[] = {{NPU_Q8_0, 32, 34, &model::Numerics::decode_q8_0, {0}},
+                          {NPU_Q4_0, 32, 18, &model::Numerics::decode_q4_0, {0}},
+                          {NPU_Q4_K, 256, 144, &model::Numerics::decode_q4_k, {0, 2}},
+                          {NPU_Q6_K, 256, 210, &model::Numerics::decode_q6_k, {208}}};
+
+// A table [blocks, height, planes] with |gap| blocks behind each row.
+void check_gather_blocks(const Blocks& f, uint64_t blocks, uint64_t height, uint64_t planes,
+                         uint64_t gap, Index y_sizes, Random& random) {
+  const uint64_t row_bytes = (blocks + gap) * f.bytes;
+  std::vector<std::byte> bytes((height * planes * row_bytes + 3) / 4 * 4);
+  for (std::byte& b : bytes) b = std::byte(random.below(256));
+  for (size_t at = 0; at + f.bytes <= bytes.size(); at += f.bytes)
+    for (size_t half : f.halves) bytes[at + half + 1] &= std::byte{0xbf};  // finite
+  std::vector<int32_t> words(bytes.size() / 4);
+  std::memcpy(words.data(), bytes.data(), bytes.size());
+  y_sizes[0] = blocks * f.elements;
+  TensorMemory y = any_rows(NPU_FLOAT32, y_sizes, random);
+  TensorMemory indices =
+      TensorMemory::any(NPU_INT32, {y_sizes[1], y_sizes[2], y_sizes[3], 1}, random);
+  indices.for_each(
+      [&](const Index& at) { indices.set(at, random.below(static_cast<uint32_t>(height))); });
+  Rig rig;
+  y.put(rig);
+  indices.put(rig);
+  npuOpsTensorGatherInfo g = gather_info(y, indices, y);
+  g.x.type = f.type;
+  g.x.data = rig.put_i32(words);
+  const uint64_t sizes[] = {y_sizes[0], height, planes, 1};
+  const uint64_t strides[] = {f.bytes, row_bytes, row_bytes * height, row_bytes * height * planes};
+  for (int d = 0; d < 4; ++d) g.x.sizes[d] = sizes[d], g.x.strides[d] = strides[d];
+  run_tensor_op(rig, NPU_OPS_TENSOR_GATHER, &g);
+  y.fetch(rig);
+  ASSERT_FALSE(y.touched_outside());
+  std::vector<float> row(y_sizes[0]);
+  y.for_each([&](const Index& at) {
+    const auto index = static_cast<uint64_t>(indices.get({at[1], at[2], at[3], 0}));
+    if (at[0] == 0)
+      (model::scalar_numerics().*f.decode)(
+          row.data(), &bytes[(at[2] % planes * height + index) * row_bytes], blocks);
+    ASSERT_EQ(y.get(at), row[at[0]]) << "row " << index << " column " << at[0];
+  });
+}
+
+TEST(TensorGather, TablesInBlocksAreDecoded) {
+  uint32_t seed = 500;
+  for (const Blocks& f : kBlocks) {
+    for (int round = 0; round < 10; ++round) {
+      SCOPED_TRACE(testing::Message() << "type " << f.type << " seed " << seed);
+      Random random(seed++);
+      const uint64_t planes = 1 + random.below(3);
+      check_gather_blocks(
+          f, 1 + random.below(5), 1 + random.below(9), planes, random.below(2),
+          {0, 1 + random.below(20), planes * (1 + random.below(2)), 1 + random.below(2)}, random);
+      if (HasFatalFailure()) return;
+    }
+    Random random(seed++);
+    check_gather_blocks(f, 70000 / f.elements, 3, 1, 0, {0, 1, 1, 1}, random);  // columns in parts
+    check_gather_blocks(f, 70000 / f.elements, 3, 1, 1, {0, 5, 1, 1}, random);
+  }
+}
+
+TEST(TensorGather, AnIndexOutsideATableInBlocksFails) {
+  for (int32_t bad : {-1, 2, INT32_MAX, INT32_MIN}) {
+    Rig rig;
+    TensorMemory y = TensorMemory::dense(NPU_FLOAT32, {32, 1, 1, 1}),
+                 indices = TensorMemory::dense(NPU_INT32, {1, 1, 1, 1});
+    indices.set({0, 0, 0, 0}, bad);
+    y.put(rig);
+    indices.put(rig);
+    npuOpsTensorGatherInfo g = gather_info(y, indices, y);
+    g.x.type = NPU_Q8_0, g.x.data = rig.alloc(2 * 34), g.x.sizes[1] = 2;
+    g.x.strides[0] = g.x.strides[1] = g.x.strides[2] = g.x.strides[3] = 34;
+    run_tensor_op(rig, NPU_OPS_TENSOR_GATHER, &g, NPU_ST_KERNEL_BOUNDS);
+  }
+}
+
 // What the table holds before; also the filler between rows must stay.
 void check_scatter(TensorMemory x, TensorMemory indices, TensorMemory y, Random& random) {
   x.fill(random, 100);
