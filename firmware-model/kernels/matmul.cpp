@@ -2,7 +2,7 @@
 // Products of tensors, Y[m, n] = sum over k of A[k, m] B[k, n], where rows of A (weights) and of B (vectors) have k elements each. Everything is computed in fp32: LDC brings operands of
 // any type.
 //
-// matmul_vec     a few vectors: they stay in L1, rows of weights pass by once and are multiplied as they lie (MMD). x: rows of weights, y and z: dimensions 2 and 3.
+// matmul_vec     a few vectors: they stay in L1, rows of weights are streamed once from where they lie (MMS). x: rows of weights, y and z: dimensions 2 and 3.
 //                With |ids| y and z are the places of ids, each of which names the weights of one vector.
 // matmul_mat     many vectors: blocks as those of gemm (x: rows of weights, y: vectors, z: dimensions 2 and 3 in one), and whatever lies in memory in an unusual way.
 // matmul_expert  with |ids|: rows of one expert's weights (x: rows, y: expert) stay in L1, and all vectors that chose it pass by.
@@ -34,10 +34,6 @@ class Matmul {
       : type_(kWeightTypes[type]), k_(std::string(name) + "_" + kWeightNames[type]) {}
 
   bool in_blocks() const { return block_shape(type_).elements != 1; }
-  void load(DType type, const Tile& to, const Tile& from) {
-    Op op = type == DType::F32 ? k_.ld(to, from) : k_.ldc(to, from);
-    (void)op;
-  }
   void load_by_mode(DType type, uint32_t mode, const Reg& to, const Reg& rows, const Reg& cols,
                     const Rows& from, const Reg& at);
   void load_weights(const Reg& to, const Reg& rows, const Reg& cols, const Reg& at);
@@ -151,14 +147,10 @@ class MatmulVec : Matmul {
 
  private:
   void place();
-  void multiply(Pipe<2>& pipe, const Tile& from, const Reg& rows, const Reg& depth, const Reg& b_at,
-                const Reg& y_at, bool accumulate);
-  void walk_rows(Pipe<2>& pipe);
-  void walk_depth(Pipe<2>& pipe);
 
   Buf l1_b_ = k_.l1(kMatmulVectorElements * 4);
   Buf l1_y_ = k_.l1(kMatmulResultElements * 4);
-  Reg rows_, vectors_, width_, left_;
+  Reg rows_;
 };
 
 void MatmulVec::place() {
@@ -187,85 +179,20 @@ void MatmulVec::place() {
   });
 }
 
-// The products of |rows| rows of weights with all vectors, to columns of the result.
-void MatmulVec::multiply(Pipe<2>& pipe, const Tile& from, const Reg& rows, const Reg& depth,
-                         const Reg& b_at, const Reg& y_at, bool accumulate) {
-  pipe.produce([&](const Reg& at) {
-    load(type_, k_.tile_l1(DType::F32, at, rows, depth), from.view(0, 0, rows, depth));
-  });
-  pipe.consume([&](const Reg& at) {
-    k_.mmd(k_.tile_l1(DType::F32, y_at, vectors_, rows, width_),
-           k_.tile_l1(DType::F32, b_at, vectors_, depth, depth_),
-           k_.tile_l1(DType::F32, at, rows, depth))
-        .acc(accumulate);
-  });
-}
-
-// Whole rows at once.
-void MatmulVec::walk_rows(Pipe<2>& pipe) {
-  Reg depth = depth_;
-  Reg block = block_n_;
-  Tile from = k_.tile_hbm(type_, a_at_, block, depth, a_.row);
-  Reg b_at = k_.reg(l1_b_.offset_bytes);
-  Reg y_at = k_.reg(l1_y_.offset_bytes);
-  Reg step = block * a_.row_bytes;
-  Reg y_step = block * 4;
-  Reg times = ceil_div(left_, block);
-  k_.for_range(std::move(times), [&](const Reg&) {
-    Reg rows = min(left_, block);
-    multiply(pipe, from, rows, depth, b_at, y_at, false);
-    from.advance(step);
-    y_at += y_step;
-    left_ -= block;
-  });
-}
-
-// Long rows in parts, whose sums are added up.
-void MatmulVec::walk_depth(Pipe<2>& pipe) {
-  k_.vfill(k_.tile_l1(DType::F32, l1_y_, vectors_, width_), 0.0f);
-  k_.fence();
-  Reg y_at = k_.reg(l1_y_.offset_bytes);
-  Reg times = ceil_div(left_, block_n_);
-  k_.for_range(std::move(times), [&](const Reg&) {
-    Reg rows = min(left_, block_n_);
-    Reg at = a_at_ + 0;
-    Reg b_at = k_.reg(l1_b_.offset_bytes);
-    Reg deep = depth_;
-    Reg parts = ceil_div(deep, block_k_);
-    k_.for_range(std::move(parts), [&](const Reg&) {
-      Reg depth = min(deep, block_k_);
-      Tile from = k_.tile_hbm(type_, at, rows, depth, a_.row);
-      multiply(pipe, from, rows, depth, b_at, y_at, true);
-      at += a_.step_bytes;
-      b_at += depth * 4;
-      deep -= depth;
-    });
-    a_at_ += rows * a_.row_bytes;
-    y_at += rows * 4;
-    left_ -= rows;
-  });
-}
-
 Program MatmulVec::build() {
-  Pipe<2> pipe(k_, kMatmulChunkElements * 4);
   place();
-  vectors_ = Reg(n_);
-  width_ = rows_ + 0;
-  left_ = rows_ + 0;
-  Sem loaded = k_.sem();
+  Reg vectors = n_;
+  Reg depth = depth_;
   {
-    Reg depth = depth_;
     Reg to = k_.reg(l1_b_.offset_bytes);
-    load_vectors(to, vectors_, depth, b_at_);
+    load_vectors(to, vectors, depth, b_at_);
   }
-  (void)loaded;
   k_.fence();
-  b_at_.free();
-  k_.if_(
-      Val(block_k_) < depth_, [&] { walk_depth(pipe); }, [&] { walk_rows(pipe); });
+  Tile y = k_.tile_l1(DType::F32, l1_y_, vectors, rows_);
+  k_.mms(y, k_.tile_l1(DType::F32, l1_b_, vectors, depth),
+         k_.tile_hbm(type_, a_at_, rows_, depth, a_.row));
   k_.fence();
-  k_.st(k_.tile_hbm(DType::F32, y_at_, vectors_, width_, y_row_),
-        k_.tile_l1(DType::F32, l1_y_, vectors_, width_));
+  k_.st(k_.tile_hbm(DType::F32, y_at_, vectors, rows_, y_row_), y);
   return k_.finish();
 }
 

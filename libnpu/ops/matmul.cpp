@@ -149,7 +149,7 @@ struct Cut {
   uint32_t m, n, k;  // as the program reads them
 };
 
-// Rows of weights for each work-group, and what is brought at once.
+// Rows of weights for each work-group.
 Cut cut_vectors(uint32_t m, uint32_t n, uint32_t k, uint64_t around) {
   constexpr uint32_t kColumns = 8;      // products that the tensor unit's model makes at once
   constexpr uint32_t kWorth = 8 << 10;  // elements of weights
@@ -157,10 +157,7 @@ Cut cut_vectors(uint32_t m, uint32_t n, uint32_t k, uint64_t around) {
   const uint32_t depth = std::max(k, 1u);
   uint32_t rows = std::max(ceil_div(m, groups), ceil_div(kWorth, depth));
   rows = std::min(round_up(rows, kColumns), kMatmulResultElements / n / kColumns * kColumns);
-  rows = std::min(rows, m);
-  if (uint64_t{depth} * kColumns <= kMatmulChunkElements)
-    return {rows, std::min(kMatmulChunkElements / depth / kColumns * kColumns, rows), depth};
-  return {rows, kColumns, kMatmulChunkElements / kColumns / 256 * 256};
+  return {std::min(rows, m), 1, depth};
 }
 
 Cut cut_blocks(uint32_t m, uint32_t n, uint32_t k, uint64_t around, uint32_t block_elements) {
