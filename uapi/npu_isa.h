@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 1 /* 1: PRINT and CHECK. A program without them is of minor 0. */
+#define NPU_ISA_MINOR 2 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -100,8 +100,21 @@ enum npu_dtype {
 	NPU_DTYPE_BF16 = 1,
 	NPU_DTYPE_F16 = 2,
 	NPU_DTYPE_I32 = 3,
-	NPU_DTYPE_COUNT = 4,
+	/* Elements in blocks that share scales, as GGUF files hold them: in HBM, ROW, read by LDC and MMS only. Since minor 2. */
+	NPU_DTYPE_Q8_0 = 4, /* 32 elements: fp16 s, 32 x i8 q */
+	NPU_DTYPE_Q4_0 = 5, /* 32 elements: fp16 s, 16 bytes with q of elements i (low half) and i + 16 */
+	NPU_DTYPE_Q4_K = 6, /* 256 elements: fp16 s, fp16 t, 12 bytes with S and T (6 bits) of 8 parts, 128 bytes with q of elements i (low half) and i + 32 of each 64 */
+	NPU_DTYPE_Q6_K = 7, /* 256 elements: 128 bytes with the low 4, 64 bytes with the high 2 bits of q, 16 x i8 S, fp16 s */
+	NPU_DTYPE_COUNT = 8,
 };
+#define NPU_DTYPE_BLOCKS NPU_DTYPE_Q8_0 /* the first of the types in blocks */
+
+/* X(name, elements of a block, its bytes). Such a tile's base is a multiple of 2, its columns and its stride are multiples of the block. */
+#define NPU_BLOCK_TYPES(X) \
+	X(Q8_0, 32, 34)    \
+	X(Q4_0, 32, 18)    \
+	X(Q4_K, 256, 144)  \
+	X(Q6_K, 256, 210)
 
 enum npu_space {
 	NPU_SPACE_HBM = 0, /* device virtual address */
@@ -112,7 +125,8 @@ enum npu_space {
 };
 
 /*
- * ROW:   element (i, j) lies at base + (i * stride + j) * size; stride >= cols
+ * ROW:   element (i, j) lies at base + (i * stride + j) * size; stride >= cols. Of a type in blocks: in the block at
+ *        base + (i * stride + j) / elements * bytes
  * PANEL: element (i, j) lies at base + ((j / 16) * stride * 16 + i * 16 + j % 16) * size; stride >= rows.
  *        The last panel is stored whole; its unused columns are written as zero and never read as operands.
  */
@@ -195,6 +209,26 @@ struct npu_insn_info {
 	char imm; /* 'N' 'I' 'F' 'O' 'A' 'C' 'S' 'D' 'M' 'P' */
 	__u16 flags; /* bits that may be set */
 };
+
+/* The minor version that the instruction came with. */
+static inline __u32 npu_insn_minor(const struct npu_insn *insn)
+{
+	if (insn->op == NPU_OP_LDC || insn->op == NPU_OP_MMS)
+		return 2;
+	if (insn->op == NPU_OP_TSET)
+		return (insn->imm >> 8 & 0xff) >= NPU_DTYPE_BLOCKS ? 2 : 0;
+	return insn->op == NPU_OP_PRINT || insn->op == NPU_OP_CHECK ? 1 : 0;
+}
+
+/* Space, dtype and layout of a descriptor word exist, and go together. */
+static inline int npu_tdesc_word_fits(__u32 imm)
+{
+	__u32 space = imm & 0xff, dtype = imm >> 8 & 0xff, layout = imm >> 16 & 0xff;
+
+	if (space >= NPU_SPACE_COUNT || dtype >= NPU_DTYPE_COUNT || layout >= NPU_LAYOUT_COUNT || imm >> 24 != 0)
+		return 0;
+	return dtype < NPU_DTYPE_BLOCKS || (space == NPU_SPACE_HBM && layout == NPU_LAYOUT_ROW);
+}
 
 /* The table of all 256 opcodes; one copy for each file that asks for it. */
 #ifdef NPU_ISA_WANT_TABLE

@@ -281,8 +281,8 @@ npu_status read_elf(Bytes elf, ElfImage* out) {
     out->segments.push_back({segment.p_offset, segment.p_filesz});
   }
   out->code = *code;
-  if (!NoteReader(out, NPU_ELF_ISA_MINOR(header->e_flags)).read(*notes) || !ranges_fit(*out))
-    return NPU_ST_BLOB_FORMAT;
+  out->isa_minor = NPU_ELF_ISA_MINOR(header->e_flags);
+  if (!NoteReader(out, out->isa_minor).read(*notes) || !ranges_fit(*out)) return NPU_ST_BLOB_FORMAT;
   return NPU_ST_OK;
 }
 

@@ -33,6 +33,7 @@ struct ElfImage {
   std::string strings;
   std::vector<uint8_t> format_args;  // arguments that format n - 1 takes
   std::array<uint8_t, 16> build_id{};
+  uint32_t isa_minor = 0;
   std::optional<npu_note_firmware> firmware;
 };
 

@@ -130,7 +130,8 @@ npu_status build_kernel(const ElfImage& image, const npu_note_kernel& note,
   std::memcpy(out->code.data(), image.code.data() + size_t{note.entry} * NPU_INSN_BYTES,
               size_t{note.insn_count} * NPU_INSN_BYTES);
   const VerifierLimits limits{note.args_bytes, note.group_tiles,
-                              static_cast<uint32_t>(image.lines.size()), image.format_args};
+                              static_cast<uint32_t>(image.lines.size()), image.format_args,
+                              image.isa_minor};
   if (const auto bad = find_bad_instruction(out->code, limits)) {
     *bad_pc = *bad;
     return NPU_ST_BLOB_INSTRUCTION;

@@ -43,11 +43,6 @@ bool registers_fit(const npu_insn& insn, const npu_insn_info& info) {
   return true;
 }
 
-bool descriptor_word_fits(uint32_t imm) {
-  return (imm & 0xff) < NPU_SPACE_COUNT && (imm >> 8 & 0xff) < NPU_DTYPE_COUNT &&
-         (imm >> 16 & 0xff) < NPU_LAYOUT_COUNT && imm >> 24 == 0;
-}
-
 bool argument_fits(const npu_insn& insn, uint32_t args_bytes) {
   const uint32_t size = insn.op == NPU_OP_ARG ? 8 : 4;
   return insn.imm % size == 0 && args_bytes >= size && insn.imm <= args_bytes - size;
@@ -77,7 +72,7 @@ bool immediate_fits(const npu_insn& insn, const npu_insn_info& info, const Verif
     case 'S':
       return insn.imm < NPU_SREG_COUNT;
     case 'D':
-      return descriptor_word_fits(insn.imm);
+      return npu_tdesc_word_fits(insn.imm) != 0;
     case 'M':
       return insn.imm < NPU_TILE_SEMS;
     default:
@@ -102,6 +97,7 @@ bool signal_fits(uint32_t signal, bool allowed, uint32_t group_tiles) {
 bool instruction_fits(const npu_insn& insn, const VerifierLimits& limits) {
   const npu_insn_info& info = table()[insn.op];
   if (info.mnemonic == nullptr || insn.rsvd != 0 || insn.line > limits.line_count) return false;
+  if (npu_insn_minor(&insn) > limits.isa_minor) return false;
   const bool engine = info.engine != NPU_ENGINE_CTRL;
   const bool waits = engine || insn.op == NPU_OP_WAIT;
   const bool signals = engine || insn.op == NPU_OP_SIG;

@@ -19,6 +19,7 @@ struct VerifierLimits {
   uint32_t group_tiles = 1;
   uint32_t line_count = 0;
   std::span<const uint8_t> format_args = {};  // arguments of each format of the blob
+  uint32_t isa_minor = NPU_ISA_MINOR;         // what the blob says to need
 };
 
 // The index of an instruction that breaks a rule; nothing when the kernel may run.

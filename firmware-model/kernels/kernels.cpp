@@ -14,6 +14,14 @@ Programs all_kernels() {
   add_rope(out);
   add_elementwise(out);
   add_rows(out);
+  add_tensor_map(out);
+  add_tensor_combine(out);
+  add_tensor_rows(out);
+  add_tensor_norm(out);
+  add_tensor_softmax(out);
+  add_tensor_rope(out);
+  add_tensor_reduce(out);
+  add_matmul(out);
   return out;
 }
 

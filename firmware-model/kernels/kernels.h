@@ -24,6 +24,16 @@ void add_norms(Programs& out);  // softmax, rms_norm, layer_norm
 void add_rope(Programs& out);
 void add_elementwise(Programs& out);  // unary, binary, silu_mul, convert
 void add_rows(Programs& out);         // gather, scatter, argmax
+// On tensors of any strides, with functions of one operand, of two, and rows by index.
+void add_tensor_map(Programs& out);
+void add_tensor_combine(Programs& out);
+void add_tensor_rows(Programs& out);
+// On tensors (npu_tensor.h).
+void add_tensor_norm(Programs& out);
+void add_tensor_softmax(Programs& out);
+void add_tensor_rope(Programs& out);
+void add_tensor_reduce(Programs& out);  // sum, argmax, sort
+void add_matmul(Programs& out);
 
 // All of the above and `null`, a program that only ends.
 Programs all_kernels();

@@ -19,16 +19,14 @@ bool offset_bytes(const npu_tdesc& d, uint64_t row, uint64_t col, uint64_t* byte
   uint64_t elements = d.layout == NPU_LAYOUT_ROW
                           ? row * d.stride + col
                           : (col / NPU_PANEL_COLS * d.stride + row) * NPU_PANEL_COLS;
-  return !__builtin_mul_overflow(elements, uint64_t{dtype_bytes(d.dtype)}, bytes);
+  const Unit unit = unit_of(d.dtype);
+  return !__builtin_mul_overflow(elements >> unit.shift, uint64_t{unit.bytes}, bytes);
 }
 
 }  // namespace
 
 Step tset(Group& group, Tile& tile, const npu_insn& insn) {
-  uint8_t space = insn.imm & 0xff;
-  uint8_t dtype = insn.imm >> 8 & 0xff;
-  uint8_t layout = insn.imm >> 16 & 0xff;
-  if (space >= NPU_SPACE_COUNT || dtype >= NPU_DTYPE_COUNT || layout >= NPU_LAYOUT_COUNT) {
+  if (npu_tdesc_word_fits(insn.imm) == 0) {
     return fault(group, tile, insn, NPU_ST_KERNEL_OPERANDS, insn.imm);
   }
   for (int i = 1; i < 4; ++i) {
@@ -40,9 +38,9 @@ Step tset(Group& group, Tile& tile, const npu_insn& insn) {
   d.rows = static_cast<uint32_t>(tile.regs[insn.r[1]]);
   d.cols = static_cast<uint32_t>(tile.regs[insn.r[2]]);
   d.stride = static_cast<uint32_t>(tile.regs[insn.r[3]]);
-  d.space = space;
-  d.dtype = dtype;
-  d.layout = layout;
+  d.space = insn.imm & 0xff;
+  d.dtype = insn.imm >> 8 & 0xff;
+  d.layout = insn.imm >> 16 & 0xff;
   return Step::kNext;
 }
 
@@ -66,6 +64,10 @@ Step tview(Group& group, Tile& tile, const npu_insn& insn) {
     return fault(group, tile, insn, NPU_ST_KERNEL_BOUNDS, col);
   }
   if (d.layout == NPU_LAYOUT_PANEL && col % NPU_PANEL_COLS != 0) {
+    return fault(group, tile, insn, NPU_ST_KERNEL_OPERANDS, col);
+  }
+  const uint64_t in_block = (1u << unit_of(d.dtype).shift) - 1;
+  if (((col | d.stride) & in_block) != 0) {
     return fault(group, tile, insn, NPU_ST_KERNEL_OPERANDS, col);
   }
   uint64_t bytes = 0;

@@ -64,12 +64,14 @@ NPU_BIND(FENCE, fence)
 NPU_BIND(BARRIER, barrier)
 
 NPU_BIND(LD, ld)
+NPU_BIND(LDC, ldc)
 NPU_BIND(GATHER, gather)
 NPU_BIND(ST, st)
 NPU_BIND(SCATTER, scatter)
 
 NPU_BIND(MM, mm)
 NPU_BIND(MMD, mmd)
+NPU_BIND(MMS, mms)
 NPU_BIND(ACCLD, accld)
 NPU_BIND(ACCST, accst)
 

@@ -68,6 +68,10 @@ bool st(Exec& exec);
 bool gather(Exec& exec);
 bool scatter(Exec& exec);
 
+// convert.cpp
+bool ldc(Exec& exec);
+bool mms(Exec& exec);
+
 // tensor.cpp
 bool mm(Exec& exec);
 bool mmd(Exec& exec);

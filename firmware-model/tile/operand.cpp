@@ -73,14 +73,17 @@ bool Exec::resolve(OperandSlot slot, const Rules& rules, Operand* out) {
   out->space = d.space;
   out->dtype = d.dtype;
   out->layout = d.layout;
-  out->elem_bytes = dtype_bytes(d.dtype);
-  uint64_t elements = extent_elements(d);
+  const Unit unit = unit_of(d.dtype);
+  out->elem_bytes = unit.bytes;
+  out->block_shift = unit.shift;
+  if (((d.cols | d.stride) & ((1u << unit.shift) - 1)) != 0) return mismatch();
+  uint64_t units = extent_elements(d) >> unit.shift;
   bool in_hbm = d.space == NPU_SPACE_HBM;
-  if ((d.base & (out->elem_bytes - 1)) != 0) {
+  if ((d.base & (unit.align_bytes - 1u)) != 0) {
     return fail(in_hbm ? NPU_ST_UNALIGNED_ACCESS : NPU_ST_KERNEL_OPERANDS, d.base);
   }
   uint64_t end = 0;
-  if (__builtin_mul_overflow(elements, uint64_t{out->elem_bytes}, &out->extent_bytes) ||
+  if (__builtin_mul_overflow(units, uint64_t{unit.bytes}, &out->extent_bytes) ||
       __builtin_add_overflow(d.base, out->extent_bytes, &end)) {
     npu_fault_access access = slot == kDst ? NPU_ACCESS_WRITE : NPU_ACCESS_READ;
     return in_hbm ? fail(NPU_ST_VM_FAULT, d.base, access) : fail(NPU_ST_KERNEL_BOUNDS, d.base);

@@ -7,6 +7,7 @@
 #ifndef NPU_MODEL_TILE_OPERAND_H_
 #define NPU_MODEL_TILE_OPERAND_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +24,9 @@ inline constexpr uint32_t kF32 = 1u << NPU_DTYPE_F32;
 inline constexpr uint32_t kI32 = 1u << NPU_DTYPE_I32;
 inline constexpr uint32_t kFloat = kF32 | 1u << NPU_DTYPE_BF16 | 1u << NPU_DTYPE_F16;
 inline constexpr uint32_t kAnyType = kFloat | kI32;
+#define NPU_BLOCK_BIT(name, elements, bytes) | 1u << NPU_DTYPE_##name
+inline constexpr uint32_t kBlocks = 0 NPU_BLOCK_TYPES(NPU_BLOCK_BIT);  // LDC, MMS only
+#undef NPU_BLOCK_BIT
 inline constexpr uint32_t kRow = 1u << NPU_LAYOUT_ROW;
 inline constexpr uint32_t kPanel = 1u << NPU_LAYOUT_PANEL;
 
@@ -42,12 +46,14 @@ struct Operand {
   uint8_t space = 0;
   uint8_t dtype = 0;
   uint8_t layout = 0;
-  uint8_t elem_bytes = 0;
+  uint8_t elem_bytes = 0;   // of a block, for a type in blocks
+  uint8_t block_shift = 0;  // log2 of a block's elements
 
   bool empty() const { return rows == 0 || cols == 0; }
   uint64_t elements() const { return uint64_t{rows} * cols; }
-  uint64_t data_bytes() const { return elements() * elem_bytes; }
-  uint64_t stride_bytes() const { return uint64_t{stride} * elem_bytes; }
+  uint64_t data_bytes() const { return (elements() >> block_shift) * elem_bytes; }
+  uint64_t row_bytes() const { return uint64_t{cols >> block_shift} * elem_bytes; }
+  uint64_t stride_bytes() const { return uint64_t{stride >> block_shift} * elem_bytes; }
   // All elements lie one behind the other.
   bool contiguous() const { return layout == NPU_LAYOUT_ROW && (stride == cols || rows <= 1); }
   bool same_shape(const Operand& other) const { return rows == other.rows && cols == other.cols; }
@@ -63,8 +69,27 @@ bool may_overlap(const Operand& x, const Operand& y);
 
 enum OperandSlot : uint8_t { kDst = 0, kA = 1, kB = 2, kC = 3 };
 
-inline uint8_t dtype_bytes(uint8_t dtype) {
-  return dtype == NPU_DTYPE_BF16 || dtype == NPU_DTYPE_F16 ? 2 : 4;
+// What a dtype's memory consists of: elements, or blocks of 2^shift of them.
+struct Unit {
+  uint8_t bytes;
+  uint8_t align_bytes;
+  uint8_t shift;
+};
+
+inline Unit unit_of(uint8_t dtype) {
+  switch (dtype) {
+    case NPU_DTYPE_BF16:
+    case NPU_DTYPE_F16:
+      return {2, 2, 0};
+#define NPU_BLOCK_UNIT(name, elements, bytes)                                   \
+  case NPU_DTYPE_##name:                                                        \
+    static_assert(std::has_single_bit(unsigned{elements}) && (bytes) % 2 == 0); \
+    return {bytes, 2, std::countr_zero(unsigned{elements})};
+      NPU_BLOCK_TYPES(NPU_BLOCK_UNIT)
+#undef NPU_BLOCK_UNIT
+    default:
+      return {4, 4, 0};
+  }
 }
 
 // One operation while its handler runs.

@@ -8,8 +8,6 @@
 namespace npu::ops {
 namespace {
 
-using PlanFunction = npuResult (*)(const void*, Plan*);
-
 template <typename Body>
 npuResult guarded(const Body& body) {
   try {
@@ -21,17 +19,38 @@ npuResult guarded(const Body& body) {
   }
 }
 
-npuResult submit(npuOps handle, npuQueue queue, PlanFunction plan_function, const void* info,
-                 uint64_t* out_value) {
-  if (out_value != nullptr) *out_value = 0;
+// Calls body(library, plan) with what |plan_function| makes of |info|.
+template <typename PlanFunction, typename Body>
+npuResult planned(npuOps handle, const PlanFunction& plan_function, const Body& body) {
   return guarded([&] {
     const std::shared_ptr<Library> library = find_handle(handle);
     if (library == nullptr)
       return fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
     Plan plan;
-    NPU_OPS_TRY(plan_function(info, &plan));
-    return library->launch(queue, plan, out_value);
+    NPU_OPS_TRY(plan_function(&plan));
+    return body(*library, plan);
   });
+}
+
+template <typename PlanFunction>
+npuResult submit(npuOps handle, npuQueue queue, const PlanFunction& plan_function,
+                 uint64_t* out_value) {
+  if (out_value != nullptr) *out_value = 0;
+  return planned(handle, plan_function, [&](Library& library, const Plan& plan) {
+    return library.launch(queue, plan, out_value);
+  });
+}
+
+npuResult write_command(Library& library, const Plan& plan, npuOpsCommand* out) {
+  npuKernel kernel;
+  NPU_OPS_TRY(library.kernel_of(plan, &kernel));
+  out->args_bytes = plan.block_bytes();
+  out->kernel = kernel;
+  out->grid_x = plan.grid[0];
+  out->grid_y = plan.grid[1];
+  out->grid_z = plan.grid[2];
+  std::memcpy(out->args, plan.args, sizeof(out->args));
+  return NPU_OK;
 }
 
 }  // namespace
@@ -86,9 +105,27 @@ npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out
   return NPU_OK;
 }
 
+npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void* info,
+                       uint64_t* out_value) {
+  return submit(
+      ops, queue, [&](Plan* plan) { return plan_of(kind, info, plan); }, out_value);
+}
+
+npuResult npuOpsGetCommand(npuOps ops, npuOpsKind kind, const void* info,
+                           npuOpsCommand* inout_command) {
+  npuOpsCommand before;  // nothing of it but its size matters
+  NPU_OPS_TRY(read_info(inout_command, &before));
+  return planned(
+      ops, [&](Plan* plan) { return plan_of(kind, info, plan); },
+      [&](Library& library, const Plan& plan) {
+        return write_command(library, plan, inout_command);
+      });
+}
+
 #define NPU_OPS_FUNCTION(Name, Info, plan)                                            \
   npuResult Name(npuOps ops, npuQueue queue, const Info* info, uint64_t* out_value) { \
-    return submit(ops, queue, plan, info, out_value);                                 \
+    return submit(                                                                    \
+        ops, queue, [&](Plan* p) { return plan(info, p); }, out_value);               \
   }
 NPU_OPS_FUNCTION(npuOpsGemm, npuOpsGemmInfo, plan_gemm)
 NPU_OPS_FUNCTION(npuOpsGemmPackB, npuOpsGemmPackInfo, plan_gemm_pack)

@@ -123,9 +123,14 @@ npuResult Library::find(const Plan& plan, npuKernel* out) {
   return NPU_OK;
 }
 
+npuResult Library::kernel_of(const Plan& plan, npuKernel* out) {
+  *out = kernels_[plan.program].load(std::memory_order_relaxed);
+  return *out != nullptr ? NPU_OK : find(plan, out);
+}
+
 npuResult Library::launch(npuQueue queue, const Plan& plan, uint64_t* out_value) {
-  npuKernel kernel = kernels_[plan.program].load(std::memory_order_relaxed);
-  if (kernel == nullptr) NPU_OPS_TRY(find(plan, &kernel));
+  npuKernel kernel;
+  NPU_OPS_TRY(kernel_of(plan, &kernel));
   npuLaunchInfo info{};
   info.struct_size = sizeof(info);
   info.grid_x = plan.grid[0];

@@ -24,6 +24,8 @@ class Library {
   ~Library();
 
   npuResult launch(npuQueue queue, const Plan& plan, uint64_t* out_value);
+  // The program of |plan|, with its arguments' size checked.
+  npuResult kernel_of(const Plan& plan, npuKernel* out);
 
  private:
   // Looks a program up when it is first used, and checks that its arguments are those that the plan writes.

@@ -20,6 +20,13 @@ npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan) {
       plan_gemm,       plan_gemm_pack, plan_attention,    plan_softmax, plan_rms_norm,
       plan_layer_norm, plan_rope,      plan_unary,        plan_binary,  plan_silu_mul,
       plan_convert,    plan_gather,    plan_scatter_rows, plan_argmax};
+  static constexpr Function kTensorPlans[] = {
+      plan_map,           plan_combine,        plan_gate,           plan_reduce,
+      plan_sort,          plan_tensor_norm,    plan_tensor_softmax, plan_tensor_rope,
+      plan_tensor_gather, plan_tensor_scatter, plan_matmul,         plan_tensor_attention};
+  static_assert(std::size(kTensorPlans) == NPU_OPS_TENSOR_KIND_END - NPU_OPS_TENSOR_MAP);
+  if (kind >= NPU_OPS_TENSOR_MAP && kind < NPU_OPS_TENSOR_KIND_END)
+    return kTensorPlans[kind - NPU_OPS_TENSOR_MAP](info, plan);
   NPU_OPS_TRY(check_enum("kind", kind, std::size(kPlans)));
   return kPlans[kind](info, plan);
 }

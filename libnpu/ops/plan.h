@@ -5,6 +5,7 @@
 #define LIBNPU_OPS_PLAN_H_
 
 #include <npu/npu_ops.h>
+#include <npu/npu_tensor.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -18,7 +19,7 @@ struct Plan {
   uint32_t program = kProgramNull;  // as long as it is null there is nothing to compute
   uint32_t grid[3] = {1, 1, 1};
   uint32_t args_bytes = 0;
-  alignas(8) unsigned char args[256] = {};
+  alignas(8) unsigned char args[NPU_OPS_ARGS_MAX_BYTES] = {};
 
   // Arguments in the program's order; each is aligned to its size.
   Plan& add64(uint64_t value) { return add(&value, sizeof(value)); }
@@ -67,6 +68,20 @@ npuResult plan_convert(const void* info, Plan* plan);
 npuResult plan_gather(const void* info, Plan* plan);
 npuResult plan_scatter_rows(const void* info, Plan* plan);
 npuResult plan_argmax(const void* info, Plan* plan);
+
+// Kinds of npu_tensor.h.
+npuResult plan_map(const void* info, Plan* plan);
+npuResult plan_combine(const void* info, Plan* plan);
+npuResult plan_gate(const void* info, Plan* plan);
+npuResult plan_reduce(const void* info, Plan* plan);
+npuResult plan_sort(const void* info, Plan* plan);
+npuResult plan_tensor_norm(const void* info, Plan* plan);
+npuResult plan_tensor_softmax(const void* info, Plan* plan);
+npuResult plan_tensor_rope(const void* info, Plan* plan);
+npuResult plan_tensor_gather(const void* info, Plan* plan);
+npuResult plan_tensor_scatter(const void* info, Plan* plan);
+npuResult plan_matmul(const void* info, Plan* plan);
+npuResult plan_tensor_attention(const void* info, Plan* plan);
 
 // By npuOpsKind.
 npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan);

@@ -59,7 +59,11 @@ std::string program_name(uint32_t program) {
     return typed2("convert", program == kProgramConvert ? 1 : 2);
   if (in(kProgramGather, kProgramScatter)) return typed2("gather", program - kProgramGather);
   if (in(kProgramScatter, kProgramArgmax)) return typed2("scatter", program - kProgramScatter);
-  if (in(kProgramArgmax, kProgramCount)) return typed("argmax", program - kProgramArgmax);
+  if (in(kProgramArgmax, kProgramMatricesLast + 1))
+    return typed("argmax", program - kProgramArgmax);
+#define NPU_OPS_FAMILY(Name, count, name_of) \
+  if (in(kProgram##Name, kProgram##Name##Last + 1)) return name_of(program - kProgram##Name);
+#include "libnpu/ops/tensor_programs.def"
   return "null";
 }
 

@@ -27,10 +27,19 @@ enum Program : uint32_t {
   kProgramGather = kProgramConvert + 2,     // 4: from, to
   kProgramScatter = kProgramGather + 4,     // 4: from, to
   kProgramArgmax = kProgramScatter + 4,     // 2
-  kProgramCount = kProgramArgmax + 2
+  kProgramMatricesLast = kProgramArgmax + 1,
+// The families on tensors (tensor_programs.def), one behind the other.
+#define NPU_OPS_FAMILY(Name, count, name_of) \
+  kProgram##Name, kProgram##Name##Last = kProgram##Name + (count)-1,
+#include "libnpu/ops/tensor_programs.def"
+  kProgramCount
 };
 
 std::string program_name(uint32_t program);
+
+// Names inside the families on tensors: |variant| counts from 0.
+#define NPU_OPS_FAMILY(Name, count, name_of) std::string name_of(uint32_t variant);
+#include "libnpu/ops/tensor_programs.def"
 
 }  // namespace npu::ops
 

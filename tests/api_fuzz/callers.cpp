@@ -259,44 +259,79 @@ npuResult Caller<npuMemCopyTensor>::call(Fuzzer& f, Names) {
   return npuMemCopyTensor(dst, src);
 }
 
-npuResult Caller<npuOpsCheck>::call(Fuzzer& f, Names) {
-  npuOpsKind kind = static_cast<int32_t>(f.rng.below(14));
-  const void* info = nullptr;
+// A kind of operator and its struct, or one that belongs to another kind: every struct has room for the largest one behind it.
+struct OpsInfo {
+  npuOpsKind kind;
+  const void* info;
+};
+
+template <typename... Infos>
+OpsInfo tensor_info(Fuzzer& f) {
+  using Maker = const void* (*)(Fuzzer&);
+  static constexpr Maker kMakers[] = {
+      [](Fuzzer& fuzzer) -> const void* { return make_struct<Infos>(fuzzer); }...};
+  static_assert(sizeof...(Infos) == NPU_OPS_TENSOR_KIND_END - NPU_OPS_TENSOR_MAP);
+  const uint64_t i = f.rng.below(sizeof...(Infos));
+  return {NPU_OPS_TENSOR_MAP + static_cast<int32_t>(i), kMakers[i](f)};
+}
+
+OpsInfo matrix_info(Fuzzer& f) {
+  const auto kind = static_cast<npuOpsKind>(f.rng.below(14));
   switch (kind) {
     case NPU_OPS_GEMM:
-      info = make_struct<npuOpsGemmInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsGemmInfo>(f)};
     case NPU_OPS_GEMM_PACK_B:
-      info = make_struct<npuOpsGemmPackInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsGemmPackInfo>(f)};
     case NPU_OPS_ATTENTION:
-      info = make_struct<npuOpsAttentionInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsAttentionInfo>(f)};
     case NPU_OPS_SOFTMAX:
-      info = make_struct<npuOpsSoftmaxInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsSoftmaxInfo>(f)};
     case NPU_OPS_RMS_NORM:
     case NPU_OPS_LAYER_NORM:
-      info = make_struct<npuOpsNormInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsNormInfo>(f)};
     case NPU_OPS_ROPE:
-      info = make_struct<npuOpsRopeInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsRopeInfo>(f)};
     case NPU_OPS_GATHER:
     case NPU_OPS_SCATTER_ROWS:
-      info = make_struct<npuOpsRowsInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsRowsInfo>(f)};
     case NPU_OPS_ARGMAX:
-      info = make_struct<npuOpsArgmaxInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsArgmaxInfo>(f)};
     default:
-      info = make_struct<npuOpsElementwiseInfo>(f);
-      break;
+      return {kind, make_struct<npuOpsElementwiseInfo>(f)};
   }
-  // Every info has room for the largest one behind it, so another kind may look at it.
-  if (!f.valid_only && f.rng.percent(10))
-    kind = f.rng.of<int32_t>({-1, 14, INT32_MAX, static_cast<int32_t>(f.rng.below(14))});
-  return npuOpsCheck(kind, info);
+}
+
+OpsInfo ops_info(Fuzzer& f) {
+  OpsInfo made =
+      f.rng.percent(40)
+          ? matrix_info(f)
+          : tensor_info<npuOpsMapInfo, npuOpsCombineInfo, npuOpsGateInfo, npuOpsReduceInfo,
+                        npuOpsSortInfo, npuOpsTensorNormInfo, npuOpsTensorSoftmaxInfo,
+                        npuOpsTensorRopeInfo, npuOpsTensorGatherInfo, npuOpsTensorScatterInfo,
+                        npuOpsMatmulInfo, npuOpsTensorAttentionInfo>(f);
+  if (!f.valid_only && f.rng.percent(10)) {
+    made.kind = f.rng.of<int32_t>({-1, 14, NPU_OPS_TENSOR_KIND_END, INT32_MAX,
+                                   static_cast<int32_t>(f.rng.below(NPU_OPS_TENSOR_KIND_END))});
+  }
+  return made;
+}
+
+npuResult Caller<npuOpsCheck>::call(Fuzzer& f, Names) {
+  const OpsInfo made = ops_info(f);
+  return npuOpsCheck(made.kind, made.info);
+}
+
+npuResult Caller<npuOpsSubmit>::call(Fuzzer& f, Names) {
+  const OpsInfo made = ops_info(f);
+  return npuOpsSubmit(handle<npuOps>(f), handle<npuQueue>(f), made.kind, made.info, out_value(f));
+}
+
+npuResult Caller<npuOpsGetCommand>::call(Fuzzer& f, Names names) {
+  const OpsInfo made = ops_info(f);
+  Slot<npuOpsCommand*> command(f, names[3]);
+  const npuResult result = npuOpsGetCommand(handle<npuOps>(f), made.kind, made.info, command.get());
+  command.check(f, result);
+  return result;
 }
 
 npuResult Caller<npuOpsRopeTable>::call(Fuzzer& f, Names) {

@@ -57,6 +57,8 @@ NPU_OWN_CALLER(npuWaitMany);
 NPU_OWN_CALLER(npuSubmitBatch);
 NPU_OWN_CALLER(npuMemCopyTensor);
 NPU_OWN_CALLER(npuOpsCheck);
+NPU_OWN_CALLER(npuOpsSubmit);
+NPU_OWN_CALLER(npuOpsGetCommand);
 NPU_OWN_CALLER(npuOpsRopeTable);
 NPU_OWN_CALLER(npuMlGetMetrics);
 NPU_OWN_CALLER(npuMlGetProcesses);

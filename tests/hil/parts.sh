@@ -19,14 +19,6 @@ mirror_failed() {
   die "$1 (the log is $2)." "Is the Debian mirror reachable? Another one: NPU_DEBIAN_MIRROR=http://.../debian ./dev hil. The next run starts this part again."
 }
 
-# The mirror that this machine uses anyway; empty (debootstrap's default) when it is not a Debian machine.
-host_mirror() {
-  if [[ -n ${NPU_DEBIAN_MIRROR-} ]]; then echo "$NPU_DEBIAN_MIRROR"; return; fi
-  # shellcheck disable=SC2016  # $(...) is apt's own format
-  apt-get indextargets --format '$(REPO_URI) $(SUITE)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
-    awk '$2 !~ /security/ { print $1; exit }'
-}
-
 # Small and quick: no documentation, no recommended packages, no waiting for the disk.
 configure_apt() {
   local tree=$1 mirror

@@ -116,6 +116,15 @@ class FormatTable {
   Bytes strings_;
 };
 
+// The oldest minor version of the instruction set that has all of it: the blob runs on every device from there on.
+uint32_t minor_of(std::span<const Program> programs) {
+  uint32_t minor = 0;
+  for (const Program& program : programs) {
+    for (const npu_insn& insn : program.insns) minor = std::max(minor, npu_insn_minor(&insn));
+  }
+  return minor;
+}
+
 std::optional<Failure> check_programs(std::span<const Program> programs) {
   if (programs.empty()) return Failure{"there is no kernel to write"};
   if (programs.size() > NPU_BLOB_MAX_KERNELS)
@@ -294,8 +303,7 @@ Outcome<Bytes> write_elf(std::span<const Program> programs,
   hashed.insert(hashed.end(), notes.begin(), notes.end());
   const auto hash = sha256(hashed);
   append_note(notes, NPU_NOTE_BUILD_ID, Bytes(hash.begin(), hash.begin() + 16));
-  // A program without formats runs on devices of minor 0 too.
-  Bytes elf = layout(code, notes, formats.size() != 0 ? 1 : 0);
+  Bytes elf = layout(code, notes, minor_of(programs));
   if (elf.size() + kFixedManifestBytes + 2 * sizeof(npu_manifest_seg) > NPU_BLOB_MAX_BYTES)
     return Failure{"the blob would be larger than 16 MiB; split it"};
   return elf;

@@ -142,11 +142,15 @@ class Kernel {
 
   // --- Engine operations: operands as in isa.def, destination first -------------------------------------------------
   Op ld(const Tile& d, const Tile& a, Loc loc = Loc::current());
+  // As ld(), converted to d's type: the way in for types in blocks.
+  Op ldc(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op gather(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op st(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op scatter(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op mm(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
   Op mmd(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
+  // As mmd(), with b in HBM: weights that are used once need no way through L1.
+  Op mms(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
   Op accld(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op accst(const Tile& d, const Tile& a, Loc loc = Loc::current());
 #define NPU_ISA_UNARY(name, NAME)                                                \

@@ -63,6 +63,7 @@ Error check_desc_word(uint32_t imm) {
   if (dtype >= NPU_DTYPE_COUNT) return "element type " + number(dtype) + " does not exist";
   if (layout >= NPU_LAYOUT_COUNT) return "layout " + number(layout) + " does not exist";
   if ((imm >> 24) != 0) return "the top byte of the descriptor word must be 0";
+  if (npu_tdesc_word_fits(imm) == 0) return "a tile of a type in blocks lies in HBM, by rows";
   return std::nullopt;
 }
 

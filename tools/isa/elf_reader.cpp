@@ -222,6 +222,8 @@ class Reader {
       if (taken_[static_cast<size_t>(i)]) return "two kernels overlap";
       taken_[static_cast<size_t>(i)] = true;
       program.insns.push_back(*read_at<npu_insn>(load_, i * NPU_INSN_BYTES));
+      if (npu_insn_minor(&program.insns.back()) > isa_minor_)
+        return "an instruction is newer than the version that the file says to need";
     }
     return nullptr;
   }

@@ -20,6 +20,8 @@ std::array<uint32_t, 4> spaces_of(uint8_t op) {
   switch (op) {
     case NPU_OP_LD:
       return {kL1, kHbm | kL2, 0, 0};
+    case NPU_OP_LDC:
+      return {kL1, kHbm, 0, 0};
     case NPU_OP_GATHER:
       return {kL1, kHbm, kL1, 0};
     case NPU_OP_ST:
@@ -29,6 +31,8 @@ std::array<uint32_t, 4> spaces_of(uint8_t op) {
     case NPU_OP_MM:
     case NPU_OP_MMD:
       return {kAcc | kL1, kL1, kL1, 0};
+    case NPU_OP_MMS:
+      return {kAcc | kL1, kL1, kHbm, 0};
     case NPU_OP_ACCLD:
       return {kAcc, kL1, 0, 0};
     case NPU_OP_ACCST:
@@ -141,8 +145,18 @@ void Op::check() const {
   }
   if (is_copy(insn_.op) && tiles_[0]->dtype() != tiles_[1]->dtype())
     kernel_.fail(loc_, name + ": destination and source have different types");
+  if (is_copy(insn_.op) && block_shape(tiles_[1]->dtype()).elements != 1)
+    kernel_.fail(loc_, name + ": types in blocks are loaded by ldc()");
+  if (insn_.op == NPU_OP_LDC && tiles_[0]->dtype() == DType::I32)
+    kernel_.fail(loc_, name + ": the destination has a floating type");
   if ((insn_.op == NPU_OP_GATHER || insn_.op == NPU_OP_SCATTER) && tiles_[2]->dtype() != DType::I32)
     kernel_.fail(loc_, name + ": the index must be i32");
+  if (insn_.op == NPU_OP_MMS) {
+    if (tiles_[0]->dtype() != DType::F32 || tiles_[1]->dtype() != DType::F32)
+      kernel_.fail(loc_, name + ": destination and a are fp32");
+    if (tiles_[2]->dtype() == DType::I32 || tiles_[2]->layout() == Layout::Panel)
+      kernel_.fail(loc_, name + ": b is of a floating type or in blocks, ROW");
+  }
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {
     if (tiles_[1]->dtype() != tiles_[2]->dtype() || tiles_[1]->dtype() == DType::I32)
       kernel_.fail(loc_, name + ": a and b must have one floating type");
@@ -158,6 +172,9 @@ void Op::check() const {
 Op Kernel::ld(const Tile& d, const Tile& a, Loc loc) {
   return Op(*this, {.op = NPU_OP_LD, .tiles = {&d, &a}, .regs = {}}, loc);
 }
+Op Kernel::ldc(const Tile& d, const Tile& a, Loc loc) {
+  return Op(*this, {.op = NPU_OP_LDC, .tiles = {&d, &a}, .regs = {}}, loc);
+}
 Op Kernel::gather(const Tile& d, const Tile& a, const Tile& index, Loc loc) {
   return Op(*this, {.op = NPU_OP_GATHER, .tiles = {&d, &a, &index}, .regs = {}}, loc);
 }
@@ -172,6 +189,9 @@ Op Kernel::mm(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
 }
 Op Kernel::mmd(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
   return Op(*this, {.op = NPU_OP_MMD, .tiles = {&d, &a, &b}, .regs = {}}, loc);
+}
+Op Kernel::mms(const Tile& d, const Tile& a, const Tile& b, Loc loc) {
+  return Op(*this, {.op = NPU_OP_MMS, .tiles = {&d, &a, &b}, .regs = {}}, loc);
 }
 Op Kernel::accld(const Tile& d, const Tile& a, Loc loc) {
   return Op(*this, {.op = NPU_OP_ACCLD, .tiles = {&d, &a}, .regs = {}}, loc);

@@ -19,7 +19,8 @@ inline constexpr std::string_view kSregs[] = {"group_x",  "group_y",  "group_z",
                                               "grid_y",   "grid_z",   "tile",      "tiles",
                                               "l1_bytes", "l2_bytes", "acc_bytes", "device_tiles"};
 inline constexpr std::string_view kSpaces[] = {"hbm", "l1", "l2", "acc"};
-inline constexpr std::string_view kDtypes[] = {"f32", "bf16", "f16", "i32"};
+inline constexpr std::string_view kDtypes[] = {"f32",  "bf16", "f16",  "i32",
+                                               "q8_0", "q4_0", "q4_k", "q6_k"};
 inline constexpr std::string_view kLayouts[] = {"row", "panel"};
 inline constexpr std::string_view kActs[] = {"none",     "relu",    "gelu", "silu",
                                              "gelu_erf", "sigmoid", "tanh"};

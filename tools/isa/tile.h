@@ -15,6 +15,11 @@ enum class DType : uint8_t {
   BF16 = NPU_DTYPE_BF16,
   F16 = NPU_DTYPE_F16,
   I32 = NPU_DTYPE_I32,
+  // In blocks: in HBM, by rows, for ldc() and mms() only.
+  Q8_0 = NPU_DTYPE_Q8_0,
+  Q4_0 = NPU_DTYPE_Q4_0,
+  Q4_K = NPU_DTYPE_Q4_K,
+  Q6_K = NPU_DTYPE_Q6_K,
 };
 
 enum class Space : uint8_t {
@@ -36,8 +41,27 @@ enum class Act : uint8_t {
   Tanh = NPU_ACT_TANH,
 };
 
+// Of one element; 0 for a type in blocks.
 constexpr uint32_t dtype_bytes(DType dtype) {
+  if (static_cast<uint8_t>(dtype) >= NPU_DTYPE_BLOCKS) return 0;
   return dtype == DType::BF16 || dtype == DType::F16 ? 2 : 4;
+}
+
+// Elements and bytes of what a type's memory consists of: a block, or one element.
+struct BlockShape {
+  uint32_t elements;
+  uint32_t bytes;
+};
+constexpr BlockShape block_shape(DType dtype) {
+  switch (dtype) {
+#define NPU_BLOCK_SHAPE(name, elements, bytes) \
+  case DType::name:                            \
+    return {elements, bytes};
+    NPU_BLOCK_TYPES(NPU_BLOCK_SHAPE)
+#undef NPU_BLOCK_SHAPE
+    default:
+      return {1, dtype_bytes(dtype)};
+  }
 }
 
 // A descriptor register and what the builder knows of it. Engines take a copy of a descriptor when an operation is issued, so a

@@ -123,6 +123,12 @@ struct Numerics {
   void (*i32_to_f32)(float* dst, const int32_t* src, size_t n);
   void (*f32_to_i32)(int32_t* dst, const float* src, size_t n);  // saturates, NaN gives 0
 
+  // --- weights in blocks, as LDC in isa.def says; |src| needs no alignment ----------------------------------------------
+  void (*decode_q8_0)(float* dst, const std::byte* src, size_t blocks);
+  void (*decode_q4_0)(float* dst, const std::byte* src, size_t blocks);
+  void (*decode_q4_k)(float* dst, const std::byte* src, size_t blocks);
+  void (*decode_q6_k)(float* dst, const std::byte* src, size_t blocks);
+
   // --- element by element ----------------------------------------------------------------------------------------------
   void (*unary)(UnaryOp op, float* dst, const float* a, size_t n);
   void (*binary)(BinaryOp op, float* dst, const float* a, const float* b, size_t n);

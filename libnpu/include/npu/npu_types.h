@@ -76,7 +76,13 @@ enum {
   NPU_FLOAT32 = 0,
   NPU_BFLOAT16 = 1, /* the upper half of an fp32 */
   NPU_FLOAT16 = 2,  /* IEEE 754 binary16 */
-  NPU_INT32 = 3
+  NPU_INT32 = 3,
+  NPU_INT64 = 4, /* indices only */
+  /* Weights in blocks of elements that share scales, as GGUF files hold them (github.com/ggml-org/ggml, docs/gguf.md): operands that are read, never results. */
+  NPU_Q8_0 = 16, /* 32 elements, 34 bytes */
+  NPU_Q4_0 = 17, /* 32 elements, 18 bytes */
+  NPU_Q4_K = 18, /* 256 elements, 144 bytes */
+  NPU_Q6_K = 19  /* 256 elements, 210 bytes */
 };
 
 /* Bands of errors: -1.. the caller's usage, -100.. resources, -200.. system, driver, versions and blobs, -300.. work on the device, -500.. internal.

@@ -98,6 +98,23 @@ TEST(VerifierTest, WaitsAndSignalsStandWhereTheyMay) {
   EXPECT_EQ(bad_pc({bad, halt}), 0u);
 }
 
+TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
+  const npu_insn halt = insn(NPU_OP_HALT);
+  npu_insn blocks = insn(NPU_OP_TSET);
+  blocks.imm = NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_Q8_0, NPU_LAYOUT_ROW);
+  for (const npu_insn& newer : {insn(NPU_OP_LDC), blocks}) {
+    const npu_insn code[] = {newer, halt};
+    VerifierLimits limits;
+    EXPECT_FALSE(find_bad_instruction(code, limits));
+    limits.isa_minor = 1;
+    EXPECT_EQ(find_bad_instruction(code, limits), 0u);
+  }
+  const npu_insn old[] = {insn(NPU_OP_LD), insn(NPU_OP_TSET), halt};
+  VerifierLimits first;
+  first.isa_minor = 0;
+  EXPECT_FALSE(find_bad_instruction(old, first));
+}
+
 // A well-formed instruction of each operation, then every single-byte change of it: both verifiers
 // must agree.
 TEST(VerifierTest, AgreesWithTheToolsOnEveryChangedByte) {

@@ -104,6 +104,29 @@ TEST(Blob, TheElfPartIsAnElfOfOurMachine) {
   EXPECT_EQ(load.p_filesz, 4u * NPU_INSN_BYTES);
 }
 
+TEST(Blob, AProgramIsOfTheLeastMinorThatHasItsInstructions) {
+  std::vector<Program> programs = small_programs();
+  npu_insn& changed = programs[0].insns[0];
+  const auto minor = [&] {
+    const Bytes elf = *write_elf(programs);
+    Elf64_Ehdr header;
+    std::memcpy(&header, elf.data(), sizeof(header));
+    return NPU_ELF_ISA_MINOR(header.e_flags);
+  };
+  changed = {};
+  changed.op = NPU_OP_TSET;
+  EXPECT_EQ(minor(), 0u);
+  changed.imm = NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_Q6_K, NPU_LAYOUT_ROW);
+  EXPECT_EQ(minor(), 2u);
+  changed = {};
+  changed.op = NPU_OP_LDC;
+  EXPECT_EQ(minor(), 2u);
+  Bytes elf = *write_elf(programs);
+  EXPECT_TRUE(sign_elf(elf, test_key()));
+  elf[offsetof(Elf64_Ehdr, e_flags) + 2] = 1;
+  EXPECT_FALSE(sign_elf(elf, test_key()));
+}
+
 TEST(Blob, TheSameInputGivesTheSameBytes) {
   EXPECT_EQ(small_blob(), small_blob());
   EXPECT_NE(small_blob(), *sign_elf(*write_elf(small_programs()), test_key(2)));

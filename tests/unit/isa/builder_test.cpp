@@ -180,6 +180,22 @@ TEST(Builder, ATileIsSetFromConstantsAndRegisters) {
   EXPECT_EQ(last.a, v.number());
 }
 
+TEST(Builder, WeightsInBlocksAreLoadedByConversion) {
+  Kernel k("blocks");
+  Tile from = k.tile_hbm(DType::Q4_K, k.arg_dva("w"), 4, 512);
+  Tile to = k.tile_l1(DType::F32, k.l1(512 * 16), 512, 4);
+  k.ldc(to, from).trans();
+  const Program program = k.finish();
+  const npu_insn& ldc = only(program, NPU_OP_LDC);
+  EXPECT_EQ(ldc.dst, to.number());
+  EXPECT_EQ(ldc.a, from.number());
+  EXPECT_EQ(ldc.flags, NPU_F_TRANS);
+  const auto set = std::find_if(program.insns.begin(), program.insns.end(),
+                                [](const npu_insn& insn) { return insn.op == NPU_OP_TSET; });
+  EXPECT_EQ(set->imm, NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_Q4_K, NPU_LAYOUT_ROW));
+  static_assert(block_shape(DType::Q4_K).bytes == 144 && block_shape(DType::BF16).bytes == 2);
+}
+
 TEST(Builder, ModifiersOfAnOperationSetItsFields) {
   Kernel k("fields");
   Tile acc = k.tile_acc(0, 16, 16);

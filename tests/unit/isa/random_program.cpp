@@ -47,8 +47,11 @@ uint32_t RandomProgram::make_imm(const npu_insn& insn, char kind, uint32_t args_
       return below(NPU_TILE_SEMS);
     case 'P':
       return 1 + below(static_cast<uint32_t>(formats().size()));
-    case 'D':
-      return NPU_TDESC(below(NPU_SPACE_COUNT), below(NPU_DTYPE_COUNT), below(NPU_LAYOUT_COUNT));
+    case 'D': {
+      const uint32_t dtype = below(NPU_DTYPE_COUNT);
+      if (dtype >= NPU_DTYPE_BLOCKS) return NPU_TDESC(NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW);
+      return NPU_TDESC(below(NPU_SPACE_COUNT), dtype, below(NPU_LAYOUT_COUNT));
+    }
     default:
       return 0;
   }

@@ -52,7 +52,11 @@ class RandomKernel {
     uint64_t m = extent(), n = extent(), depth = extent();
     uint8_t dtype = static_cast<uint8_t>(pick(3));
     uint8_t d_dtype = static_cast<uint8_t>(pick(3));
-    switch (pick(8)) {
+    switch (pick(10)) {
+      case 8:
+        return load_and_convert(m, n, d_dtype);
+      case 9:
+        return stream(m, n, depth);
       case 0: {
         bool trans = pick(2) == 0;
         describe(0, NPU_SPACE_HBM, trans ? n : m, trans ? m : n, dtype);
@@ -99,6 +103,30 @@ class RandomKernel {
       default:
         return fused(m, n & ~uint64_t{1}, dtype, d_dtype);
     }
+  }
+
+  void load_and_convert(uint64_t m, uint64_t n, uint8_t d_dtype) {
+    static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
+    uint8_t dtype = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
+    bool trans = pick(2) == 0;
+    if (kBlock[dtype] > 1) (trans ? m : n) = pick(3) * kBlock[dtype];
+    uint64_t rows = trans ? n : m, cols = trans ? m : n;
+    uint64_t stride = cols + pick(3) * kBlock[dtype];
+    kernel_.set(0, {NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW}, kIn + pick(512) * 4, rows, cols, stride);
+    describe(1, NPU_SPACE_L1, m, n, d_dtype);
+    kernel_.op(NPU_OP_LDC, 1, 0).flags = trans ? NPU_F_TRANS : 0;
+  }
+
+  void stream(uint64_t m, uint64_t n, uint64_t depth) {
+    static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
+    uint8_t dtype = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
+    if (dtype == NPU_DTYPE_I32) dtype = NPU_DTYPE_F32;
+    if (kBlock[dtype] > 1) depth = pick(3) * kBlock[dtype];
+    uint64_t stride = depth + pick(3) * kBlock[dtype];
+    kernel_.set(2, {NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW}, kIn + pick(512) * 4, n, depth, stride);
+    describe(0, pick(2) == 0 ? NPU_SPACE_ACC : NPU_SPACE_L1, m, n, NPU_DTYPE_F32);
+    describe(1, NPU_SPACE_L1, m, depth, NPU_DTYPE_F32);
+    kernel_.op(NPU_OP_MMS, 0, 1, 2).flags = pick(2) == 0 ? NPU_F_ACC : 0;
   }
 
   void arithmetic(uint64_t m, uint64_t n, uint8_t dtype, uint8_t d_dtype) {

@@ -215,6 +215,63 @@ TEST(Fault, DmaRefusesOtherTypesShapesSpacesAndLayouts) {
                  {{kL1, 3, 3}, {NPU_SPACE_L2, 3, 3}, {kL1, 1, 3, kInt}});
 }
 
+TEST(Fault, ConversionRefusesWhatIsNoneOfItsOwn) {
+  constexpr uint8_t kQ8 = NPU_DTYPE_Q8_0, kQ6 = NPU_DTYPE_Q6_K;
+  expect_refused("into HBM", NPU_OP_LDC, {{kHbm, 1, 1}, {kHbm, 1, 1}});
+  expect_refused("from L1", NPU_OP_LDC, {{kL1, 1, 1}, {kL1, 1, 1}});
+  expect_refused("from L2", NPU_OP_LDC, {{kL1, 1, 1}, {NPU_SPACE_L2, 1, 1}});
+  expect_refused("to integers", NPU_OP_LDC, {{kL1, 1, 1, kInt}, {kHbm, 1, 1}});
+  expect_refused("from panels", NPU_OP_LDC, {{kL1, 2, 3}, {kHbm, 2, 3, kFp32, kPanels}});
+  expect_refused("shape", NPU_OP_LDC, {{kL1, 3, 2}, {kHbm, 2, 3}});
+  expect_refused("transposed shape", NPU_OP_LDC, {{kL1, 2, 3}, {kHbm, 2, 3}}, NPU_F_TRANS);
+  expect_refused("half a block", NPU_OP_LDC, {{kL1, 1, 16}, {kHbm, 1, 16, kQ8, 0, 32}});
+  expect_refused("a stride of half blocks", NPU_OP_LDC,
+                 {{kL1, 2, 256}, {kHbm, 2, 256, kQ6, 0, 384}});
+}
+
+TEST(Fault, BlocksAreReadByConversionAloneAndFromHbm) {
+  constexpr uint8_t kQ8 = NPU_DTYPE_Q8_0;
+  expect_refused("LD", NPU_OP_LD, {{kL1, 1, 32}, {kHbm, 1, 32, kQ8}});
+  expect_refused("ST", NPU_OP_ST, {{kHbm, 1, 32, kQ8}, {kL1, 1, 32}});
+  expect_refused("GATHER", NPU_OP_GATHER, {{kL1, 1, 32}, {kHbm, 3, 32, kQ8}, {kL1, 1, 1, kInt}});
+  expect_refused("SCATTER", NPU_OP_SCATTER, {{kHbm, 3, 32, kQ8}, {kL1, 1, 32}, {kL1, 1, 1, kInt}});
+  auto word = [](uint32_t imm) {
+    return fault_of([=](Kernel& k) { k.op(NPU_OP_TSET).imm = imm; }).status;
+  };
+  EXPECT_EQ(word(NPU_TDESC(NPU_SPACE_L1, kQ8, NPU_LAYOUT_ROW)), NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(word(NPU_TDESC(NPU_SPACE_L2, kQ8, NPU_LAYOUT_ROW)), NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(word(NPU_TDESC(NPU_SPACE_HBM, kQ8, NPU_LAYOUT_PANEL)), NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(word(NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_COUNT, NPU_LAYOUT_ROW)),
+            NPU_ST_KERNEL_OPERANDS);
+  auto view = [](uint64_t col, uint64_t stride) {
+    return fault_of([=](Kernel& k) {
+             k.set(0, {NPU_SPACE_HBM, kQ8, NPU_LAYOUT_ROW}, kIn, 4, 64, stride);
+             k.li(1, col);
+             k.li(2, 32);
+             k.scalar(NPU_OP_TVIEW, 0, 1, 0, 2).dst = 1;
+           })
+        .status;
+  };
+  EXPECT_EQ(view(16, 64), NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(view(32, 80), NPU_ST_KERNEL_OPERANDS);
+}
+
+TEST(Fault, ConversionNamesTheFirstAddressThatIsNotThere) {
+  constexpr uint64_t kEnd = kIn + (1 << 20);
+  auto ldc = [](uint64_t base, uint64_t rows, uint64_t cols, uint64_t stride) {
+    return fault_of([=](Kernel& k) {
+      k.hbm(0, base, rows, cols, NPU_DTYPE_Q8_0, stride);
+      k.l1(1, 0, rows, cols);
+      k.op(NPU_OP_LDC, 1, 0);
+    });
+  };
+  expect(ldc(kEnd - 34, 1, 64, 64), NPU_ST_VM_FAULT, NPU_ENGINE_LD, kEnd, NPU_ACCESS_READ);
+  expect(ldc(kEnd - 68, 3, 32, 64), NPU_ST_VM_FAULT, NPU_ENGINE_LD, kEnd, NPU_ACCESS_READ);
+  expect(ldc(kIn + 1, 1, 32, 32), NPU_ST_UNALIGNED_ACCESS, NPU_ENGINE_LD, kIn + 1);
+  expect(ldc(UINT64_MAX - 33, 2, 32, 32), NPU_ST_VM_FAULT, NPU_ENGINE_LD, UINT64_MAX - 33,
+         NPU_ACCESS_READ);
+}
+
 TEST(Fault, TheTensorUnitRefusesWhatDoesNotMultiply) {
   expect_refused("depth", NPU_OP_MM, {{kAcc, 2, 2}, {kL1, 2, 3}, {kL1, 2, 2}});
   expect_refused("types", NPU_OP_MM, {{kAcc, 2, 2}, {kL1, 2, 2}, {kL1, 2, 2, kBf16}});

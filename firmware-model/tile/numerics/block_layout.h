@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// How weights in blocks lie in memory: where the parts of a block are, and the scales of Q4_K, which are packed across bytes.
+#ifndef NPU_FIRMWARE_MODEL_TILE_NUMERICS_BLOCK_LAYOUT_H_
+#define NPU_FIRMWARE_MODEL_TILE_NUMERICS_BLOCK_LAYOUT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace npu::model {
+
+// Blocks have no alignment of their own: they are read through these as bytes.
+struct BlockQ8_0 {
+  static constexpr size_t kElements = 32;
+  uint16_t scale;
+  int8_t q[32];
+};
+struct BlockQ4_0 {
+  static constexpr size_t kElements = 32;
+  uint16_t scale;
+  uint8_t q[16];  // low halves: elements 0..15, high halves: 16..31
+};
+struct BlockQ4_K {
+  static constexpr size_t kElements = 256;
+  static constexpr size_t kParts = 8;
+  uint16_t scale, offset;
+  uint8_t parts[12];  // 8 scales and 8 offsets of 6 bits
+  uint8_t q[128];     // of each 64 elements 32 bytes: low halves first
+};
+struct BlockQ6_K {
+  static constexpr size_t kElements = 256;
+  uint8_t low[128];  // of each 128 elements 64 bytes: low halves first
+  uint8_t
+      high[64];  // of each 128 elements 32 bytes: two bits of elements i, i + 32, i + 64, i + 96
+  int8_t parts[16];  // scales of 16 elements
+  uint16_t scale;
+};
+
+inline uint16_t half_at(const std::byte* block, size_t offset_bytes) {
+  uint16_t bits;
+  std::memcpy(&bits, block + offset_bytes, sizeof(bits));
+  return bits;
+}
+inline bool is_finite_half(uint16_t bits) { return (bits & 0x7c00u) != 0x7c00u; }
+
+struct PartsQ4_K {
+  uint8_t scale[BlockQ4_K::kParts];
+  uint8_t offset[BlockQ4_K::kParts];
+};
+
+inline PartsQ4_K parts_of_q4_k(const std::byte* block) {
+  uint8_t p[12];
+  std::memcpy(p, block + offsetof(BlockQ4_K, parts), sizeof(p));
+  PartsQ4_K parts;
+  for (size_t j = 0; j < 4; ++j) {
+    parts.scale[j] = p[j] & 0x3f;
+    parts.offset[j] = p[j + 4] & 0x3f;
+    parts.scale[j + 4] = static_cast<uint8_t>((p[j + 8] & 0x0f) | (p[j] >> 6) << 4);
+    parts.offset[j + 4] = static_cast<uint8_t>(p[j + 8] >> 4 | (p[j + 4] >> 6) << 4);
+  }
+  return parts;
+}
+
+}  // namespace npu::model
+
+#endif  // NPU_FIRMWARE_MODEL_TILE_NUMERICS_BLOCK_LAYOUT_H_

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "integrations/ggml/graph.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "integrations/ggml/device.h"
+#include "integrations/ggml/fuse.h"
+#include "integrations/ggml/lower.h"
+
+namespace npu::ggml {
+namespace {
+
+// A prompt's graph and a token's, for a few sizes of the cache each.
+constexpr size_t kEntriesMax = 8;
+
+TensorKey key_of(const ggml_tensor* tensor) {
+  TensorKey key;
+  std::memset(&key, 0, sizeof(key));  // padding takes part in comparisons
+  if (tensor == nullptr) return key;
+  key.data = tensor->data;
+  std::copy_n(tensor->ne, 4, key.sizes);
+  std::copy_n(tensor->nb, 4, key.strides);
+  key.type = tensor->type;
+  return key;
+}
+
+NodeKey node_key(const ggml_tensor* node) {
+  NodeKey key;
+  std::memset(&key, 0, sizeof(key));
+  key.op = node->op;
+  std::memcpy(key.params, node->op_params, sizeof(key.params));
+  key.tensors[0] = key_of(node);
+  for (int i = 0; i < NodeKey::kSources; ++i) key.tensors[1 + i] = key_of(node->src[i]);
+  return key;
+}
+
+bool same_keys(const std::vector<NodeKey>& a, const std::vector<NodeKey>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(NodeKey)) == 0;
+}
+
+bool same_launch(const npuOpsCommand& a, const npuOpsCommand& b) {
+  return std::memcmp(&a, &b, offsetof(npuOpsCommand, args) + a.args_bytes) == 0;
+}
+
+npuLaunchInfo launch_info(const npuOpsCommand& command) {
+  npuLaunchInfo info{};
+  info.struct_size = sizeof(info);
+  info.grid_x = command.grid_x;
+  info.grid_y = command.grid_y;
+  info.grid_z = command.grid_z;
+  info.args = command.args;
+  info.args_bytes = command.args_bytes;
+  return info;
+}
+
+}  // namespace
+
+GraphCache::~GraphCache() {
+  for (Entry& entry : entries_) npuGraphExecDestroy(entry.exec);
+}
+
+bool GraphCache::submit(npuQueue queue, ggml_cgraph* graph, uint64_t* out_value) {
+  *out_value = 0;
+  nodes_.clear();
+  keys_.clear();
+  for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+    const ggml_tensor* node = ggml_graph_node(graph, i);
+    if (is_idle(node) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
+    nodes_.push_back(node);
+    keys_.push_back(node_key(node));
+  }
+  if (nodes_.empty()) return true;
+  Entry* entry = find_equal();
+  if (entry == nullptr) {
+    std::vector<npuOpsCommand> commands;
+    if (!make_commands(nodes_, &commands)) return false;
+    entry = find_like(commands);
+    if (entry != nullptr ? !patch(*entry, commands)
+                         : (entry = make(std::move(commands))) == nullptr)
+      return false;
+    entry->keys = keys_;
+  } else {
+    ++counts_.reused;
+  }
+  return npuGraphLaunch(entry->exec, queue, out_value) == NPU_OK ||
+         say_failure("a graph could not be submitted");
+}
+
+bool GraphCache::make_commands(const std::vector<const ggml_tensor*>& nodes,
+                               std::vector<npuOpsCommand>* out) {
+  const std::span<const ggml_tensor* const> all(nodes);
+  for (size_t done = 0; done < all.size();) {
+    const ggml_tensor* node = all[done];
+    Lowered lowered;
+    const size_t fused = lower_fused(all.subspan(done), &lowered);
+    done += fused != 0 ? fused : 1;
+    if (fused == 0 && !lower(node, &lowered)) {
+      std::fprintf(stderr, "ggml-npu: %s is not supported (%s)\n", ggml_op_desc(node), node->name);
+      return false;
+    }
+    for (uint32_t i = 0; i < lowered.count; ++i) {
+      npuOpsCommand& command = out->emplace_back();
+      std::memset(&command, 0, sizeof(command));
+      command.struct_size = sizeof(command);
+      const Operation& operation = lowered.operations[i];
+      if (npuOpsGetCommand(ops_, operation.kind, &operation.info, &command) == NPU_OK) continue;
+      std::fprintf(stderr, "ggml-npu: %s (%s): %s\n", ggml_op_desc(node), node->name,
+                   npuOpsGetErrorText());
+      return false;
+    }
+  }
+  return true;
+}
+
+GraphCache::Entry* GraphCache::find_equal() {
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (!same_keys(it->keys, keys_)) continue;
+    entries_.splice(entries_.begin(), entries_, it);
+    return &entries_.front();
+  }
+  return nullptr;
+}
+
+// A graph of the same kernels in the same order.
+GraphCache::Entry* GraphCache::find_like(const std::vector<npuOpsCommand>& commands) {
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    if (!std::equal(
+            it->commands.begin(), it->commands.end(), commands.begin(), commands.end(),
+            [](const npuOpsCommand& a, const npuOpsCommand& b) { return a.kernel == b.kernel; }))
+      continue;
+    entries_.splice(entries_.begin(), entries_, it);
+    return &entries_.front();
+  }
+  return nullptr;
+}
+
+bool GraphCache::patch(Entry& entry, const std::vector<npuOpsCommand>& commands) {
+  for (size_t i = 0; i < commands.size(); ++i) {
+    if (same_launch(entry.commands[i], commands[i])) continue;
+    const npuLaunchInfo info = launch_info(commands[i]);
+    npuCommand command{};
+    command.struct_size = sizeof(command);
+    command.kind = NPU_COMMAND_LAUNCH;
+    command.as.launch.kernel = commands[i].kernel;
+    command.as.launch.info = &info;
+    // Nodes of a graph count from 1.
+    if (npuGraphExecUpdateNode(entry.exec, static_cast<npuGraphNode>(i + 1), &command) != NPU_OK)
+      return say_failure("a graph could not be patched");
+    ++counts_.patched;
+    entry.commands[i] = commands[i];
+  }
+  return true;
+}
+
+GraphCache::Entry* GraphCache::make(std::vector<npuOpsCommand> commands) {
+  npuGraph graph = nullptr;
+  bool made = npuGraphCreate(context_, &graph) == NPU_OK;
+  for (size_t i = 0; made && i < commands.size(); ++i) {
+    const npuLaunchInfo info = launch_info(commands[i]);
+    made = npuGraphAddKernel(graph, 0, nullptr, commands[i].kernel, &info, nullptr) == NPU_OK;
+  }
+  npuGraphExec exec = nullptr;
+  made = made && npuGraphInstantiate(graph, &exec) == NPU_OK;
+  if (!made) say_failure("a graph could not be made");
+  npuGraphDestroy(graph);
+  if (!made) return nullptr;
+  while (entries_.size() >= kEntriesMax) drop_oldest();
+  ++counts_.made;
+  Entry& entry = entries_.emplace_front();
+  entry.commands = std::move(commands);
+  entry.exec = exec;
+  return &entry;
+}
+
+void GraphCache::drop_oldest() {
+  npuGraphExecDestroy(entries_.back().exec);
+  entries_.pop_back();
+}
+
+}  // namespace npu::ggml

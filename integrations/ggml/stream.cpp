@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// A stream of ggml ("backend"): one queue, its graphs, copies in its order.
+#include <cstring>
+#include <vector>
+
+#include "integrations/ggml/device.h"
+#include "integrations/ggml/event.h"
+#include "integrations/ggml/graph.h"
+
+namespace npu::ggml {
+namespace {
+
+class Stream {
+ public:
+  static Stream* make(Device& device);
+  ~Stream();
+
+  ggml_status compute(ggml_cgraph* graph);
+  void write(npuDevPtr to, const void* from, size_t bytes);
+  void read(void* to, npuDevPtr from, size_t bytes);
+  // Copies on |from| after its work; this stream waits for it.
+  bool copy_from(Stream& from, npuDevPtr to, npuDevPtr source, size_t bytes);
+  void record(ggml_backend_event_t event);
+  void wait(ggml_backend_event_t event);
+  void synchronize();
+
+  Device& device;
+  StreamHead head;
+
+ private:
+  explicit Stream(Device& d);
+  bool is_idle();
+  bool finish();
+  void flush_reads();
+  void fail(const char* what);
+
+  npuQueue queue_ = nullptr;
+  GraphCache graphs_;
+  uint64_t submitted_ = 0;  // the queue's last value
+  bool failed_ = false;     // told by the next graph: ggml's functions that wait have no result
+  // Reads are done by the host when the stream is waited for, and before anything later may overwrite what they read.
+  struct Read {
+    void* to;
+    npuDevPtr from;
+    size_t bytes;
+  };
+  std::vector<Read> reads_;
+};
+
+Stream& of(ggml_backend_t backend) {
+  return *static_cast<Stream*>(reinterpret_cast<StreamHead*>(backend)->context);
+}
+
+ggml_guid_t guid() {
+  static ggml_guid id = {0x4e, 0x50, 0x55, 0x00, 0x67, 0x67, 0x6d, 0x6c,
+                         0xa1, 0x5c, 0x0b, 0x7e, 0x92, 0x33, 0xd4, 0x01};
+  return &id;
+}
+
+const char* get_name(ggml_backend_t backend) { return of(backend).device.name(); }
+
+constexpr StreamTable kStreamTable = {
+    .get_name = get_name,
+    .free = [](ggml_backend_t backend) { delete &of(backend); },
+    .set_tensor_async =
+        [](ggml_backend_t backend, ggml_tensor* tensor, const void* data, size_t offset,
+           size_t bytes) { of(backend).write(to_npu(tensor->data) + offset, data, bytes); },
+    .get_tensor_async =
+        [](ggml_backend_t backend, const ggml_tensor* tensor, void* data, size_t offset,
+           size_t bytes) { of(backend).read(data, to_npu(tensor->data) + offset, bytes); },
+    .set_tensor_2d_async = nullptr,
+    .get_tensor_2d_async = nullptr,
+    .cpy_tensor_async =
+        [](ggml_backend_t from, ggml_backend_t to, const ggml_tensor* source, ggml_tensor* target) {
+          // Another backend's stream has another table.
+          if (ggml_backend_guid(from) != guid() || ggml_backend_guid(to) != guid()) return false;
+          return of(to).copy_from(of(from), to_npu(target->data), to_npu(source->data),
+                                  ggml_nbytes(source));
+        },
+    .synchronize = [](ggml_backend_t backend) { of(backend).synchronize(); },
+    .graph_plans = {},
+    .graph_compute = [](ggml_backend_t backend,
+                        ggml_cgraph* graph) { return of(backend).compute(graph); },
+    .event_record = [](ggml_backend_t backend,
+                       ggml_backend_event_t event) { of(backend).record(event); },
+    .event_wait = [](ggml_backend_t backend,
+                     ggml_backend_event_t event) { of(backend).wait(event); },
+    .graph_optimize = nullptr,
+};
+
+Stream::Stream(Device& d)
+    : device(d), head{guid(), kStreamTable, d.handle(), this}, graphs_(d.context(), d.ops()) {}
+
+Stream* Stream::make(Device& device) {
+  auto* stream = new Stream(device);
+  if (npuQueueCreate(device.context(), nullptr, &stream->queue_) == NPU_OK) return stream;
+  say_failure("no queue");
+  delete stream;
+  return nullptr;
+}
+
+Stream::~Stream() {
+  synchronize();
+  npuQueueDestroy(queue_);
+}
+
+void Stream::fail(const char* what) {
+  failed_ = true;
+  say_failure(what);
+}
+
+ggml_status Stream::compute(ggml_cgraph* graph) {
+  if (!reads_.empty()) synchronize();
+  if (failed_) {
+    // The stream can be used again after the failure was told once.
+    failed_ = false;
+    if (npuQueueReset(queue_, NPU_TIMEOUT_INFINITE) != NPU_OK) say_failure("the queue stays dead");
+    return GGML_STATUS_FAILED;
+  }
+  uint64_t value = 0;
+  if (!graphs_.submit(queue_, graph, &value)) return GGML_STATUS_FAILED;
+  if (value != 0) submitted_ = value;
+  return GGML_STATUS_SUCCESS;
+}
+
+bool Stream::is_idle() {
+  uint64_t completed = 0;
+  return npuQueueGetCompleted(queue_, &completed) == NPU_OK && completed >= submitted_;
+}
+
+bool Stream::finish() {
+  if (npuQueueSync(queue_, NPU_TIMEOUT_INFINITE) == NPU_OK) return true;
+  fail("a graph failed");
+  return false;
+}
+
+// The data is the caller's again on return, and mostly small (inputs of a graph): the host waits for what is under way and writes it itself.
+void Stream::write(npuDevPtr to, const void* from, size_t bytes) {
+  if (!reads_.empty()) synchronize();
+  if (!is_idle() && !finish()) return;
+  if (npuMemCopyToDevice(device.context(), to, from, bytes) != NPU_OK)
+    fail("a tensor could not be written");
+}
+
+void Stream::read(void* to, npuDevPtr from, size_t bytes) {
+  if (bytes != 0) reads_.push_back({to, from, bytes});
+}
+
+void Stream::flush_reads() {
+  for (const Read& read : reads_) {
+    if (npuMemCopyToHost(device.context(), read.to, read.from, read.bytes) != NPU_OK)
+      fail("a tensor could not be read");
+  }
+  reads_.clear();
+}
+
+bool Stream::copy_from(Stream& from, npuDevPtr to, npuDevPtr source, size_t bytes) {
+  if (&from.device != &device) return false;
+  if (!reads_.empty()) synchronize();
+  uint64_t value = 0;
+  if (npuQueueCopy(from.queue_, to, source, bytes, &value) != NPU_OK) return false;
+  from.submitted_ = value;
+  if (&from == this) return true;
+  if (npuQueueWaitQueue(queue_, from.queue_, value, &value) != NPU_OK) return false;
+  submitted_ = value;
+  return true;
+}
+
+void Stream::record(ggml_backend_event_t event) {
+  if (npuEventRecord(event_of(event), queue_) != NPU_OK) fail("an event could not be recorded");
+}
+
+void Stream::wait(ggml_backend_event_t event) {
+  if (npuQueueWaitEvent(queue_, event_of(event)) != NPU_OK) fail("an event cannot be waited for");
+}
+
+void Stream::synchronize() {
+  if (finish()) flush_reads();
+  reads_.clear();
+}
+
+}  // namespace
+
+ggml_backend_t make_stream(Device& device) {
+  Stream* stream = Stream::make(device);
+  return stream != nullptr ? reinterpret_cast<ggml_backend_t>(&stream->head) : nullptr;
+}
+
+}  // namespace npu::ggml

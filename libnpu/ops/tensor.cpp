@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checks of tensors; arithmetic that cannot wrap.
+#include "libnpu/ops/tensor.h"
+
+#include <cinttypes>
+
+namespace npu::ops {
+namespace {
+
+bool is_known(npuDataType type) {
+  return (type >= NPU_FLOAT32 && type <= NPU_INT64) || (type >= NPU_Q8_0 && type <= NPU_Q6_K);
+}
+
+npuResult check_tensor_type(const char* name, npuDataType type, uint32_t types) {
+  if (!is_known(type))
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is of type %" PRId32 ", which is none", name, type);
+  if ((types & type_bit(type)) != 0) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED, "%s is of type %" PRId32 ", which is not taken here", name,
+              type);
+}
+
+npuResult check_stride(const char* name, const npuOpsTensor& t, const TypeLayout& layout,
+                       uint32_t dim) {
+  const uint64_t stride = t.strides[dim];
+  if (dim == 0 && layout.block_elements > 1) {
+    if (stride == layout.block_bytes) return NPU_OK;
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s: strides[0] is %" PRIu64 ", a block has %" PRIu32 " bytes", name, stride,
+                layout.block_bytes);
+  }
+  if (stride % layout.align_bytes == 0) return NPU_OK;
+  return fail(NPU_ERROR_UNALIGNED,
+              "%s: strides[%" PRIu32 "] is %" PRIu64 ", no multiple of %" PRIu32, name, dim, stride,
+              layout.align_bytes);
+}
+
+npuResult check_end(const char* name, const npuOpsTensor& t, const TypeLayout& layout) {
+  uint64_t end = t.data;
+  for (uint32_t dim = 0; dim < kDims; ++dim) {
+    const uint64_t size = dim == 0 ? t.sizes[0] / layout.block_elements : t.sizes[dim];
+    uint64_t bytes;
+    if (__builtin_mul_overflow(size - 1, t.strides[dim], &bytes) ||
+        __builtin_add_overflow(end, bytes, &end)) {
+      return fail(NPU_ERROR_OVERFLOW, "%s at 0x%" PRIx64 " would end beyond the address space",
+                  name, t.data);
+    }
+  }
+  if (!__builtin_add_overflow(end, uint64_t{layout.block_bytes}, &end)) return NPU_OK;
+  return fail(NPU_ERROR_OVERFLOW, "%s at 0x%" PRIx64 " would end beyond the address space", name,
+              t.data);
+}
+
+}  // namespace
+
+TypeLayout layout_of(npuDataType type) {
+  switch (type) {
+    case NPU_FLOAT32:
+    case NPU_INT32:
+      return {1, 4, 4};
+    case NPU_INT64:
+      return {1, 8, 8};
+    case NPU_Q8_0:
+      return {32, 34, 2};
+    case NPU_Q4_0:
+      return {32, 18, 2};
+    case NPU_Q4_K:
+      return {256, 144, 2};
+    case NPU_Q6_K:
+      return {256, 210, 2};
+    default:
+      return {1, 2, 2};
+  }
+}
+
+npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types) {
+  NPU_OPS_TRY(check_tensor_type(name, t.type, types));
+  NPU_OPS_TRY(check_reserved(t.reserved));
+  const TypeLayout layout = layout_of(t.type);
+  for (uint32_t dim = 0; dim < kDims; ++dim) {
+    if (t.sizes[dim] > kCountMax)
+      return fail(NPU_ERROR_OVERFLOW, "%s: sizes[%" PRIu32 "] is %" PRIu64 ", more than 2147483647",
+                  name, dim, t.sizes[dim]);
+  }
+  if (t.sizes[0] % layout.block_elements != 0)
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s: sizes[0] is %" PRIu64 ", no multiple of the block of %" PRIu32, name,
+                t.sizes[0], layout.block_elements);
+  if (is_empty(t)) return NPU_OK;
+  for (uint32_t dim = 0; dim < kDims; ++dim) {
+    if (t.sizes[dim] > 1) NPU_OPS_TRY(check_stride(name, t, layout, dim));
+  }
+  if (t.data == 0) return fail(NPU_ERROR_INVALID_ADDRESS, "%s is 0", name);
+  if (t.data % layout.align_bytes != 0)
+    return fail(NPU_ERROR_UNALIGNED, "%s is 0x%" PRIx64 ", no multiple of %" PRIu32, name, t.data,
+                layout.align_bytes);
+  return check_end(name, t, layout);
+}
+
+npuResult check_same_sizes(const char* a_name, const npuOpsTensor& a, const char* b_name,
+                           const npuOpsTensor& b) {
+  for (uint32_t dim = 0; dim < kDims; ++dim) {
+    if (a.sizes[dim] == b.sizes[dim]) continue;
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s and %s differ in dimension %" PRIu32 ": %" PRIu64 " and %" PRIu64, a_name,
+                b_name, dim, a.sizes[dim], b.sizes[dim]);
+  }
+  return NPU_OK;
+}
+
+npuResult check_repeats(const char* b_name, const npuOpsTensor& b, const char* a_name,
+                        const npuOpsTensor& a, uint32_t first) {
+  for (uint32_t dim = first; dim < kDims; ++dim) {
+    if (b.sizes[dim] == 0 ? a.sizes[dim] == 0 : a.sizes[dim] % b.sizes[dim] == 0) continue;
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s does not repeat over %s in dimension %" PRIu32 ": %" PRIu64 " and %" PRIu64,
+                b_name, a_name, dim, b.sizes[dim], a.sizes[dim]);
+  }
+  return NPU_OK;
+}
+
+}  // namespace npu::ops

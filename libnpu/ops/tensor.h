@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operands of the operators on tensors: types in blocks, checks, shapes.
+#ifndef LIBNPU_OPS_TENSOR_H_
+#define LIBNPU_OPS_TENSOR_H_
+
+#include <npu/npu_tensor.h>
+
+#include <cstdint>
+
+#include "libnpu/ops/check.h"
+
+namespace npu::ops {
+
+inline constexpr uint32_t kDims = 4;
+
+// Elements of a block and its bytes; plain types are blocks of one element.
+struct TypeLayout {
+  uint32_t block_elements;
+  uint32_t block_bytes;
+  uint32_t align_bytes;
+};
+TypeLayout layout_of(npuDataType type);
+
+// Sets of types that an operand may have.
+constexpr uint32_t type_bit(npuDataType type) { return 1u << type; }
+inline constexpr uint32_t kF32 = type_bit(NPU_FLOAT32);
+inline constexpr uint32_t kFloats = kF32 | type_bit(NPU_BFLOAT16) | type_bit(NPU_FLOAT16);
+inline constexpr uint32_t kI32 = type_bit(NPU_INT32);
+inline constexpr uint32_t kI64 = type_bit(NPU_INT64);
+inline constexpr uint32_t kBlocks =
+    type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0) | type_bit(NPU_Q4_K) | type_bit(NPU_Q6_K);
+
+// 0 fp32, 1 bf16, 2 fp16: as programs on tensors are counted, and the letters of their names.
+inline uint32_t float_index(npuDataType type) { return static_cast<uint32_t>(type); }
+inline constexpr const char* kFloatNames[] = {"f32", "bf16", "f16"};
+inline constexpr uint32_t kFloatCount = 3;
+
+// Type, alignment, strides that are multiples of the element, an extent inside the address space. Nothing is asked of the address of an operand without elements.
+npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types);
+// All four sizes are equal.
+npuResult check_same_sizes(const char* a_name, const npuOpsTensor& a, const char* b_name,
+                           const npuOpsTensor& b);
+// Each size of |b| divides that of |a| (or both are 0) from dimension |first| on.
+npuResult check_repeats(const char* b_name, const npuOpsTensor& b, const char* a_name,
+                        const npuOpsTensor& a, uint32_t first = 0);
+
+inline bool is_empty(const npuOpsTensor& t) {
+  return t.sizes[0] == 0 || t.sizes[1] == 0 || t.sizes[2] == 0 || t.sizes[3] == 0;
+}
+inline bool is_absent(const npuOpsTensor& t) { return t.data == 0; }
+
+}  // namespace npu::ops
+
+#endif  // LIBNPU_OPS_TENSOR_H_

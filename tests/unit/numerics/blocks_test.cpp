@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights in blocks: each format against a decoder in double arithmetic that is written bit by bit, SIMD against scalar.
+#include "firmware-model/tile/numerics/block_layout.h"
+#include "tests/unit/numerics/numerics_fixture.h"
+
+namespace npu::model {
+namespace {
+
+constexpr uint64_t kSeed = 4242;
+
+struct Format {
+  const char* name;
+  size_t elements;
+  size_t bytes;
+  void (*Numerics::*decode)(float*, const std::byte*, size_t);
+  std::vector<size_t> halves;  // where the fp16 scales are
+};
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> all = {
+      {"q8_0", 32, 34, &Numerics::decode_q8_0, {0}},
+      {"q4_0", 32, 18, &Numerics::decode_q4_0, {0}},
+      {"q4_k", 256, 144, &Numerics::decode_q4_k, {0, 2}},
+      {"q6_k", 256, 210, &Numerics::decode_q6_k, {208}},
+  };
+  return all;
+}
+
+double half_value(const uint8_t* p) {
+  const unsigned bits = p[0] | p[1] << 8;
+  const int exponent = bits >> 10 & 31;
+  const double mantissa = bits & 1023;
+  const double sign = (bits & 0x8000) != 0 ? -1 : 1;
+  return sign *
+         (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(mantissa + 1024, exponent - 25));
+}
+
+int bits_at(const uint8_t* p, size_t first, size_t count) {
+  int value = 0;
+  for (size_t i = 0; i < count; ++i) value |= (p[(first + i) / 8] >> ((first + i) % 8) & 1) << i;
+  return value;
+}
+
+// Element |i| of one block, exactly; every product here fits a double.
+double expected(const std::string& format, const uint8_t* p, size_t i) {
+  if (format == "q8_0") return half_value(p) * static_cast<int8_t>(p[2 + i]);
+  if (format == "q4_0") return half_value(p) * (bits_at(p + 2 + i % 16, i / 16 * 4, 4) - 8);
+  if (format == "q4_k") {
+    const size_t part = i / 32;
+    const uint8_t* s = p + 4;
+    int scale = 0, offset = 0;
+    if (part < 4) {
+      scale = bits_at(s + part, 0, 6);
+      offset = bits_at(s + 4 + part, 0, 6);
+    } else {
+      scale = bits_at(s + 4 + part, 0, 4) + 16 * bits_at(s + part - 4, 6, 2);
+      offset = bits_at(s + 4 + part, 4, 4) + 16 * bits_at(s + part, 6, 2);
+    }
+    const int q = bits_at(p + 16 + part / 2 * 32 + i % 32, part % 2 * 4, 4);
+    return half_value(p) * scale * q - half_value(p + 2) * offset;
+  }
+  const size_t half = i / 128, quarter = i % 128 / 32;
+  const int low = bits_at(p + half * 64 + i % 64, quarter / 2 * 4, 4);
+  const int high = bits_at(p + 128 + half * 32 + i % 32, quarter * 2, 2);
+  return half_value(p + 208) * static_cast<int8_t>(p[192 + i / 16]) * (low + 16 * high - 32);
+}
+
+// Random bytes; the scales are finite where |finite|, else one in four is infinite or NaN.
+Guarded<uint8_t> random_blocks(const Format& f, size_t blocks, Values& values, bool finite) {
+  Guarded<uint8_t> src(blocks * f.bytes);
+  for (size_t i = 0; i < src.size(); ++i) src[i] = static_cast<uint8_t>(values.below(256));
+  for (size_t b = 0; b < blocks; ++b) {
+    for (size_t half : f.halves) {
+      uint8_t& top = src[b * f.bytes + half + 1];
+      if (finite && (top & 0x7c) == 0x7c) top &= 0x83;
+      if (!finite && values.below(4) == 0) top |= 0x7c;
+    }
+  }
+  return src;
+}
+
+TEST(Blocks, EveryFormatDecodesToTheNearestFloat) {
+  Values values(kSeed);
+  std::vector<Numerics> tables = simd_tables();
+  tables.push_back(scalar_numerics());
+  for (const Format& f : formats()) {
+    constexpr size_t kBlocks = 50;
+    const Guarded<uint8_t> src = random_blocks(f, kBlocks, values, true);
+    for (const Numerics& t : tables) {
+      Guarded<float> got(kBlocks * f.elements);
+      (t.*f.decode)(got.data(), reinterpret_cast<const std::byte*>(src.data()), kBlocks);
+      for (size_t i = 0; i < got.size(); ++i) {
+        const double exact =
+            expected(f.name, src.data() + i / f.elements * f.bytes, i % f.elements);
+        ASSERT_EQ(got[i], static_cast<float>(exact)) << t.name << " " << f.name << " element " << i;
+      }
+    }
+  }
+}
+
+TEST(Blocks, SimdEqualsScalarForEveryNumberOfBlocksAndEveryScale) {
+  Values values(kSeed + 1);
+  for (const Format& f : formats()) {
+    for (const Numerics& t : simd_tables()) {
+      for (size_t blocks = 0; blocks < 40; ++blocks) {
+        const Guarded<uint8_t> src = random_blocks(f, blocks, values, blocks % 2 == 0);
+        const auto* bytes = reinterpret_cast<const std::byte*>(src.data());
+        Guarded<float> got(blocks * f.elements), want(blocks * f.elements);
+        (t.*f.decode)(got.data(), bytes, blocks);
+        (scalar_numerics().*f.decode)(want.data(), bytes, blocks);
+        ASSERT_TRUE(same_bits(got, want)) << t.name << " " << f.name << " blocks " << blocks;
+      }
+    }
+  }
+}
+
+TEST(Blocks, ANanScaleGivesTheCanonicalNanEverywhere) {
+  for (const Format& f : formats()) {
+    std::vector<uint8_t> src(f.bytes, 0x5a);
+    src[f.halves[0]] = 0x01;
+    src[f.halves[0] + 1] = 0xfe;
+    std::vector<Numerics> tables = simd_tables();
+    tables.push_back(scalar_numerics());
+    for (const Numerics& t : tables) {
+      std::vector<float> got(f.elements);
+      (t.*f.decode)(got.data(), reinterpret_cast<const std::byte*>(src.data()), 1);
+      for (float x : got) ASSERT_EQ(bits_of(x), 0x7fc00000u) << t.name << " " << f.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace npu::model
