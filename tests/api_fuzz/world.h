@@ -7,8 +7,8 @@
 #include <npu/npu.h>
 #include <npu/npu_ml.h>
 #include <npu/npu_ops.h>
-#include <npu/npu_tensor.h>
 #include <npu/npu_prof.h>
+#include <npu/npu_tensor.h>
 
 #include <array>
 #include <cstdint>

@@ -47,10 +47,10 @@ typedef struct npuOpsTensor {
 
 /* Functions of NPU_OPS_TENSOR_MAP: those of npuOpsUnaryFunction, and from here on. a, b: of npuOpsMapInfo. */
 enum {
-  NPU_OPS_MAP_COPY = 64,       /* x, in another type where y has one; bits where the types are equal */
-  NPU_OPS_MAP_SCALE = 65,      /* a x + b */
-  NPU_OPS_MAP_CLAMP = 66,      /* between a and b */
-  NPU_OPS_MAP_SQUARE = 67,     /* x x */
+  NPU_OPS_MAP_COPY = 64,   /* x, in another type where y has one; bits where the types are equal */
+  NPU_OPS_MAP_SCALE = 65,  /* a x + b */
+  NPU_OPS_MAP_CLAMP = 66,  /* between a and b */
+  NPU_OPS_MAP_SQUARE = 67, /* x x */
   NPU_OPS_MAP_GELU_QUICK = 68, /* x sigmoid(1.702 x) */
   NPU_OPS_MAP_LEAKY_RELU = 69, /* x > 0 ? x : a x */
   NPU_OPS_MAP_SIGN = 70,       /* -1, 0 or 1 */
