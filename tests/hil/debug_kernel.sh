@@ -58,7 +58,8 @@ rm -rf "${to:?}/root"
 mkdir -p "$to/root/boot" "$to/root/usr"
 run_step "debug kernel: modules" "$hil/log/debug_install.log" in_obj INSTALL_MOD_PATH="$to/root/usr" modules_install ||
   die "the modules could not be installed." "$hil/log/debug_install.log"
-cp "$to/obj/arch/x86/boot/compressed/vmlinux.bin" "$to/root/boot/vmlinux-$release"  # vmlinux without its symbols
+# QEMU takes an unpacked kernel only with the note of PVH, which needs the hypervisor guests' half of the kernel.
+cp "$to/obj/arch/x86/boot/bzImage" "$to/root/boot/vmlinuz-$release"
 # Objects have done their work; what modules are built against stays.
 find "$to/obj" \( -name '*.o' -o -name '*.a' -o -name '*.ko' -o -name 'vmlinux*' \) ! -path "*/scripts/*" ! -path "*/tools/*" -delete
 echo "debug debug $release" >"$to/.kernels"
