@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ggml and llama.cpp of Debian say about the backend.
 
-  run_tests.py [ops|text|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
+  run_tests.py [ops|text|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
 
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
+split       layers on two NPUs
 graphs      a text is made of few graphs that are submitted and patched often, one command each
 stress      programs that end in every way they can, two at once, kill -9: the daemon is back to zero objects
 perplexity  of the last 60 kB of the text, on the NPU and on the CPU: within 0.01
@@ -159,6 +160,14 @@ def test_text():
         report(kind != "f32" or len(same) >= len(want.rstrip()), detail)
 
 
+def test_split():
+    """Layers on two NPUs."""
+    done = complete(*STORY, "f32", "-sm", "layer", "-v", NPU_DEVICE="inproc:maia100*2")
+    layers = [re.search(rf"NPU{i} KV buffer size", done.stderr) for i in range(2)]
+    splits = re.findall(r"\bsplits = (\d+)", done.stderr)
+    report(done.returncode == 0 and all(layers) and splits and splits[-1] == "3" and done.stdout.startswith(golden("stories260K", "f32").rstrip()), "split: layers on two NPUs, 3 splits of the graph, the golden text")
+
+
 def test_graphs():
     """The calls that a text of 200 tokens makes, from the library's own record."""
     record = os.path.join(ROOT, "build", "integrations", "calls.jsonl")
@@ -307,11 +316,11 @@ def test_perplexity():
         report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
 
 
-PARTS = {"ops": test_ops, "text": test_text, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
+PARTS = {"ops": test_ops, "text": test_text, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():
-    wanted = sys.argv[1:] or ["ops", "text", "graphs", "stress"]
+    wanted = sys.argv[1:] or ["ops", "text", "split", "graphs", "stress"]
     for word in wanted:
         name, _, argument = word.partition("=")
         if name not in PARTS:
