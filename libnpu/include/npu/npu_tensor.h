@@ -204,8 +204,9 @@ typedef struct npuOpsTensorAttentionInfo {
 NPU_API npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void *info,
                                uint64_t *out_value);
 
-/* A launch of one operator. */
 #define NPU_OPS_ARGS_MAX_BYTES 512
+
+/* A launch of one operator. */
 typedef struct npuOpsCommand {
   uint32_t struct_size;
   uint32_t args_bytes;
