@@ -20,6 +20,7 @@ Programs all_kernels() {
   add_tensor_norm(out);
   add_tensor_softmax(out);
   add_tensor_rope(out);
+  add_tensor_attention(out);
   add_tensor_reduce(out);
   add_matmul(out);
   return out;

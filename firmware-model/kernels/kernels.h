@@ -32,6 +32,7 @@ void add_tensor_rows(Programs& out);
 void add_tensor_norm(Programs& out);
 void add_tensor_softmax(Programs& out);
 void add_tensor_rope(Programs& out);
+void add_tensor_attention(Programs& out);
 void add_tensor_reduce(Programs& out);  // sum, argmax, sort
 void add_matmul(Programs& out);
 
