@@ -234,7 +234,7 @@ def find_value(tree, name):
 
 
 def story(device):
-    return complete(*STORY, "f32", "--log-disable", NPU_DEVICE=device)
+    return complete(*STORY, "f32", NPU_DEVICE=device)
 
 
 def kill_at_work(device, after_s):

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # ggml and llama.cpp of Debian in a tree of their own, and what runs there. Sourced by integrations.sh.
 # llama.cpp is in Debian's sid only (0.7.0 with libggml 0.27); its programs find the backend by GGML_BACKEND_PATH.
-# shellcheck source-path=SCRIPTDIR source=../common.sh
+# shellcheck disable=SC2154  # root and trees are common.sh's
 
 ggml_tree=$trees/sid
 build_dir=$root/build/${NPU_INTEGRATIONS_PRESET:-dev}
@@ -13,14 +13,16 @@ make_framework_tree() {
 }
 
 # Libraries of this machine that the device model needs and the tree has not, or in another version. The C and C++ libraries are the tree's: newer ones run older programs.
+# Made aside and renamed: several programs may start at once.
 copy_libraries() {
-  local into=$trees/lib path
-  rm -rf "$into"
+  local into=$trees/lib.$$ path
+  [[ -d $trees/lib ]] && return
   mkdir -p "$into"
   while read -r path; do
     cp -L "$path" "$into/"
   done < <(ldd "$build_dir"/firmware-model/server/{npu-modeld,libnpu_model.so.1} "$build_dir/libnpu/libnpu.so.1" |
     awk '$3 ~ /^\// && $1 !~ /^(libc|libm|libstdc\+\+|libgcc_s|libnpu.*)\.so/ { print $3 }' | sort -u)
+  mv -T "$into" "$trees/lib" 2>/dev/null || rm -rf "$into"
 }
 
 # in_framework COMMAND...: in the tree, with the backend; NPU_*, GGML_* and LLAMA_* of the caller's environment are kept.
