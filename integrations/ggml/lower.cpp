@@ -86,6 +86,17 @@ bool lower_unary(const ggml_tensor* node, Lowered* out) {
       {GGML_UNARY_OP_GELU_ERF, NPU_OPS_GELU_ERF},
       {GGML_UNARY_OP_SILU, NPU_OPS_SILU},
       {GGML_UNARY_OP_EXP, NPU_OPS_EXP},
+      {GGML_UNARY_OP_EXPM1, NPU_OPS_MAP_EXPM1},
+      {GGML_UNARY_OP_SGN, NPU_OPS_MAP_SIGN},
+      {GGML_UNARY_OP_STEP, NPU_OPS_MAP_STEP},
+      {GGML_UNARY_OP_ELU, NPU_OPS_MAP_ELU},
+      {GGML_UNARY_OP_HARDSWISH, NPU_OPS_MAP_HARDSWISH},
+      {GGML_UNARY_OP_HARDSIGMOID, NPU_OPS_MAP_HARDSIGMOID},
+      {GGML_UNARY_OP_SOFTPLUS, NPU_OPS_MAP_SOFTPLUS},
+      {GGML_UNARY_OP_FLOOR, NPU_OPS_MAP_FLOOR},
+      {GGML_UNARY_OP_CEIL, NPU_OPS_MAP_CEIL},
+      {GGML_UNARY_OP_ROUND, NPU_OPS_MAP_ROUND},
+      {GGML_UNARY_OP_TRUNC, NPU_OPS_MAP_TRUNC},
   };
   for (const auto& row : kFunctions) {
     if (row.op != ggml_get_unary_op(node)) continue;
