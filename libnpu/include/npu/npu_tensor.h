@@ -68,7 +68,7 @@ enum {
 };
 
 /* Y = f(X), element by element; X repeats. Types: fp32, bf16 or fp16, the same for both. NPU_OPS_MAP_COPY goes from each of them to each, from every type but INT64 to itself, from blocks to fp32
- * (strides that are whole blocks), and between INT32 and fp32: fp32 is cut towards zero and saturates, NaN gives 0. A NaN stays one. In place where types and strides are equal. */
+ * (strides that are whole blocks), and between INT32 and fp32: fp32 is cut towards zero and saturates, NaN gives 0. A NaN stays one. Error bounds: docs/numerics.md; ELU, SOFTPLUS and EXPM1 are within 6 ulp of fp32. In place where types and strides are equal. */
 typedef struct npuOpsMapInfo {
   uint32_t struct_size;
   int32_t function;
