@@ -31,6 +31,8 @@ constexpr TypesRow kTypes[] = {
     {"f16", DType::F16, DType::F16, DType::F16},
     {"f16_f32_f16", DType::F16, DType::F32, DType::F16},
     {"f16_f32_f32", DType::F16, DType::F32, DType::F32},
+    {"bf16_f32_bf16", DType::BF16, DType::F32, DType::BF16},
+    {"bf16_f32_f32", DType::BF16, DType::F32, DType::F32},
 };
 
 // Scratchpads of x, b and the result; the result takes x's place where it has its type.

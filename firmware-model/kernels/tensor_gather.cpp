@@ -69,29 +69,26 @@ Program tensor_gather_blocks(DType type, const char* name) {
 }
 
 // An index of 64 bits is two words: the lower one counts, the upper one has to be 0. Loading row number "upper word" of a table of one row fails where it is not.
-void check_upper_words(TensorWalk& walk, const Buf& index_buf, const Buf& scratch) {
+void check_upper_words(TensorWalk& walk, DType type, const Buf& index_buf, const Buf& scratch) {
   Kernel& k = walk.k;
   Tile upper = k.tile_l1(DType::I32, index_buf.offset_bytes + 4, walk.rows, 1, 2);
-  k.gather(k.tile_l1(DType::F32, scratch, walk.rows, 1),
-           k.tile_hbm(DType::F32, walk.at(kRows), 1, 1), upper);
+  k.gather(k.tile_l1(type, scratch, walk.rows, 1), k.tile_hbm(type, walk.at(kRows), 1, 1), upper);
 }
 
-Program tensor_scatter(DType type) {
-  TensorWalk walk("tensor_scatter_" + tensor_type_name(type), {"y", "indices", "x"});
+Program tensor_scatter(DType from, DType to) {
+  TensorWalk walk("tensor_scatter_" + tensor_type_name(from) + "_" + tensor_type_name(to),
+                  {"y", "indices", "x"});
   Kernel& k = walk.k;
   Arg height_arg = k.arg_u32("table_rows"), words_arg = k.arg_u32("index_words");
   Buf index_buf = k.l1(kRowsMax * 8);
   Buf buf = k.l1(kBlockElements * 4);
-  Buf narrow_buf = type == DType::F32 ? buf : k.l1(kBlockElements * 4);
   walk.run([&] {
     Reg height = height_arg, words = words_arg;
     Tile index = load_indices(walk, index_buf, words);
-    k.if_(words == 2, [&] { check_upper_words(walk, index_buf, buf); });
-    Tile wide = walk.inner(DType::F32, buf);
-    Tile narrow = walk.inner(type, narrow_buf);
-    k.ld(wide, rows_of(walk, kRows, DType::F32, walk.rows));
-    if (type != DType::F32) k.cvt(narrow, wide);
-    k.scatter(rows_of(walk, kTable, type, height), narrow, index);
+    k.if_(words == 2, [&] { check_upper_words(walk, from, index_buf, buf); });
+    Tile rows = walk.inner(to, buf);
+    move_in(k, rows, rows_of(walk, kRows, from, walk.rows));
+    k.scatter(rows_of(walk, kTable, to, height), rows, index);
   });
   return k.finish();
 }
@@ -101,7 +98,7 @@ Program tensor_scatter(DType type) {
 void add_tensor_rows(Programs& out) {
   for (DType type : kTensorTypes) {
     out.push_back(tensor_gather(type));
-    out.push_back(tensor_scatter(type));
+    for (DType to : kTensorTypes) out.push_back(tensor_scatter(type, to));
   }
   out.push_back(tensor_gather_blocks(DType::Q8_0, "q8_0"));
   out.push_back(tensor_gather_blocks(DType::Q4_0, "q4_0"));

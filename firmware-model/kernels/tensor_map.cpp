@@ -265,7 +265,7 @@ Program map_walk(DType type) {
   return k.finish();
 }
 
-// Copies in the order of libnpu/ops/tensor_map.cpp. Equal types move as bits.
+// Copies in the order of libnpu/ops/tensor_map.cpp. Equal types move as bits. Those from blocks come for any strides only.
 struct CopyRow {
   const char* name;
   DType from, to;
@@ -276,7 +276,10 @@ constexpr CopyRow kCopies[] = {
     {"bf16_f32", DType::BF16, DType::F32}, {"bf16_f16", DType::BF16, DType::F16},
     {"f16_f32", DType::F16, DType::F32},   {"f16_bf16", DType::F16, DType::BF16},
     {"i32_f32", DType::I32, DType::F32},   {"f32_i32", DType::F32, DType::I32},
+    {"q8_0_f32", DType::Q8_0, DType::F32}, {"q4_0_f32", DType::Q4_0, DType::F32},
+    {"q4_k_f32", DType::Q4_K, DType::F32}, {"q6_k_f32", DType::Q6_K, DType::F32},
 };
+bool in_blocks(const CopyRow& row) { return block_shape(row.from).elements > 1; }
 
 // Loading converts, except to int32: that takes fp32, cut towards zero, in |x| and gives it in |y|, which may lie in one place.
 constexpr DType loaded_as(const CopyRow& row) { return row.to == DType::I32 ? row.from : row.to; }
@@ -309,9 +312,14 @@ Program copy_walk(const CopyRow& row) {
   Kernel& k = walk.k;
   Buf buf = k.l1(kBlockElements * 4), l2 = k.l2(kBlockElements * 4);
   Scratch scratch(k);
+  if (in_blocks(row)) walk.set_blocks(0, row.from);
   walk.run([&] {
     Tile x = walk.inner(loaded_as(row), buf);
-    walk.load_or_spread(0, row.from, x, buf, l2);
+    if (in_blocks(row)) {
+      walk.load(0, row.from, x, walk.rows, walk.cols);
+    } else {
+      walk.load_or_spread(0, row.from, x, buf, l2);
+    }
     if (x.dtype() == row.to) return walk.store(1, x);
     Tile y = walk.inner(row.to, buf);
     to_int32(k, scratch, walk.rows, walk.cols, y, x);
@@ -328,7 +336,7 @@ void add_tensor_map(Programs& out) {
     out.push_back(map_walk(type));
   }
   for (const CopyRow& row : kCopies) {
-    out.push_back(copy(row));
+    if (!in_blocks(row)) out.push_back(copy(row));
     out.push_back(copy_walk(row));
   }
 }

@@ -14,6 +14,7 @@
 namespace npu::kernels {
 
 inline constexpr uint32_t kBlockElements = kElementwiseElements;
+inline constexpr int kTileColumn = 2;  // TileMode of walk.h
 inline std::string tensor_type_name(isa::DType type) {
   return type == isa::DType::F16 ? "f16" : type_name(type);
 }
@@ -92,6 +93,10 @@ class TensorWalk {
     }
   }
 
+  // Before run(): the operand is of a type in blocks, of whose elements none has an address.
+  void set_blocks(uint32_t operand, isa::DType type) {
+    operands_[operand].shape = isa::block_shape(type);
+  }
   // After all arguments: body() for each place of the dimensions around the block.
   template <typename Body>
   void run(const Body& body) {
@@ -123,7 +128,7 @@ class TensorWalk {
   // As load(), where the operand may also have one column, which all columns of the block repeat. |to| begins at |buf|; |l2| holds a block.
   void load_or_spread(uint32_t operand, isa::DType type, const isa::Tile& to, const isa::Buf& buf,
                       const isa::Buf& l2) {
-    isa::Reg column = isa::Reg(operands_[operand].mode[0]) == 2;
+    isa::Reg column = isa::Reg(operands_[operand].mode[0]) == kTileColumn;
     k.if_(
         std::move(column), [&] { spread(operand, type, to, buf, l2); },
         [&] { load(operand, type, to, rows, cols); });
@@ -149,6 +154,7 @@ class TensorWalk {
     isa::Arg base, row_bytes, col_bytes;
     std::vector<isa::Arg> around{}, pitch{}, mode{};
     isa::Reg begin{}, at{};
+    isa::BlockShape shape{1, 0};
   };
 
   void place() {
@@ -158,7 +164,11 @@ class TensorWalk {
     cols = min(isa::Val(numbers_[1] - col0), numbers_[3]);
     for (Operand& o : operands_) {
       o.begin = row0 * o.row_bytes;
-      o.begin += col0 * o.col_bytes;
+      if (o.shape.elements == 1) {
+        o.begin += col0 * o.col_bytes;
+      } else {
+        o.begin += col0 / o.shape.elements * o.shape.bytes;
+      }
       o.begin += o.base;
     }
   }

@@ -20,7 +20,9 @@ constexpr Types kTypes[] = {{NPU_FLOAT32, NPU_FLOAT32, NPU_FLOAT32, "f32"},
                             {NPU_BFLOAT16, NPU_BFLOAT16, NPU_BFLOAT16, "bf16"},
                             {NPU_FLOAT16, NPU_FLOAT16, NPU_FLOAT16, "f16"},
                             {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT16, "f16_f32_f16"},
-                            {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT32, "f16_f32_f32"}};
+                            {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT32, "f16_f32_f32"},
+                            {NPU_BFLOAT16, NPU_FLOAT32, NPU_BFLOAT16, "bf16_f32_bf16"},
+                            {NPU_BFLOAT16, NPU_FLOAT32, NPU_FLOAT32, "bf16_f32_f32"}};
 static_assert(kProgramCombineLast + 1 - kProgramCombine == std::size(kTypes) * kFunctionCount);
 static_assert(kProgramCombineWalkLast + 1 - kProgramCombineWalk == std::size(kTypes));
 

@@ -132,7 +132,8 @@ std::string tensor_gather_name(uint32_t v) {
          (v < kFloatCount ? kFloatNames[v] : kBlockNames[v - kFloatCount]);
 }
 std::string tensor_scatter_name(uint32_t v) {
-  return std::string("tensor_scatter_") + kFloatNames[v];
+  return std::string("tensor_scatter_") + kFloatNames[v / kFloatCount] + "_" +
+         kFloatNames[v % kFloatCount];
 }
 
 npuResult plan_tensor_gather(const void* info, Plan* plan) {
@@ -157,7 +158,7 @@ npuResult plan_tensor_scatter(const void* info, Plan* plan) {
   npuOpsTensorScatterInfo s;
   NPU_OPS_TRY(read_info(info, &s));
   NPU_OPS_TRY(check_reserved(s.reserved));
-  NPU_OPS_TRY(check_tensor("x", s.x, kF32));
+  NPU_OPS_TRY(check_tensor("x", s.x, kFloats));
   NPU_OPS_TRY(check_tensor("indices", s.indices, kI32 | kI64));
   NPU_OPS_TRY(check_tensor("y", s.y, kFloats));
   const Move m{s.y, s.indices, s.x, "y", "x"};
@@ -174,7 +175,8 @@ npuResult plan_tensor_scatter(const void* info, Plan* plan) {
   if (is_empty(s.x)) return NPU_OK;
   NPU_OPS_TRY(plan_rows(m, plan));
   plan->add32(words_of(s.indices));
-  plan->program = kProgramTensorScatter + float_index(s.y.type);
+  plan->program =
+      kProgramTensorScatter + float_index(s.x.type) * kFloatCount + float_index(s.y.type);
   return NPU_OK;
 }
 

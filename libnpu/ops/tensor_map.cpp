@@ -28,9 +28,10 @@ constexpr Copy kCopies[] = {
     {NPU_FLOAT32, NPU_BFLOAT16, "f32_bf16"}, {NPU_FLOAT32, NPU_FLOAT16, "f32_f16"},
     {NPU_BFLOAT16, NPU_FLOAT32, "bf16_f32"}, {NPU_BFLOAT16, NPU_FLOAT16, "bf16_f16"},
     {NPU_FLOAT16, NPU_FLOAT32, "f16_f32"},   {NPU_FLOAT16, NPU_BFLOAT16, "f16_bf16"},
-    {NPU_INT32, NPU_FLOAT32, "i32_f32"},     {NPU_FLOAT32, NPU_INT32, "f32_i32"}};
+    {NPU_INT32, NPU_FLOAT32, "i32_f32"},     {NPU_FLOAT32, NPU_INT32, "f32_i32"},
+    {NPU_Q8_0, NPU_FLOAT32, "q8_0_f32"},     {NPU_Q4_0, NPU_FLOAT32, "q4_0_f32"},
+    {NPU_Q4_K, NPU_FLOAT32, "q4_k_f32"},     {NPU_Q6_K, NPU_FLOAT32, "q6_k_f32"}};
 constexpr uint32_t kCopyCount = std::size(kCopies);
-static_assert(kProgramCopyLast + 1 - kProgramCopy == kCopyCount);
 static_assert(kProgramCopyWalkLast + 1 - kProgramCopyWalk == kCopyCount);
 
 npuResult find_copy(npuDataType from, npuDataType to, uint32_t* index) {
@@ -53,19 +54,6 @@ npuResult check_function(int32_t function) {
   return fail(NPU_ERROR_INVALID_ARGUMENT, "function is %d, which has no meaning", function);
 }
 
-npuResult check(const npuOpsMapInfo& m) {
-  NPU_OPS_TRY(check_function(m.function));
-  const bool copies = m.function == NPU_OPS_MAP_COPY;
-  NPU_OPS_TRY(check_tensor("x", m.x, copies ? kFloats | kI32 : kFloats));
-  NPU_OPS_TRY(check_tensor("y", m.y, copies ? kFloats | kI32 : kFloats));
-  if (!copies && m.x.type != m.y.type)
-    return fail(NPU_ERROR_INVALID_ARGUMENT,
-                "x is of type %d and y of type %d: only a copy changes the type", m.x.type,
-                m.y.type);
-  NPU_OPS_TRY(check_repeats("x", m.x, "y", m.y));
-  return check_result("y", m.y);
-}
-
 bool has_a(int32_t function) {
   return function == NPU_OPS_MAP_SCALE || function == NPU_OPS_MAP_CLAMP ||
          function == NPU_OPS_MAP_LEAKY_RELU;
@@ -74,10 +62,82 @@ bool has_b(int32_t function) {
   return function == NPU_OPS_MAP_SCALE || function == NPU_OPS_MAP_CLAMP;
 }
 
+bool in_blocks(const npuOpsTensor& t) { return layout_of(t.type).block_elements > 1; }
+
+// The bytes of a tensor in blocks as elements of 16 bits.
+void show_as_words(npuOpsTensor* t) {
+  const TypeLayout layout = layout_of(t->type);
+  t->type = NPU_FLOAT16;
+  t->sizes[0] = t->sizes[0] / layout.block_elements * (layout.block_bytes / 2);
+  t->strides[0] = 2;
+}
+
+npuResult check_types(const npuOpsMapInfo& m) {
+  const bool copies = m.function == NPU_OPS_MAP_COPY;
+  const bool as_is = copies && m.x.type == m.y.type;
+  NPU_OPS_TRY(check_tensor("x", m.x, copies ? kFloats | kI32 | kBlocks : kFloats));
+  NPU_OPS_TRY(check_tensor("y", m.y,
+                           as_is    ? kFloats | kI32 | kBlocks
+                           : copies ? kFloats | kI32
+                                    : kFloats));
+  if (copies || m.x.type == m.y.type) return NPU_OK;
+  return fail(NPU_ERROR_INVALID_ARGUMENT,
+              "x is of type %d and y of type %d: only a copy changes the type", m.x.type, m.y.type);
+}
+
+npuResult check_numbers(const npuOpsMapInfo& m) {
+  if (m.a != 0 && !has_a(m.function))
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "a must be 0 here, not %g", static_cast<double>(m.a));
+  if (m.b != 0 && !has_b(m.function))
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "b must be 0 here, not %g", static_cast<double>(m.b));
+  return NPU_OK;
+}
+
 uint32_t function_index(int32_t function) {
   return static_cast<uint32_t>(function <= NPU_OPS_COS ? function
                                                        : function - NPU_OPS_MAP_SCALE +
                                                              static_cast<int32_t>(kUnaryCount));
+}
+
+// A walk in which x, of a type in blocks, counts elements: only there do its dimensions join, and its columns lie side by side.
+npuResult plan_from_blocks(const npuOpsMapInfo& m, Plan* plan) {
+  const TypeLayout layout = layout_of(m.x.type);
+  npuOpsTensor x = m.x;
+  x.strides[0] = 1;
+  for (uint32_t d = 1; d < kDims; ++d) {
+    if (x.sizes[d] == 1) continue;
+    if (x.strides[d] % layout.block_bytes != 0)
+      return fail(NPU_ERROR_NOT_SUPPORTED, "x: strides[%u] is no whole number of blocks", d);
+    x.strides[d] = x.strides[d] / layout.block_bytes * layout.block_elements;
+  }
+  Walk walk = walk_of({&x, &m.y});
+  walk.elem_bytes[0] = 1;
+  Blocks b;
+  NPU_OPS_TRY(choose_blocks(walk, 0, kInBlocks, &b));
+  share_blocks(kElementwiseElements, &b);
+  const auto to_bytes = [&](uint64_t* elements) {
+    *elements = *elements / layout.block_elements * layout.block_bytes;
+  };
+  to_bytes(&b.places[0].row_bytes);
+  for (uint32_t d = 0; d < b.around_count; ++d) to_bytes(&b.around[d].bytes[0]);
+  return add_blocks(b, {m.x.data, m.y.data}, plan);
+}
+
+// *flat: x and y are one run of elements.
+npuResult plan_walk(const npuOpsMapInfo& m, bool* flat, Plan* plan) {
+  *flat = false;
+  if (in_blocks(m.x)) return plan_from_blocks(m, plan);
+  const Walk walk = walk_of({&m.x, &m.y});
+  *flat = walk.is_flat();
+  if (*flat) {
+    plan->add64(m.x.data).add64(m.y.data);
+    add_run(walk.elements(), plan);
+    return NPU_OK;
+  }
+  Blocks blocks;
+  NPU_OPS_TRY(choose_blocks(walk, 0, kRepeatColumn, &blocks));
+  share_blocks(kElementwiseElements, &blocks);
+  return add_blocks(blocks, {m.x.data, m.y.data}, plan);
 }
 
 }  // namespace
@@ -93,26 +153,21 @@ std::string copy_walk_name(uint32_t v) { return std::string("copy_walk_") + kCop
 npuResult plan_map(const void* info, Plan* plan) {
   npuOpsMapInfo m;
   NPU_OPS_TRY(read_info(info, &m));
-  NPU_OPS_TRY(check(m));
-  if (m.a != 0 && !has_a(m.function))
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "a must be 0 here, not %g", static_cast<double>(m.a));
-  if (m.b != 0 && !has_b(m.function))
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "b must be 0 here, not %g", static_cast<double>(m.b));
+  NPU_OPS_TRY(check_function(m.function));
+  NPU_OPS_TRY(check_numbers(m));
+  NPU_OPS_TRY(check_types(m));
+  if (in_blocks(m.y)) {
+    show_as_words(&m.x);
+    show_as_words(&m.y);
+  }
+  NPU_OPS_TRY(check_repeats("x", m.x, "y", m.y));
+  NPU_OPS_TRY(check_result("y", m.y));
   const bool copies = m.function == NPU_OPS_MAP_COPY;
   uint32_t copy = 0;
   if (copies) NPU_OPS_TRY(find_copy(m.x.type, m.y.type, &copy));
   if (is_empty(m.y)) return NPU_OK;
-  const Walk walk = walk_of({&m.x, &m.y});
-  const bool flat = walk.is_flat();
-  if (flat) {
-    plan->add64(m.x.data).add64(m.y.data);
-    add_run(walk.elements(), plan);
-  } else {
-    Blocks blocks;
-    NPU_OPS_TRY(choose_blocks(walk, 0, kRepeatColumn, &blocks));
-    share_blocks(kElementwiseElements, &blocks);
-    NPU_OPS_TRY(add_blocks(blocks, {m.x.data, m.y.data}, plan));
-  }
+  bool flat;
+  NPU_OPS_TRY(plan_walk(m, &flat, plan));
   if (copies) {
     plan->program = (flat ? kProgramCopy : kProgramCopyWalk) + copy;
     return NPU_OK;

@@ -29,12 +29,13 @@ bool place_of(uint64_t rows, uint64_t cols, uint32_t elem_bytes, Repeat repeat, 
   place->spread = kSpreadNone;
   place->pitch = 1;
   if (same_rows || same_cols) {
-    if (repeat == kRepeatNever || (same_rows && (same_cols || repeat == kRepeatColumn)))
-      return false;
+    if (repeat == kRepeatNever || repeat == kInBlocks) return false;
+    if (same_rows && (same_cols || repeat == kRepeatColumn)) return false;
     if (repeat == kRepeatColumn) place->mode = kTileColumn;
     if (repeat == kRepeatSpread) place->spread = same_rows ? kSpreadRow : kSpreadCol;
     (same_rows ? rows : cols) = 1;
   }
+  if (repeat == kInBlocks && (cols == 1 || col != 1)) return false;
   if (cols == 1 || col == 1) {
     if (rows > 1 && row < cols) return false;
     place->pitch = static_cast<uint32_t>(rows > 1 ? row : cols);
@@ -50,8 +51,8 @@ bool place_of(uint64_t rows, uint64_t cols, uint32_t elem_bytes, Repeat repeat, 
 uint32_t most_cols(const Plane& p) {
   bool turned = false;
   for (uint32_t o = 0; o < p.operands; ++o) turned |= p.places[o].mode == kTileColumns;
-  return turned && p.rows > 1 ? std::max(kTurnedCols, kElementwiseElements / p.rows)
-                              : kElementwiseElements;
+  if (!turned || p.rows == 1) return kElementwiseElements;
+  return std::max(kTurnedCols, kElementwiseElements / p.rows / kColsMultiple * kColsMultiple);
 }
 
 // Nanoseconds that a block's operand takes on the device model, roughly: only the order of the candidates matters.

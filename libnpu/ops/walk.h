@@ -76,7 +76,8 @@ struct Blocks : Plane {
 enum Repeat : uint32_t {
   kRepeatNever = 0,   // where it repeats is walked around the block
   kRepeatColumn = 1,  // as kTileColumn
-  kRepeatSpread = 2   // as TileSpread
+  kRepeatSpread = 2,  // as TileSpread
+  kInBlocks = 3       // nowhere in a block, and its columns lie side by side
 };
 
 // Everything but the dimensions |rows| and |cols| of |walk| (nullptr: none) goes around the blocks.

@@ -67,8 +67,8 @@ enum {
   NPU_OPS_MAP_END = 81
 };
 
-/* Y = f(X), element by element; X repeats. Types: fp32, bf16 or fp16, the same for both. NPU_OPS_MAP_COPY goes from each of them to each, from INT32 to INT32, and between INT32 and fp32: fp32 is
- * cut towards zero and saturates, NaN gives 0. A NaN stays one. In place where types and strides are equal. */
+/* Y = f(X), element by element; X repeats. Types: fp32, bf16 or fp16, the same for both. NPU_OPS_MAP_COPY goes from each of them to each, from every type but INT64 to itself, from blocks to fp32
+ * (strides that are whole blocks), and between INT32 and fp32: fp32 is cut towards zero and saturates, NaN gives 0. A NaN stays one. Error bounds: docs/numerics.md; ELU, SOFTPLUS and EXPM1 are within 6 ulp of fp32. In place where types and strides are equal. */
 typedef struct npuOpsMapInfo {
   uint32_t struct_size;
   int32_t function;
@@ -76,7 +76,7 @@ typedef struct npuOpsMapInfo {
   npuOpsTensor x, y;
 } npuOpsMapInfo;
 
-/* Y = f(X, B) with an npuOpsBinaryFunction; B repeats, X has the sizes of Y. Types: fp32, bf16 or fp16, the same for all; or x fp16, b fp32, y fp16 or fp32. In place on X, and on a B that
+/* Y = f(X, B) with an npuOpsBinaryFunction; B repeats, X has the sizes of Y. Types: fp32, bf16 or fp16, the same for all; or b fp32, x and y bf16 or fp16, or y fp32 as well. In place on X, and on a B that
  * does not repeat, where types and strides are equal. */
 typedef struct npuOpsCombineInfo {
   uint32_t struct_size;
@@ -166,7 +166,7 @@ typedef struct npuOpsTensorGatherInfo {
   npuOpsTensor x, indices, y;
 } npuOpsTensorGatherInfo;
 
-/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x: fp32, y: fp32, bf16, fp16. Elements of a row lie side by side.
+/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x, y: fp32, bf16, fp16. Elements of a row lie side by side.
  * With equal indices each element is that of one of the rows. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
 typedef struct npuOpsTensorScatterInfo {
   uint32_t struct_size;

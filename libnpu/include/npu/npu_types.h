@@ -78,7 +78,7 @@ enum {
   NPU_FLOAT16 = 2,  /* IEEE 754 binary16 */
   NPU_INT32 = 3,
   NPU_INT64 = 4, /* indices only */
-  /* Weights in blocks of elements that share scales, as GGUF files hold them (github.com/ggml-org/ggml, docs/gguf.md): operands that are read, never results. */
+  /* Weights in blocks of elements that share scales, as GGUF files hold them (github.com/ggml-org/ggml, docs/gguf.md): operands that are read; results only of copies as they are. */
   NPU_Q8_0 = 16, /* 32 elements, 34 bytes */
   NPU_Q4_0 = 17, /* 32 elements, 18 bytes */
   NPU_Q4_K = 18, /* 256 elements, 144 bytes */

@@ -18,11 +18,11 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 struct Types {
   npuDataType x, b, y;
 };
-constexpr Types kTypes[] = {{NPU_FLOAT32, NPU_FLOAT32, NPU_FLOAT32},
-                            {NPU_BFLOAT16, NPU_BFLOAT16, NPU_BFLOAT16},
-                            {NPU_FLOAT16, NPU_FLOAT16, NPU_FLOAT16},
-                            {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT16},
-                            {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT32}};
+constexpr Types kTypes[] = {
+    {NPU_FLOAT32, NPU_FLOAT32, NPU_FLOAT32}, {NPU_BFLOAT16, NPU_BFLOAT16, NPU_BFLOAT16},
+    {NPU_FLOAT16, NPU_FLOAT16, NPU_FLOAT16}, {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT16},
+    {NPU_FLOAT16, NPU_FLOAT32, NPU_FLOAT32}, {NPU_BFLOAT16, NPU_FLOAT32, NPU_BFLOAT16},
+    {NPU_BFLOAT16, NPU_FLOAT32, NPU_FLOAT32}};
 
 double combined(int32_t function, double x, double b) {
   switch (function) {

@@ -290,6 +290,74 @@ TEST(TensorCopy, AViewThatOverlapsItselfIsRead) {
   check_copy(x, TensorMemory(NPU_FLOAT16, sizes, {1, 0, 3, 2}, {}));
 }
 
+// A tensor [blocks of 16-bit words, ...] seen as one in blocks.
+npuOpsTensor in_blocks(const BlockFormat& f, const TensorMemory& words) {
+  npuOpsTensor t = words.tensor;
+  t.type = f.type;
+  t.sizes[0] = t.sizes[0] * 2 / f.bytes * f.elements;
+  t.strides[0] = f.bytes;
+  return t;
+}
+
+// Rows of whole blocks in any order, with gaps of whole blocks behind each.
+TensorMemory any_block_rows(const BlockFormat& f, const Index& sizes, Random& random) {
+  std::array<uint32_t, 4> order = {0, 1, 2, 3};
+  for (uint32_t i = 3; i > 1; --i) std::swap(order[i], order[1 + random.below(i)]);
+  const Index pad = {random.below(2) * f.bytes / 2, random.below(2), random.below(2), 0};
+  return {NPU_FLOAT16, sizes, order, pad};
+}
+
+void put_blocks(const BlockFormat& f, TensorMemory* words, Random& random) {
+  const uint64_t in_row = words->tensor.sizes[0] * 2 / f.bytes;
+  std::vector<std::byte> row;
+  words->for_each([&](const Index& at) {
+    if (at[0] == 0) row = random_blocks(f, in_row, random);
+    uint16_t word;
+    std::memcpy(&word, &row[at[0] * 2], sizeof(word));
+    words->set_bits(at, word);
+  });
+}
+
+TEST(TensorCopy, BlocksMoveAsTheyAreAndAreDecodedToFp32) {
+  uint32_t seed = 7000;
+  for (const BlockFormat& f : kBlockFormats) {
+    for (int round = 0; round < 16; ++round) {
+      SCOPED_TRACE(testing::Message() << "type " << f.type << " seed " << seed);
+      Random random(seed++);
+      const uint64_t blocks = round == 0 ? 40000 / f.elements : 1 + random.below(4);
+      const Index sizes = {blocks * f.bytes / 2, 1 + random.below(7), 1 + random.below(4),
+                           1 + random.below(3)};
+      TensorMemory x = any_block_rows(f, sizes, random), same = any_block_rows(f, sizes, random);
+      put_blocks(f, &x, random);
+      const Index y_sizes = {blocks * f.elements, sizes[1], sizes[2], sizes[3]};
+      TensorMemory y = TensorMemory::any(NPU_FLOAT32, y_sizes, random);
+      Rig rig;
+      x.put(rig);
+      y.put(rig);
+      same.put(rig);
+      npuOpsMapInfo m = map_info(NPU_OPS_MAP_COPY, x, y);
+      m.x = in_blocks(f, x);
+      run_tensor_op(rig, NPU_OPS_TENSOR_MAP, &m);
+      m.y = in_blocks(f, same);
+      run_tensor_op(rig, NPU_OPS_TENSOR_MAP, &m);
+      y.fetch(rig);
+      same.fetch(rig);
+      ASSERT_FALSE(y.touched_outside() || same.touched_outside());
+      x.for_each([&](const Index& at) { ASSERT_EQ(same.bits(at), x.bits(at)); });
+      std::vector<std::byte> bytes(sizes[0] * 2);
+      std::vector<float> row(y_sizes[0]);
+      y.for_each([&](const Index& at) {
+        for (uint64_t i = 0; at[0] == 0 && i < sizes[0]; ++i) {
+          const auto word = static_cast<uint16_t>(x.bits({i, at[1], at[2], at[3]}));
+          std::memcpy(&bytes[2 * i], &word, sizeof(word));
+        }
+        if (at[0] == 0) (model::scalar_numerics().*f.decode)(row.data(), bytes.data(), blocks);
+        ASSERT_EQ(y.get(at), row[at[0]]);
+      });
+    }
+  }
+}
+
 TEST(TensorCopy, Fp32ToInt32SaturatesAndNanIsZero) {
   TensorMemory x = TensorMemory::dense(NPU_FLOAT32, {8, 1, 1, 1}),
                y = TensorMemory::dense(NPU_INT32, {8, 1, 1, 1});
@@ -384,6 +452,16 @@ TEST(TensorMap, RefusesWhatCannotBe) {
               m.function = NPU_OPS_MAP_COPY, m.x.type = NPU_FLOAT16, m.y.type = NPU_INT32;
             }),
             NPU_ERROR_NOT_SUPPORTED);
+  const auto blocks = [](auto& m) {
+    m.function = NPU_OPS_MAP_COPY, m.x.type = NPU_Q8_0, m.x.sizes[0] = m.y.sizes[0] = 64;
+    m.x.strides[0] = 34, m.x.strides[1] = 68, m.y.strides[1] = 256;
+  };
+  EXPECT_EQ(result([&](auto& m) { blocks(m); }), NPU_OK) << ops::error_text();
+  EXPECT_EQ(result([&](auto& m) { blocks(m), m.x.strides[1] = 70; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), m.y.type = NPU_FLOAT16, m.y.strides[0] = 2; }),
+            NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), m.function = NPU_OPS_EXP; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y); }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& m) { m.x.sizes[0] = 4; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& m) { m.x.sizes[0] = 12; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& m) { m.y.strides[1] = 8; }), NPU_ERROR_INVALID_ARGUMENT);

@@ -196,6 +196,20 @@ Index any_repeat(Random& random, const Index& sizes) {
   return out;
 }
 
+const std::vector<BlockFormat> kBlockFormats = {
+    {NPU_Q8_0, 32, 34, &model::Numerics::decode_q8_0, {0}},
+    {NPU_Q4_0, 32, 18, &model::Numerics::decode_q4_0, {0}},
+    {NPU_Q4_K, 256, 144, &model::Numerics::decode_q4_k, {0, 2}},
+    {NPU_Q6_K, 256, 210, &model::Numerics::decode_q6_k, {208}}};
+
+std::vector<std::byte> random_blocks(const BlockFormat& f, uint64_t blocks, Random& random) {
+  std::vector<std::byte> bytes((blocks * f.bytes + 3) / 4 * 4);
+  for (uint64_t i = 0; i < blocks * f.bytes; ++i) bytes[i] = std::byte(random.below(256));
+  for (uint64_t b = 0; b < blocks; ++b)
+    for (size_t half : f.halves) bytes[b * f.bytes + half + 1] &= std::byte{0xbf};
+  return bytes;
+}
+
 void run_tensor_op(Rig& rig, npuOpsKind kind, const void* info, npu_status expect) {
   ops::Plan plan;
   ASSERT_EQ(ops::plan_of(kind, info, &plan), NPU_OK) << ops::error_text();

@@ -55,6 +55,17 @@ Index any_sizes(Random& random, uint32_t most, uint64_t elements);
 // In some dimensions a divisor of the size.
 Index any_repeat(Random& random, const Index& sizes);
 
+// A type in blocks, and the definition of how a device decodes it.
+struct BlockFormat {
+  npuDataType type;
+  uint64_t elements, bytes;
+  void (*model::Numerics::*decode)(float*, const std::byte*, size_t);
+  std::vector<size_t> halves;  // where scales in fp16 are
+};
+extern const std::vector<BlockFormat> kBlockFormats;
+// Random blocks with finite scales, and zeros up to a multiple of 4 bytes.
+std::vector<std::byte> random_blocks(const BlockFormat& f, uint64_t blocks, Random& random);
+
 // Plans the operator and runs it on the interpreter; the test fails where the plan is refused.
 void run_tensor_op(Rig& rig, npuOpsKind kind, const void* info, npu_status expect = NPU_ST_OK);
 
