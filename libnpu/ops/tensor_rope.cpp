@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
+#include <iterator>
 #include <numbers>
 
 #include "libnpu/ops/check.h"
@@ -13,20 +14,28 @@
 namespace npu::ops {
 namespace {
 
-// Which frequencies YaRN leaves as they are: the ramp goes from 0 at pair |low| to 1 at pair |high|.
+constexpr uint32_t kRopeAxes = 4;
+constexpr uint32_t kRopeForms = 5;  // programs of one type
+
+// Elements that the frequencies are spread over.
+uint32_t spread_of(const npuOpsTensorRopeInfo& r) {
+  return r.axes == NPU_OPS_ROPE_RESTARTED ? r.width / 2 : r.width;
+}
+
+// Which frequencies YaRN leaves as they are: the ramp goes from 0 at pair |low| to 1 at pair |high|, or jumps behind |low| where that is not below.
 struct Ramp {
   double low, high;
 };
 
-// The pair that turns |turns| times over the context.
+// The pair that turns |turns| times over the context; -infinity where there is none.
 double pair_of(double turns, const npuOpsTensorRopeInfo& r) {
-  return r.width * std::log(r.context / (turns * 2 * std::numbers::pi)) /
+  return spread_of(r) * std::log(r.context / (turns * 2 * std::numbers::pi)) /
          (2 * std::log(double{r.base}));
 }
 
 Ramp ramp_of(const npuOpsTensorRopeInfo& r) {
   return {std::max(0.0, std::floor(pair_of(r.beta_fast, r))),
-          std::min(r.width - 1.0, std::ceil(pair_of(r.beta_slow, r)))};
+          std::min(spread_of(r) - 1.0, std::ceil(pair_of(r.beta_slow, r)))};
 }
 
 npuResult check_rope_operands(const npuOpsTensorRopeInfo& r) {
@@ -35,20 +44,34 @@ npuResult check_rope_operands(const npuOpsTensorRopeInfo& r) {
   NPU_OPS_TRY(check_tensor("positions", r.positions, kI32));
   NPU_OPS_TRY(check_same_sizes("x", r.x, "y", r.y));
   if (r.x.type != r.y.type) return fail(NPU_ERROR_NOT_SUPPORTED, "x and y must have the same type");
-  auto is_list = [](const npuOpsTensor& t, uint64_t size) {
-    return t.sizes[0] == size && t.sizes[1] == 1 && t.sizes[2] == 1 && t.sizes[3] == 1;
+  auto is_list = [](const npuOpsTensor& t) {
+    return t.sizes[1] == 1 && t.sizes[2] == 1 && t.sizes[3] == 1;
   };
-  if (!is_list(r.positions, r.x.sizes[2]))
-    return fail(NPU_ERROR_INVALID_ARGUMENT,
-                "positions must be a list of %" PRIu64 " numbers, one for each token",
-                r.x.sizes[2]);
+  const uint64_t count = r.x.sizes[2] * (r.axes == NPU_OPS_ROPE_ONE_AXIS ? 1 : kRopeAxes);
+  if (!is_list(r.positions) || r.positions.sizes[0] != count)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "positions must be a list of %" PRIu64 " numbers",
+                count);
   if (is_absent(r.factors)) return NPU_OK;
   NPU_OPS_TRY(check_tensor("factors", r.factors, kF32));
-  if (!is_list(r.factors, r.width / 2) || (r.width > 2 && r.factors.strides[0] != 4))
-    return fail(NPU_ERROR_INVALID_ARGUMENT,
-                "factors must be a dense list of %" PRIu32 " numbers, one for each pair",
-                r.width / 2);
-  return NPU_OK;
+  if (is_list(r.factors) && r.factors.sizes[0] >= r.width / 2 &&
+      (r.width <= 2 || r.factors.strides[0] == 4))
+    return NPU_OK;
+  return fail(NPU_ERROR_INVALID_ARGUMENT,
+              "factors must be a dense list of at least %" PRIu32 " numbers, one for each pair",
+              r.width / 2);
+}
+
+npuResult check_axes(const npuOpsTensorRopeInfo& r) {
+  NPU_OPS_TRY(check_enum("axes", r.axes, NPU_OPS_ROPE_RESTARTED + 1));
+  uint64_t run = 0;
+  for (uint32_t section : r.sections) run += section;
+  if (r.axes == NPU_OPS_ROPE_ONE_AXIS) return check_zero("the sum of sections", run);
+  if (run == 0 || run > kCountMax)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "the sum of sections is %" PRIu64, run);
+  if (r.half != 1)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "pairs of several axes are halves: half must be 1");
+  if (r.positions.strides[0] == 4) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED, "positions of several axes must be dense");
 }
 
 npuResult check_angles(const npuOpsTensorRopeInfo& r) {
@@ -57,10 +80,9 @@ npuResult check_angles(const npuOpsTensorRopeInfo& r) {
                 double{r.freq_scale});
   if (r.ext_factor == 0) return NPU_OK;
   const Ramp ramp = ramp_of(r);
-  if (r.freq_scale > 0 && std::isfinite(ramp.low) && std::isfinite(ramp.high)) return NPU_OK;
+  if (r.freq_scale > 0 && std::isfinite(ramp.low) && !std::isnan(ramp.high)) return NPU_OK;
   return fail(NPU_ERROR_INVALID_ARGUMENT,
-              "YaRN needs a positive freq_scale, context, beta_fast and beta_slow, and a base "
-              "other than 1");
+              "YaRN needs a positive freq_scale, beta_fast and beta_slow, and a base other than 1");
 }
 
 npuResult check_rope(const npuOpsTensorRopeInfo& r) {
@@ -68,11 +90,13 @@ npuResult check_rope(const npuOpsTensorRopeInfo& r) {
   NPU_OPS_TRY(check_enum("half", r.half, 2));
   NPU_OPS_TRY(check_enum("backward", r.backward, 2));
   NPU_OPS_TRY(check_rope_operands(r));
+  NPU_OPS_TRY(check_axes(r));
   NPU_OPS_TRY(check_angles(r));
-  if (r.width == 0 || r.width % 2 != 0 || r.width > r.x.sizes[0])
+  if (r.width == 0 || r.width % 2 != 0 || uint64_t{r.offset} + r.width > r.x.sizes[0])
     return fail(NPU_ERROR_INVALID_ARGUMENT,
-                "width is %" PRIu32 ": it must be even, and at most sizes[0], which is %" PRIu64,
-                r.width, r.x.sizes[0]);
+                "width is %" PRIu32 " from %" PRIu32
+                " on: it must be even, and end within sizes[0], which is %" PRIu64,
+                r.width, r.offset, r.x.sizes[0]);
   if (r.x.sizes[0] > kRopeHead)
     return fail(NPU_ERROR_NOT_SUPPORTED, "sizes[0] is %" PRIu64 "; the limit is %" PRIu32,
                 r.x.sizes[0], kRopeHead);
@@ -103,7 +127,8 @@ Cut choose_cut(const npuOpsTensorRopeInfo& r) {
   const uint32_t most = std::min(kRopeElements / dim, kRopeRows);
   const bool heads_fit = is_tile(r.x, 1) && is_tile(r.y, 1);
   const bool tokens_fit = is_tile(r.x, 2) && is_tile(r.y, 2);
-  if (heads_fit && (tokens < heads || !tokens_fit))
+  const bool one_axis = r.axes == NPU_OPS_ROPE_ONE_AXIS;
+  if (one_axis && heads_fit && (tokens < heads || !tokens_fit))
     return {false, static_cast<uint32_t>(std::min<uint64_t>(heads, most))};
   if (!tokens_fit) return {true, 1};
   const uint64_t shared = ceil_div(tokens, ceil_div(kGroupsWanted, r.x.sizes[3]));
@@ -136,13 +161,32 @@ void add_angles(const npuOpsTensorRopeInfo& r, Plan* plan) {
     amplitude *= 1 + 0.1 * std::log(1 / scale);
   }
   auto add = [&](double value) { plan->add_f32(static_cast<float>(value)); };
-  add(-2 * std::log(double{r.base}) / r.width);
+  add(-2 * std::log(double{r.base}) / spread_of(r));
   plan->add32(slope != 0 || base != 1 || way < 0).add32(amplitude != 1);
   add(ramp_scale);
   add(ramp_begin);
   add(way * slope);
   add(way * base);
   add(amplitude);
+}
+
+// The pairs of axes 0 to 2 in a run; the last axis has the rest. Restarted, it is told where its section is, too.
+void add_axes(const npuOpsTensorRopeInfo& r, Plan* plan) {
+  uint32_t run = 0;
+  for (uint32_t section : r.sections) run += section;
+  const bool interleaved = r.axes == NPU_OPS_ROPE_INTERLEAVED;
+  const uint32_t stride = interleaved ? kRopeAxes - 1 : 1;
+  plan->add32(r.axes == NPU_OPS_ROPE_RESTARTED).add32(std::max(run, 1u)).add32(stride);
+  uint32_t begin = 0;
+  for (uint32_t axis = 0; axis < kRopeAxes; ++axis) {
+    if (interleaved) {
+      const uint64_t end = std::min<uint64_t>(uint64_t{stride} * r.sections[axis], run);
+      plan->add32(axis).add32(end > axis ? ceil_div(end - axis, stride) : 0);
+    } else {
+      plan->add32(begin).add32(r.sections[axis]);
+      begin += r.sections[axis];
+    }
+  }
 }
 
 }  // namespace
@@ -161,21 +205,27 @@ npuResult plan_tensor_rope(const void* info, Plan* plan) {
   uint64_t groups = uint64_t{plan->grid[0]} * plan->grid[1];
   if (__builtin_mul_overflow(groups, plan->grid[2], &groups) || groups > kCountMax)
     return fail(NPU_ERROR_NOT_SUPPORTED, "too many tokens and batches for one operator");
-  plan->program =
-      kProgramTensorRope + (r.x.type == NPU_FLOAT16 ? 4 : 0) + (cut.by_tokens ? 2 : 0) + r.half;
+  plan->program = kProgramTensorRope + (r.x.type == NPU_FLOAT16 ? kRopeForms : 0);
+  const bool one_axis = r.axes == NPU_OPS_ROPE_ONE_AXIS;
+  plan->program += one_axis ? (cut.by_tokens ? 2 : 0) + r.half : kRopeForms - 1;
   add_side(r.x, plan);
   add_side(r.y, plan);
   const uint64_t step = r.positions.sizes[0] > 1 ? r.positions.strides[0] : 4;
   plan->add64(r.positions.data).add64(r.factors.data).add64(step);
   plan->add32(ld_of(r.x, cut)).add32(ld_of(r.y, cut)).add32(rows).add32(cut.block);
   plan->add32(r.x.sizes[1]).add32(r.x.sizes[0]).add32(r.width / 2).add32(step / 4);
+  plan->add32(r.offset);
   add_angles(r, plan);
+  add_axes(r, plan);
   return NPU_OK;
 }
 
 std::string tensor_rope_name(uint32_t variant) {
-  return std::string("tensor_rope_") + (variant / 4 != 0 ? "f16" : "f32") +
-         (variant / 2 % 2 != 0 ? "_tokens" : "_heads") + (variant % 2 != 0 ? "_half" : "_pair");
+  constexpr const char* kForms[] = {"_heads_pair", "_heads_half", "_tokens_pair", "_tokens_half",
+                                    "_axes_half"};
+  static_assert(std::size(kForms) == kRopeForms);
+  return std::string("tensor_rope_") + (variant < kRopeForms ? "f32" : "f16") +
+         kForms[variant % kRopeForms];
 }
 
 }  // namespace npu::ops

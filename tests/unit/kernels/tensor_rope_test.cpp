@@ -24,6 +24,9 @@ struct Case {
   float freq_scale = 1, ext_factor = 0, attn_factor = 1;
   bool in_place = false;
   float positions = 4096;
+  uint32_t offset = 0, context = 512;
+  int32_t axes = NPU_OPS_ROPE_ONE_AXIS;
+  std::array<uint32_t, 4> sections = {};
 };
 
 class RopeCase {
@@ -32,7 +35,8 @@ class RopeCase {
       : random_(seed),
         x_(rig_, random_, c.type, c.sizes, c.x),
         y_(rig_, random_, c.type, c.sizes, c.y),
-        positions_(rig_, random_, NPU_INT32, {c.sizes[2], 1, 1, 1}, Lay::kScattered, c.positions),
+        positions_(rig_, random_, NPU_INT32, {c.sizes[2] * (c.axes == 0 ? 1 : 4), 1, 1, 1},
+                   c.axes == 0 ? Lay::kScattered : Lay::kDense, c.positions),
         in_place_(c.in_place) {
     if (c.factors) {
       factors_.emplace(rig_, random_, NPU_FLOAT32, Sizes{c.width / 2, 1, 1, 1}, Lay::kDense, 0.4f);
@@ -49,7 +53,10 @@ class RopeCase {
     info_.attn_factor = c.attn_factor;
     info_.beta_fast = 32;
     info_.beta_slow = 1;
-    info_.context = 512;
+    info_.context = c.context;
+    info_.offset = c.offset;
+    info_.axes = c.axes;
+    std::copy(c.sections.begin(), c.sections.end(), info_.sections);
   }
   Strided& result() { return in_place_ ? x_ : y_; }
 
@@ -68,19 +75,33 @@ class RopeCase {
   }
 
  private:
-  // cos and sin of pair i at a position, times their amplitude.
-  std::pair<double, double> turn_of(uint32_t i, double position) const {
-    double angle = position * std::pow(double{info_.base}, -2.0 * i / info_.width);
+  // Which position pair i takes, and what it counts as.
+  std::pair<uint32_t, uint32_t> axis_of(uint32_t i) const {
+    if (info_.axes == NPU_OPS_ROPE_ONE_AXIS) return {0, i};
+    const uint32_t* sections = info_.sections;
+    uint32_t j = i % (sections[0] + sections[1] + sections[2] + sections[3]);
+    if (info_.axes == NPU_OPS_ROPE_INTERLEAVED) return {j < 3 * sections[j % 3] ? j % 3 : 3, i};
+    uint32_t axis = 0;
+    while (j >= sections[axis]) j -= sections[axis++];
+    return {axis, info_.axes == NPU_OPS_ROPE_RESTARTED ? j : i};
+  }
+
+  // cos and sin of pair i of a token, times their amplitude.
+  std::pair<double, double> turn_of(uint32_t i, uint64_t token) const {
+    const auto [axis, count] = axis_of(i);
+    const double position = positions_.value({axis * x_.sizes()[2] + token, 0, 0, 0});
+    const double spread = info_.axes == NPU_OPS_ROPE_RESTARTED ? info_.width / 2 : info_.width;
+    double angle = position * std::pow(double{info_.base}, -2.0 * count / spread);
     if (factors_) angle /= factors_->value({i, 0, 0, 0});
     double mixed = angle * info_.freq_scale;
     double amplitude = info_.attn_factor;
     if (info_.ext_factor != 0) {
       auto border = [&](double turns) {
-        return info_.width * std::log(info_.context / (turns * 2 * std::numbers::pi)) /
+        return spread * std::log(info_.context / (turns * 2 * std::numbers::pi)) /
                (2 * std::log(double{info_.base}));
       };
       const double low = std::max(0.0, std::floor(border(info_.beta_fast)));
-      const double high = std::min(info_.width - 1.0, std::ceil(border(info_.beta_slow)));
+      const double high = std::min(spread - 1.0, std::ceil(border(info_.beta_slow)));
       const double ramp = std::clamp((i - low) / std::max(0.001, high - low), 0.0, 1.0);
       const double mix = (1 - ramp) * info_.ext_factor;
       mixed = mixed * (1 - mix) + angle * mix;
@@ -91,17 +112,19 @@ class RopeCase {
   }
 
   void add_row(Index at, Nmse* error) {
-    auto element = [&](uint64_t j) { return Index{j, at[1], at[2], at[3]}; };
+    auto element = [&](uint64_t j) { return Index{info_.offset + j, at[1], at[2], at[3]}; };
     const uint32_t pairs = info_.width / 2;
     for (uint32_t i = 0; i < pairs; ++i) {
-      const auto [cosine, sine] = turn_of(i, positions_.value({at[2], 0, 0, 0}));
+      const auto [cosine, sine] = turn_of(i, at[2]);
       const Index a = element(info_.half != 0 ? i : 2 * i);
       const Index b = element(info_.half != 0 ? i + pairs : 2 * i + 1);
       error->add(result().got(a), x_.value(a) * cosine - x_.value(b) * sine);
       error->add(result().got(b), x_.value(a) * sine + x_.value(b) * cosine);
     }
-    for (uint64_t j = info_.width; j < x_.sizes()[0]; ++j)
-      EXPECT_EQ(result().got(element(j)), x_.value(element(j)));
+    for (at[0] = 0; at[0] < x_.sizes()[0]; ++at[0]) {
+      if (at[0] - info_.offset < info_.width) continue;
+      EXPECT_EQ(result().got(at), x_.value(at));
+    }
   }
 
   Rig rig_;
@@ -167,6 +190,66 @@ TEST(TensorRope, FrequenciesAreScaledMixedAndDividedBothWays) {
   }
 }
 
+TEST(TensorRope, PairsTakeOneOfFourPositions) {
+  uint32_t seed = 900;
+  for (int32_t axes : {NPU_OPS_ROPE_SECTIONS, NPU_OPS_ROPE_INTERLEAVED, NPU_OPS_ROPE_RESTARTED}) {
+    for (const auto& sections : {std::array{16u, 24u, 24u, 0u},
+                                 {5u, 5u, 5u, 5u},
+                                 {24u, 20u, 20u, 0u},
+                                 {32u, 32u, 0u, 0u},
+                                 {10u, 3u, 0u, 2u},
+                                 {0u, 0u, 1u, 0u}}) {
+      for (const Sizes& sizes : {Sizes{128, 3, 2, 2}, {130, 2, 50, 1}}) {
+        for (bool backward : {false, true}) {
+          SCOPED_TRACE(testing::Message() << "seed " << seed);
+          RopeCase({.sizes = sizes,
+                    .width = seed % 4 == 0 ? 40u : 128u,
+                    .type = kTypes[seed % 2],
+                    .x = Lay::kPadded,
+                    .y = Lay::kPermuted,
+                    .half = true,
+                    .backward = backward,
+                    .factors = seed % 5 == 0,
+                    .freq_scale = seed % 3 == 0 ? 1.4245f : 1,
+                    .ext_factor = seed % 3 == 0 ? 0.7465f : 0,
+                    .positions = 1000,
+                    .offset = sizes[0] == 130 ? seed % 3 : 0,
+                    .axes = axes,
+                    .sections = sections},
+                   seed)
+              .check();
+          ++seed;
+        }
+      }
+    }
+  }
+}
+
+TEST(TensorRope, ElementsBeforeTheOffsetAreCopied) {
+  uint32_t seed = 700;
+  for (bool half : {false, true}) {
+    for (const Sizes& sizes : {Sizes{64, 4, 2, 2}, {64, 2, 40, 1}}) {
+      for (npuDataType type : kTypes)
+        RopeCase({.sizes = sizes, .width = 32, .type = type, .half = half, .offset = 32}, seed++)
+            .check();
+      RopeCase({.sizes = sizes, .width = 20, .half = half, .in_place = true, .offset = 7}, seed++)
+          .check();
+    }
+  }
+}
+
+// As ggml calls it where nobody gave a context: all frequencies but the first are interpolated.
+TEST(TensorRope, WithoutAContextTheMixJumps) {
+  RopeCase({.sizes = {64, 4, 2, 1},
+            .width = 64,
+            .freq_scale = 1.4245f,
+            .ext_factor = 0.7465f,
+            .positions = 512,
+            .context = 0},
+           1)
+      .check();
+}
+
 TEST(TensorRope, ManyHeadsAndLongHeads) {
   RopeCase({.sizes = {128, 71, 3, 1}, .width = 128, .half = true}, 1).check();
   RopeCase({.sizes = {256, 300, 2, 1}, .width = 256}, 2).check();
@@ -213,7 +296,25 @@ TEST(TensorRope, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& r) { r.width = 66, r.factors = {}; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& r) { r.base = 0; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& r) { r.freq_scale = INFINITY; }), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(result([](auto& r) { r.ext_factor = 1, r.context = 0; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& r) { r.ext_factor = 1, r.base = 1; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& r) { r.offset = 33; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& r) { r.offset = UINT32_MAX; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& r) { r.sections[0] = 1; }), NPU_ERROR_INVALID_ARGUMENT);
+  auto axes = [&](auto change) {
+    return result([&](auto& r) {
+      r.axes = NPU_OPS_ROPE_SECTIONS, r.half = 1, r.sections[1] = 16;
+      r.positions = dense({24, 1, 1, 1}, NPU_INT32);
+      change(r);
+    });
+  };
+  EXPECT_EQ(axes([](auto&) {}), NPU_OK) << ops::error_text();
+  EXPECT_EQ(axes([](auto& r) { r.axes = 4; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(axes([](auto& r) { r.half = 0; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(axes([](auto& r) { r.sections[1] = 0; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(axes([](auto& r) { r.sections[0] = r.sections[2] = UINT32_MAX; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(axes([](auto& r) { r.positions.sizes[0] = 6; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(axes([](auto& r) { r.positions.strides[0] = 8; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& r) { r.ext_factor = 1, r.freq_scale = 0; }),
             NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& r) { r.x.type = NPU_FLOAT16, r.x.strides[0] = 2; }),
@@ -222,7 +323,7 @@ TEST(TensorRope, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& r) { r.x.strides[0] = 8; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& r) { r.positions.sizes[0] = 5; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& r) { r.positions.type = NPU_FLOAT32; }), NPU_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(result([](auto& r) { r.factors.sizes[0] = 17; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& r) { r.factors.sizes[0] = 15; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& r) {
               r = rope_info();
               r.x = r.y = dense({ops::kRopeHead + 2, 1, 6, 1});
