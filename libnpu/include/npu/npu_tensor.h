@@ -145,9 +145,12 @@ typedef struct npuOpsTensorSoftmaxInfo {
 /* Positions of NPU_OPS_TENSOR_ROPE: one for each token, or four (say of time, height, width, and one more), of which each pair takes one. |sections| says how many pairs take which. */
 enum {
   NPU_OPS_ROPE_ONE_AXIS = 0,
-  NPU_OPS_ROPE_SECTIONS = 1,    /* sections[0] pairs take position 0, the next sections[1] pairs position 1, ..., and from the begin again while there are pairs */
-  NPU_OPS_ROPE_INTERLEAVED = 2, /* in the same runs, with a = i mod 3: pair i of a run takes position a where i < 3 sections[a], else position 3 */
-  NPU_OPS_ROPE_RESTARTED = 3    /* as SECTIONS; i counts from the begin of each section, and the formula has width / 2 for width */
+  NPU_OPS_ROPE_SECTIONS =
+      1, /* sections[0] pairs take position 0, the next sections[1] pairs position 1, ..., and from the begin again while there are pairs */
+  NPU_OPS_ROPE_INTERLEAVED =
+      2, /* in the same runs, with a = i mod 3: pair i of a run takes position a where i < 3 sections[a], else position 3 */
+  NPU_OPS_ROPE_RESTARTED =
+      3 /* as SECTIONS; i counts from the begin of each section, and the formula has width / 2 for width */
 };
 
 /* Rotation of |width| elements of each row of X [head_dim, heads, tokens, batch], from element |offset| on, by position: pair i of token t turns by positions[t] freq_scale base^(-2 i / width) /
@@ -161,12 +164,13 @@ typedef struct npuOpsTensorRopeInfo {
   float base, freq_scale, ext_factor, attn_factor, beta_fast, beta_slow;
   uint32_t context; /* tokens that the model was trained with; of YaRN */
   uint32_t offset;
-  int32_t axes;           /* other than ONE_AXIS: half must be 1 */
-  uint32_t sections[4];   /* pairs; 0 for ONE_AXIS */
-  uint32_t reserved;      /* 0 */
-  npuOpsTensor x, y;      /* fp32 or fp16, equal types */
-  npuOpsTensor positions; /* INT32 [tokens]; other than ONE_AXIS: dense [4 tokens], all positions 0 first */
-  npuOpsTensor factors;   /* fp32 [at least width / 2], or absent */
+  int32_t axes;         /* other than ONE_AXIS: half must be 1 */
+  uint32_t sections[4]; /* pairs; 0 for ONE_AXIS */
+  uint32_t reserved;    /* 0 */
+  npuOpsTensor x, y;    /* fp32 or fp16, equal types */
+  npuOpsTensor
+      positions; /* INT32 [tokens]; other than ONE_AXIS: dense [4 tokens], all positions 0 first */
+  npuOpsTensor factors; /* fp32 [at least width / 2], or absent */
 } npuOpsTensorRopeInfo;
 
 /* Y[:, i, j, k] = X[:, indices[i, j, k], j, k]: rows of a table, decoded and converted. indices: INT32 [i, j, k, 1]. x: fp32, bf16, fp16, INT32 or blocks, y: fp32 (INT32 for INT32). X repeats in
