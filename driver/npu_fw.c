@@ -33,7 +33,7 @@ unsigned int npu_scaled_ms(struct npu_device *npu, unsigned int ms)
 	case NPU_PLATFORM_SILICON:
 		return ms;
 	case NPU_PLATFORM_MODEL: /* perhaps under an emulated CPU */
-		return ms * 10;
+		return ms * 5;
 	default:
 		return ms * 50;
 	}
