@@ -112,33 +112,68 @@ void place(Exec& exec, const Operand& d, const float* wide, uint64_t cols, bool 
                          d.rows);
 }
 
+void convert(Exec& exec, const Operand& d, const Operand& a, const RawRows& rows, bool transposed) {
+  const bool direct = d.dtype == NPU_DTYPE_F32 && d.layout == NPU_LAYOUT_ROW && !transposed;
+  float* wide = direct ? d.f32() : staging_f32(exec, 1);
+  rows_to_f32(exec, a, rows, wide, direct ? d.stride : a.cols);
+  if (!direct) place(exec, d, wide, a.cols, transposed);
+}
+
+bool is_float(const Operand& t) { return (kFloat >> t.dtype & 1) != 0; }
+
+// Widening and re-layout in one: the panels of fp32 are what the tensor unit's products read.
+void pack_floats(Exec& exec, const Operand& d, const Operand& a, const RawRows& rows,
+                 bool transposed) {
+  constexpr Elem kElems[] = {Elem::kF32, Elem::kBf16, Elem::kF16};
+  exec.numerics().pack_panel(
+      d.f32(), {d.rows, d.cols, rows.host, kElems[a.dtype], rows.step_bytes / a.elem_bytes,
+                transposed, uint64_t{d.stride} * kPanelCols});
+}
+
 void account(Exec& exec, const Operand& d, const Operand& a) {
   const uint64_t hbm_bytes = a.data_bytes();
   exec.group.stats.hbm_read_bytes += hbm_bytes;
   exec.latency_ps = exec.group.timing.dma_ps(d.data_bytes(), hbm_bytes);
 }
 
-// Rows that are widened at once: small enough for a second-level cache.
-constexpr uint64_t kStreamElements = 16 << 10;
+constexpr Weight weight_of(uint8_t dtype) {
+  constexpr Weight kWeights[NPU_DTYPE_COUNT] = {Weight::kF32,  Weight::kBf16, Weight::kF16,
+                                                Weight::kF32,  Weight::kQ8_0, Weight::kQ4_0,
+                                                Weight::kQ4_K, Weight::kQ6_K};
+  return kWeights[dtype];
+}
 
-// d's columns from |row| on = a times the |count| rows of b that begin at |from|.
-void dot_streamed(Exec& exec, const Operand& d, const Operand& a, const Operand& b,
-                  const RawRows& from, uint64_t row, uint64_t count) {
-  DotArgs args{d.rows,   count,
-               b.cols,   a.f32(),
-               a.stride, reinterpret_cast<const float*>(from.host),
-               b.stride, d.f32() + row,
-               d.stride, (exec.insn.flags & NPU_F_ACC) != 0};
-  if (b.dtype != NPU_DTYPE_F32) {
-    Operand part = b;
-    part.rows = static_cast<uint32_t>(count);
-    rows_to_f32(exec, part, from, staging_f32(exec, 1), b.cols);
-    args.b = staging_f32(exec, 1);
-    args.ldb = b.cols;
-  } else {
-    args.ldb = from.step_bytes / sizeof(float);
+// Rows of b from |row| on that lie in one run of host memory; else one of them, through the staging buffer.
+bool find_weights(Exec& exec, const Operand& b, uint64_t row, const std::byte** host,
+                  uint64_t* rows) {
+  DeviceMemory& memory = exec.group.memory;
+  const uint64_t dva = b.base + row * b.stride_bytes();
+  uint64_t run_bytes = 0;
+  uint64_t fault_dva = 0;
+  *host = memory.find(dva, NPU_ACCESS_READ, &run_bytes);
+  if (*host != nullptr && run_bytes >= b.row_bytes()) {
+    const uint64_t step_bytes = std::max<uint64_t>(b.stride_bytes(), 1);
+    *rows = std::min<uint64_t>(b.rows - row, (run_bytes - b.row_bytes()) / step_bytes + 1);
+    return true;
   }
-  exec.numerics().dot_rows(args);
+  std::byte* to = exec.group.staging[0].data();
+  if (!memory.read(dva, to, b.row_bytes(), &fault_dva))
+    return exec.fail(NPU_ST_VM_FAULT, fault_dva, NPU_ACCESS_READ);
+  *host = to;
+  *rows = 1;
+  return true;
+}
+
+bool multiply_weights(Exec& exec, const Operand& d, const Operand& a, const Operand& b) {
+  exec.group.memory.begin_access();
+  for (uint64_t row = 0, rows = 0; row < b.rows; row += rows) {
+    const std::byte* host = nullptr;
+    if (!find_weights(exec, b, row, &host, &rows)) return false;
+    exec.numerics().dot_stream({d.rows, rows, b.cols, a.f32(), a.stride, weight_of(b.dtype), host,
+                                b.stride_bytes(), d.f32() + row, d.stride,
+                                (exec.insn.flags & NPU_F_ACC) != 0});
+  }
+  return true;
 }
 
 bool resolve_streamed(Exec& exec, Operand* d, Operand* a, Operand* b) {
@@ -164,29 +199,7 @@ void account_streamed(Exec& exec, const Operand& d, const Operand& b) {
 bool mms(Exec& exec) {
   Operand d, a, b;
   if (!resolve_streamed(exec, &d, &a, &b)) return false;
-  // One row of b fits a staging buffer: a has one of the same length in L1.
-  const uint64_t step = std::max<uint64_t>(kStreamElements / std::max(b.cols, 1u), 8);
-  DeviceMemory& memory = exec.group.memory;
-  memory.begin_access();
-  // A sum of nothing reads nothing: any place will do.
-  const std::byte* whole = b.empty() ? exec.group.staging[0].data()
-                                     : memory.find_whole(b.base, b.extent_bytes, NPU_ACCESS_READ);
-  for (uint64_t row = 0; row < b.rows && !d.empty(); row += step) {
-    const uint64_t count = std::min<uint64_t>(step, b.rows - row);
-    RawRows from{whole, b.stride_bytes(), b.contiguous()};
-    if (b.empty()) {
-      from.step_bytes = 0;
-    } else if (whole != nullptr) {
-      from.host += row * b.stride_bytes();
-    } else {
-      Operand part = b;
-      part.base += row * b.stride_bytes();
-      part.rows = static_cast<uint32_t>(count);
-      part.extent_bytes = (count - 1) * b.stride_bytes() + b.row_bytes();
-      if (!read_rows(exec, part, &from)) return false;
-    }
-    dot_streamed(exec, d, a, b, from, row, count);
-  }
+  if (!d.empty() && !multiply_weights(exec, d, a, b)) return false;
   account_streamed(exec, d, b);
   return true;
 }
@@ -202,10 +215,11 @@ bool ldc(Exec& exec) {
   if (!d.empty()) {
     RawRows rows;
     if (!read_rows(exec, a, &rows)) return false;
-    const bool direct = d.dtype == NPU_DTYPE_F32 && d.layout == NPU_LAYOUT_ROW && !transposed;
-    float* wide = direct ? d.f32() : staging_f32(exec, 1);
-    rows_to_f32(exec, a, rows, wide, direct ? d.stride : a.cols);
-    if (!direct) place(exec, d, wide, a.cols, transposed);
+    if (d.dtype == NPU_DTYPE_F32 && d.layout == NPU_LAYOUT_PANEL && is_float(a)) {
+      pack_floats(exec, d, a, rows, transposed);
+    } else {
+      convert(exec, d, a, rows, transposed);
+    }
   }
   account(exec, d, a);
   return true;

@@ -145,6 +145,10 @@ void Op::check() const {
   }
   if (is_copy(insn_.op) && tiles_[0]->dtype() != tiles_[1]->dtype())
     kernel_.fail(loc_, name + ": destination and source have different types");
+  if (insn_.op == NPU_OP_MMS &&
+      (tiles_[0]->dtype() != DType::F32 || tiles_[1]->dtype() != DType::F32 ||
+       tiles_[2]->dtype() == DType::I32))
+    kernel_.fail(loc_, name + ": destination and a are fp32, b has no integers");
   if (is_copy(insn_.op) && block_shape(tiles_[1]->dtype()).elements != 1)
     kernel_.fail(loc_, name + ": types in blocks are loaded by ldc()");
   if (insn_.op == NPU_OP_LDC && tiles_[0]->dtype() == DType::I32)

@@ -3,6 +3,7 @@
 #ifndef NPU_FIRMWARE_MODEL_TILE_NUMERICS_BLOCK_LAYOUT_H_
 #define NPU_FIRMWARE_MODEL_TILE_NUMERICS_BLOCK_LAYOUT_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,16 +49,17 @@ struct PartsQ4_K {
   uint8_t offset[BlockQ4_K::kParts];
 };
 
+// Four parts at a time, a byte each.
 inline PartsQ4_K parts_of_q4_k(const std::byte* block) {
-  uint8_t p[12];
+  static_assert(std::endian::native == std::endian::little);
+  uint32_t p[3];
   std::memcpy(p, block + offsetof(BlockQ4_K, parts), sizeof(p));
+  const uint32_t words[4] = {p[0] & 0x3f3f3f3fu, (p[2] & 0x0f0f0f0fu) | (p[0] >> 2 & 0x30303030u),
+                             p[1] & 0x3f3f3f3fu,
+                             (p[2] >> 4 & 0x0f0f0f0fu) | (p[1] >> 2 & 0x30303030u)};
   PartsQ4_K parts;
-  for (size_t j = 0; j < 4; ++j) {
-    parts.scale[j] = p[j] & 0x3f;
-    parts.offset[j] = p[j + 4] & 0x3f;
-    parts.scale[j + 4] = static_cast<uint8_t>((p[j + 8] & 0x0f) | (p[j] >> 6) << 4);
-    parts.offset[j + 4] = static_cast<uint8_t>(p[j + 8] >> 4 | (p[j + 4] >> 6) << 4);
-  }
+  static_assert(sizeof(parts) == sizeof(words));
+  std::memcpy(&parts, words, sizeof(parts));
   return parts;
 }
 

@@ -52,6 +52,22 @@ struct DotArgs {
   bool accumulate;
 };
 
+// Types that rows of weights come in.
+enum class Weight : uint8_t { kF32, kBf16, kF16, kQ8_0, kQ4_0, kQ4_K, kQ6_K };
+
+// As DotArgs, where row j of B begins at b + j * b_stride_bytes and is of type |weight|: k is a multiple of its block. As if B had been widened or decoded before.
+struct StreamArgs {
+  size_t m, n, k;
+  const float* a;
+  size_t lda;
+  Weight weight;
+  const std::byte* b;  // with the alignment of its elements
+  size_t b_stride_bytes;
+  float* c;
+  size_t ldc;
+  bool accumulate;
+};
+
 enum class Elem : uint8_t { kF32, kBf16, kF16 };
 
 // A source matrix for pack_panel: |k| x |n| elements; element (k, j) is src[k * ld + j], or src[j * ld + k] when transposed.
@@ -104,6 +120,7 @@ struct Numerics {
   // --- products ------------------------------------------------------------------------------------------------------
   void (*mm)(const MmArgs& args);
   void (*dot_rows)(const DotArgs& args);
+  void (*dot_stream)(const StreamArgs& args);
 
   // --- layout --------------------------------------------------------------------------------------------------------
   void (*pack_panel)(float* dst, const PackArgs& args);

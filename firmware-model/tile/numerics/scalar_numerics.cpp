@@ -12,6 +12,7 @@ const Numerics& scalar_numerics() {
     scalar_fill_layout(t);
     scalar_fill_convert(t);
     scalar_fill_blocks(t);
+    scalar_fill_stream(t);
     scalar_fill_elementwise(t);
     scalar_fill_row(t);
     return t;

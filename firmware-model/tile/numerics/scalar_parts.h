@@ -11,6 +11,7 @@ void scalar_fill_matrix(Numerics& table);
 void scalar_fill_layout(Numerics& table);
 void scalar_fill_convert(Numerics& table);
 void scalar_fill_blocks(Numerics& table);
+void scalar_fill_stream(Numerics& table);
 void scalar_fill_elementwise(Numerics& table);
 void scalar_fill_row(Numerics& table);
 

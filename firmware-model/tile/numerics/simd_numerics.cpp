@@ -36,6 +36,7 @@ Numerics make_simd_numerics() {
   simd_fill_layout(t);
   simd_fill_convert(t);
   simd_fill_blocks(t);
+  simd_fill_stream(t);
   simd_fill_unary(t);
   simd_fill_binary(t);
   simd_fill_row(t);

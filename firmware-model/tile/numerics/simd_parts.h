@@ -13,6 +13,7 @@ void simd_fill_dot(Numerics& table);
 void simd_fill_layout(Numerics& table);
 void simd_fill_convert(Numerics& table);
 void simd_fill_blocks(Numerics& table);
+void simd_fill_stream(Numerics& table);
 void simd_fill_unary(Numerics& table);
 void simd_fill_binary(Numerics& table);
 void simd_fill_row(Numerics& table);

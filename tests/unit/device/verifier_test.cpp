@@ -102,7 +102,7 @@ TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
   const npu_insn halt = insn(NPU_OP_HALT);
   npu_insn blocks = insn(NPU_OP_TSET);
   blocks.imm = NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_Q8_0, NPU_LAYOUT_ROW);
-  for (const npu_insn& newer : {insn(NPU_OP_LDC), blocks}) {
+  for (const npu_insn& newer : {insn(NPU_OP_LDC), insn(NPU_OP_MMS), blocks}) {
     const npu_insn code[] = {newer, halt};
     VerifierLimits limits;
     EXPECT_FALSE(find_bad_instruction(code, limits));

@@ -114,6 +114,73 @@ TEST(Blocks, SimdEqualsScalarForEveryNumberOfBlocksAndEveryScale) {
   }
 }
 
+// Rows of weights of any type as bytes, and what they decode to.
+struct Rows {
+  Guarded<uint8_t> bytes;
+  std::vector<float> values;
+};
+
+Rows random_rows(Weight weight, size_t elements, Values& values, bool finite) {
+  const Numerics& s = scalar_numerics();
+  if (weight >= Weight::kQ8_0) {
+    const Format& f = formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
+    Rows rows{random_blocks(f, elements / f.elements, values, finite), {}};
+    rows.values.resize(elements);
+    (s.*f.decode)(rows.values.data(), reinterpret_cast<const std::byte*>(rows.bytes.data()),
+                  elements / f.elements);
+    return rows;
+  }
+  const size_t bytes = weight == Weight::kF32 ? 4 : 2;
+  Rows rows{Guarded<uint8_t>(elements * bytes), std::vector<float>(elements)};
+  for (size_t i = 0; i < elements; ++i) {
+    const float x = finite ? values.number() : values.hostile();
+    uint16_t half = 0;
+    if (weight == Weight::kBf16) s.narrow_bf16(&half, &x, 1);
+    if (weight == Weight::kF16) s.narrow_f16(&half, &x, 1);
+    std::memcpy(rows.bytes.data() + i * bytes, bytes == 4 ? static_cast<const void*>(&x) : &half,
+                bytes);
+    rows.values[i] = x;
+    if (weight == Weight::kBf16) s.widen_bf16(&rows.values[i], &half, 1);
+    if (weight == Weight::kF16) s.widen_f16(&rows.values[i], &half, 1);
+  }
+  return rows;
+}
+
+void compare_products(Weight weight, size_t m, size_t n, size_t k, Values& values, bool finite) {
+  const size_t unit = weight >= Weight::kQ4_K ? 256 : weight >= Weight::kQ8_0 ? 32 : 1;
+  k = (k + unit - 1) / unit * unit;
+  const Rows rows = random_rows(weight, n * k, values, finite);
+  Guarded<float> a(m * k), want(m * n);
+  finite ? values.fill_numbers(a) : values.fill(a);
+  values.fill_numbers(want);
+  for (bool accumulate : {false, true}) {
+    const Guarded<float> old = want;
+    scalar_numerics().dot_rows(
+        {m, n, k, a.data(), k, rows.values.data(), k, want.data(), n, accumulate});
+    std::vector<Numerics> tables = simd_tables();
+    tables.push_back(scalar_numerics());
+    for (const Numerics& t : tables) {
+      Guarded<float> got = old;
+      t.dot_stream({m, n, k, a.data(), k, weight,
+                    reinterpret_cast<const std::byte*>(rows.bytes.data()),
+                    rows.bytes.size() / std::max<size_t>(n, 1), got.data(), n, accumulate});
+      ASSERT_TRUE(same_bits(got, want))
+          << t.name << " weight " << static_cast<int>(weight) << " " << m << "x" << n << "x" << k;
+    }
+  }
+}
+
+TEST(Blocks, ProductsWithRowsOfEveryTypeAreThoseOfDecodedRows) {
+  Values values(kSeed + 2);
+  for (int weight = 0; weight <= static_cast<int>(Weight::kQ6_K); ++weight) {
+    for (int round = 0; round < 60; ++round) {
+      compare_products(static_cast<Weight>(weight), 1 + values.below(9), 1 + values.below(20),
+                       values.below(100), values, round % 2 == 0);
+    }
+    compare_products(static_cast<Weight>(weight), 1, 33, 1000, values, true);
+  }
+}
+
 TEST(Blocks, ANanScaleGivesTheCanonicalNanEverywhere) {
   for (const Format& f : formats()) {
     std::vector<uint8_t> src(f.bytes, 0x5a);

@@ -215,6 +215,53 @@ TEST(Convert, FloatsOfOneTypeMoveAsBitsOnlyWhereTheyHaveThirtyTwo) {
   EXPECT_EQ(m.memory.get<uint16_t>(kOut + 4, 2)[1], 0x7fc0u);  // the canonical NaN
 }
 
+// MMS against LDC and MMD, bit for bit: rows in one run of memory and over several.
+TEST(Convert, ProductsWithWeightsAreThoseOfConvertedRows) {
+  Machine m;
+  for (uint64_t i = 0; i < 64; ++i) m.memory.map(kPieces + i * 4096, 4096);
+  for (const Source& s : kSources) {
+    if (s.dtype == NPU_DTYPE_I32) continue;
+    for (uint64_t vectors : {1, 2, 3, 7}) {
+      for (uint64_t base : {kIn + 8, kPieces + 4096 - 16}) {
+        for (uint64_t skip : {0, 1}) {
+          SCOPED_TRACE(testing::Message() << "type " << int{s.dtype} << " vectors " << vectors);
+          const uint64_t cols = s.block_elements == 1 ? 41 : 2 * s.block_elements;
+          const uint64_t stride = cols + skip * s.block_elements;
+          constexpr uint64_t kRows = 21;
+          m.memory.put(base, source_bytes(kRows * stride / s.block_elements * s.block_bytes, 3));
+          m.memory.put(kIn2, random_floats(vectors * cols, 4));
+          Kernel k;
+          k.hbm(0, base, kRows, cols, s.dtype, stride);
+          k.l1(1, 0, kRows, cols);
+          k.hbm(2, kIn2, vectors, cols);
+          k.l1(3, 60 << 10, vectors, cols);
+          k.l1(4, 100 << 10, vectors, kRows, NPU_DTYPE_F32, kRows + 2);
+          k.l1(5, 104 << 10, vectors, kRows, NPU_DTYPE_F32, kRows + 2);
+          k.hbm(6, kOut, vectors, kRows);
+          k.hbm(7, kOut + 0x8000, vectors, kRows);
+          k.op(NPU_OP_LD, 3, 2);
+          k.op(NPU_OP_LDC, 1, 0);
+          k.op(NPU_OP_FENCE);
+          for (uint16_t flags : {0, NPU_F_ACC}) {
+            k.op(NPU_OP_MMD, 4, 3, 1).flags = flags;
+            k.op(NPU_OP_MMS, 5, 3, 0).flags = flags;
+          }
+          k.op(NPU_OP_FENCE);
+          k.op(NPU_OP_ST, 6, 4);
+          k.op(NPU_OP_ST, 7, 5);
+          const GroupResult result = m.run(k.done());
+          ASSERT_EQ(result.fault.status, NPU_ST_OK);
+          EXPECT_EQ(result.stats.mac_ops, 4 * vectors * kRows * cols);
+          EXPECT_EQ(result.stats.hbm_read_bytes,
+                    3 * kRows * cols / s.block_elements * s.block_bytes + vectors * cols * 4);
+          EXPECT_EQ(m.memory.get<uint32_t>(kOut, vectors * kRows),
+                    m.memory.get<uint32_t>(kOut + 0x8000, vectors * kRows));
+        }
+      }
+    }
+  }
+}
+
 // A load that waits for HBM takes as long as the bytes of its blocks.
 TEST(Convert, TimeCountsTheBytesOfTheBlocks) {
   auto time_of = [](uint8_t dtype) {
@@ -228,9 +275,25 @@ TEST(Convert, TimeCountsTheBytesOfTheBlocks) {
     EXPECT_EQ(result.fault.status, NPU_ST_OK);
     return result.stats.engine_busy_ps[NPU_ENGINE_LD];
   };
+  auto product_time_of = [](uint8_t dtype) {
+    Machine m;
+    m.launch.hbm_share_bytes_per_us = 1000;
+    Kernel k;
+    k.hbm(0, kIn, 16, 256, dtype);
+    k.l1(1, 0, 1, 256);
+    k.l1(2, 4096, 1, 16);
+    k.op(NPU_OP_MMS, 2, 1, 0);
+    GroupResult result = m.run(k.done());
+    EXPECT_EQ(result.fault.status, NPU_ST_OK);
+    return result.stats.engine_busy_ps[NPU_ENGINE_MM];
+  };
   const uint64_t setup_ps = time_of(NPU_DTYPE_F32) - 16 * 256 * 4 * 1000;
-  for (const Source& s : kSources)
-    EXPECT_EQ(time_of(s.dtype), setup_ps + 16 * 256 / s.block_elements * s.block_bytes * 1000);
+  for (const Source& s : kSources) {
+    const uint64_t want_ps = setup_ps + 16 * 256 / s.block_elements * s.block_bytes * 1000;
+    EXPECT_EQ(time_of(s.dtype), want_ps);
+    if (s.dtype == NPU_DTYPE_I32) continue;
+    EXPECT_EQ(product_time_of(s.dtype), want_ps);
+  }
 }
 
 struct Streamed {

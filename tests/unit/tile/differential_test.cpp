@@ -105,8 +105,9 @@ class RandomKernel {
     }
   }
 
+  static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
+
   void load_and_convert(uint64_t m, uint64_t n, uint8_t d_dtype) {
-    static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
     uint8_t dtype = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
     bool trans = pick(2) == 0;
     if (kBlock[dtype] > 1) (trans ? m : n) = pick(3) * kBlock[dtype];

@@ -229,6 +229,29 @@ TEST(Fault, ConversionRefusesWhatIsNoneOfItsOwn) {
                  {{kL1, 2, 256}, {kHbm, 2, 256, kQ6, 0, 384}});
 }
 
+TEST(Fault, ProductsWithWeightsRefuseWhatDoesNotMultiply) {
+  constexpr uint8_t kQ8 = NPU_DTYPE_Q8_0;
+  expect_refused("weights in L1", NPU_OP_MMS, {{kL1, 2, 3}, {kL1, 2, 4}, {kL1, 3, 4}});
+  expect_refused("vectors in HBM", NPU_OP_MMS, {{kL1, 2, 3}, {kHbm, 2, 4}, {kHbm, 3, 4}});
+  expect_refused("bf16 vectors", NPU_OP_MMS, {{kL1, 2, 3}, {kL1, 2, 4, kBf16}, {kHbm, 3, 4}});
+  expect_refused("integers", NPU_OP_MMS, {{kL1, 2, 3}, {kL1, 2, 4}, {kHbm, 3, 4, kInt}});
+  expect_refused("panels", NPU_OP_MMS, {{kL1, 2, 3}, {kL1, 2, 4}, {kHbm, 3, 4, kFp32, kPanels}});
+  expect_refused("depth", NPU_OP_MMS, {{kL1, 2, 3}, {kL1, 2, 4}, {kHbm, 3, 5}});
+  expect_refused("rows", NPU_OP_MMS, {{kL1, 2, 4}, {kL1, 2, 4}, {kHbm, 3, 4}});
+  expect_refused("its own operand", NPU_OP_MMS,
+                 {{kL1, 2, 2, kFp32, 0, 0, 4104}, {kL1, 2, 2}, {kHbm, 2, 2}});
+  expect_refused("half a block", NPU_OP_MMS,
+                 {{kL1, 1, 3}, {kL1, 1, 16}, {kHbm, 3, 16, kQ8, 0, 32}});
+  constexpr uint64_t kEnd = kIn + (1 << 20);
+  expect(fault_of([](Kernel& k) {
+           k.l1(0, 0, 1, 40);
+           k.l1(1, 4096, 1, 64);
+           k.hbm(2, kEnd - 68 * 39, 40, 64, kQ8);
+           k.op(NPU_OP_MMS, 0, 1, 2);
+         }),
+         NPU_ST_VM_FAULT, NPU_ENGINE_MM, kEnd, NPU_ACCESS_READ);
+}
+
 TEST(Fault, BlocksAreReadByConversionAloneAndFromHbm) {
   constexpr uint8_t kQ8 = NPU_DTYPE_Q8_0;
   expect_refused("LD", NPU_OP_LD, {{kL1, 1, 32}, {kHbm, 1, 32, kQ8}});
