@@ -2,6 +2,7 @@
 // Hand-over of jobs to the helper threads.
 #include "firmware-model/device/worker_pool.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "firmware-model/device/thread.h"
@@ -9,8 +10,26 @@
 namespace npu::model {
 namespace {
 
-// How long a helper looks for the next job before it sleeps: about the cost of waking it.
-constexpr auto kHelperSpin = std::chrono::microseconds(20);
+// How long a helper looks for the next job before it sleeps: at least about the cost of waking it, longer while jobs come
+// soon after each other, as the launches of a graph do.
+constexpr auto kHelperSpinLeast = std::chrono::microseconds(20);
+constexpr auto kHelperSpinMost = std::chrono::microseconds(160);
+// How long the last helper is waited for awake. It has one work-group in its hands.
+constexpr auto kJoinSpin = std::chrono::microseconds(50);
+
+// Looks until |news| or for |most|; whether there was news.
+template <typename News>
+bool spin(const News& news, std::chrono::nanoseconds most) {
+  if (!spinning_helps()) return news();
+  const auto end = std::chrono::steady_clock::now() + most;
+  do {
+    for (int look = 0; look < 32; ++look) {
+      if (news()) return true;
+      cpu_relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
 
 }  // namespace
 
@@ -43,17 +62,24 @@ void WorkerPool::run(Job& job, bool share) {
   std::unique_lock lock(mutex_);
   // A helper that wakes from here on finds no job; those that joined are waited for.
   job_ = nullptr;
-  done_.wait(lock, [this] { return active_ == 0; });
+  const auto alone = [this] { return active_.load(std::memory_order_acquire) == 0; };
+  if (alone()) return;
+  lock.unlock();
+  if (spin(alone, kJoinSpin)) return;
+  lock.lock();
+  done_.wait(lock, alone);
 }
 
-bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen) {
+bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen,
+                              std::chrono::nanoseconds* budget) {
   const auto news = [&] {
     return stop_.load(std::memory_order_relaxed) || jobs_.load(std::memory_order_acquire) != *seen;
   };
-  if (!news() && spinning_helps()) {
+  if (!news()) {
     lock.unlock();
-    const auto end = std::chrono::steady_clock::now() + kHelperSpin;
-    while (!news() && std::chrono::steady_clock::now() < end) cpu_relax();
+    const bool paid = spin(news, *budget);
+    *budget = paid ? std::min<std::chrono::nanoseconds>(*budget * 2, kHelperSpinMost)
+                   : std::max<std::chrono::nanoseconds>(*budget / 2, kHelperSpinLeast);
     lock.lock();
   }
   wake_.wait(lock, news);
@@ -64,15 +90,17 @@ bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen
 void WorkerPool::help() {
   Worker worker(params_);
   uint64_t seen = 0;
+  std::chrono::nanoseconds budget = kHelperSpinLeast;
   std::unique_lock lock(mutex_);
-  while (wait_for_job(lock, &seen)) {
+  while (wait_for_job(lock, &seen, &budget)) {
     if (job_ == nullptr) continue;
     Job* job = job_;
-    ++active_;
+    active_.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
     job->work(worker);
     lock.lock();
-    if (--active_ == 0) done_.notify_one();
+    // pairs with run(): what the job wrote is seen by the thread that looks without the mutex
+    if (active_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
   }
 }
 

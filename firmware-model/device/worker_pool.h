@@ -7,6 +7,7 @@
 #define NPU_MODEL_DEVICE_WORKER_POOL_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -39,7 +40,8 @@ class WorkerPool {
  private:
   void start_helpers();
   void help();
-  bool wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen);
+  bool wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen,
+                    std::chrono::nanoseconds* budget);
 
   const TileParams& params_;
   const unsigned threads_;
@@ -52,7 +54,7 @@ class WorkerPool {
   std::atomic<uint64_t> jobs_{0};  // number of shared jobs so far; written under the mutex
   std::atomic<bool> stop_{false};
   Job* job_ = nullptr;
-  unsigned active_ = 0;
+  std::atomic<unsigned> active_{0};  // helpers at work; written under the mutex
 };
 
 }  // namespace npu::model

@@ -17,6 +17,9 @@ using namespace npu::isa;
 constexpr DType kTypes[] = {DType::F32,  DType::BF16, DType::F16, DType::Q8_0,
                             DType::Q4_0, DType::Q4_K, DType::Q6_K};
 
+// The most rows whose keys are multiplied as they pass by: the tensor unit takes as many at once.
+constexpr uint32_t kStreamedRows = 4;
+
 // Where one operand lies: strides of heads and batches, distance of rows.
 struct Place {
   Arg at, head_bytes, batch_bytes, row;
@@ -30,8 +33,11 @@ class TensorAttention {
   Place place(const char* name);
   Reg base_of(const Place& p, const Reg& head, const Reg& batch);
   void find_rows();
+  template <typename Body>
+  void by_type(const Arg& type, size_t types, const Body& body);
   void load(const Tile& to, const Reg& at, const Reg& rows, const Reg& cols, const Arg& row,
             const Arg& type, size_t types);
+  void multiply_keys();
   void begin_rows();
   void make_slopes();
   void score();
@@ -111,14 +117,36 @@ void TensorAttention::find_rows() {
   mask_at_ = base_of(mask_, head, from);
 }
 
+// body(type), where |type| is one of the first |types|.
+template <typename Body>
+void TensorAttention::by_type(const Arg& type, size_t types, const Body& body) {
+  Reg wanted = type;
+  for (size_t t = 0; t < types; ++t)
+    k_.if_(wanted == static_cast<uint32_t>(t), [&] { body(kTypes[t]); });
+}
+
 // rows x cols elements of one of the first |types| types, as fp32.
 void TensorAttention::load(const Tile& to, const Reg& at, const Reg& rows, const Reg& cols,
                            const Arg& row, const Arg& type, size_t types) {
-  Reg wanted = type;
-  for (size_t t = 0; t < types; ++t) {
-    k_.if_(wanted == static_cast<uint32_t>(t),
-           [&] { k_.ldc(to, k_.tile_hbm(kTypes[t], at, rows, cols, row)); });
-  }
+  by_type(type, types, [&](DType t) { k_.ldc(to, k_.tile_hbm(t, at, rows, cols, row)); });
+}
+
+// Keys that meet a few queries are used once, so they pass by; else they are brought to L1.
+void TensorAttention::multiply_keys() {
+  Reg depth = depth_;
+  Tile q = rows_by(l1_q_, depth);
+  k_.if_(
+      rows_ <= kStreamedRows,
+      [&] {
+        by_type(key_type_, std::size(kTypes), [&](DType t) {
+          k_.mms(rows_by(l1_s_, keys_), q, k_.tile_hbm(t, key_at_, keys_, depth, key_.row));
+        });
+      },
+      [&] {
+        Tile keys = k_.tile_l1(DType::F32, l1_k_, keys_, depth);
+        load(keys, key_at_, keys_, depth, key_.row, key_type_, std::size(kTypes));
+        k_.mmd(rows_by(l1_s_, keys_), q, keys);
+      });
 }
 
 void TensorAttention::begin_rows() {
@@ -154,9 +182,8 @@ void TensorAttention::make_slopes() {
 
 // The scores of the keys under way: scaled, capped.
 void TensorAttention::score() {
-  Reg depth = depth_;
+  multiply_keys();
   Tile s = rows_by(l1_s_, keys_);
-  k_.mmd(s, rows_by(l1_q_, depth), k_.tile_l1(DType::F32, l1_k_, keys_, depth));
   k_.vmul(s, s, scale_);
   Reg cap = cap_;
   k_.if_(std::move(cap), [&] {
@@ -196,10 +223,6 @@ void TensorAttention::walk_keys() {
   Reg width = width_;
   k_.for_range(std::move(blocks), [&](const Reg&) {
     keys_ = min(left, block_keys_);
-    Reg depth = depth_;
-    load(k_.tile_l1(DType::F32, l1_k_, keys_, depth), key_at_, keys_, depth, key_.row, key_type_,
-         std::size(kTypes));
-    depth.free();
     score();
     add_mask();
     Tile s = rows_by(l1_s_, keys_);

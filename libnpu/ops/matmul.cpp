@@ -151,8 +151,8 @@ struct Cut {
 
 // Rows of weights for each work-group.
 Cut cut_vectors(uint32_t m, uint32_t n, uint32_t k, uint64_t around) {
-  constexpr uint32_t kColumns = 8;      // products that the tensor unit's model makes at once
-  constexpr uint32_t kWorth = 8 << 10;  // elements of weights
+  constexpr uint32_t kColumns = 8;       // products that the tensor unit's model makes at once
+  constexpr uint32_t kWorth = 32 << 10;  // elements of weights: less is not worth a work-group
   const uint32_t groups = around >= kGroupsWanted ? 1 : ceil_div(kGroupsWanted, around);
   const uint32_t depth = std::max(k, 1u);
   uint32_t rows = std::max(ceil_div(m, groups), ceil_div(kWorth, depth));

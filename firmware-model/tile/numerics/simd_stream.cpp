@@ -9,6 +9,7 @@
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
 
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>  // before every other use of Highway
 
 #include "firmware-model/tile/numerics/simd_blocks-inl.h"
@@ -111,7 +112,11 @@ HWY_INLINE void part_of_tile(const StreamArgs& g, const float* a, const std::byt
   }
   size_t k = 0;
   size_t at_bytes = 0;
+  // Rows side by side are several streams in one page, which the processor's own prefetching does not follow.
+  const size_t ahead_bytes = kCols * g.b_stride_bytes;
   for (; k + Source::kElements <= g.k; k += Source::kElements, at_bytes += Source::kBytes) {
+#pragma GCC unroll 8
+    for (size_t c = 0; c < kCols; ++c) hwy::Prefetch(rows[c] + at_bytes + ahead_bytes);
     const auto open = open_all<Source>(rows, at_bytes, kColumns);
     block<Source, kRows, kCols>(a + k, g.lda, open.column, acc);
   }
