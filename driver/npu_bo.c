@@ -31,6 +31,9 @@
 
 #include "npu_drv.h"
 
+/* The device is coherent, so there is nothing to sync; and a process may make a page part of two objects (userptr). */
+#define NPU_BO_DMA_ATTRS DMA_ATTR_SKIP_CPU_SYNC
+
 /* The uapi's smallest page is a page of the process. */
 static_assert(PAGE_SIZE == NPU_PAGE_4K);
 
@@ -178,7 +181,7 @@ static void npu_bo_dma_unmap(struct npu_bo *bo)
 		return;
 	list_del_init(&bo->link);
 	if (bo->kind != NPU_BO_KIND_IMPORT)
-		dma_unmap_sgtable(&npu_bo_device(bo)->pdev->dev, bo->sgt, npu_bo_direction(bo), 0);
+		dma_unmap_sgtable(&npu_bo_device(bo)->pdev->dev, bo->sgt, npu_bo_direction(bo), NPU_BO_DMA_ATTRS);
 	else if (bo->base.import_attach)
 		npu_bo_detach(bo);
 }
@@ -222,10 +225,10 @@ static int npu_bo_dma_map(struct npu_bo *bo, struct sg_table *sgt)
 
 	if (!drm_dev_enter(&npu->drm, &idx))
 		return -ENODEV;
-	err = dma_map_sgtable(dev, sgt, npu_bo_direction(bo), 0);
+	err = dma_map_sgtable(dev, sgt, npu_bo_direction(bo), NPU_BO_DMA_ATTRS);
 	if (!err && npu_bo_bounced(bo, sgt)) {
 		drm_dbg(&npu->drm, "memory behind a bounce buffer; remedy: boot without swiotlb=force\n");
-		dma_unmap_sgtable(dev, sgt, npu_bo_direction(bo), 0);
+		dma_unmap_sgtable(dev, sgt, npu_bo_direction(bo), NPU_BO_DMA_ATTRS);
 		err = -EOPNOTSUPP;
 	}
 	/* From here on the table is the object's, whatever fails. */
