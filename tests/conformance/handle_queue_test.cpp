@@ -83,7 +83,11 @@ TEST_F(HandleQueueTest, OfContextsQueuesAndKernels) {
   npuSemaphore semaphore = nullptr;
   check({{"npuGraphCreate", [&](void* h) { return npuGraphCreate(as<npuContext>(h), &graph); }},
          {"npuSemaphoreCreate",
-          [&](void* h) { return npuSemaphoreCreate(as<npuContext>(h), 0, &semaphore); }}},
+          [&](void* h) { return npuSemaphoreCreate(as<npuContext>(h), 0, &semaphore); }},
+         {"npuSemaphoreCreateShared",
+          [&](void* h) { return npuSemaphoreCreateShared(as<npuContext>(h), 0, &semaphore); }},
+         {"npuSemaphoreImportFd",
+          [&](void* h) { return npuSemaphoreImportFd(as<npuContext>(h), 0, &semaphore); }}},
         stale_context, queue_);
   npuQueue stale = make_queue();
   ASSERT_NPU(NPU_OK, npuQueueDestroy(stale));
@@ -137,7 +141,9 @@ TEST_F(HandleQueueTest, OfPreparedLaunchesAndSemaphores) {
   npuSemaphore semaphore = nullptr;
   ASSERT_NPU(NPU_OK, npuSemaphoreCreate(context_, 0, &semaphore));
   ASSERT_NPU(NPU_OK, npuSemaphoreDestroy(semaphore));
-  check({{"npuSemaphoreGetAddress",
+  check({{"npuSemaphoreExportFd",
+          [&](void* h) { return npuSemaphoreExportFd(as<npuSemaphore>(h), &fd_); }},
+         {"npuSemaphoreGetAddress",
           [&](void* h) { return npuSemaphoreGetAddress(as<npuSemaphore>(h), &number_); }},
          {"npuSemaphoreSignal", [](void* h) { return npuSemaphoreSignal(as<npuSemaphore>(h), 1); }},
          {"npuSemaphoreWait", [](void* h) { return npuSemaphoreWait(as<npuSemaphore>(h), 0, 0); }},

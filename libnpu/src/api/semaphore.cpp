@@ -11,15 +11,49 @@
 using namespace npu;
 using api::guard;
 
+namespace {
+
+Status create(npuContext context, uint64_t initial, bool shared, npuSemaphore* out_semaphore) {
+  NPU_TRY(api::need(out_semaphore, "out_semaphore"));
+  *out_semaphore = nullptr;
+  Pin<Context> pin;
+  NPU_TRY(api::take(pin, context, "context"));
+  NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, Semaphore::create(pin.ref(), initial, shared));
+  return api::publish(Ref<Object>::adopt(semaphore.leak()), pin->children(), out_semaphore);
+}
+
+}  // namespace
+
 extern "C" {
 
 npuResult npuSemaphoreCreate(npuContext context, uint64_t initial, npuSemaphore* out_semaphore) {
-  return guard(__func__, NPU_ARGS(context, initial, out_semaphore), [&]() -> Status {
+  return guard(__func__, NPU_ARGS(context, initial, out_semaphore),
+               [&] { return create(context, initial, false, out_semaphore); });
+}
+
+npuResult npuSemaphoreCreateShared(npuContext context, uint64_t initial,
+                                   npuSemaphore* out_semaphore) {
+  return guard(__func__, NPU_ARGS(context, initial, out_semaphore),
+               [&] { return create(context, initial, true, out_semaphore); });
+}
+
+npuResult npuSemaphoreExportFd(npuSemaphore semaphore, int* out_fd) {
+  return guard(__func__, NPU_ARGS(semaphore, out_fd), [&]() -> Status {
+    NPU_TRY(api::need(out_fd, "out_fd"));
+    *out_fd = -1;
+    Pin<Semaphore> pin;
+    NPU_TRY(api::take(pin, semaphore, "semaphore"));
+    return pin->export_fd(out_fd);
+  });
+}
+
+npuResult npuSemaphoreImportFd(npuContext context, int fd, npuSemaphore* out_semaphore) {
+  return guard(__func__, NPU_ARGS(context, fd, out_semaphore), [&]() -> Status {
     NPU_TRY(api::need(out_semaphore, "out_semaphore"));
     *out_semaphore = nullptr;
     Pin<Context> pin;
     NPU_TRY(api::take(pin, context, "context"));
-    NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, Semaphore::create(pin.ref(), initial));
+    NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, Semaphore::import(pin.ref(), fd));
     return api::publish(Ref<Object>::adopt(semaphore.leak()), pin->children(), out_semaphore);
   });
 }

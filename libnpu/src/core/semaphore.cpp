@@ -10,6 +10,7 @@
 #include "libnpu/src/core/device.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/watch.h"
+#include "uapi/npu_accel.h"
 
 namespace npu {
 namespace {
@@ -28,18 +29,53 @@ Semaphore::Semaphore(Ref<Context> context, std::shared_ptr<Buffer> buffer, std::
       word_(reinterpret_cast<uint64_t*>(host)),
       buffer_(std::move(buffer)) {}
 
-Result<Ref<Semaphore>> Semaphore::create(Ref<Context> context, uint64_t initial) {
+Result<Ref<Semaphore>> Semaphore::over(Ref<Context> context, std::unique_ptr<Buffer> buffer) {
+  NPU_TRY_ASSIGN(std::byte * host, buffer->host());
+  return Ref<Semaphore>::adopt(
+      new Semaphore(std::move(context), std::shared_ptr<Buffer>(std::move(buffer)), host));
+}
+
+Result<Ref<Semaphore>> Semaphore::create(Ref<Context> context, uint64_t initial, bool shared) {
+  // An object that holds control words is its maker's own; the driver looks at words in others as well.
   NPU_TRY_ASSIGN(std::unique_ptr<Buffer> buffer,
                  Buffer::create(context->vm(), {.region = Region::kSystem,
                                                 .use = Use::kQueues,
                                                 .size_bytes = kWordBytes,
-                                                .shared_words = true}));
-  NPU_TRY_ASSIGN(std::byte * host, buffer->host());
-  auto semaphore = Ref<Semaphore>::adopt(
-      new Semaphore(context, std::shared_ptr<Buffer>(std::move(buffer)), host));
+                                                .shared_words = !shared,
+                                                .exportable = shared}));
+  NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, over(context, std::move(buffer)));
   std::atomic_ref<uint64_t>(*semaphore->word_).store(initial, std::memory_order_release);
   context->add_word(semaphore->dva_);
   return semaphore;
+}
+
+Result<Ref<Semaphore>> Semaphore::import(Ref<Context> context, int fd) {
+  uint64_t begin = 0;
+  uint64_t size_bytes = 0;
+  NPU_TRY_ASSIGN(std::shared_ptr<Storage> storage,
+                 Storage::import(context->vm(), fd, 0, 0, false, &begin, &size_bytes));
+  if (storage->region() != Region::kSystem || size_bytes != NPU_PAGE_4K) {
+    const Status status =
+        fail(NPU_ERROR_INVALID_ARGUMENT, "fd holds %llu bytes of shared memory, no semaphore",
+             Ull{size_bytes});
+    set_remedy("Pass what npuSemaphoreExportFd gave; memory is imported by npuMemImportFd.");
+    return status;
+  }
+  NPU_TRY_ASSIGN(std::unique_ptr<Buffer> buffer, Buffer::over(context->vm(), std::move(storage)));
+  NPU_TRY_ASSIGN(Ref<Semaphore> semaphore, over(context, std::move(buffer)));
+  context->add_word(semaphore->dva_);
+  return semaphore;
+}
+
+Status Semaphore::export_fd(int* out_fd) {
+  NPU_TRY_ASSIGN(const std::shared_ptr<Buffer> buffer, open());
+  if (!buffer->storage()->exportable()) {
+    const Status status = fail(NPU_ERROR_NOT_SUPPORTED, "the semaphore was not made to be shared");
+    set_remedy("Make it with npuSemaphoreCreateShared.");
+    return status;
+  }
+  uint64_t shared_id = 0;
+  return buffer->storage()->export_fd(out_fd, &shared_id);
 }
 
 Result<std::shared_ptr<Buffer>> Semaphore::open() {

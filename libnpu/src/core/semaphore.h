@@ -2,7 +2,7 @@
 // Semaphore: a word in a buffer object of its own, so that an address can be given to others without anything else.
 //
 // A sleeper is woken in three ways: by a signal of this process (its eventfd is in |sleepers_|), by a queue of the context that has moved (the driver looks at the word then), and at
-// last by the driver's own looks, every 64 ms, at words that nobody announces.
+// last by the driver's own looks, every 64 ms, at words that nobody announces. Those who share it in other processes are woken in the third way.
 //
 // Thread safety: all functions. Memory ordering: signal() is a release, a wait that holds an acquire of the word; the device does the same.
 #pragma once
@@ -27,7 +27,9 @@ class Semaphore final : public Object {
  public:
   static constexpr Kind kKind = Kind::kSemaphore;
 
-  static Result<Ref<Semaphore>> create(Ref<Context> context, uint64_t initial);
+  static Result<Ref<Semaphore>> create(Ref<Context> context, uint64_t initial, bool shared);
+  // The semaphore behind a descriptor of export_fd(), of whatever context.
+  static Result<Ref<Semaphore>> import(Ref<Context> context, int fd);
 
   Context& context() const { return *context_; }
   uint64_t dva() const { return dva_; }
@@ -35,6 +37,7 @@ class Semaphore final : public Object {
   Status query(uint64_t* out_value);
   Status signal(uint64_t value);
   Status wait(uint64_t value, const Deadline& deadline);
+  Status export_fd(int* out_fd);
 
   // Waits end. The memory is given back once work that was submitted has ended. Idempotent.
   void end(HandleTable&) override { close(); }
@@ -42,6 +45,7 @@ class Semaphore final : public Object {
 
  private:
   Semaphore(Ref<Context> context, std::shared_ptr<Buffer> buffer, std::byte* host);
+  static Result<Ref<Semaphore>> over(Ref<Context> context, std::unique_ptr<Buffer> buffer);
   ~Semaphore() override = default;
   // The buffer, held; or why there is none.
   Result<std::shared_ptr<Buffer>> open();
