@@ -62,6 +62,7 @@ void WorkerPool::run(Job& job, bool share) {
   std::unique_lock lock(mutex_);
   // A helper that wakes from here on finds no job; those that joined are waited for.
   job_ = nullptr;
+  // pairs with worker_pool.cpp : WorkerPool::help
   const auto alone = [this] { return active_.load(std::memory_order_acquire) == 0; };
   if (alone()) return;
   lock.unlock();
@@ -99,7 +100,7 @@ void WorkerPool::help() {
     lock.unlock();
     job->work(worker);
     lock.lock();
-    // pairs with run(): what the job wrote is seen by the thread that looks without the mutex
+    // pairs with worker_pool.cpp : WorkerPool::run
     if (active_.fetch_sub(1, std::memory_order_release) == 1) done_.notify_one();
   }
 }
