@@ -44,8 +44,9 @@ Json process_object(const Process& process) {
   return object;
 }
 
-std::string text_of(const Json& json) {
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+// |indent| -1: in one line.
+std::string text_of(const Json& json, int indent = 2) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string schema_text() {
@@ -78,7 +79,7 @@ std::string make_json(const Options& options, const Snapshot& snapshot) {
   root["driver"] = {{"version", driver.empty() ? Json(nullptr) : Json(driver)},
                     {"state", driver.empty() ? "not_loaded" : "loaded"}};
   root["timestamp"] = snapshot.timestamp;
-  root["interval_ms"] = nullptr;
+  root["interval_ms"] = options.loop_ms == 0 ? Json(nullptr) : Json(options.loop_ms);
   root["virtual"] =
       std::all_of(snapshot.devices.begin(), snapshot.devices.end(), [](const Device& device) {
         return device.failure.has_value() || device.info.is_virtual != 0;
@@ -94,7 +95,7 @@ std::string make_json(const Options& options, const Snapshot& snapshot) {
         root["processes"].push_back(process_object(process));
     }
   }
-  return text_of(root);
+  return text_of(root, options.loop_ms == 0 ? 2 : -1);
 }
 
 }  // namespace npu::smi

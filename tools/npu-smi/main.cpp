@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // npu-smi: what the NPUs of this machine are, measure and run. stdout carries data only.
 #include <cstdio>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "tools/npu-smi/device.h"
 #include "tools/npu-smi/doctor.h"
 #include "tools/npu-smi/exit_code.h"
+#include "tools/npu-smi/loop.h"
 #include "tools/npu-smi/options.h"
 #include "tools/npu-smi/output.h"
 
@@ -12,22 +16,35 @@ namespace {
 
 using namespace npu::smi;
 
-void complain(const std::string& about, const Failure& failure) {
-  std::fprintf(stderr, "npu-smi: %s%s. %s\n", about.c_str(), failure.text.c_str(),
-               failure.remedy.c_str());
-}
+// What is wrong, on stderr: once, and again when it has changed.
+class Complaints {
+ public:
+  void begin_turn() {
+    said_before_ = std::move(said_);
+    said_.clear();
+  }
+  void say(const std::string& about, const Failure& failure) {
+    const std::string line = about + failure.text + ". " + failure.remedy;
+    if (said_before_.count(line) == 0) std::fprintf(stderr, "npu-smi: %s\n", line.c_str());
+    said_.insert(line);
+  }
+
+ private:
+  std::set<std::string> said_, said_before_;
+};
 
 // The exit code of a snapshot, its failures on stderr.
-int judge(const Snapshot& snapshot) {
+int judge(const Snapshot& snapshot, Complaints* complaints) {
+  complaints->begin_turn();
   if (snapshot.failure) {
-    complain("", *snapshot.failure);
+    complaints->say("", *snapshot.failure);
     return exit_code_of(snapshot.failure->code);
   }
   size_t failed = 0;
   npuResult first = NPU_OK;
   for (const Device& device : snapshot.devices) {
     if (!device.failure) continue;
-    complain("device " + std::to_string(device.index) + ": ", *device.failure);
+    complaints->say("device " + std::to_string(device.index) + ": ", *device.failure);
     if (failed++ == 0) first = device.failure->code;
   }
   if (failed == 0) return kExitDone;
@@ -54,6 +71,22 @@ int print(const std::string& output, int code) {
   return kExitInternal;
 }
 
+// One snapshot a turn. A device, or the driver, that goes away during a loop may come back: the loop goes on, and its last turn is the exit code.
+int run_loop(Options options, const Selector& selector) {
+  Loop loop(options.loop_ms, options.loop_count);
+  Complaints complaints;
+  int code = kExitDone;
+  for (bool first = true; loop.next(); first = false) {
+    const Snapshot snapshot = take_snapshot(selector);
+    code = judge(snapshot, &complaints);
+    if (snapshot.failure && first) return code;
+    if (snapshot.failure) continue;
+    if (print(make_output(options, snapshot), code) != code) return kExitInternal;
+    options.csv_header = false;
+  }
+  return code;
+}
+
 int run(const Options& options) {
   if (options.command == Command::kDoctor) {
     const std::vector<Finding> findings = examine();
@@ -65,11 +98,8 @@ int run(const Options& options) {
     std::fprintf(stderr, "npu-smi: %s\n", error.c_str());
     return kExitUsage;
   }
-  Snapshot snapshot;
-  if (options.command != Command::kSchema) snapshot = take_snapshot(*selector);
-  const int code = judge(snapshot);
-  if (snapshot.failure) return code;
-  return print(make_output(options, snapshot), code);
+  if (options.command == Command::kSchema) return print(make_output(options, {}), kExitDone);
+  return run_loop(options, *selector);
 }
 
 }  // namespace

@@ -19,7 +19,10 @@ constexpr const char* kFooter =
     "not reachable, 15 device lost, 20 some of the devices failed, 24 versions do not fit. See "
     "npu-smi(1).";
 
+constexpr double kLoopSecondsLeast = 0.01, kLoopSecondsMost = 86400;
+
 struct Words {
+  double loop_seconds = 0;
   std::string format = "table";
   std::string huawei_type;  // info -t
   std::string info_what;    // info proc
@@ -69,6 +72,24 @@ void read_sections(Options* out) {
   }
 }
 
+// What is no number is in no range.
+std::string check_loop_seconds(std::string& text) {
+  double seconds = 0;
+  if (CLI::detail::lexical_cast(text, seconds) && seconds >= kLoopSecondsLeast &&
+      seconds <= kLoopSecondsMost) {
+    return {};
+  }
+  return "'" + text + "': from 0.01 to 86400 seconds";
+}
+
+// A report and a list of fields do not change.
+void read_loop(double seconds, Options* out) {
+  out->loop_ms = static_cast<uint64_t>(seconds * 1000 + 0.5);
+  if (out->loop_ms == 0) return;
+  if (out->command == Command::kDoctor || out->command == Command::kSchema)
+    throw CLI::ValidationError("--loop", "doctor and schema are made once");
+}
+
 // Sections under the names of another tool's `info -t`.
 std::string native_section(const std::string& type) {
   static const std::pair<const char*, const char*> kNames[] = {
@@ -105,6 +126,13 @@ void add_commands(CLI::App& app, Options& options, Words& words) {
   app.add_option("-i,--device", options.device,
                  "index, list and range (0,2-3), UUID, PCI address, or all");
   app.add_option("--format", words.format, "table (default), json, csv[,noheader][,nounits]");
+  CLI::Option* loop =
+      app.add_option("--loop", words.loop_seconds,
+                     "again every so many seconds, until Ctrl-C; JSON has one line a turn then")
+          ->check(CLI::Validator(check_loop_seconds, "0.01 to 86400", "seconds"));
+  app.add_option("--count", options.loop_count, "with --loop: so many times")
+      ->check(CLI::PositiveNumber)
+      ->needs(loop);
   app.add_flag("-L", words.list, "as list");
   app.add_flag("-q", words.query, "as info");
   CLI::App* list = app.add_subcommand("list", "one line for each device");
@@ -143,6 +171,7 @@ ParsedOptions parse_options(int argc, const char* const* argv) {
     if (app.get_subcommands().empty() && words.query) parsed.options.command = Command::kInfo;
     read_format(words.format, &parsed.options);
     read_sections(&parsed.options);
+    read_loop(words.loop_seconds, &parsed.options);
   } catch (const CLI::ParseError& error) {
     parsed.ends = true;
     parsed.exit_code = app.exit(error) == 0 ? kExitDone : kExitUsage;

@@ -2,6 +2,7 @@
 // The command line of npu-smi.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Options {
   bool csv_header = true;
   bool csv_units = true;
   bool list_full = false;
+  uint64_t loop_ms = 0;     // 0: once
+  uint64_t loop_count = 0;  // 0: until a signal comes
 };
 
 struct ParsedOptions {

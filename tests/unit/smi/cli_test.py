@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -180,6 +181,38 @@ class OtherProcess(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "the dead process still holds the device")
 
 
+class Loop(unittest.TestCase):
+    def test_each_turn_is_a_line_of_json_that_follows_the_schema(self):
+        done = run("--loop", "0.05", "--count", "4", "--format", "json")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        turns = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(turns), 4)
+        for turn in turns:
+            self.assertEqual(list(json_schema.check(turn, SCHEMA, SCHEMA)), [])
+            self.assertEqual((turn["interval_ms"], len(turn["devices"])), (50, 2))
+        stamps = [turn["timestamp"] for turn in turns]
+        self.assertEqual(stamps, sorted(set(stamps)))
+
+    def test_csv_has_one_header(self):
+        lines = run("list", "--loop", "0.02", "--count", "3", "--format", "csv").stdout.splitlines()
+        self.assertEqual(len(lines), 1 + 3 * 2)
+        self.assertEqual([line.startswith("timestamp") for line in lines], [True] + 6 * [False])
+
+    def test_a_signal_ends_it_with_the_code_of_the_last_turn(self):
+        for number in signal.SIGINT, signal.SIGTERM:
+            tool = subprocess.Popen([TOOL, "list", "--loop", "0.02", "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertTrue(json.loads(tool.stdout.readline()))
+            tool.send_signal(number)
+            rest, complaints = tool.communicate(timeout=60)
+            self.assertEqual((tool.returncode, complaints), (0, ""))
+            for line in rest.splitlines():
+                json.loads(line)
+
+    def test_what_never_was_there_ends_it_at_once(self):
+        done = run("--loop", "1", "-i", "7")
+        self.assertEqual((done.returncode, done.stdout), (6, ""))
+
+
 class Doctor(unittest.TestCase):
     def findings(self, code, **environment):
         done = run("doctor", "--format", "json", **environment)
@@ -233,7 +266,9 @@ class ExitCode(unittest.TestCase):
 
     def test_wrong_use_is_2(self):
         for arguments in (["nonsense"], ["--format", "xml"], ["--format", "csv,loud"], ["--format", "json,nounits"], ["info", "-d", "nonsense"],
-                          ["-i", ""], ["-i", "x"], ["-i", "0,NPU-" + "0" * 32], ["-i", "3-1"], ["info", "-d", "memory", "-t", "temp"]):
+                          ["-i", ""], ["-i", "x"], ["-i", "0,NPU-" + "0" * 32], ["-i", "3-1"], ["info", "-d", "memory", "-t", "temp"],
+                          ["--loop", "0"], ["--loop", "-1"], ["--loop", "1e9"], ["--loop", "nan"], ["--count", "3"], ["--loop", "1", "--count", "0"],
+                          ["doctor", "--loop", "1"], ["schema", "--loop", "1"]):
             with self.subTest(arguments):
                 self.expect(2, *arguments)
 
