@@ -67,7 +67,8 @@ works() { npu_load --seconds 1 --threads 1 >/dev/null || fail "the device does n
 torture_resets() {
   before=$(census)
   epoch=$(attribute epoch)
-  load --seconds "$((10 + ${count:-200} / 2))" --threads 2 --allow reset
+  # As long as it takes: the load is ended below.
+  load --seconds 1200 --threads 2 --allow reset
   i=0
   while [ $i -lt "${count:-200}" ]; do
     reset_device || fail "reset $i"
