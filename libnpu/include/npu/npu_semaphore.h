@@ -23,6 +23,8 @@ NPU_API npuResult npuSemaphoreCreate(npuContext context, uint64_t initial,
 
 /* As npuSemaphoreCreate; npuSemaphoreExportFd can give it to other contexts and processes. Costs a page.
  *
+ * out_semaphore  the semaphore, or NULL. End it with npuSemaphoreDestroy.
+ *
  * Threads:   any.   Blocks: for a few calls to the driver.
  * Errors:    as npuSemaphoreCreate
  * Since:     0.2
