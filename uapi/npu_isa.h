@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 2 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. A program is of the least minor that has all of its instructions. */
+#define NPU_ISA_MINOR 3 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -50,6 +50,11 @@
 #define NPU_F_CAUSAL 0x2000
 #define NPU_F_WINDOW 0x4000
 #define NPU_F_LENGTH 0x8000
+/* CVT and STC, which take no broadcast, use its bits */
+#define NPU_F_OVERFLOW 0x0200
+#define NPU_F_RANDOM 0x0400
+#define NPU_F_SCALE_RULE_SHIFT 11
+#define NPU_F_SCALE_RULE_MASK 0x1800
 
 enum npu_act {
 	NPU_ACT_NONE = 0,
@@ -67,6 +72,18 @@ enum npu_bcast {
 	NPU_BCAST_ROW = 1, /* [1, n] */
 	NPU_BCAST_COL = 2, /* [m, 1] */
 	NPU_BCAST_SCALAR = 3, /* fp32 bits in a scalar register */
+};
+
+/*
+ * The exponent of a block's scale, from m = the largest magnitude of its elements; e = floor(log2 m); E = exponent and M = value of the element type's
+ * largest number, p = bits of its fraction. The result is limited to -127..127, and -127 for m = 0.
+ */
+enum npu_scale_rule {
+	NPU_SCALE_RULE_FLOOR = 0, /* e - E, as the OCP specification says: numbers above M 2^(e - E) saturate */
+	NPU_SCALE_RULE_CEIL = 1, /* the least exponent x with m <= M 2^x: nothing saturates */
+	NPU_SCALE_RULE_EVEN = 2, /* as FLOOR, from m rounded to nearest even to p bits of fraction */
+	NPU_SCALE_RULE_WIDE = 3, /* e - E + 1 */
+	NPU_SCALE_RULE_COUNT = 4,
 };
 
 enum npu_cc {
@@ -100,27 +117,63 @@ enum npu_dtype {
 	NPU_DTYPE_BF16 = 1,
 	NPU_DTYPE_F16 = 2,
 	NPU_DTYPE_I32 = 3,
-	/* Elements in blocks that share scales, as GGUF files hold them: in HBM, ROW, read by LDC and MMS only. Since minor 2. */
+	/* Elements in blocks that share scales, as GGUF files hold them: in HBM, ROW, for LDC and MMS (Q8_0, Q4_0 also STC) only. Since minor 2. */
 	NPU_DTYPE_Q8_0 = 4, /* 32 elements: fp16 s, 32 x i8 q */
 	NPU_DTYPE_Q4_0 = 5, /* 32 elements: fp16 s, 16 bytes with q of elements i (low half) and i + 16 */
 	NPU_DTYPE_Q4_K = 6, /* 256 elements: fp16 s, fp16 t, 12 bytes with S and T (6 bits) of 8 parts, 128 bytes with q of elements i (low half) and i + 32 of each 64 */
 	NPU_DTYPE_Q6_K = 7, /* 256 elements: 128 bytes with the low 4, 64 bytes with the high 2 bits of q, 16 x i8 S, fp16 s */
-	NPU_DTYPE_COUNT = 8,
+	/* Elements of one byte. Since minor 3. */
+	NPU_DTYPE_E4M3 = 8, /* OCP FP8: sign, 4 exponent bits (bias 7), 3 of fraction; no infinity, 0x7f and 0xff are NaN */
+	NPU_DTYPE_E5M2 = 9, /* OCP FP8: sign, 5 exponent bits (bias 15), 2 of fraction; infinity and NaN as in IEEE 754 */
+	NPU_DTYPE_I8 = 10, /* two's complement */
+	/*
+	 * Blocks with a scale of one byte, x = 2^(byte - 127), 255: NaN. As Q8_0 and the others in HBM, ROW, for LDC, MMS and STC only. Since minor 3.
+	 * First those of OCP MX, then shared microexponents. Packed: from the lowest bit of the first byte on.
+	 */
+	NPU_DTYPE_MXFP8_E4M3 = 11, /* OCP MX: 32 elements: x, 32 x E4M3 */
+	NPU_DTYPE_MXFP8_E5M2 = 12, /* OCP MX: 32 elements: x, 32 x E5M2 */
+	NPU_DTYPE_MXFP6_E2M3 = 13, /* OCP MX: 32 elements: x, 32 codes of 6 bits, packed: sign, 2 exponent bits (bias 1), 3 of fraction; no infinity, no NaN */
+	NPU_DTYPE_MXFP6_E3M2 = 14, /* OCP MX: 32 elements: x, 32 codes of 6 bits, packed: sign, 3 exponent bits (bias 3), 2 of fraction; no infinity, no NaN */
+	NPU_DTYPE_MXFP4 = 15, /* OCP MX: 32 elements: x, 16 bytes with elements i (low half) and i + 16: sign, 2 exponent bits (bias 1), 1 of fraction; no infinity, no NaN */
+	NPU_DTYPE_MXINT8 = 16, /* OCP MX: 32 elements: x, 32 x i8 in units of 1/64 */
+	NPU_DTYPE_MX9 = 17, /* 16 elements: x, a byte whose bit i halves elements 2i and 2i + 1, 16 codes of 8 bits: sign, 7 bits that count units of 2^-6 */
+	NPU_DTYPE_MX6 = 18, /* the same with codes of 5 bits, packed: sign, 4 bits that count units of 2^-3 */
+	NPU_DTYPE_MX4 = 19, /* the same with codes of 3 bits, packed: sign, 2 bits that count units of 2^-1 */
+	NPU_DTYPE_COUNT = 20,
 };
-#define NPU_DTYPE_BLOCKS NPU_DTYPE_Q8_0 /* the first of the types in blocks */
 
-/* X(name, elements of a block, its bytes). Such a tile's base is a multiple of 2, its columns and its stride are multiples of the block. */
-#define NPU_BLOCK_TYPES(X) \
-	X(Q8_0, 32, 34)    \
-	X(Q4_0, 32, 18)    \
-	X(Q4_K, 256, 144)  \
-	X(Q6_K, 256, 210)
+/*
+ * X(name, elements of a block, its bytes, alignment of its bytes). Such a tile's base is a multiple of the alignment, its columns and its stride are
+ * multiples of the block.
+ */
+#define NPU_BLOCK_TYPES(X)       \
+	X(Q8_0, 32, 34, 2)       \
+	X(Q4_0, 32, 18, 2)       \
+	X(Q4_K, 256, 144, 2)     \
+	X(Q6_K, 256, 210, 2)     \
+	X(MXFP8_E4M3, 32, 33, 1) \
+	X(MXFP8_E5M2, 32, 33, 1) \
+	X(MXFP6_E2M3, 32, 25, 1) \
+	X(MXFP6_E3M2, 32, 25, 1) \
+	X(MXFP4, 32, 17, 1)      \
+	X(MXINT8, 32, 33, 1)     \
+	X(MX9, 16, 18, 1)        \
+	X(MX6, 16, 12, 1)        \
+	X(MX4, 16, 8, 1)
+
+#define NPU_BLOCK_TYPE_BIT(name, elements, bytes, align) | 1u << NPU_DTYPE_##name
+
+/* Whether elements of |dtype|, which exists, share scales. */
+static inline int npu_dtype_in_blocks(__u32 dtype)
+{
+	return ((0u NPU_BLOCK_TYPES(NPU_BLOCK_TYPE_BIT)) >> dtype & 1) != 0;
+}
 
 enum npu_space {
 	NPU_SPACE_HBM = 0, /* device virtual address */
 	NPU_SPACE_L1 = 1, /* byte offset in the tile's scratchpad */
 	NPU_SPACE_L2 = 2, /* byte offset in the cluster's scratchpad */
-	NPU_SPACE_ACC = 3, /* byte offset in the tensor unit's accumulator; fp32, ROW only */
+	NPU_SPACE_ACC = 3, /* byte offset in the tensor unit's accumulator; fp32 or i32, ROW only */
 	NPU_SPACE_COUNT = 4,
 };
 
@@ -213,11 +266,24 @@ struct npu_insn_info {
 /* The minor version that the instruction came with. */
 static inline __u32 npu_insn_minor(const struct npu_insn *insn)
 {
-	if (insn->op == NPU_OP_LDC || insn->op == NPU_OP_MMS)
+	__u32 dtype = insn->imm >> 8 & 0xff;
+
+	switch (insn->op) {
+	case NPU_OP_STC:
+		return 3;
+	case NPU_OP_CVT:
+		return insn->flags != 0 || insn->r[0] != 0 || insn->r[1] != 0 || insn->r[2] != 0 ? 3 : 0;
+	case NPU_OP_LDC:
+	case NPU_OP_MMS:
 		return 2;
-	if (insn->op == NPU_OP_TSET)
-		return (insn->imm >> 8 & 0xff) >= NPU_DTYPE_BLOCKS ? 2 : 0;
-	return insn->op == NPU_OP_PRINT || insn->op == NPU_OP_CHECK ? 1 : 0;
+	case NPU_OP_TSET:
+		return dtype >= NPU_DTYPE_E4M3 ? 3 : dtype >= NPU_DTYPE_Q8_0 ? 2 : 0;
+	case NPU_OP_PRINT:
+	case NPU_OP_CHECK:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 /* Space, dtype and layout of a descriptor word exist, and go together. */
@@ -227,7 +293,7 @@ static inline int npu_tdesc_word_fits(__u32 imm)
 
 	if (space >= NPU_SPACE_COUNT || dtype >= NPU_DTYPE_COUNT || layout >= NPU_LAYOUT_COUNT || imm >> 24 != 0)
 		return 0;
-	return dtype < NPU_DTYPE_BLOCKS || (space == NPU_SPACE_HBM && layout == NPU_LAYOUT_ROW);
+	return !npu_dtype_in_blocks(dtype) || (space == NPU_SPACE_HBM && layout == NPU_LAYOUT_ROW);
 }
 
 /* The table of all 256 opcodes; one copy for each file that asks for it. */

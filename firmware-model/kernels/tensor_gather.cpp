@@ -93,12 +93,47 @@ Program tensor_scatter(DType from, DType to) {
   return k.finish();
 }
 
+// Rows of fp32 into a table in blocks, encoded one by one while they are stored.
+Program tensor_scatter_blocks(DType from, DType to, const char* name) {
+  TensorWalk walk("tensor_scatter_" + tensor_type_name(from) + "_" + name, {"y", "indices", "x"});
+  Kernel& k = walk.k;
+  Arg height_arg = k.arg_u32("table_rows"), width_arg = k.arg_u32("table_cols"),
+      words_arg = k.arg_u32("index_words");
+  Buf index_buf = k.l1(kRowsMax * 8);
+  Buf buf = k.l1(kBlockElements * 4);
+  walk.run([&] {
+    Reg words = words_arg;
+    k.if_(words == 2, [&] {
+      load_indices(walk, index_buf, words);
+      check_upper_words(walk, from, index_buf, buf);
+    });
+    move_in(k, walk.inner(DType::F32, buf), rows_of(walk, kRows, from, walk.rows));
+    Reg pitch = walk.pitch(kTable);
+    Tile table = k.tile_hbm(to, walk.at(kTable), height_arg, width_arg, pitch);
+    Tile line = k.tile_l1(DType::F32, buf, 1, walk.cols);
+    Reg line_bytes = walk.cols * 4;
+    Reg index_at = walk.at(kIndices) + 0;
+    Reg index_bytes = walk.pitch(kIndices) * 4;
+    k.for_range(walk.rows, [&](const Reg&) {
+      Reg index = k.load_i32(index_at);
+      k.stc(table.view(index, walk.col0, 1, walk.cols), line);
+      line.advance(line_bytes);
+      index_at += index_bytes;
+    });
+  });
+  return k.finish();
+}
+
 }  // namespace
 
 void add_tensor_rows(Programs& out) {
   for (DType type : kTensorTypes) {
     out.push_back(tensor_gather(type));
     for (DType to : kTensorTypes) out.push_back(tensor_scatter(type, to));
+  }
+  for (DType type : kTensorTypes) {
+    out.push_back(tensor_scatter_blocks(type, DType::Q8_0, "q8_0"));
+    out.push_back(tensor_scatter_blocks(type, DType::Q4_0, "q4_0"));
   }
   out.push_back(tensor_gather_blocks(DType::Q8_0, "q8_0"));
   out.push_back(tensor_gather_blocks(DType::Q4_0, "q4_0"));

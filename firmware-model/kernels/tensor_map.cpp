@@ -271,18 +271,23 @@ struct CopyRow {
   DType from, to;
 };
 constexpr CopyRow kCopies[] = {
-    {"b32", DType::I32, DType::I32},       {"b16", DType::F16, DType::F16},
-    {"f32_bf16", DType::F32, DType::BF16}, {"f32_f16", DType::F32, DType::F16},
-    {"bf16_f32", DType::BF16, DType::F32}, {"bf16_f16", DType::BF16, DType::F16},
-    {"f16_f32", DType::F16, DType::F32},   {"f16_bf16", DType::F16, DType::BF16},
-    {"i32_f32", DType::I32, DType::F32},   {"f32_i32", DType::F32, DType::I32},
-    {"q8_0_f32", DType::Q8_0, DType::F32}, {"q4_0_f32", DType::Q4_0, DType::F32},
-    {"q4_k_f32", DType::Q4_K, DType::F32}, {"q6_k_f32", DType::Q6_K, DType::F32},
+    {"b32", DType::I32, DType::I32},         {"b16", DType::F16, DType::F16},
+    {"f32_bf16", DType::F32, DType::BF16},   {"f32_f16", DType::F32, DType::F16},
+    {"bf16_f32", DType::BF16, DType::F32},   {"bf16_f16", DType::BF16, DType::F16},
+    {"f16_f32", DType::F16, DType::F32},     {"f16_bf16", DType::F16, DType::BF16},
+    {"i32_f32", DType::I32, DType::F32},     {"f32_i32", DType::F32, DType::I32},
+    {"q8_0_f32", DType::Q8_0, DType::F32},   {"q4_0_f32", DType::Q4_0, DType::F32},
+    {"q4_k_f32", DType::Q4_K, DType::F32},   {"q6_k_f32", DType::Q6_K, DType::F32},
+    {"f32_q8_0", DType::F32, DType::Q8_0},   {"f32_q4_0", DType::F32, DType::Q4_0},
+    {"bf16_q8_0", DType::BF16, DType::Q8_0}, {"bf16_q4_0", DType::BF16, DType::Q4_0},
+    {"f16_q8_0", DType::F16, DType::Q8_0},   {"f16_q4_0", DType::F16, DType::Q4_0},
 };
-bool in_blocks(const CopyRow& row) { return block_shape(row.from).elements > 1; }
 
 // Loading converts, except to int32: that takes fp32, cut towards zero, in |x| and gives it in |y|, which may lie in one place.
-constexpr DType loaded_as(const CopyRow& row) { return row.to == DType::I32 ? row.from : row.to; }
+DType loaded_as(const CopyRow& row) {
+  if (in_blocks(row.to)) return DType::F32;
+  return row.to == DType::I32 ? row.from : row.to;
+}
 
 void to_int32(Kernel& k, Scratch& scratch, const Reg& rows, const Reg& cols, const Tile& y,
               const Tile& x) {
@@ -312,15 +317,17 @@ Program copy_walk(const CopyRow& row) {
   Kernel& k = walk.k;
   Buf buf = k.l1(kBlockElements * 4), l2 = k.l2(kBlockElements * 4);
   Scratch scratch(k);
-  if (in_blocks(row)) walk.set_blocks(0, row.from);
+  if (in_blocks(row.from)) walk.set_blocks(0, row.from);
+  if (in_blocks(row.to)) walk.set_blocks(1, row.to);
   walk.run([&] {
     Tile x = walk.inner(loaded_as(row), buf);
-    if (in_blocks(row)) {
+    if (in_blocks(row.from)) {
       walk.load(0, row.from, x, walk.rows, walk.cols);
     } else {
       walk.load_or_spread(0, row.from, x, buf, l2);
     }
     if (x.dtype() == row.to) return walk.store(1, x);
+    if (in_blocks(row.to)) return walk.store_blocks(1, row.to, x);
     Tile y = walk.inner(row.to, buf);
     to_int32(k, scratch, walk.rows, walk.cols, y, x);
     walk.store(1, y);
@@ -336,7 +343,7 @@ void add_tensor_map(Programs& out) {
     out.push_back(map_walk(type));
   }
   for (const CopyRow& row : kCopies) {
-    if (!in_blocks(row)) out.push_back(copy(row));
+    if (!in_blocks(row.from) && !in_blocks(row.to)) out.push_back(copy(row));
     out.push_back(copy_walk(row));
   }
 }

@@ -141,6 +141,11 @@ class TensorWalk {
         [&] { k.st(k.tile_hbm(from.dtype(), o.at, cols, rows, pitch), from).trans(); },
         [&] { k.st(k.tile_hbm(from.dtype(), o.at, rows, cols, pitch), from); });
   }
+  // The operand is of |type|, whose elements share scales: its columns lie side by side.
+  void store_blocks(uint32_t operand, isa::DType type, const isa::Tile& from) {
+    isa::Reg pitch = operands_[operand].pitch[0];
+    k.stc(k.tile_hbm(type, operands_[operand].at, rows, cols, pitch), from);
+  }
   // Device address of the operand's block.
   const isa::Reg& at(uint32_t operand) const { return operands_[operand].at; }
   const isa::Arg& pitch(uint32_t operand) const { return operands_[operand].pitch[0]; }

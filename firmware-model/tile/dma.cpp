@@ -92,7 +92,9 @@ void pack(const Numerics& numerics, const View& d, const View& a, const Shape& s
           bool transposed) {
   PackArgs args{
       shape.rows, shape.cols, a.host, Elem::kF32, a.stride, transposed, d.stride * NPU_PANEL_COLS};
-  if (shape.elem_bytes == sizeof(uint16_t)) {
+  if (shape.elem_bytes == 1) {
+    numerics.pack_panel_u8(reinterpret_cast<uint8_t*>(d.host), args);
+  } else if (shape.elem_bytes == sizeof(uint16_t)) {
     numerics.pack_panel_u16(reinterpret_cast<uint16_t*>(d.host), args);
   } else {
     numerics.pack_panel(reinterpret_cast<float*>(d.host), args);
@@ -100,7 +102,11 @@ void pack(const Numerics& numerics, const View& d, const View& a, const Shape& s
 }
 
 void transpose(const Numerics& numerics, const View& d, const View& a, const Shape& shape) {
-  if (shape.elem_bytes == sizeof(uint16_t)) {
+  if (shape.elem_bytes == 1) {
+    numerics.transpose_u8(reinterpret_cast<uint8_t*>(d.host), d.stride,
+                          reinterpret_cast<const uint8_t*>(a.host), a.stride, shape.cols,
+                          shape.rows);
+  } else if (shape.elem_bytes == sizeof(uint16_t)) {
     numerics.transpose_u16(reinterpret_cast<uint16_t*>(d.host), d.stride,
                            reinterpret_cast<const uint16_t*>(a.host), a.stride, shape.cols,
                            shape.rows);

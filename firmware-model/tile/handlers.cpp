@@ -67,6 +67,7 @@ NPU_BIND(LD, ld)
 NPU_BIND(LDC, ldc)
 NPU_BIND(GATHER, gather)
 NPU_BIND(ST, st)
+NPU_BIND(STC, stc)
 NPU_BIND(SCATTER, scatter)
 
 NPU_BIND(MM, mm)

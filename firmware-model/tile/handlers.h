@@ -70,6 +70,11 @@ bool scatter(Exec& exec);
 
 // convert.cpp
 bool ldc(Exec& exec);
+
+// store.cpp
+bool stc(Exec& exec);
+
+// stream.cpp
 bool mms(Exec& exec);
 
 // tensor.cpp

@@ -61,7 +61,8 @@ bool Exec::resolve(OperandSlot slot, const Rules& rules, Operand* out) {
       !fits(rules.layouts, d.layout)) {
     return mismatch();
   }
-  if (d.space == NPU_SPACE_ACC && (d.dtype != NPU_DTYPE_F32 || d.layout != NPU_LAYOUT_ROW)) {
+  const bool whole_word = d.dtype == NPU_DTYPE_F32 || d.dtype == NPU_DTYPE_I32;
+  if (d.space == NPU_SPACE_ACC && (!whole_word || d.layout != NPU_LAYOUT_ROW)) {
     return mismatch();
   }
   if (d.stride < (d.layout == NPU_LAYOUT_ROW ? d.cols : d.rows)) return mismatch();

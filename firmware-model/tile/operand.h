@@ -22,11 +22,11 @@ inline constexpr uint32_t kInL2 = 1u << NPU_SPACE_L2;
 inline constexpr uint32_t kInAcc = 1u << NPU_SPACE_ACC;
 inline constexpr uint32_t kF32 = 1u << NPU_DTYPE_F32;
 inline constexpr uint32_t kI32 = 1u << NPU_DTYPE_I32;
-inline constexpr uint32_t kFloat = kF32 | 1u << NPU_DTYPE_BF16 | 1u << NPU_DTYPE_F16;
-inline constexpr uint32_t kAnyType = kFloat | kI32;
-#define NPU_BLOCK_BIT(name, elements, bytes) | 1u << NPU_DTYPE_##name
-inline constexpr uint32_t kBlocks = 0 NPU_BLOCK_TYPES(NPU_BLOCK_BIT);  // LDC, MMS only
-#undef NPU_BLOCK_BIT
+inline constexpr uint32_t kI8 = 1u << NPU_DTYPE_I8;
+inline constexpr uint32_t kFp8 = 1u << NPU_DTYPE_E4M3 | 1u << NPU_DTYPE_E5M2;
+inline constexpr uint32_t kFloat = kF32 | 1u << NPU_DTYPE_BF16 | 1u << NPU_DTYPE_F16 | kFp8;
+inline constexpr uint32_t kAnyType = kFloat | kI32 | kI8;
+inline constexpr uint32_t kBlocks = 0 NPU_BLOCK_TYPES(NPU_BLOCK_TYPE_BIT);  // LDC, MMS, STC only
 inline constexpr uint32_t kRow = 1u << NPU_LAYOUT_ROW;
 inline constexpr uint32_t kPanel = 1u << NPU_LAYOUT_PANEL;
 
@@ -81,10 +81,14 @@ inline Unit unit_of(uint8_t dtype) {
     case NPU_DTYPE_BF16:
     case NPU_DTYPE_F16:
       return {2, 2, 0};
-#define NPU_BLOCK_UNIT(name, elements, bytes)                                   \
-  case NPU_DTYPE_##name:                                                        \
-    static_assert(std::has_single_bit(unsigned{elements}) && (bytes) % 2 == 0); \
-    return {bytes, 2, std::countr_zero(unsigned{elements})};
+    case NPU_DTYPE_E4M3:
+    case NPU_DTYPE_E5M2:
+    case NPU_DTYPE_I8:
+      return {1, 1, 0};
+#define NPU_BLOCK_UNIT(name, elements, bytes, align)                                  \
+  case NPU_DTYPE_##name:                                                              \
+    static_assert(std::has_single_bit(unsigned{elements}) && (bytes) % (align) == 0); \
+    return {bytes, align, std::countr_zero(unsigned{elements})};
       NPU_BLOCK_TYPES(NPU_BLOCK_UNIT)
 #undef NPU_BLOCK_UNIT
     default:

@@ -16,6 +16,30 @@
 
 namespace npu::model {
 
+// Of a dtype of one byte.
+inline Small small_of(uint8_t dtype) {
+  if (dtype == NPU_DTYPE_E4M3) return Small::kE4m3;
+  return dtype == NPU_DTYPE_E5M2 ? Small::kE5m2 : Small::kI8;
+}
+
+// Of every dtype that is not in blocks; what is not a float counts as 32 bits.
+inline Elem elem_of(uint8_t dtype) {
+  switch (dtype) {
+    case NPU_DTYPE_BF16:
+      return Elem::kBf16;
+    case NPU_DTYPE_F16:
+      return Elem::kF16;
+    case NPU_DTYPE_E4M3:
+      return Elem::kE4m3;
+    case NPU_DTYPE_E5M2:
+      return Elem::kE5m2;
+    case NPU_DTYPE_I8:
+      return Elem::kI8;
+    default:
+      return Elem::kF32;
+  }
+}
+
 // Moves |n| elements of |dtype| to fp32. fp32 moves as bits.
 inline void widen(const Numerics& numerics, uint8_t dtype, float* to, const std::byte* from,
                   size_t n) {
@@ -25,22 +49,26 @@ inline void widen(const Numerics& numerics, uint8_t dtype, float* to, const std:
     numerics.widen_bf16(to, reinterpret_cast<const uint16_t*>(from), n);
   } else if (dtype == NPU_DTYPE_F16) {
     numerics.widen_f16(to, reinterpret_cast<const uint16_t*>(from), n);
-  } else {
+  } else if (dtype == NPU_DTYPE_I32) {
     numerics.i32_to_f32(to, reinterpret_cast<const int32_t*>(from), n);
+  } else {
+    numerics.widen_small(small_of(dtype), to, reinterpret_cast<const uint8_t*>(from), n);
   }
 }
 
-// Rounds |n| fp32 values to |dtype|. fp32 moves as bits.
+// Rounds |n| fp32 values to |dtype|. fp32 moves as bits. |overflows|: what FP8 has no room for does not saturate.
 inline void narrow(const Numerics& numerics, uint8_t dtype, std::byte* to, const float* from,
-                   size_t n) {
+                   size_t n, bool overflows = false) {
   if (dtype == NPU_DTYPE_F32) {
     std::memmove(to, from, n * sizeof(float));
   } else if (dtype == NPU_DTYPE_BF16) {
     numerics.narrow_bf16(reinterpret_cast<uint16_t*>(to), from, n);
   } else if (dtype == NPU_DTYPE_F16) {
     numerics.narrow_f16(reinterpret_cast<uint16_t*>(to), from, n);
-  } else {
+  } else if (dtype == NPU_DTYPE_I32) {
     numerics.f32_to_i32(reinterpret_cast<int32_t*>(to), from, n);
+  } else {
+    numerics.narrow_small(small_of(dtype), reinterpret_cast<uint8_t*>(to), from, n, overflows);
   }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tensor unit: MM, MMD and the ways into and out of its accumulator.
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "firmware-model/tile/handlers.h"
@@ -15,11 +17,6 @@ struct MatrixB {
   size_t panel_stride;
   size_t k_stride;
 };
-
-Elem elem_of(const Operand& t) {
-  if (t.dtype == NPU_DTYPE_BF16) return Elem::kBf16;
-  return t.dtype == NPU_DTYPE_F16 ? Elem::kF16 : Elem::kF32;
-}
 
 // |t| (ROW) as fp32: in place, or widened into staging buffer |i|. *stride in floats.
 const float* widened(Exec& exec, const Operand& t, int i, size_t* stride) {
@@ -62,7 +59,7 @@ MatrixB matrix_b(Exec& exec, const Operand& b, bool transposed) {
   args.k = transposed ? b.cols : b.rows;
   args.n = transposed ? b.rows : b.cols;
   args.src = b.host;
-  args.elem = elem_of(b);
+  args.elem = elem_of(b.dtype);
   args.ld = b.stride;
   args.transposed = transposed;
   args.dst_panel_stride = args.k * kPanelCols;
@@ -72,11 +69,16 @@ MatrixB matrix_b(Exec& exec, const Operand& b, bool transposed) {
 
 // Resolves d, a, b of MM and MMD; b_layouts tells where b may be a PANEL.
 bool resolve_product(Exec& exec, uint32_t b_layouts, Operand* d, Operand* a, Operand* b) {
-  if (!exec.resolve(kDst, {kInAcc | kInL1, kF32}, d) || !exec.resolve(kA, {kInL1, kFloat}, a) ||
-      !exec.resolve(kB, {kInL1, kFloat, b_layouts}, b)) {
+  if (!exec.resolve(kDst, {kInAcc | kInL1, kF32 | kI32}, d) ||
+      !exec.resolve(kA, {kInL1, kFloat | kI8}, a) ||
+      !exec.resolve(kB, {kInL1, kFloat | kI8, b_layouts}, b)) {
     return false;
   }
-  return a->dtype == b->dtype || exec.mismatch();
+  const bool both_fp8 = (kFp8 >> a->dtype & kFp8 >> b->dtype & 1) != 0;
+  const bool integers = a->dtype == NPU_DTYPE_I8;
+  return ((a->dtype == b->dtype || both_fp8) &&
+          d->dtype == (integers ? NPU_DTYPE_I32 : NPU_DTYPE_F32)) ||
+         exec.mismatch();
 }
 
 // Checks the shapes of d[m, n] = a[m, k] x b and that d stands apart; counts the work.
@@ -88,6 +90,31 @@ bool account_product(Exec& exec, const Operand& d, const Operand& a, const Opera
   exec.group.stats.mac_ops = add_capped(exec.group.stats.mac_ops, mac_ops);
   exec.latency_ps = exec.group.timing.mm_ps(mac_ops, a.dtype);
   return true;
+}
+
+// The sum of products of i8 by way of fp32, kIntegerDepth of them at a time: every partial sum is below 2^24, so nothing is rounded.
+constexpr uint32_t kIntegerDepth = 1024;
+static_assert(kIntegerDepth * 128 * 128 <= 1 << 24);
+
+int32_t saturated(int64_t sum) {
+  return static_cast<int32_t>(std::clamp<int64_t>(sum, INT32_MIN, INT32_MAX));
+}
+
+// d = the exact sum, which product(k0, depth, to) adds up from dense parts of d's shape.
+template <typename Product>
+void integer_product(Exec& exec, const Operand& d, uint32_t k, const Product& product) {
+  const bool accumulate = (exec.insn.flags & NPU_F_ACC) != 0;
+  float* part = staging_f32(exec, 2);
+  auto* sums = reinterpret_cast<int64_t*>(exec.group.staging[3].data());
+  const auto of_row = [&](uint64_t i) { return reinterpret_cast<int32_t*>(d.row(i)); };
+  for (uint64_t i = 0; i < d.rows; ++i)
+    for (uint64_t j = 0; j < d.cols; ++j) sums[i * d.cols + j] = accumulate ? of_row(i)[j] : 0;
+  for (uint32_t k0 = 0; k0 < k; k0 += kIntegerDepth) {
+    product(k0, std::min(k - k0, kIntegerDepth), part);
+    for (uint64_t i = 0; i < d.elements(); ++i) sums[i] += static_cast<int64_t>(part[i]);
+  }
+  for (uint64_t i = 0; i < d.rows; ++i)
+    for (uint64_t j = 0; j < d.cols; ++j) of_row(i)[j] = saturated(sums[i * d.cols + j]);
 }
 
 // The steps of ACCST on one row of fp32 values.
@@ -161,6 +188,13 @@ bool mm(Exec& exec) {
   size_t lda = 0;
   const float* a_host = widened(exec, a, 0, &lda);
   MatrixB from = matrix_b(exec, b, transposed);
+  if (d.dtype == NPU_DTYPE_I32) {
+    integer_product(exec, d, k, [&](uint32_t k0, uint32_t depth, float* to) {
+      exec.numerics().mm({d.rows, d.cols, depth, a_host + k0, lda, from.host + k0 * from.k_stride,
+                          from.panel_stride, from.k_stride, to, d.cols, false});
+    });
+    return true;
+  }
   exec.numerics().mm({d.rows, d.cols, k, a_host, lda, from.host, from.panel_stride, from.k_stride,
                       d.f32(), d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
   return true;
@@ -175,6 +209,13 @@ bool mmd(Exec& exec) {
   size_t ldb = 0;
   const float* a_host = widened(exec, a, 0, &lda);
   const float* b_host = widened(exec, b, 1, &ldb);
+  if (d.dtype == NPU_DTYPE_I32) {
+    integer_product(exec, d, b.cols, [&](uint32_t k0, uint32_t depth, float* to) {
+      exec.numerics().dot_rows(
+          {d.rows, d.cols, depth, a_host + k0, lda, b_host + k0, ldb, to, d.cols, false});
+    });
+    return true;
+  }
   exec.numerics().dot_rows({d.rows, d.cols, b.cols, a_host, lda, b_host, ldb, d.f32(), d.stride,
                             (exec.insn.flags & NPU_F_ACC) != 0});
   return true;

@@ -140,8 +140,8 @@ bool Worker::Impl::reserve_memory(const Program& program) {
   }
   if (!group.l2.reserve(sized(params.l2_bytes))) return false;
   group.l2.mark_dirty(program.l2_bytes);
-  // Widening doubles an operand; one bf16 column packed to a panel of 16 columns is the worst case.
-  constexpr uint64_t kWorstGrowth = 2 * NPU_PANEL_COLS;
+  // Widening makes an operand four times as large; one column of bytes packed to a panel of 16 columns is the worst case.
+  constexpr uint64_t kWorstGrowth = 4 * NPU_PANEL_COLS;
   uint64_t largest = std::max(params.l1_bytes, params.acc_bytes);
   for (Scratchpad& staging : group.staging) {
     if (!staging.reserve(sized(largest * kWorstGrowth))) return false;

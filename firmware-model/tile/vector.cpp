@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "firmware-model/tile/handlers.h"
+#include "firmware-model/tile/rounding.h"
 #include "firmware-model/tile/rows.h"
 
 namespace npu::model {
@@ -55,7 +56,7 @@ int32_t round_to_odd(int32_t value) {
   return static_cast<int32_t>(value < 0 ? 0u - magnitude : magnitude);
 }
 
-// i32 to fp32 as an intermediate for a destination of 16 bits.
+// i32 to fp32 as an intermediate for a destination of 16 or 8 bits.
 void widen_i32_odd(const Numerics& numerics, float* to, const std::byte* from, size_t n) {
   int32_t rounded[64];
   for (size_t done = 0; done < n; done += std::size(rounded)) {
@@ -67,15 +68,29 @@ void widen_i32_odd(const Numerics& numerics, float* to, const std::byte* from, s
 }
 
 void convert_i32(Exec& exec, const Operand& d, const Operand& a) {
+  const bool overflows = (exec.insn.flags & NPU_F_OVERFLOW) != 0;
   const Numerics& numerics = exec.numerics();
   float* whole_row = staging_f32(exec, 0);
   for (uint64_t i = 0; i < d.rows; ++i) {
-    if (d.elem_bytes == sizeof(uint16_t)) {
+    if (d.elem_bytes < sizeof(uint32_t)) {
       widen_i32_odd(numerics, whole_row, a.row(i), a.cols);
     } else {
       numerics.i32_to_f32(whole_row, reinterpret_cast<const int32_t*>(a.row(i)), a.cols);
     }
-    narrow(numerics, d.dtype, d.row(i), whole_row, d.cols);
+    narrow(numerics, d.dtype, d.row(i), whole_row, d.cols, overflows);
+  }
+}
+
+// Rounding is up to this function where it is not what the walk over the rows does by itself.
+void convert_rows(Exec& exec, const Operand& d, const Source& a, const Rounding& rounding) {
+  const auto copy = [](float* to, const Input* in, size_t n, uint64_t, uint64_t) {
+    if (to != in[0].values) std::memcpy(to, in[0].values, n * sizeof(float));
+  };
+  if (rounding.plain()) return for_each_row(exec, d, &a, 1, true, copy);
+  for (uint64_t i = 0; i < d.rows; ++i) {
+    float* wide = staging_f32(exec, 0);  // a row is read whole before its results are written
+    widen(exec.numerics(), a.tile.dtype, wide, a.tile.row(i), d.cols);
+    rounding.narrow_row(exec.numerics(), d.dtype, d.row(i), wide, d.cols, i);
   }
 }
 
@@ -117,10 +132,13 @@ Window mask_window(const Exec& exec, uint64_t row) {
 bool cvt(Exec& exec) {
   Operand d;
   Source a;
-  if (!resolve_pair(exec, kAnyType, &d, &a.tile)) return false;
+  Rounding rounding;
+  if (!resolve_pair(exec, kAnyType, &d, &a.tile) || !resolve_rounding(exec, d, a.tile, &rounding)) {
+    return false;
+  }
   account_vector(exec, d.elements());
   if (d.empty()) return true;
-  bool moves_bits = d.dtype == a.tile.dtype && d.elem_bytes == sizeof(uint32_t);
+  const bool moves_bits = d.dtype == a.tile.dtype && d.elem_bytes == sizeof(uint32_t);
   if (moves_bits) {
     for (uint64_t i = 0; i < d.rows; ++i) {
       std::memmove(d.row(i), a.tile.row(i), uint64_t{d.cols} * d.elem_bytes);
@@ -128,10 +146,7 @@ bool cvt(Exec& exec) {
   } else if (a.tile.dtype == NPU_DTYPE_I32) {
     convert_i32(exec, d, a.tile);
   } else {
-    for_each_row(exec, d, &a, 1, true,
-                 [](float* to, const Input* in, size_t n, uint64_t, uint64_t) {
-                   if (to != in[0].values) std::memcpy(to, in[0].values, n * sizeof(float));
-                 });
+    convert_rows(exec, d, a, rounding);
   }
   return true;
 }
@@ -195,7 +210,9 @@ bool vfill(Exec& exec) {
   float value = exec.imm_f32();
   alignas(uint32_t) std::byte element[sizeof(uint32_t)] = {};
   narrow(exec.numerics(), d.dtype, element, &value, 1);
-  if (d.elem_bytes == sizeof(uint16_t)) {
+  if (d.elem_bytes == 1) {
+    fill_rows(d, static_cast<uint8_t>(element[0]));
+  } else if (d.elem_bytes == sizeof(uint16_t)) {
     uint16_t bits;
     std::memcpy(&bits, element, sizeof(bits));
     fill_rows(d, bits);

@@ -72,6 +72,14 @@ TypeLayout layout_of(npuDataType type) {
   }
 }
 
+npuOpsTensor as_words(npuOpsTensor t) {
+  const TypeLayout layout = layout_of(t.type);
+  t.type = NPU_FLOAT16;
+  t.sizes[0] = t.sizes[0] / layout.block_elements * (layout.block_bytes / 2);
+  t.strides[0] = 2;
+  return t;
+}
+
 npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types) {
   NPU_OPS_TRY(check_tensor_type(name, t.type, types));
   NPU_OPS_TRY(check_reserved(t.reserved));

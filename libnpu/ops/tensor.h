@@ -21,6 +21,10 @@ struct TypeLayout {
 };
 TypeLayout layout_of(npuDataType type);
 
+inline bool in_blocks(const npuOpsTensor& t) { return layout_of(t.type).block_elements > 1; }
+// The bytes of a tensor in blocks as elements of 16 bits.
+npuOpsTensor as_words(npuOpsTensor t);
+
 // Sets of types that an operand may have.
 constexpr uint32_t type_bit(npuDataType type) { return 1u << type; }
 inline constexpr uint32_t kF32 = type_bit(NPU_FLOAT32);
@@ -29,6 +33,8 @@ inline constexpr uint32_t kI32 = type_bit(NPU_INT32);
 inline constexpr uint32_t kI64 = type_bit(NPU_INT64);
 inline constexpr uint32_t kBlocks =
     type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0) | type_bit(NPU_Q4_K) | type_bit(NPU_Q6_K);
+// Of these the device writes:
+inline constexpr uint32_t kWrittenBlocks = type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0);
 
 // 0 fp32, 1 bf16, 2 fp16: as programs on tensors are counted, and the letters of their names.
 inline uint32_t float_index(npuDataType type) { return static_cast<uint32_t>(type); }

@@ -32,7 +32,7 @@ npuResult check(const Move& m, const npuOpsTensor& result) {
   const npuOpsTensor &t = m.table, &i = m.indices, &r = m.rows;
   NPU_OPS_TRY(check_columns(m.table_name, t));
   NPU_OPS_TRY(check_columns(m.rows_name, r));
-  NPU_OPS_TRY(check_result("y", result));
+  NPU_OPS_TRY(check_result("y", in_blocks(result) ? as_words(result) : result));
   NPU_OPS_TRY(check_size("x.sizes[0]", m.rows.sizes[0], "y.sizes[0]", t.sizes[0]));
   NPU_OPS_TRY(check_size("indices.sizes[0]", i.sizes[0], "the number of rows", r.sizes[1]));
   NPU_OPS_TRY(check_size("indices.sizes[3]", i.sizes[3], "one", 1));
@@ -103,8 +103,8 @@ npuResult plan_rows(const Move& m, Plan* plan) {
   b.cols = cols;
   const uint32_t row_bytes = walk.elem_bytes[kRows];
   const TypeLayout layout = layout_of(m.table.type);
-  const bool in_blocks = layout.block_elements > 1;  // the program finds columns itself
-  b.places[kTable] = {0, in_blocks ? 0 : layout.block_bytes, cols, kTileRows, kSpreadNone};
+  const bool finds_columns = in_blocks(m.table);  // the program, itself
+  b.places[kTable] = {0, finds_columns ? 0 : layout.block_bytes, cols, kTileRows, kSpreadNone};
   b.places[kIndices] = {0, 0, words_of(m.indices), kTileRows, kSpreadNone};
   b.places[kRows] = {0, row_bytes, cols, kTileRows, kSpreadNone};
   if (m.table.sizes[1] > 1)
@@ -120,7 +120,7 @@ npuResult plan_rows(const Move& m, Plan* plan) {
   share_blocks(kRowsMax, &b);
   NPU_OPS_TRY(add_blocks(b, {m.table.data, m.indices.data, m.rows.data}, plan));
   plan->add32(m.table.sizes[1]);
-  if (in_blocks) plan->add32(m.table.sizes[0]);
+  if (finds_columns) plan->add32(m.table.sizes[0]);
   return NPU_OK;
 }
 
@@ -132,8 +132,17 @@ std::string tensor_gather_name(uint32_t v) {
          (v < kFloatCount ? kFloatNames[v] : kBlockNames[v - kFloatCount]);
 }
 std::string tensor_scatter_name(uint32_t v) {
-  return std::string("tensor_scatter_") + kFloatNames[v / kFloatCount] + "_" +
-         kFloatNames[v % kFloatCount];
+  constexpr uint32_t kPlain = kFloatCount * kFloatCount;
+  const std::string name = "tensor_scatter_";
+  if (v < kPlain) return name + kFloatNames[v / kFloatCount] + "_" + kFloatNames[v % kFloatCount];
+  return name + kFloatNames[(v - kPlain) / 2] + ((v - kPlain) % 2 == 0 ? "_q8_0" : "_q4_0");
+}
+
+// Programs that scatter, as they are counted.
+uint32_t scatter_index(npuDataType from, npuDataType to) {
+  if (to == NPU_Q8_0 || to == NPU_Q4_0)
+    return kFloatCount * kFloatCount + float_index(from) * 2 + (to == NPU_Q8_0 ? 0 : 1);
+  return float_index(from) * kFloatCount + float_index(to);
 }
 
 npuResult plan_tensor_gather(const void* info, Plan* plan) {
@@ -160,7 +169,7 @@ npuResult plan_tensor_scatter(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_reserved(s.reserved));
   NPU_OPS_TRY(check_tensor("x", s.x, kFloats));
   NPU_OPS_TRY(check_tensor("indices", s.indices, kI32 | kI64));
-  NPU_OPS_TRY(check_tensor("y", s.y, kFloats));
+  NPU_OPS_TRY(check_tensor("y", s.y, kFloats | kWrittenBlocks));
   const Move m{s.y, s.indices, s.x, "y", "x"};
   NPU_OPS_TRY(check(m, s.y));
   NPU_OPS_TRY(check_size("x.sizes[2]", s.x.sizes[2], "y.sizes[2]", s.y.sizes[2]));
@@ -175,8 +184,7 @@ npuResult plan_tensor_scatter(const void* info, Plan* plan) {
   if (is_empty(s.x)) return NPU_OK;
   NPU_OPS_TRY(plan_rows(m, plan));
   plan->add32(words_of(s.indices));
-  plan->program =
-      kProgramTensorScatter + float_index(s.x.type) * kFloatCount + float_index(s.y.type);
+  plan->program = kProgramTensorScatter + scatter_index(s.x.type, s.y.type);
   return NPU_OK;
 }
 

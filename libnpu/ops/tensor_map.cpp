@@ -30,7 +30,10 @@ constexpr Copy kCopies[] = {
     {NPU_FLOAT16, NPU_FLOAT32, "f16_f32"},   {NPU_FLOAT16, NPU_BFLOAT16, "f16_bf16"},
     {NPU_INT32, NPU_FLOAT32, "i32_f32"},     {NPU_FLOAT32, NPU_INT32, "f32_i32"},
     {NPU_Q8_0, NPU_FLOAT32, "q8_0_f32"},     {NPU_Q4_0, NPU_FLOAT32, "q4_0_f32"},
-    {NPU_Q4_K, NPU_FLOAT32, "q4_k_f32"},     {NPU_Q6_K, NPU_FLOAT32, "q6_k_f32"}};
+    {NPU_Q4_K, NPU_FLOAT32, "q4_k_f32"},     {NPU_Q6_K, NPU_FLOAT32, "q6_k_f32"},
+    {NPU_FLOAT32, NPU_Q8_0, "f32_q8_0"},     {NPU_FLOAT32, NPU_Q4_0, "f32_q4_0"},
+    {NPU_BFLOAT16, NPU_Q8_0, "bf16_q8_0"},   {NPU_BFLOAT16, NPU_Q4_0, "bf16_q4_0"},
+    {NPU_FLOAT16, NPU_Q8_0, "f16_q8_0"},     {NPU_FLOAT16, NPU_Q4_0, "f16_q4_0"}};
 constexpr uint32_t kCopyCount = std::size(kCopies);
 static_assert(kProgramCopyWalkLast + 1 - kProgramCopyWalk == kCopyCount);
 
@@ -62,23 +65,13 @@ bool has_b(int32_t function) {
   return function == NPU_OPS_MAP_SCALE || function == NPU_OPS_MAP_CLAMP;
 }
 
-bool in_blocks(const npuOpsTensor& t) { return layout_of(t.type).block_elements > 1; }
-
-// The bytes of a tensor in blocks as elements of 16 bits.
-void show_as_words(npuOpsTensor* t) {
-  const TypeLayout layout = layout_of(t->type);
-  t->type = NPU_FLOAT16;
-  t->sizes[0] = t->sizes[0] / layout.block_elements * (layout.block_bytes / 2);
-  t->strides[0] = 2;
-}
-
 npuResult check_types(const npuOpsMapInfo& m) {
   const bool copies = m.function == NPU_OPS_MAP_COPY;
   const bool as_is = copies && m.x.type == m.y.type;
   NPU_OPS_TRY(check_tensor("x", m.x, copies ? kFloats | kI32 | kBlocks : kFloats));
   NPU_OPS_TRY(check_tensor("y", m.y,
                            as_is    ? kFloats | kI32 | kBlocks
-                           : copies ? kFloats | kI32
+                           : copies ? kFloats | kI32 | kWrittenBlocks
                                     : kFloats));
   if (copies || m.x.type == m.y.type) return NPU_OK;
   return fail(NPU_ERROR_INVALID_ARGUMENT,
@@ -99,34 +92,39 @@ uint32_t function_index(int32_t function) {
                                                              static_cast<int32_t>(kUnaryCount));
 }
 
-// A walk in which x, of a type in blocks, counts elements: only there do its dimensions join, and its columns lie side by side.
-npuResult plan_from_blocks(const npuOpsMapInfo& m, Plan* plan) {
-  const TypeLayout layout = layout_of(m.x.type);
-  npuOpsTensor x = m.x;
-  x.strides[0] = 1;
+// A walk in which operand |o|, of a type in blocks, counts elements: only there do its dimensions join, and its columns lie side by side.
+npuResult plan_blocks(const npuOpsMapInfo& m, uint32_t o, Plan* plan) {
+  npuOpsTensor operands[] = {m.x, m.y};
+  npuOpsTensor& t = operands[o];
+  const TypeLayout layout = layout_of(t.type);
+  t.strides[0] = 1;
   for (uint32_t d = 1; d < kDims; ++d) {
-    if (x.sizes[d] == 1) continue;
-    if (x.strides[d] % layout.block_bytes != 0)
-      return fail(NPU_ERROR_NOT_SUPPORTED, "x: strides[%u] is no whole number of blocks", d);
-    x.strides[d] = x.strides[d] / layout.block_bytes * layout.block_elements;
+    if (t.sizes[d] == 1) continue;
+    if (t.strides[d] % layout.block_bytes != 0)
+      return fail(NPU_ERROR_NOT_SUPPORTED, "%c: strides[%u] is no whole number of blocks", "xy"[o],
+                  d);
+    t.strides[d] = t.strides[d] / layout.block_bytes * layout.block_elements;
   }
-  Walk walk = walk_of({&x, &m.y});
-  walk.elem_bytes[0] = 1;
+  Walk walk = walk_of({&operands[0], &operands[1]});
+  walk.elem_bytes[o] = 1;
   Blocks b;
-  NPU_OPS_TRY(choose_blocks(walk, 0, kInBlocks, &b));
+  NPU_OPS_TRY(choose_blocks(walk, o, kInBlocks, &b));
+  if (b.cols % layout.block_elements != 0)
+    return fail(NPU_ERROR_NOT_SUPPORTED, "x repeats within a block of y");
   share_blocks(kElementwiseElements, &b);
   const auto to_bytes = [&](uint64_t* elements) {
     *elements = *elements / layout.block_elements * layout.block_bytes;
   };
-  to_bytes(&b.places[0].row_bytes);
-  for (uint32_t d = 0; d < b.around_count; ++d) to_bytes(&b.around[d].bytes[0]);
+  to_bytes(&b.places[o].row_bytes);
+  for (uint32_t d = 0; d < b.around_count; ++d) to_bytes(&b.around[d].bytes[o]);
   return add_blocks(b, {m.x.data, m.y.data}, plan);
 }
 
 // *flat: x and y are one run of elements.
 npuResult plan_walk(const npuOpsMapInfo& m, bool* flat, Plan* plan) {
   *flat = false;
-  if (in_blocks(m.x)) return plan_from_blocks(m, plan);
+  if (in_blocks(m.x)) return plan_blocks(m, 0, plan);
+  if (in_blocks(m.y)) return plan_blocks(m, 1, plan);
   const Walk walk = walk_of({&m.x, &m.y});
   *flat = walk.is_flat();
   if (*flat) {
@@ -156,12 +154,12 @@ npuResult plan_map(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_function(m.function));
   NPU_OPS_TRY(check_numbers(m));
   NPU_OPS_TRY(check_types(m));
-  if (in_blocks(m.y)) {
-    show_as_words(&m.x);
-    show_as_words(&m.y);
+  if (m.x.type == m.y.type && in_blocks(m.y)) {
+    m.x = as_words(m.x);
+    m.y = as_words(m.y);
   }
   NPU_OPS_TRY(check_repeats("x", m.x, "y", m.y));
-  NPU_OPS_TRY(check_result("y", m.y));
+  NPU_OPS_TRY(check_result("y", in_blocks(m.y) ? as_words(m.y) : m.y));
   const bool copies = m.function == NPU_OPS_MAP_COPY;
   uint32_t copy = 0;
   if (copies) NPU_OPS_TRY(find_copy(m.x.type, m.y.type, &copy));

@@ -79,7 +79,7 @@ void fit_immediate(npu_insn* insn, char kind) {
       insn->imm =
           NPU_TDESC((insn->imm & 0xff) % NPU_SPACE_COUNT, (insn->imm >> 8 & 0xff) % NPU_DTYPE_COUNT,
                     (insn->imm >> 16 & 0xff) % NPU_LAYOUT_COUNT);
-      if ((insn->imm >> 8 & 0xff) >= NPU_DTYPE_BLOCKS)
+      if (npu_dtype_in_blocks(insn->imm >> 8 & 0xff) != 0)
         insn->imm = NPU_TDESC(NPU_SPACE_HBM, insn->imm >> 8 & 0xff, NPU_LAYOUT_ROW);
       break;
     case 'M':

@@ -146,6 +146,8 @@ class Kernel {
   Op ldc(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op gather(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op st(const Tile& d, const Tile& a, Loc loc = Loc::current());
+  // As st(), converted to d's type: the way out for types in blocks. .scale_rule() .overflow() .random()
+  Op stc(const Tile& d, const Tile& a, Loc loc = Loc::current());
   Op scatter(const Tile& d, const Tile& a, const Tile& index, Loc loc = Loc::current());
   Op mm(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());
   Op mmd(const Tile& d, const Tile& a, const Tile& b, Loc loc = Loc::current());

@@ -91,13 +91,16 @@ class OperandText {
   std::string flags() {
     std::string result;
     for (const FlagWord& flag : kFlags) {
-      if ((insn_.flags & flag.bit) == 0) continue;
+      if ((insn_.flags & flag.bit) == 0 || !takes_flag(info_, flag)) continue;
       result += " !" + std::string(flag.word);
       if (flag.reg >= 0) result += "=" + reg(flag.reg);
       if (flag.tile >= 0) result += "=" + tile(flag.tile);
     }
     const unsigned act = (insn_.flags & NPU_F_ACT_MASK) >> NPU_F_ACT_SHIFT;
     if (act != NPU_ACT_NONE) result += " !act=" + std::string(kActs[act]);
+    const unsigned rule = (insn_.flags & NPU_F_SCALE_RULE_MASK) >> NPU_F_SCALE_RULE_SHIFT;
+    if (rounds_by_flags(info_) && rule != NPU_SCALE_RULE_FLOOR)
+      result += " !rule=" + std::string(kScaleRules[rule]);
     return result;
   }
 

@@ -200,9 +200,10 @@ bool InsnParser::flag(std::string_view word) {
   const std::string_view name = word.substr(0, equals);
   const std::string_view value = word.substr(std::min(equals + 1, word.size()));
   if (name == "act") return act(value);
+  if (name == "rule") return scale_rule(value);
   for (const FlagWord& f : kFlags) {
     if (f.word != name) continue;
-    if ((info_.flags & f.bit) == 0)
+    if (!takes_flag(info_, f))
       return fail(quote(info_.mnemonic) + " does not take !" + std::string(name));
     if ((insn_.flags & f.bit) != 0) return fail("!" + std::string(name) + " stands twice");
     insn_.flags |= f.bit;
@@ -225,6 +226,16 @@ bool InsnParser::act(std::string_view word) {
   if (!act) return fail(quote(word) + " is no activation; there are " + joined(kActs));
   if ((insn_.flags & NPU_F_ACT_MASK) != 0) return fail("!act stands twice");
   insn_.flags = static_cast<uint16_t>(insn_.flags | (*act << NPU_F_ACT_SHIFT));
+  return true;
+}
+
+bool InsnParser::scale_rule(std::string_view word) {
+  const auto rule = find_word(kScaleRules, word);
+  if (!rounds_by_flags(info_) || (info_.flags & NPU_F_SCALE_RULE_MASK) == 0)
+    return fail(quote(info_.mnemonic) + " does not take !rule");
+  if (!rule) return fail(quote(word) + " is no scale rule; there are " + joined(kScaleRules));
+  if ((insn_.flags & NPU_F_SCALE_RULE_MASK) != 0) return fail("!rule stands twice");
+  insn_.flags = static_cast<uint16_t>(insn_.flags | (*rule << NPU_F_SCALE_RULE_SHIFT));
   return true;
 }
 

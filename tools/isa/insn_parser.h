@@ -45,6 +45,7 @@ class InsnParser {
   bool operand();
   bool flag(std::string_view word);
   bool act(std::string_view word);
+  bool scale_rule(std::string_view word);
   bool field(std::string_view name, std::string_view value);
   bool bcast(std::string_view kind);
   bool tile(std::string_view word);

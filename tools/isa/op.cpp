@@ -26,6 +26,8 @@ std::array<uint32_t, 4> spaces_of(uint8_t op) {
       return {kL1, kHbm, kL1, 0};
     case NPU_OP_ST:
       return {kHbm | kL2, kL1, 0, 0};
+    case NPU_OP_STC:
+      return {kHbm, kL1, 0, 0};
     case NPU_OP_SCATTER:
       return {kHbm, kL1, kL1, 0};
     case NPU_OP_MM:
@@ -132,6 +134,24 @@ Op& Op::length(const Val& columns) {
   return flag(NPU_F_LENGTH, true);
 }
 
+Op& Op::rounding_flag(uint32_t bits, bool on) {
+  if (insn_.op != NPU_OP_CVT && insn_.op != NPU_OP_STC)
+    kernel_.fail(loc_, std::string("'") + kInsnTable[insn_.op].mnemonic + "' has no such flag");
+  return flag(bits, on);
+}
+
+Op& Op::random(const Val& seed, const Val& first, const Val& pitch) {
+  set_reg(0, seed);
+  set_reg(1, first);
+  set_reg(2, pitch);
+  return rounding_flag(NPU_F_RANDOM, true);
+}
+
+Op& Op::scale_rule(ScaleRule rule) {
+  rounding_flag(NPU_F_SCALE_RULE_MASK, false);
+  return rounding_flag(static_cast<uint32_t>(rule) << NPU_F_SCALE_RULE_SHIFT, true);
+}
+
 void Op::check() const {
   static constexpr const char* kOperands[] = {"destination", "operand a", "operand b", "operand c"};
   const std::string name = kInsnTable[insn_.op].mnemonic;
@@ -145,13 +165,9 @@ void Op::check() const {
   }
   if (is_copy(insn_.op) && tiles_[0]->dtype() != tiles_[1]->dtype())
     kernel_.fail(loc_, name + ": destination and source have different types");
-  if (insn_.op == NPU_OP_MMS &&
-      (tiles_[0]->dtype() != DType::F32 || tiles_[1]->dtype() != DType::F32 ||
-       tiles_[2]->dtype() == DType::I32))
-    kernel_.fail(loc_, name + ": destination and a are fp32, b has no integers");
-  if (is_copy(insn_.op) && block_shape(tiles_[1]->dtype()).elements != 1)
-    kernel_.fail(loc_, name + ": types in blocks are loaded by ldc()");
-  if (insn_.op == NPU_OP_LDC && tiles_[0]->dtype() == DType::I32)
+  if (is_copy(insn_.op) && in_blocks(tiles_[1]->dtype()))
+    kernel_.fail(loc_, name + ": types in blocks are loaded by ldc() and stored by stc()");
+  if (insn_.op == NPU_OP_LDC && !is_floating(tiles_[0]->dtype()))
     kernel_.fail(loc_, name + ": the destination has a floating type");
   if ((insn_.op == NPU_OP_GATHER || insn_.op == NPU_OP_SCATTER) && tiles_[2]->dtype() != DType::I32)
     kernel_.fail(loc_, name + ": the index must be i32");
@@ -159,16 +175,33 @@ void Op::check() const {
     if (tiles_[0]->dtype() != DType::F32 || tiles_[1]->dtype() != DType::F32)
       kernel_.fail(loc_, name + ": destination and a are fp32");
     if (tiles_[2]->dtype() == DType::I32 || tiles_[2]->layout() == Layout::Panel)
-      kernel_.fail(loc_, name + ": b is of a floating type or in blocks, ROW");
+      kernel_.fail(loc_, name + ": b is of a floating type, i8 or in blocks, ROW");
   }
+  if (insn_.op == NPU_OP_CVT || insn_.op == NPU_OP_STC) check_rounding(name);
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {
-    if (tiles_[1]->dtype() != tiles_[2]->dtype() || tiles_[1]->dtype() == DType::I32)
-      kernel_.fail(loc_, name + ": a and b must have one floating type");
-    if (tiles_[0]->dtype() != DType::F32) kernel_.fail(loc_, name + ": the destination is fp32");
+    const DType a = tiles_[1]->dtype(), b = tiles_[2]->dtype();
+    if (a == DType::I32 || (a != b && !(is_fp8(a) && is_fp8(b))))
+      kernel_.fail(loc_, name + ": a and b must have one floating type, be of FP8, or be i8");
+    if (tiles_[0]->dtype() != (a == DType::I8 ? DType::I32 : DType::F32))
+      kernel_.fail(loc_, name + ": the destination is fp32, of i8 it is i32");
     if (tiles_[2]->layout() == Layout::Panel &&
         (insn_.op == NPU_OP_MMD || (insn_.flags & NPU_F_TB) != 0))
       kernel_.fail(loc_, name + ": a transposed b must be ROW");
   }
+}
+
+void Op::check_rounding(const std::string& name) const {
+  const DType d = tiles_[0]->dtype(), a = tiles_[1]->dtype();
+  if (insn_.op == NPU_OP_STC && (!is_floating(a) || d == DType::Q4_K || d == DType::Q6_K))
+    kernel_.fail(loc_, name + ": from a floating type, and not into Q4_K, Q6_K");
+  if ((insn_.flags & NPU_F_OVERFLOW) != 0 && !is_fp8(d))
+    kernel_.fail(loc_, name + ": overflow() is for FP8");
+  const bool mx = d >= DType::MXFP8_E4M3;
+  const bool narrow = mx || is_fp8(d) || d == DType::BF16 || d == DType::F16;
+  if ((insn_.flags & NPU_F_RANDOM) != 0 && !(narrow && is_floating(a)))
+    kernel_.fail(loc_, name + ": random() is for bf16, fp16, FP8 and MX, from a floating type");
+  if ((insn_.flags & NPU_F_SCALE_RULE_MASK) != 0 && !(mx && d < DType::MX9))
+    kernel_.fail(loc_, name + ": scale_rule() is for the OCP MX types");
 }
 
 // --- Kernel: how operations begin ---------------------------------------------------------------------------------------
@@ -184,6 +217,9 @@ Op Kernel::gather(const Tile& d, const Tile& a, const Tile& index, Loc loc) {
 }
 Op Kernel::st(const Tile& d, const Tile& a, Loc loc) {
   return Op(*this, {.op = NPU_OP_ST, .tiles = {&d, &a}, .regs = {}}, loc);
+}
+Op Kernel::stc(const Tile& d, const Tile& a, Loc loc) {
+  return Op(*this, {.op = NPU_OP_STC, .tiles = {&d, &a}, .regs = {}}, loc);
 }
 Op Kernel::scatter(const Tile& d, const Tile& a, const Tile& index, Loc loc) {
   return Op(*this, {.op = NPU_OP_SCATTER, .tiles = {&d, &a, &index}, .regs = {}}, loc);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "tools/isa/tile.h"
@@ -51,12 +52,19 @@ class [[maybe_unused]] Op {
   Op& causal(bool on = true) { return flag(NPU_F_CAUSAL, on); }  // mask
   Op& window(const Val& columns);                                // mask
   Op& length(const Val& columns);                                // mask
+  // cvt, stc: into FP8, what is too large gives NaN or infinity
+  Op& overflow(bool on = true) { return rounding_flag(NPU_F_OVERFLOW, on); }
+  // cvt, stc: stochastic rounding by |seed| (64 bits); the element at [i, j] of the tile is number first + i * pitch + j of the matrix
+  Op& random(const Val& seed, const Val& first, const Val& pitch);
+  Op& scale_rule(ScaleRule rule);  // stc into MX
 
  private:
   Op& flag(uint32_t bits, bool on);
+  Op& rounding_flag(uint32_t bits, bool on);
   void set_reg(int operand, const Val& value);
   void set_tile(int operand, const Tile& tile);
   void check() const;
+  void check_rounding(const std::string& name) const;
 
   Kernel& kernel_;
   Loc loc_;

@@ -19,12 +19,16 @@ inline constexpr std::string_view kSregs[] = {"group_x",  "group_y",  "group_z",
                                               "grid_y",   "grid_z",   "tile",      "tiles",
                                               "l1_bytes", "l2_bytes", "acc_bytes", "device_tiles"};
 inline constexpr std::string_view kSpaces[] = {"hbm", "l1", "l2", "acc"};
-inline constexpr std::string_view kDtypes[] = {"f32",  "bf16", "f16",  "i32",
-                                               "q8_0", "q4_0", "q4_k", "q6_k"};
+inline constexpr std::string_view kDtypes[] = {
+    "f32",        "bf16",  "f16",    "i32", "q8_0",       "q4_0",       "q4_k",
+    "q6_k",       "e4m3",  "e5m2",   "i8",  "mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e2m3",
+    "mxfp6_e3m2", "mxfp4", "mxint8", "mx9", "mx6",        "mx4"};
 inline constexpr std::string_view kLayouts[] = {"row", "panel"};
 inline constexpr std::string_view kActs[] = {"none",     "relu",    "gelu", "silu",
                                              "gelu_erf", "sigmoid", "tanh"};
 inline constexpr std::string_view kArgKinds[] = {"", "u32", "i32", "f32", "u64", "dva"};
+inline constexpr std::string_view kScaleRules[] = {"floor", "ceil", "even", "wide"};
+static_assert(std::size(kScaleRules) == NPU_SCALE_RULE_COUNT);
 static_assert(std::size(kConditions) == NPU_CC_COUNT && std::size(kSregs) == NPU_SREG_COUNT);
 static_assert(std::size(kSpaces) == NPU_SPACE_COUNT && std::size(kDtypes) == NPU_DTYPE_COUNT);
 static_assert(std::size(kLayouts) == NPU_LAYOUT_COUNT && std::size(kActs) == NPU_ACT_COUNT);
@@ -42,8 +46,19 @@ inline constexpr FlagWord kFlags[] = {
     {"trans", NPU_F_TRANS, -1, -1},   {"scale", NPU_F_SCALE, 0, -1},
     {"bias", NPU_F_BIAS, -1, 2},      {"half", NPU_F_HALF, -1, -1},
     {"causal", NPU_F_CAUSAL, -1, -1}, {"window", NPU_F_WINDOW, 2, -1},
-    {"length", NPU_F_LENGTH, 3, -1},
+    {"length", NPU_F_LENGTH, 3, -1},  {"overflow", NPU_F_OVERFLOW, -1, -1},
+    {"random", NPU_F_RANDOM, 0, -1},
 };
+
+// CVT and STC: the bits that are broadcasts elsewhere say how they round.
+inline bool rounds_by_flags(const npu_insn_info& info) {
+  return info.tile[2] != 'T' && (info.flags & NPU_F_RANDOM) != 0;
+}
+
+inline bool takes_flag(const npu_insn_info& info, const FlagWord& flag) {
+  const bool rounding = (flag.bit & (NPU_F_OVERFLOW | NPU_F_RANDOM)) != 0;
+  return (info.flags & flag.bit) != 0 && (!rounding || rounds_by_flags(info));
+}
 
 // Operand c or b of an operation that takes a broadcast: how far its field lies, and which register holds a scalar.
 struct BcastOperand {
@@ -62,7 +77,7 @@ inline constexpr std::string_view kRegFields[] = {"r0", "r1", "r2", "r3"};
 
 inline const BcastOperand* bcast_of_tile(const npu_insn_info& info, int tile) {
   for (const BcastOperand& b : kBcasts) {
-    if (b.tile == tile && (info.flags & b.mask) != 0) return &b;
+    if (b.tile == tile && info.tile[tile] == 'T' && (info.flags & b.mask) != 0) return &b;
   }
   return nullptr;
 }
@@ -70,14 +85,15 @@ inline const BcastOperand* bcast_of_tile(const npu_insn_info& info, int tile) {
 // Operands that only a flag or a broadcast gives a meaning to are not written by position.
 inline bool is_optional_tile(const npu_insn_info& info, int tile) {
   for (const FlagWord& flag : kFlags) {
-    if ((info.flags & flag.bit) != 0 && flag.tile == tile) return true;
+    if (takes_flag(info, flag) && flag.tile == tile) return true;
   }
   return false;
 }
 
 inline bool is_optional_reg(const npu_insn_info& info, int reg) {
+  if (rounds_by_flags(info)) return true;
   for (const FlagWord& flag : kFlags) {
-    if ((info.flags & flag.bit) != 0 && flag.reg == reg) return true;
+    if (takes_flag(info, flag) && flag.reg == reg) return true;
   }
   for (const BcastOperand& b : kBcasts) {
     if ((info.flags & b.mask) != 0 && b.reg == reg) return true;

@@ -130,8 +130,9 @@ void Kernel::write(Tile& tile, Tile&& value) {
 
 Tile Kernel::tile(Space space, DType dtype, const Val& base, const Val& rows, const Val& cols,
                   const Val& stride, Layout layout, Loc loc) {
-  if (space == Space::Acc && (dtype != DType::F32 || layout != Layout::Row))
-    fail(loc, "a tile in the accumulator is fp32 and ROW");
+  if (space == Space::Acc &&
+      ((dtype != DType::F32 && dtype != DType::I32) || layout != Layout::Row))
+    fail(loc, "a tile in the accumulator is fp32 or i32, and ROW");
   Tile result = new_tile(space, dtype, layout, loc);
   set_tile(result, base, rows, cols, stride, loc);
   return result;

@@ -15,12 +15,25 @@ enum class DType : uint8_t {
   BF16 = NPU_DTYPE_BF16,
   F16 = NPU_DTYPE_F16,
   I32 = NPU_DTYPE_I32,
-  // In blocks: in HBM, by rows, for ldc() and mms() only.
+  E4M3 = NPU_DTYPE_E4M3,
+  E5M2 = NPU_DTYPE_E5M2,
+  I8 = NPU_DTYPE_I8,
+  // In blocks: in HBM, by rows, for ldc(), mms() and stc() only.
   Q8_0 = NPU_DTYPE_Q8_0,
   Q4_0 = NPU_DTYPE_Q4_0,
   Q4_K = NPU_DTYPE_Q4_K,
   Q6_K = NPU_DTYPE_Q6_K,
+  MXFP8_E4M3 = NPU_DTYPE_MXFP8_E4M3,
+  MXFP8_E5M2 = NPU_DTYPE_MXFP8_E5M2,
+  MXFP6_E2M3 = NPU_DTYPE_MXFP6_E2M3,
+  MXFP6_E3M2 = NPU_DTYPE_MXFP6_E3M2,
+  MXFP4 = NPU_DTYPE_MXFP4,
+  MXINT8 = NPU_DTYPE_MXINT8,
+  MX9 = NPU_DTYPE_MX9,
+  MX6 = NPU_DTYPE_MX6,
+  MX4 = NPU_DTYPE_MX4,
 };
+static_assert(static_cast<int>(DType::MX4) + 1 == NPU_DTYPE_COUNT);
 
 enum class Space : uint8_t {
   Hbm = NPU_SPACE_HBM,
@@ -41,9 +54,26 @@ enum class Act : uint8_t {
   Tanh = NPU_ACT_TANH,
 };
 
+// How a block gets its scale, see enum npu_scale_rule.
+enum class ScaleRule : uint8_t {
+  Floor = NPU_SCALE_RULE_FLOOR,
+  Ceil = NPU_SCALE_RULE_CEIL,
+  Even = NPU_SCALE_RULE_EVEN,
+  Wide = NPU_SCALE_RULE_WIDE,
+};
+
+constexpr bool in_blocks(DType dtype) {
+  return ((0u NPU_BLOCK_TYPES(NPU_BLOCK_TYPE_BIT)) >> static_cast<uint8_t>(dtype) & 1) != 0;
+}
+constexpr bool is_fp8(DType dtype) { return dtype == DType::E4M3 || dtype == DType::E5M2; }
+constexpr bool is_floating(DType dtype) {
+  return dtype != DType::I32 && dtype != DType::I8 && !in_blocks(dtype);
+}
+
 // Of one element; 0 for a type in blocks.
 constexpr uint32_t dtype_bytes(DType dtype) {
-  if (static_cast<uint8_t>(dtype) >= NPU_DTYPE_BLOCKS) return 0;
+  if (in_blocks(dtype)) return 0;
+  if (is_fp8(dtype) || dtype == DType::I8) return 1;
   return dtype == DType::BF16 || dtype == DType::F16 ? 2 : 4;
 }
 
@@ -54,8 +84,8 @@ struct BlockShape {
 };
 constexpr BlockShape block_shape(DType dtype) {
   switch (dtype) {
-#define NPU_BLOCK_SHAPE(name, elements, bytes) \
-  case DType::name:                            \
+#define NPU_BLOCK_SHAPE(name, elements, bytes, align) \
+  case DType::name:                                   \
     return {elements, bytes};
     NPU_BLOCK_TYPES(NPU_BLOCK_SHAPE)
 #undef NPU_BLOCK_SHAPE

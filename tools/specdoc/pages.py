@@ -99,7 +99,7 @@ In the texts d, a, b, c are the tiles as they were when the instruction was issu
                         [(code(r[0]), code(r[2]), r[3], operands(r), flag_names(r[13]), r[14]) for r in rows])]
     parts.append("## Values of immediates and descriptors\n")
     for name, head in (("npu_cc", "condition"), ("npu_sreg", "special register"), ("npu_dtype", "element type"), ("npu_space", "space"),
-                       ("npu_layout", "layout"), ("npu_act", "activation"), ("npu_bcast", "broadcast")):
+                       ("npu_layout", "layout"), ("npu_act", "activation"), ("npu_bcast", "broadcast"), ("npu_scale_rule", "scale rule")):
         parts.append(table([head, "value", "meaning"],
                            [(code(n), v, doc) for n, v, doc in spec.enum(header, name) if not n.endswith("_COUNT")]))
     return page("Instruction set", "uapi/spec/isa.def and uapi/npu_isa.h", *parts)

@@ -4,7 +4,8 @@
 // The contract
 //   * IEEE-754 binary32, round to nearest even, no flush to zero: subnormal operands and results are kept.
 //   * NaN: every NaN that a function produces or passes on is the canonical quiet NaN 0x7fc00000 (bf16 0x7fc0, fp16 0x7e00).
-//     Only the pack_*, transpose_* and mask_row functions move bits unchanged (pack from bf16/fp16 widens, and so canonicalises).
+//     E4M3 0x7f, E5M2 0x7e. Only the pack_*, transpose_* and mask_row functions move bits unchanged (pack from a narrower type widens, and
+//     so canonicalises).
 //   * chain: acc = fma(a_k, b_k, acc), k ascending, one rounding a step.
 //   * tree:  16 lanes that start at +0; lane l takes k = l, l + 16, ... ascending; then lanes (l, l+8), (l, l+4), (l, l+2),
 //            (l, l+1) are added. A lane that has no element left stays as it is.
@@ -53,7 +54,28 @@ struct DotArgs {
 };
 
 // Types that rows of weights come in.
-enum class Weight : uint8_t { kF32, kBf16, kF16, kQ8_0, kQ4_0, kQ4_K, kQ6_K };
+enum class Weight : uint8_t {
+  kF32,
+  kBf16,
+  kF16,
+  kQ8_0,
+  kQ4_0,
+  kQ4_K,
+  kQ6_K,
+  kE4m3,
+  kE5m2,
+  kI8,
+  kMxE4m3,  // from here on in the order of enum class Mx
+  kMxE5m2,
+  kMxE2m3,
+  kMxE3m2,
+  kMxE2m1,
+  kMxInt8,
+  kMx9,
+  kMx6,
+  kMx4,
+  kCount
+};
 
 // As DotArgs, where row j of B begins at b + j * b_stride_bytes and is of type |weight|: k is a multiple of its block. As if B had been widened or decoded before.
 struct StreamArgs {
@@ -68,7 +90,25 @@ struct StreamArgs {
   bool accumulate;
 };
 
-enum class Elem : uint8_t { kF32, kBf16, kF16 };
+enum class Elem : uint8_t { kF32, kBf16, kF16, kE4m3, kE5m2, kI8 };
+
+// Elements of one byte.
+enum class Small : uint8_t { kE4m3, kE5m2, kI8 };
+
+// Blocks with a scale that is a power of two; the order is that of NPU_DTYPE_MXFP8_E4M3 .. NPU_DTYPE_MX4.
+enum class Mx : uint8_t { kE4m3, kE5m2, kE2m3, kE3m2, kE2m1, kInt8, kMx9, kMx6, kMx4, kCount };
+
+// As enum npu_scale_rule.
+enum class ScaleRule : uint8_t { kFloor, kCeil, kEven, kWide, kCount };
+
+// Stochastic rounding: element i of an array takes the word of |seed| and |first| + i (philox.h).
+struct RandomRounding {
+  uint64_t seed;
+  uint64_t first;
+};
+
+// What narrow_random() rounds to.
+enum class RandomTo : uint8_t { kBf16, kF16, kE4m3, kE5m2 };
 
 // A source matrix for pack_panel: |k| x |n| elements; element (k, j) is src[k * ld + j], or src[j * ld + k] when transposed.
 // Destination (k, j) is dst[(j / 16) * dst_panel_stride + k * 16 + j % 16]; the unused columns of the last panel become +0.
@@ -120,17 +160,22 @@ struct Numerics {
   // --- products ------------------------------------------------------------------------------------------------------
   void (*mm)(const MmArgs& args);
   void (*dot_rows)(const DotArgs& args);
-  void (*dot_stream)(const StreamArgs& args);
+  void (*dot_stream)(const StreamArgs& args);     // weights of any type but the MX ones
+  void (*dot_stream_mx)(const StreamArgs& args);  // the MX ones
 
   // --- layout --------------------------------------------------------------------------------------------------------
   void (*pack_panel)(float* dst, const PackArgs& args);
   void (*pack_panel_u16)(
       uint16_t* dst, const PackArgs& args);  // 16-bit elements moved as bits; args.elem is ignored
+  void (*pack_panel_u8)(uint8_t* dst, const PackArgs& args);  // the same for elements of a byte
   // dst[j * ldd + i] = src[i * lds + j], i < rows, j < cols
   void (*transpose_u32)(uint32_t* dst, size_t ldd, const uint32_t* src, size_t lds, size_t rows,
                         size_t cols);
   void (*transpose_u16)(uint16_t* dst, size_t ldd, const uint16_t* src, size_t lds, size_t rows,
                         size_t cols);
+
+  void (*transpose_u8)(uint8_t* dst, size_t ldd, const uint8_t* src, size_t lds, size_t rows,
+                       size_t cols);
 
   // --- conversions: to nearest even -----------------------------------------------------------------------------------
   void (*widen_bf16)(float* dst, const uint16_t* src, size_t n);
@@ -140,11 +185,23 @@ struct Numerics {
   void (*i32_to_f32)(float* dst, const int32_t* src, size_t n);
   void (*f32_to_i32)(int32_t* dst, const float* src, size_t n);  // saturates, NaN gives 0
 
+  void (*widen_small)(Small type, float* dst, const uint8_t* src, size_t n);
+  // I8 saturates, NaN gives 0. FP8: what is too large saturates or, when |overflows|, gives NaN (E4M3) or infinity (E5M2).
+  void (*narrow_small)(Small type, uint8_t* dst, const float* src, size_t n, bool overflows);
+
   // --- weights in blocks, as LDC in isa.def says; |src| needs no alignment ----------------------------------------------
   void (*decode_q8_0)(float* dst, const std::byte* src, size_t blocks);
   void (*decode_q4_0)(float* dst, const std::byte* src, size_t blocks);
   void (*decode_q4_k)(float* dst, const std::byte* src, size_t blocks);
   void (*decode_q6_k)(float* dst, const std::byte* src, size_t blocks);
+
+  void (*decode_mx)(Mx type, float* dst, const std::byte* src, size_t blocks);
+
+  // --- the way back, as STC in isa.def says; |dst| needs no alignment ------------------------------------------------------
+  void (*encode_q8_0)(std::byte* dst, const float* src, size_t blocks);
+  void (*encode_q4_0)(std::byte* dst, const float* src, size_t blocks);
+  // MX9, MX6, MX4 take ScaleRule::kFloor only.
+  void (*encode_mx)(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks);
 
   // --- element by element ----------------------------------------------------------------------------------------------
   void (*unary)(UnaryOp op, float* dst, const float* a, size_t n);
@@ -172,6 +229,12 @@ struct Numerics {
   // p[j] = s[j] == -inf ? +0 : exp(s[j] - m); returns sum (tree) of p. The softmax step.
   float (*exp_sub_sum)(float* p, const float* s, float m, size_t n);
 };
+
+// Stochastic rounding, as CVT and STC with RANDOM say. Integer arithmetic that stands outside of the tables: every one of them rounds with it.
+void narrow_random(RandomTo type, void* dst, const float* src, size_t n, RandomRounding random,
+                   bool overflows);
+void encode_mx_random(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks,
+                      RandomRounding random);
 
 // The definition: plain loops over std::fmaf.
 const Numerics& scalar_numerics();

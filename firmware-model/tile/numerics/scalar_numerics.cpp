@@ -11,7 +11,9 @@ const Numerics& scalar_numerics() {
     scalar_fill_matrix(t);
     scalar_fill_layout(t);
     scalar_fill_convert(t);
+    scalar_fill_small(t);
     scalar_fill_blocks(t);
+    scalar_fill_mx(t);
     scalar_fill_stream(t);
     scalar_fill_elementwise(t);
     scalar_fill_row(t);

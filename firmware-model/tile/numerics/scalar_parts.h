@@ -10,7 +10,9 @@ namespace npu::model {
 void scalar_fill_matrix(Numerics& table);
 void scalar_fill_layout(Numerics& table);
 void scalar_fill_convert(Numerics& table);
+void scalar_fill_small(Numerics& table);
 void scalar_fill_blocks(Numerics& table);
+void scalar_fill_mx(Numerics& table);
 void scalar_fill_stream(Numerics& table);
 void scalar_fill_elementwise(Numerics& table);
 void scalar_fill_row(Numerics& table);

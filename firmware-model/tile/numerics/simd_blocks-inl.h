@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights of any type as vectors of fp32. A source opens one block of a row; get(base, i) gives kN of its elements from |base| + i on: |base| is a multiple of kGroup, i a multiple of kN below it
-// that is constant after unrolling. Shared by simd_blocks.cpp and simd_stream.cpp.
-#include "firmware-model/tile/numerics/simd_convert-inl.h"
+// that is constant after unrolling. Shared by simd_blocks.cpp, simd_encode.cpp and simd_stream.cpp.
+#include "firmware-model/tile/numerics/block_layout.h"
+#include "firmware-model/tile/numerics/scalar_mx.h"
+#include "firmware-model/tile/numerics/simd_small-inl.h"
 
 #if defined(NPU_SIMD_BLOCKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef NPU_SIMD_BLOCKS_INL_H_
@@ -65,6 +67,19 @@ struct SourceF16 {
       : p(reinterpret_cast<const uint16_t*>(block)) {}
   HWY_INLINE VF get(size_t, size_t i) const { return widen_raw(hn::LoadU(U16(), p + i)); }
   HWY_INLINE VF get_part(size_t i, size_t n) const { return widen_raw(load_part(U16(), p + i, n)); }
+};
+
+template <class From>
+struct SourceSmall {
+  static constexpr size_t kElements = 16, kGroup = 16, kBytes = 16;
+  static constexpr bool kPlain = true;
+  const uint8_t* p;
+  HWY_INLINE explicit SourceSmall(const std::byte* block)
+      : p(reinterpret_cast<const uint8_t*>(block)) {}
+  HWY_INLINE VF get(size_t, size_t i) const { return From::widen(hn::LoadU(U8(), p + i)); }
+  HWY_INLINE VF get_part(size_t i, size_t n) const {
+    return From::widen(load_part(U8(), p + i, n));
+  }
 };
 
 struct SourceQ8_0 {
@@ -144,6 +159,47 @@ struct SourceQ6_K {
                                             : hn::ShiftRight<2>(pairs),
                              i32(0x30));
     return hn::Mul(f32(scale[base / 16 + i / 16]), to_float(hn::Sub(hn::Or(four, upper), i32(32))));
+  }
+};
+
+// Formats whose codes are not a byte each are unpacked when the block is opened; those with halved pairs as numbers.
+template <class Block>
+struct SourceMx {
+  using F = typename Block::F;
+  static constexpr size_t kElements = Block::kElements, kGroup = kElements, kBytes = Block::kBytes;
+  static constexpr bool kPlain = false;
+  const std::byte* packed;
+  VF scale;
+  uint8_t codes[Block::kBits == 6 ? kElements : 1];
+  float numbers[Block::kPairs ? kElements : 1];
+  HWY_INLINE explicit SourceMx(const std::byte* block)
+      : packed(block + Block::kHead), scale(f32(scale_value(static_cast<uint8_t>(block[0])))) {
+    if constexpr (Block::kBits == 6) unpack_codes<Block>(codes, packed);
+    if constexpr (Block::kPairs) {
+      uint8_t unpacked[kElements];
+      unpack_codes<Block>(unpacked, packed);
+      for (size_t i = 0; i < kElements; ++i)
+        numbers[i] = scalar::mx_element<Block>(unpacked[i], scalar::is_halved<Block>(block, i / 2));
+    }
+  }
+  HWY_INLINE VF get(size_t, size_t i) const { return hn::Mul(element(i), scale); }
+
+ private:
+  HWY_INLINE VF element(size_t i) const {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(packed);
+    if constexpr (Block::kPairs) {
+      return hn::LoadU(F32(), numbers + i);
+    } else if constexpr (Block::kTwosComplement) {
+      return hn::Mul(vec_from_i8(hn::LoadU(U8(), bytes + i)), f32(scalar::pow2(1 - F::kM)));
+    } else if constexpr (Block::kBits == 8) {
+      return vec_from_small<F>(hn::LoadU(U8(), bytes + i));
+    } else if constexpr (Block::kBits == 6) {
+      return vec_from_small<F>(hn::LoadU(U8(), codes + i));
+    } else {
+      const V16 both = hn::PromoteTo(U16(), hn::LoadU(U8(), bytes + i % 16));
+      const V16 code = i < 16 ? hn::And(both, hn::Set(U16(), 15)) : hn::ShiftRight<4>(both);
+      return vec_from_codes<F>(code);
+    }
   }
 };
 

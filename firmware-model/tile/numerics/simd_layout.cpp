@@ -7,7 +7,7 @@
 
 #include <hwy/foreach_target.h>  // before every other use of Highway
 
-#include "firmware-model/tile/numerics/simd_convert-inl.h"
+#include "firmware-model/tile/numerics/simd_small-inl.h"
 #include "firmware-model/tile/numerics/simd_transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -34,6 +34,15 @@ struct Bits16 {
   static HWY_INLINE void store(VU v, T* p) { hn::StoreU(low_half(v), U16(), p); }
   static HWY_INLINE void store(VU v, T* p, size_t n) { store_part(low_half(v), U16(), p, n); }
 };
+struct Bits8 {
+  using T = uint8_t;
+  static HWY_INLINE VU load(const T* p) { return hn::PromoteTo(U32(), hn::LoadU(U8(), p)); }
+  static HWY_INLINE VU part(const T* p, size_t n) {
+    return hn::PromoteTo(U32(), load_part(U8(), p, n));
+  }
+  static HWY_INLINE void store(VU v, T* p) { hn::StoreU(low_byte(v), U8(), p); }
+  static HWY_INLINE void store(VU v, T* p, size_t n) { store_part(low_byte(v), U8(), p, n); }
+};
 struct Bf16AsF32 {
   using T = uint16_t;
   static HWY_INLINE VU load(const T* p) {
@@ -50,6 +59,17 @@ struct F16AsF32 {
   }
   static HWY_INLINE VU part(const T* p, size_t n) {
     return hn::BitCast(U32(), vec_from_f16(load_part(U16(), p, n)));
+  }
+};
+
+template <class From>
+struct SmallAsF32 {
+  using T = uint8_t;
+  static HWY_INLINE VU load(const T* p) {
+    return hn::BitCast(U32(), From::widen(hn::LoadU(U8(), p)));
+  }
+  static HWY_INLINE VU part(const T* p, size_t n) {
+    return hn::BitCast(U32(), From::widen(load_part(U8(), p, n)));
   }
 };
 
@@ -139,10 +159,17 @@ void pack_panel(float* dst, const PackArgs& g) {
       return pack<Bf16AsF32, Bits32>(bits, g);
     case Elem::kF16:
       return pack<F16AsF32, Bits32>(bits, g);
+    case Elem::kE4m3:
+      return pack<SmallAsF32<FromE4m3>, Bits32>(bits, g);
+    case Elem::kE5m2:
+      return pack<SmallAsF32<FromE5m2>, Bits32>(bits, g);
+    case Elem::kI8:
+      return pack<SmallAsF32<FromI8>, Bits32>(bits, g);
   }
 }
 
 void pack_panel_u16(uint16_t* dst, const PackArgs& g) { pack<Bits16, Bits16>(dst, g); }
+void pack_panel_u8(uint8_t* dst, const PackArgs& g) { pack<Bits8, Bits8>(dst, g); }
 
 template <class Bits>
 void transpose(typename Bits::T* dst, size_t ldd, const typename Bits::T* src, size_t lds,
@@ -161,8 +188,10 @@ void transpose(typename Bits::T* dst, size_t ldd, const typename Bits::T* src, s
 void fill_layout(Numerics& table) {
   table.pack_panel = pack_panel;
   table.pack_panel_u16 = pack_panel_u16;
+  table.pack_panel_u8 = pack_panel_u8;
   table.transpose_u32 = transpose<Bits32>;
   table.transpose_u16 = transpose<Bits16>;
+  table.transpose_u8 = transpose<Bits8>;
 }
 
 #else

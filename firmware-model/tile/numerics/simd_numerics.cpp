@@ -35,8 +35,11 @@ Numerics make_simd_numerics() {
   simd_fill_dot(t);
   simd_fill_layout(t);
   simd_fill_convert(t);
+  simd_fill_small(t);
   simd_fill_blocks(t);
+  simd_fill_encode(t);
   simd_fill_stream(t);
+  simd_fill_stream_mx(t);
   simd_fill_unary(t);
   simd_fill_binary(t);
   simd_fill_row(t);

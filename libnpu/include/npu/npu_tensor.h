@@ -68,7 +68,7 @@ enum {
 };
 
 /* Y = f(X), element by element; X repeats. Types: fp32, bf16 or fp16, the same for both. NPU_OPS_MAP_COPY goes from each of them to each, from every type but INT64 to itself, from blocks to fp32
- * (strides that are whole blocks), and between INT32 and fp32: fp32 is cut towards zero and saturates, NaN gives 0. A NaN stays one. Error bounds: docs/numerics.md; ELU, SOFTPLUS and EXPM1 are within 6 ulp of fp32. In place where types and strides are equal. */
+ * and from each of them to NPU_Q8_0 and NPU_Q4_0 (strides that are whole blocks; docs/reference/isa.md: STC), and between INT32 and fp32: fp32 is cut towards zero and saturates, NaN gives 0. A NaN stays one. Error bounds: docs/numerics.md; ELU, SOFTPLUS and EXPM1 are within 6 ulp of fp32. In place where types and strides are equal. */
 typedef struct npuOpsMapInfo {
   uint32_t struct_size;
   int32_t function;
@@ -182,7 +182,8 @@ typedef struct npuOpsTensorGatherInfo {
   npuOpsTensor x, indices, y;
 } npuOpsTensorGatherInfo;
 
-/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x, y: fp32, bf16, fp16. Elements of a row lie side by side.
+/* Y[:, indices[i, j, k], j, k] = X[:, i, j, k]: rows into a table. indices: INT32 or INT64, they repeat in dimensions 1 and 2. x: fp32, bf16, fp16; y: these, NPU_Q8_0 or NPU_Q4_0.
+ * Elements of a row lie side by side; rows of Y are a whole number of blocks apart.
  * With equal indices each element is that of one of the rows. An index outside the table stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
 typedef struct npuOpsTensorScatterInfo {
   uint32_t struct_size;

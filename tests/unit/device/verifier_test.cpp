@@ -109,7 +109,20 @@ TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
     limits.isa_minor = 1;
     EXPECT_EQ(find_bad_instruction(code, limits), 0u);
   }
-  const npu_insn old[] = {insn(NPU_OP_LD), insn(NPU_OP_TSET), halt};
+  npu_insn bytes = insn(NPU_OP_TSET), mx = insn(NPU_OP_TSET);
+  bytes.imm = NPU_TDESC(NPU_SPACE_L1, NPU_DTYPE_E4M3, NPU_LAYOUT_PANEL);
+  mx.imm = NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_MX4, NPU_LAYOUT_ROW);
+  npu_insn flag = insn(NPU_OP_CVT), scalar = insn(NPU_OP_CVT);
+  flag.flags = NPU_F_OVERFLOW;
+  scalar.r[2] = 1;
+  for (const npu_insn& newer : {insn(NPU_OP_STC), bytes, mx, flag, scalar}) {
+    const npu_insn code[] = {newer, halt};
+    VerifierLimits limits;
+    EXPECT_FALSE(find_bad_instruction(code, limits));
+    limits.isa_minor = 2;
+    EXPECT_EQ(find_bad_instruction(code, limits), 0u);
+  }
+  const npu_insn old[] = {insn(NPU_OP_LD), insn(NPU_OP_CVT), insn(NPU_OP_TSET), halt};
   VerifierLimits first;
   first.isa_minor = 0;
   EXPECT_FALSE(find_bad_instruction(old, first));

@@ -119,6 +119,13 @@ TEST(Blob, AProgramIsOfTheLeastMinorThatHasItsInstructions) {
   changed.imm = NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_Q6_K, NPU_LAYOUT_ROW);
   EXPECT_EQ(minor(), 2u);
   changed = {};
+  changed.op = NPU_OP_STC;
+  EXPECT_EQ(minor(), 3u);
+  changed.op = NPU_OP_CVT;
+  EXPECT_EQ(minor(), 0u);
+  changed.flags = NPU_F_RANDOM;
+  EXPECT_EQ(minor(), 3u);
+  changed = {};
   changed.op = NPU_OP_LDC;
   EXPECT_EQ(minor(), 2u);
   Bytes elf = *write_elf(programs);

@@ -196,6 +196,40 @@ TEST(Builder, WeightsInBlocksAreLoadedByConversion) {
   static_assert(block_shape(DType::Q4_K).bytes == 144 && block_shape(DType::BF16).bytes == 2);
 }
 
+TEST(Builder, AConvertingStoreSaysHowItRounds) {
+  Kernel k("stores");
+  Tile from = k.tile_l1(DType::F32, k.l1(4 * 64 * 4), 4, 64);
+  Tile fp8 = k.tile_l1(DType::E5M2, k.l1(4 * 64), 4, 64);
+  Tile blocks = k.tile_hbm(DType::MXFP4, k.arg_dva("d"), 4, 64);
+  Reg seed = k.arg_u64("seed");
+  k.stc(blocks, from).scale_rule(ScaleRule::Ceil).random(seed, 0, 64);
+  k.cvt(fp8, from).overflow();
+  const Program program = k.finish();
+  const npu_insn& stc = only(program, NPU_OP_STC);
+  EXPECT_EQ(stc.dst, blocks.number());
+  EXPECT_EQ(stc.flags, NPU_F_RANDOM | NPU_SCALE_RULE_CEIL << NPU_F_SCALE_RULE_SHIFT);
+  EXPECT_EQ(stc.r[0], seed.number());
+  EXPECT_EQ(stc.r[1], 0);
+  EXPECT_NE(stc.r[2], 0);
+  EXPECT_EQ(only(program, NPU_OP_CVT).flags, NPU_F_OVERFLOW);
+  static_assert(block_shape(DType::MXFP4).bytes == 17 && dtype_bytes(DType::E5M2) == 1);
+}
+
+TEST(BuilderDeathTest, ConversionsThatDoNotExistAreRefused) {
+  Kernel k("wrong");
+  Tile f32 = k.tile_l1(DType::F32, 0, 4, 256);
+  Tile i8 = k.tile_l1(DType::I8, 0, 4, 256);
+  Tile q4_k = k.tile_hbm(DType::Q4_K, 0, 4, 256);
+  Tile mx9 = k.tile_hbm(DType::MX9, 0, 4, 256);
+  EXPECT_DEATH(k.stc(q4_k, f32), "not into Q4_K");
+  EXPECT_DEATH(k.stc(mx9, i8), "from a floating type");
+  EXPECT_DEATH(k.stc(mx9, f32).scale_rule(ScaleRule::Even), "OCP MX types");
+  EXPECT_DEATH(k.cvt(i8, f32).overflow(), "is for FP8");
+  EXPECT_DEATH(k.cvt(i8, f32).random(1, 0, 256), "is for bf16, fp16, FP8 and MX");
+  EXPECT_DEATH(k.mm(f32, i8, i8), "of i8 it is i32");
+  EXPECT_DEATH(k.vadd(f32, f32, row(f32)).overflow(), "no such flag");
+}
+
 TEST(Builder, ModifiersOfAnOperationSetItsFields) {
   Kernel k("fields");
   Tile acc = k.tile_acc(0, 16, 16);

@@ -142,7 +142,8 @@ TEST(Instruction, ImmediatesStayInTheirRange) {
   EXPECT_TRUE(check(NPU_OP_TSET, NPU_TDESC(0, NPU_DTYPE_COUNT, 0)));
   EXPECT_TRUE(check(NPU_OP_TSET, NPU_TDESC(0, 0, NPU_LAYOUT_COUNT)));
   EXPECT_TRUE(check(NPU_OP_TSET, 0x01000000));
-  for (uint32_t block = NPU_DTYPE_BLOCKS; block < NPU_DTYPE_COUNT; ++block) {
+  for (uint32_t block = 0; block < NPU_DTYPE_COUNT; ++block) {
+    if (npu_dtype_in_blocks(block) == 0) continue;
     EXPECT_FALSE(check(NPU_OP_TSET, NPU_TDESC(NPU_SPACE_HBM, block, NPU_LAYOUT_ROW)));
     EXPECT_TRUE(check(NPU_OP_TSET, NPU_TDESC(NPU_SPACE_HBM, block, NPU_LAYOUT_PANEL)));
     for (uint32_t space : {NPU_SPACE_L1, NPU_SPACE_L2, NPU_SPACE_ACC})

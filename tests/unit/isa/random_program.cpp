@@ -49,7 +49,7 @@ uint32_t RandomProgram::make_imm(const npu_insn& insn, char kind, uint32_t args_
       return 1 + below(static_cast<uint32_t>(formats().size()));
     case 'D': {
       const uint32_t dtype = below(NPU_DTYPE_COUNT);
-      if (dtype >= NPU_DTYPE_BLOCKS) return NPU_TDESC(NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW);
+      if (npu_dtype_in_blocks(dtype) != 0) return NPU_TDESC(NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW);
       return NPU_TDESC(below(NPU_SPACE_COUNT), dtype, below(NPU_LAYOUT_COUNT));
     }
     default:

@@ -165,6 +165,25 @@ TEST(Assembler, FriendlyFormsMeanTheSame) {
   EXPECT_EQ(static_cast<int32_t>(program.insns[6].imm), -6);
 }
 
+TEST(Assembler, HowAConversionRoundsIsWrittenInWords) {
+  const Program program = assemble_one(
+      ".kernel k\n"
+      "  tset t0, r0, r0, r0, r0, hbm.mxfp6_e2m3.row\n"
+      "  cvt t0, t1\n"
+      "  cvt t2, t1 !overflow !random=r3 r1=r4 r2=r5\n"
+      "  stc t0, t1 !rule=even\n"
+      "  stc t0, t1 !random=r0 !rule=wide sig s1+1\n"
+      "  halt\n");
+  EXPECT_EQ(program.insns[0].imm, NPU_TDESC(NPU_SPACE_HBM, NPU_DTYPE_MXFP6_E2M3, NPU_LAYOUT_ROW));
+  EXPECT_EQ(program.insns[1].flags, 0);
+  EXPECT_EQ(program.insns[2].flags, NPU_F_OVERFLOW | NPU_F_RANDOM);
+  EXPECT_EQ(program.insns[2].r[0], 3);
+  EXPECT_EQ(program.insns[2].r[2], 5);
+  EXPECT_EQ(program.insns[3].flags, NPU_SCALE_RULE_EVEN << NPU_F_SCALE_RULE_SHIFT);
+  EXPECT_EQ(program.insns[4].flags, NPU_F_RANDOM | NPU_SCALE_RULE_WIDE << NPU_F_SCALE_RULE_SHIFT);
+  expect_same(program, assemble_one(disassemble(program)));
+}
+
 TEST(Assembler, SourceLinesAreNotedOnRequest) {
   const Assembly assembly = assemble(".kernel k\n\nnop\n halt\n", {.source_name = "k.s"});
   ASSERT_FALSE(assembly.error);
@@ -177,6 +196,15 @@ struct Mistake {
   uint32_t line;
   const char* part;
 };
+
+void expect_refused(const Mistake& mistake) {
+  const Assembly assembly = assemble(mistake.text);
+  ASSERT_TRUE(assembly.error) << mistake.text;
+  EXPECT_TRUE(assembly.programs.empty());
+  EXPECT_EQ(assembly.error->line, mistake.line) << mistake.text << assembly.error->text;
+  EXPECT_NE(assembly.error->text.find(mistake.part), std::string::npos)
+      << mistake.text << assembly.error->text;
+}
 
 TEST(Assembler, MistakesAreNamedWithTheirLine) {
   static constexpr Mistake kMistakes[] = {
@@ -229,14 +257,16 @@ TEST(Assembler, MistakesAreNamedWithTheirLine) {
       {".kernel k\n.insn 1 2\n", 2, "eight 32-bit numbers"},
       {".kernel k\n.insn 0xff 0 0 0 0 0 0 0\nhalt\n", 2, "opcode 255 does not exist"},
   };
-  for (const Mistake& mistake : kMistakes) {
-    const Assembly assembly = assemble(mistake.text);
-    ASSERT_TRUE(assembly.error) << mistake.text;
-    EXPECT_TRUE(assembly.programs.empty());
-    EXPECT_EQ(assembly.error->line, mistake.line) << mistake.text << assembly.error->text;
-    EXPECT_NE(assembly.error->text.find(mistake.part), std::string::npos)
-        << mistake.text << assembly.error->text;
-  }
+  for (const Mistake& mistake : kMistakes) expect_refused(mistake);
+}
+
+TEST(Assembler, ConversionsAreRefusedWhatTheyDoNotTake) {
+  static constexpr Mistake kMistakes[] = {
+      {".kernel k\ncvt t0, t1 !rule=even\n", 2, "'cvt' does not take !rule"},
+      {".kernel k\nstc t0, t1 !rule=odd\n", 2, "'odd' is no scale rule; there are floor"},
+      {".kernel k\nvadd t0, t1, t2 !random=r1\n", 2, "'vadd' does not take !random"},
+  };
+  for (const Mistake& mistake : kMistakes) expect_refused(mistake);
 }
 
 TEST(Disassembler, AnInstructionThatCannotBeDecodedIsWrittenRaw) {

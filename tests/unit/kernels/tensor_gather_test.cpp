@@ -278,6 +278,64 @@ TEST(TensorRows, ATableWithoutRowsFailsAndNoRowsDoNothing) {
   EXPECT_EQ(plan.program, uint32_t{ops::kProgramNull});
 }
 
+// Rows into a table [blocks, height, planes] in blocks, with |gap| blocks behind each; rows that nobody names stay as they are.
+void check_scatter_blocks(const BlockFormat& f, npuDataType from, npuDataType index_type,
+                          const Index& x_sizes, uint64_t height, uint64_t gap, Random& random) {
+  const uint64_t blocks = x_sizes[0] / f.elements, planes = x_sizes[2] * x_sizes[3];
+  const uint64_t row_bytes = (blocks + gap) * f.bytes;
+  std::vector<std::byte> want = random_blocks(f, height * planes * (blocks + gap), random);
+  std::vector<int32_t> words(want.size() / 4);
+  std::memcpy(words.data(), want.data(), want.size());
+  TensorMemory x = any_rows(from, x_sizes, random);
+  x.fill(random, 20);
+  TensorMemory indices = TensorMemory::any(index_type, {x_sizes[1], 1, 1, 1}, random);
+  std::vector<uint32_t> chosen(height);
+  std::iota(chosen.begin(), chosen.end(), 0u);
+  for (size_t i = height; i > 1; --i)
+    std::swap(chosen[i - 1], chosen[random.below(static_cast<uint32_t>(i))]);
+  indices.for_each([&](const Index& at) { indices.set(at, chosen[at[0]]); });
+  Rig rig;
+  x.put(rig);
+  indices.put(rig);
+  npuOpsTensorScatterInfo s = scatter_info(x, indices, x);
+  s.y.type = f.type;
+  s.y.data = rig.put_i32(words);
+  const uint64_t sizes[] = {x_sizes[0], height, x_sizes[2], x_sizes[3]};
+  const uint64_t strides[] = {f.bytes, row_bytes, row_bytes * height,
+                              row_bytes * height * x_sizes[2]};
+  for (int d = 0; d < 4; ++d) s.y.sizes[d] = sizes[d], s.y.strides[d] = strides[d];
+  run_tensor_op(rig, NPU_OPS_TENSOR_SCATTER, &s);
+  for (uint64_t plane = 0; plane < planes; ++plane) {
+    for (uint64_t r = 0; r < x_sizes[1]; ++r) {
+      std::vector<float> row(x_sizes[0]);
+      for (uint64_t i = 0; i < row.size(); ++i)
+        row[i] = static_cast<float>(x.get({i, r, plane % x_sizes[2], plane / x_sizes[2]}));
+      const std::vector<std::byte> bytes = encoded_blocks(f, row);
+      std::memcpy(&want[(plane * height + chosen[r]) * row_bytes], bytes.data(), bytes.size());
+    }
+  }
+  const std::vector<int32_t> got = rig.get_i32(s.y.data, words.size());
+  ASSERT_EQ(std::memcmp(got.data(), want.data(), want.size()), 0);
+}
+
+TEST(TensorScatter, IntoTablesInBlocks) {
+  uint32_t seed = 400;
+  for (const BlockFormat& f : kBlockFormats) {
+    if (f.type != NPU_Q8_0 && f.type != NPU_Q4_0) continue;
+    for (npuDataType from : kFloats) {
+      for (npuDataType index : {NPU_INT32, NPU_INT64}) {
+        SCOPED_TRACE(testing::Message() << "to " << f.type << " from " << from << " seed " << seed);
+        Random random(seed++);
+        const uint64_t rows = 1 + random.below(9);
+        check_scatter_blocks(f, from, index, {f.elements * 2, rows, 2, 3}, rows + 4,
+                             random.below(2), random);
+        check_scatter_blocks(f, from, index, {f.elements * 400, 3, 1, 1}, 5, 1, random);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
 TEST(TensorRows, RefusesWhatCannotBe) {
   const TensorMemory x = TensorMemory::dense(NPU_FLOAT32, {8, 5, 2, 1}),
                      y = TensorMemory::dense(NPU_FLOAT32, {8, 3, 4, 1});

@@ -358,6 +358,43 @@ TEST(TensorCopy, BlocksMoveAsTheyAreAndAreDecodedToFp32) {
   }
 }
 
+TEST(TensorCopy, FloatsAreEncodedIntoBlocks) {
+  uint32_t seed = 8000;
+  for (const BlockFormat& f : kBlockFormats) {
+    if (f.type != NPU_Q8_0 && f.type != NPU_Q4_0) continue;
+    for (int round = 0; round < 48; ++round) {
+      const npuDataType from = kTypes[round % 3];
+      SCOPED_TRACE(testing::Message() << "from " << from << " to " << f.type << " seed " << seed);
+      Random random(seed++);
+      const uint64_t blocks = round < 3 ? 40000 / f.elements : 1 + random.below(4);
+      const Index x_sizes = {blocks * f.elements, 1 + random.below(7), 1 + random.below(4),
+                             1 + random.below(3)};
+      TensorMemory x = TensorMemory::any(from, x_sizes, random);
+      x.fill(random, 50);
+      TensorMemory y =
+          any_block_rows(f, {blocks * f.bytes / 2, x_sizes[1], x_sizes[2], x_sizes[3]}, random);
+      Rig rig;
+      x.put(rig);
+      y.put(rig);
+      npuOpsMapInfo m = map_info(NPU_OPS_MAP_COPY, x, y);
+      m.y = in_blocks(f, y);
+      run_tensor_op(rig, NPU_OPS_TENSOR_MAP, &m);
+      y.fetch(rig);
+      ASSERT_FALSE(y.touched_outside());
+      std::vector<std::byte> want;
+      y.for_each([&](const Index& at) {
+        std::vector<float> row(x_sizes[0]);
+        for (uint64_t i = 0; at[0] == 0 && i < x_sizes[0]; ++i)
+          row[i] = static_cast<float>(x.get({i, at[1], at[2], at[3]}));
+        if (at[0] == 0) want = encoded_blocks(f, row);
+        uint16_t word;
+        std::memcpy(&word, &want[at[0] * 2], sizeof(word));
+        ASSERT_EQ(y.bits(at), word);
+      });
+    }
+  }
+}
+
 TEST(TensorCopy, Fp32ToInt32SaturatesAndNanIsZero) {
   TensorMemory x = TensorMemory::dense(NPU_FLOAT32, {8, 1, 1, 1}),
                y = TensorMemory::dense(NPU_INT32, {8, 1, 1, 1});
@@ -461,7 +498,13 @@ TEST(TensorMap, RefusesWhatCannotBe) {
   EXPECT_EQ(result([&](auto& m) { blocks(m), m.y.type = NPU_FLOAT16, m.y.strides[0] = 2; }),
             NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([&](auto& m) { blocks(m), m.function = NPU_OPS_EXP; }), NPU_ERROR_NOT_SUPPORTED);
-  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y); }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y); }), NPU_OK);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y), m.x.sizes[0] = 16; }),
+            NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y), m.y.strides[1] = 34; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([&](auto& m) { blocks(m), std::swap(m.x, m.y), m.function = NPU_OPS_EXP; }),
+            NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& m) { m.x.sizes[0] = 4; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& m) { m.x.sizes[0] = 12; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& m) { m.y.strides[1] = 8; }), NPU_ERROR_INVALID_ARGUMENT);

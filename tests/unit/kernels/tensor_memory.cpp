@@ -210,6 +210,15 @@ std::vector<std::byte> random_blocks(const BlockFormat& f, uint64_t blocks, Rand
   return bytes;
 }
 
+std::vector<std::byte> encoded_blocks(const BlockFormat& f, const std::vector<float>& elements) {
+  const size_t blocks = elements.size() / f.elements;
+  std::vector<std::byte> bytes(blocks * f.bytes);
+  const model::Numerics& numerics = model::scalar_numerics();
+  (f.type == NPU_Q8_0 ? numerics.encode_q8_0 : numerics.encode_q4_0)(bytes.data(), elements.data(),
+                                                                     blocks);
+  return bytes;
+}
+
 void run_tensor_op(Rig& rig, npuOpsKind kind, const void* info, npu_status expect) {
   ops::Plan plan;
   ASSERT_EQ(ops::plan_of(kind, info, &plan), NPU_OK) << ops::error_text();

@@ -66,6 +66,9 @@ extern const std::vector<BlockFormat> kBlockFormats;
 // Random blocks with finite scales, and zeros up to a multiple of 4 bytes.
 std::vector<std::byte> random_blocks(const BlockFormat& f, uint64_t blocks, Random& random);
 
+// |count| elements as the device writes them into blocks of |f|, Q8_0 or Q4_0.
+std::vector<std::byte> encoded_blocks(const BlockFormat& f, const std::vector<float>& elements);
+
 // Plans the operator and runs it on the interpreter; the test fails where the plan is refused.
 void run_tensor_op(Rig& rig, npuOpsKind kind, const void* info, npu_status expect = NPU_ST_OK);
 

@@ -2,6 +2,7 @@
 // LDC: every source type to every destination type and layout, over strides, transposition and borders of memory runs; its time.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -21,8 +22,12 @@ struct Source {
 
 constexpr Source kSources[] = {{NPU_DTYPE_F32, 1, 4},      {NPU_DTYPE_BF16, 1, 2},
                                {NPU_DTYPE_F16, 1, 2},      {NPU_DTYPE_I32, 1, 4},
-                               {NPU_DTYPE_Q8_0, 32, 34},   {NPU_DTYPE_Q4_0, 32, 18},
-                               {NPU_DTYPE_Q4_K, 256, 144}, {NPU_DTYPE_Q6_K, 256, 210}};
+                               {NPU_DTYPE_E4M3, 1, 1},     {NPU_DTYPE_E5M2, 1, 1},
+                               {NPU_DTYPE_I8, 1, 1},
+#define NPU_SOURCE(name, elements, bytes, align) {NPU_DTYPE_##name, elements, bytes},
+                               NPU_BLOCK_TYPES(NPU_SOURCE)
+#undef NPU_SOURCE
+};
 
 // Bytes that are ordinary numbers in every type: fp16 halves and bf16 of moderate size.
 std::vector<uint8_t> source_bytes(uint64_t bytes, uint64_t seed) {
@@ -40,9 +45,10 @@ float element(const Source& s, const std::vector<uint8_t>& bytes, uint64_t place
       reinterpret_cast<const std::byte*>(bytes.data()) + place / s.block_elements * s.block_bytes;
   float values[256] = {};
   uint32_t word = 0;
-  std::memcpy(&word, at, s.block_bytes < 4 ? 2 : 4);
+  std::memcpy(&word, at, std::min<uint64_t>(s.block_bytes, 4));
   auto half = static_cast<uint16_t>(word);
   auto integer = static_cast<int32_t>(word);
+  auto byte = static_cast<uint8_t>(word);
   switch (s.dtype) {
     case NPU_DTYPE_F32:
       std::memcpy(values, &word, 4);
@@ -65,8 +71,20 @@ float element(const Source& s, const std::vector<uint8_t>& bytes, uint64_t place
     case NPU_DTYPE_Q4_K:
       n.decode_q4_k(values, at, 1);
       break;
-    default:
+    case NPU_DTYPE_Q6_K:
       n.decode_q6_k(values, at, 1);
+      break;
+    case NPU_DTYPE_E4M3:
+      n.widen_small(Small::kE4m3, values, &byte, 1);
+      break;
+    case NPU_DTYPE_E5M2:
+      n.widen_small(Small::kE5m2, values, &byte, 1);
+      break;
+    case NPU_DTYPE_I8:
+      n.widen_small(Small::kI8, values, &byte, 1);
+      break;
+    default:
+      n.decode_mx(static_cast<Mx>(s.dtype - NPU_DTYPE_MXFP8_E4M3), values, at, 1);
       break;
   }
   return values[place % s.block_elements];
@@ -88,7 +106,12 @@ uint32_t stored(uint8_t dtype, float value) {
     std::memcpy(&bits, &value, 4);
     return bits;
   }
-  return dtype == NPU_DTYPE_BF16 ? to_bf16(value) : to_f16(value);
+  if (dtype == NPU_DTYPE_BF16) return to_bf16(value);
+  if (dtype == NPU_DTYPE_F16) return to_f16(value);
+  uint8_t code = 0;
+  scalar_numerics().narrow_small(dtype == NPU_DTYPE_E4M3 ? Small::kE4m3 : Small::kE5m2, &code,
+                                 &value, 1, false);
+  return code;
 }
 
 uint32_t place_in_l1(const Case& c, uint64_t i, uint64_t j, uint64_t stride) {
@@ -124,6 +147,9 @@ void expect_converted(Machine& m, const Case& c, const Numerics& numerics) {
   std::vector<uint32_t> got(whole);
   if (c.d_dtype == NPU_DTYPE_F32) {
     got = m.memory.get<uint32_t>(kOut, whole);
+  } else if (c.d_dtype == NPU_DTYPE_E4M3 || c.d_dtype == NPU_DTYPE_E5M2) {
+    auto codes = m.memory.get<uint8_t>(kOut, whole);
+    got.assign(codes.begin(), codes.end());
   } else {
     auto half = m.memory.get<uint16_t>(kOut, whole);
     got.assign(half.begin(), half.end());
@@ -143,7 +169,8 @@ TEST(Convert, EverySourceArrivesInEveryTypeAndLayout) {
   Machine m;
   for (uint64_t i = 0; i < 64; ++i) m.memory.map(kPieces + i * 4096, 4096);
   for (const Source& s : kSources) {
-    for (uint8_t d : {NPU_DTYPE_F32, NPU_DTYPE_BF16, NPU_DTYPE_F16}) {
+    for (uint8_t d :
+         {NPU_DTYPE_F32, NPU_DTYPE_BF16, NPU_DTYPE_F16, NPU_DTYPE_E4M3, NPU_DTYPE_E5M2}) {
       for (int form = 0; form < 4; ++form) {
         const bool plain = s.block_elements == 1;
         for (uint64_t base : {kIn + 8, kPieces + 4096 - 16}) {
@@ -192,7 +219,7 @@ TEST(Convert, AViewOfBlocksBeginsAtItsBlock) {
   auto got = m.memory.get<float>(kOut, 128);
   for (uint64_t i = 0; i < 2; ++i) {
     for (uint64_t j = 0; j < 64; ++j)
-      ASSERT_EQ(got[i * 64 + j], element(kSources[4], bytes, (i + 2) * 192 + 96 + j));
+      ASSERT_EQ(got[i * 64 + j], element({NPU_DTYPE_Q8_0, 32, 34}, bytes, (i + 2) * 192 + 96 + j));
   }
 }
 

@@ -32,6 +32,12 @@ class RandomKernel {
  private:
   uint64_t pick(uint64_t n) { return random_() % n; }
 
+  uint8_t floating() {
+    static constexpr uint8_t kTypes[] = {NPU_DTYPE_F32, NPU_DTYPE_F32,  NPU_DTYPE_BF16,
+                                         NPU_DTYPE_F16, NPU_DTYPE_E4M3, NPU_DTYPE_E5M2};
+    return kTypes[pick(std::size(kTypes))];
+  }
+
   uint64_t extent() {
     static constexpr uint64_t kExtents[] = {0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 33};
     return kExtents[pick(std::size(kExtents))];
@@ -50,9 +56,13 @@ class RandomKernel {
 
   void step() {
     uint64_t m = extent(), n = extent(), depth = extent();
-    uint8_t dtype = static_cast<uint8_t>(pick(3));
-    uint8_t d_dtype = static_cast<uint8_t>(pick(3));
-    switch (pick(10)) {
+    uint8_t dtype = floating();
+    uint8_t d_dtype = floating();
+    switch (pick(12)) {
+      case 10:
+        return store_and_convert(m, n, dtype);
+      case 11:
+        return integers(m, n, depth);
       case 8:
         return load_and_convert(m, n, d_dtype);
       case 9:
@@ -105,7 +115,8 @@ class RandomKernel {
     }
   }
 
-  static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
+  static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1,  1,  1,  32, 32, 256, 256, 1,  1,
+                                                       1, 32, 32, 32, 32, 32, 32,  16,  16, 16};
 
   void load_and_convert(uint64_t m, uint64_t n, uint8_t d_dtype) {
     uint8_t dtype = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
@@ -118,8 +129,41 @@ class RandomKernel {
     kernel_.op(NPU_OP_LDC, 1, 0).flags = trans ? NPU_F_TRANS : 0;
   }
 
+  // Flags go with most types; the others fault and are taken out.
+  void store_and_convert(uint64_t m, uint64_t n, uint8_t dtype) {
+    uint8_t to = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
+    if (kBlock[to] > 1) n = pick(3) * kBlock[to];
+    kernel_.set(0, {NPU_SPACE_HBM, to, NPU_LAYOUT_ROW}, kIn + pick(512) * 4, m, n,
+                n + pick(3) * kBlock[to]);
+    describe(1, NPU_SPACE_L1, m, n, dtype);
+    kernel_.li(7, random_());
+    kernel_.li(8, random_());
+    const bool converts = pick(3) == 0;
+    if (converts) describe(0, NPU_SPACE_L1, m, n, floating());
+    npu_insn& insn = kernel_.op(converts ? NPU_OP_CVT : NPU_OP_STC, 0, 1);
+    if (pick(3) == 0) insn.flags |= NPU_F_RANDOM;
+    if (pick(6) == 0) insn.flags |= NPU_F_OVERFLOW;
+    if (!converts && pick(2) == 0)
+      insn.flags |= static_cast<uint16_t>(pick(NPU_SCALE_RULE_COUNT) << NPU_F_SCALE_RULE_SHIFT);
+    insn.r[0] = 7;
+    insn.r[1] = 8;
+    insn.r[2] = 7;
+    // What was stored is read again, so that it reaches the end of the program.
+    if (converts) return;
+    describe(2, NPU_SPACE_L1, m, n, NPU_DTYPE_F32);
+    kernel_.op(NPU_OP_LDC, 2, 0);
+  }
+
+  void integers(uint64_t m, uint64_t n, uint64_t depth) {
+    const bool tb = pick(2) == 0, dots = tb && pick(2) == 0;
+    describe(0, pick(2) == 0 ? NPU_SPACE_ACC : NPU_SPACE_L1, m, n, NPU_DTYPE_I32);
+    describe(1, NPU_SPACE_L1, m, depth, NPU_DTYPE_I8);
+    describe(2, NPU_SPACE_L1, tb ? n : depth, tb ? depth : n, NPU_DTYPE_I8);
+    kernel_.op(dots ? NPU_OP_MMD : NPU_OP_MM, 0, 1, 2).flags =
+        static_cast<uint16_t>((pick(2) == 0 ? NPU_F_ACC : 0) | (tb && !dots ? NPU_F_TB : 0));
+  }
+
   void stream(uint64_t m, uint64_t n, uint64_t depth) {
-    static constexpr uint64_t kBlock[NPU_DTYPE_COUNT] = {1, 1, 1, 1, 32, 32, 256, 256};
     uint8_t dtype = static_cast<uint8_t>(pick(NPU_DTYPE_COUNT));
     if (dtype == NPU_DTYPE_I32) dtype = NPU_DTYPE_F32;
     if (kBlock[dtype] > 1) depth = pick(3) * kBlock[dtype];

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// SIMD implementation of blocks with a scale that is a power of two, both ways, and of the way into Q8_0 and Q4_0. Scales are made by the scalar
+// definition, once a block.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_encode.cpp"
+#include "firmware-model/tile/numerics/scalar_encode.h"
+#include "firmware-model/tile/numerics/scalar_mx.h"
+#include "firmware-model/tile/numerics/simd_parts.h"
+#include "firmware-model/tile/numerics/simd_targets.h"
+
+#include <hwy/foreach_target.h>  // before every other use of Highway
+
+#include "firmware-model/tile/numerics/simd_blocks-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace npu::model {
+namespace HWY_NAMESPACE {
+
+#if NPU_SIMD_HAS_FMA
+namespace {
+
+template <class Block>
+HWY_INLINE void decode_blocks(float* dst, const std::byte* src, size_t blocks) {
+  for (; blocks != 0; --blocks, dst += Block::kElements, src += Block::kBytes) {
+    const SourceMx<Block> open(src);
+    for (size_t i = 0; i < Block::kElements; i += kN)
+      hn::StoreU(canonical(open.get(0, i)), F32(), dst + i);
+  }
+}
+
+void decode_mx(Mx type, float* dst, const std::byte* src, size_t blocks) {
+  with_mx(type, [&]<class Block>(Block) HWY_ATTR { decode_blocks<Block>(dst, src, blocks); });
+}
+
+// Bits of the largest magnitude of |n| elements, a multiple of kN.
+HWY_INLINE uint32_t largest_magnitude(const float* src, size_t n) {
+  VI most = hn::Zero(I32());
+  for (size_t i = 0; i < n; i += kN)
+    most = hn::Max(most, hn::BitCast(I32(), vec_magnitude(hn::LoadU(F32(), src + i))));
+  return static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(I32(), most)));
+}
+
+// Elements that stand for two that are halved together: a pair's factor is 2.
+template <class Block>
+HWY_INLINE void pair_factors(float* factors, uint8_t halved) {
+  for (size_t i = 0; i < Block::kElements; ++i) factors[i] = (halved >> (i / 2) & 1) != 0 ? 2 : 1;
+}
+
+// As mx_code() of scalar_mx.h, for rounded magnitudes of the elements |x|.
+template <class Block>
+HWY_INLINE V8 vec_mx_code(VU rounded, VF x) {
+  using F = typename Block::F;
+  const I32 di;
+  const VI magnitude =
+      hn::Min(hn::BitCast(di, rounded), hn::Set(di, static_cast<int32_t>(F::kMax)));
+  if constexpr (Block::kTwosComplement) {
+    const VI negative = hn::ShiftRight<31>(hn::BitCast(di, x));
+    const VI value = hn::Sub(hn::Xor(magnitude, negative), negative);
+    return low_byte(hn::BitCast(U32(), hn::And(value, hn::Set(di, 0xff))));
+  } else {
+    return low_byte(hn::Or(hn::BitCast(U32(), magnitude), vec_sign<F>(x)));
+  }
+}
+
+template <class Block>
+HWY_INLINE void encode_block(std::byte* dst, const float* src, ScaleRule rule) {
+  int exponent = 0;
+  const uint32_t largest = largest_magnitude(src, Block::kElements);
+  if (HWY_UNLIKELY(!scalar::encode_mx_head<Block>(dst, largest, rule, &exponent))) return;
+  float factors[Block::kElements];
+  if constexpr (Block::kPairs) {
+    const uint8_t halved = scalar::halved_pairs<Block::kElements>(src, exponent);
+    dst[1] = std::byte{halved};
+    pair_factors<Block>(factors, halved);
+  }
+  const VF inverse = f32(inverse_scale(exponent));
+  uint8_t codes[Block::kElements];
+  for (size_t i = 0; i < Block::kElements; i += kN) {
+    VF x = hn::Mul(hn::LoadU(F32(), src + i), inverse);
+    if constexpr (Block::kPairs) x = hn::Mul(x, hn::LoadU(F32(), factors + i));
+    const VU rounded = vec_round_nearest<typename Block::F>(vec_magnitude(x));
+    hn::StoreU(vec_mx_code<Block>(rounded, x), U8(), codes + i);
+  }
+  pack_codes<Block>(dst + Block::kHead, codes);
+}
+
+void encode_mx(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks) {
+  with_mx(type, [&]<class Block>(Block) HWY_ATTR {
+    for (size_t i = 0; i < blocks; ++i)
+      encode_block<Block>(dst + i * Block::kBytes, src + i * Block::kElements, rule);
+  });
+}
+
+// Halves go away from zero, as std::round() does.
+HWY_INLINE VF round_away(VF x) {
+  const VF whole = hn::Trunc(x);
+  const VF one = hn::CopySign(f32(1.0f), x);
+  const auto half = hn::Ge(hn::Abs(hn::Sub(x, whole)), f32(0.5f));
+  return hn::Add(whole, hn::IfThenElseZero(half, one));
+}
+
+void encode_q8_0(std::byte* dst, const float* src, size_t blocks) {
+  for (; blocks != 0; --blocks, src += BlockQ8_0::kElements, dst += sizeof(BlockQ8_0)) {
+    const uint32_t largest = largest_magnitude(src, BlockQ8_0::kElements);
+    if (HWY_UNLIKELY(largest >= 0x7f800000u)) {
+      scalar::encode_nan(dst, sizeof(BlockQ8_0));
+      continue;
+    }
+    const float scale = scalar::from_bits(largest) / 127.0f;
+    const VF inverse = f32(scalar::inverse_of(scale));
+    scalar::store_scale(dst, scale);
+    auto* q = reinterpret_cast<uint8_t*>(dst + offsetof(BlockQ8_0, q));
+    for (size_t i = 0; i < BlockQ8_0::kElements; i += kN) {
+      const VF x = hn::Mul(hn::LoadU(F32(), src + i), inverse);
+      const VF whole = hn::Min(hn::Max(round_away(x), f32(-128.0f)), f32(127.0f));
+      hn::StoreU(vec_to_i8(hn::IfThenZeroElse(hn::IsNaN(x), whole)), U8(), q + i);
+    }
+  }
+}
+
+// The first element of the magnitude with bits |largest|.
+HWY_INLINE float first_of(const float* src, uint32_t largest) {
+  while ((scalar::to_bits(*src) & 0x7fffffffu) != largest) ++src;
+  return *src;
+}
+
+void encode_q4_0(std::byte* dst, const float* src, size_t blocks) {
+  for (; blocks != 0; --blocks, src += BlockQ4_0::kElements, dst += sizeof(BlockQ4_0)) {
+    const uint32_t largest = largest_magnitude(src, BlockQ4_0::kElements);
+    if (HWY_UNLIKELY(largest >= 0x7f800000u)) {
+      scalar::encode_nan(dst, sizeof(BlockQ4_0));
+      continue;
+    }
+    // All zeros have the scale of +0, whatever their signs.
+    const float scale = (largest == 0 ? 0.0f : first_of(src, largest)) / -8.0f;
+    const VF inverse = f32(scalar::inverse_of(scale));
+    scalar::store_scale(dst, scale);
+    uint8_t codes[BlockQ4_0::kElements];
+    for (size_t i = 0; i < BlockQ4_0::kElements; i += kN) {
+      const VF x = hn::Add(hn::Mul(hn::LoadU(F32(), src + i), inverse), f32(8.5f));
+      const VF within = hn::IfThenElseZero(hn::Gt(x, hn::Zero(F32())), hn::Min(x, f32(15.0f)));
+      hn::StoreU(low_byte(hn::BitCast(U32(), hn::ConvertTo(I32(), within))), U8(), codes + i);
+    }
+    pack_codes<MxE2m1>(dst + offsetof(BlockQ4_0, q), codes);
+  }
+}
+
+}  // namespace
+
+void fill_encode(Numerics& table) {
+  table.decode_mx = decode_mx;
+  table.encode_mx = encode_mx;
+  table.encode_q8_0 = encode_q8_0;
+  table.encode_q4_0 = encode_q4_0;
+}
+
+#else
+void fill_encode(Numerics&) {}
+#endif  // NPU_SIMD_HAS_FMA
+
+}  // namespace HWY_NAMESPACE
+}  // namespace npu::model
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace npu::model {
+
+HWY_EXPORT(fill_encode);
+
+void simd_fill_encode(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_encode)(table); }
+
+}  // namespace npu::model
+#endif  // HWY_ONCE
