@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ggml and llama.cpp of Debian say about the backend.
 
-  run_tests.py [ops|text|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
+  run_tests.py [ops|text|cache|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
 
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
+cache       keys and values in Q8_0 and Q4_0: two splits of the graph
 split       layers on two NPUs
 graphs      a text is made of few graphs that are submitted and patched often, one command each
 stress      programs that end in every way they can, two at once, kill -9: the daemon is back to zero objects
@@ -173,6 +174,14 @@ def test_text():
         detail = f"{name}: {len(same)} of {len(want)} characters are the golden text's ({', '.join(speed)} tokens/s prompt, decode)"
         # Another order of sums may turn the decision between two tokens whose chances are equal in a quantised model.
         report(kind != "f32" or len(same) >= len(want.rstrip()), detail)
+
+
+def test_cache():
+    """Keys and values kept in blocks: written by SET_ROWS, read by attention."""
+    for kind in ("q8_0", "q4_0"):
+        done = complete(*PLAY[:2], 40, "f32", "-fa", "on", "-ctk", kind, "-ctv", kind, "-v")
+        splits = re.findall(r"\bsplits = (\d+)", done.stderr)
+        report(done.returncode == 0 and splits and all(int(n) == 2 for n in splits), f"cache: {PLAY[0]} f32 with keys and values in {kind}: {splits[-1] if splits else '?'} splits of the graph, 2 is all on the NPU")
 
 
 def test_split():
@@ -346,11 +355,11 @@ def test_perplexity():
         report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
 
 
-PARTS = {"ops": test_ops, "text": test_text, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
+PARTS = {"ops": test_ops, "text": test_text, "cache": test_cache, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():
-    wanted = sys.argv[1:] or ["ops", "text", "split", "graphs", "stress"]
+    wanted = sys.argv[1:] or ["ops", "text", "cache", "split", "graphs", "stress"]
     for word in wanted:
         name, _, argument = word.partition("=")
         if name not in PARTS:
