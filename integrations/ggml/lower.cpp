@@ -128,10 +128,13 @@ bool lower_copy(const ggml_tensor* node, Lowered* out) {
 
 bool lower_concat(const ggml_tensor* node, Lowered* out) {
   const auto dim = static_cast<uint32_t>(int_param(node, 0));
+  // Along a row the stride is that of a block.
+  const auto unit = static_cast<uint64_t>(dim == 0 ? ggml_blck_size(node->type) : 1);
   uint64_t done = 0;
   for (int i = 0; i < 2; ++i) {
     const npuOpsTensor x = operand(node->src[i]);
-    const npuOpsTensor y = part(operand(node), done * node->nb[dim], dim,
+    if (done % unit != 0) return false;
+    const npuOpsTensor y = part(operand(node), done / unit * node->nb[dim], dim,
                                 static_cast<uint64_t>(node->src[i]->ne[dim]));
     if (!ggml_is_empty(node->src[i])) add_map(out, NPU_OPS_MAP_COPY, x, y);
     done += x.sizes[dim];
@@ -224,6 +227,7 @@ bool lower_rope(const ggml_tensor* node, Lowered* out) {
   npuOpsTensorRopeInfo& info = add<npuOpsTensorRopeInfo>(
       out, NPU_OPS_TENSOR_ROPE, [](Operation& o) -> npuOpsTensorRopeInfo& { return o.info.rope; });
   info.width = static_cast<uint32_t>(int_param(node, 1));
+  info.offset = static_cast<uint32_t>(int_param(node, 15));  // ggml_rope_set_offset
   info.half = mode == GGML_ROPE_TYPE_NEOX ? 1 : 0;
   info.backward = node->op == GGML_OP_ROPE_BACK ? 1 : 0;
   info.context = static_cast<uint32_t>(int_param(node, 4));

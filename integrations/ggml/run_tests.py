@@ -32,7 +32,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 MODELS = os.path.join(os.path.dirname(ROOT), "shared", "models")
 SUPPORTED = os.path.join(HERE, "supported.json")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-CASE = re.compile(r"^\s*([A-Z][A-Z0-9_]*)\((.*)\): (.*)$")
+# A case that failed has the error before it: "[CPY] ERR = ... CPY(...): FAIL".
+CASE = re.compile(r"(?:^|\s)([A-Z][A-Z0-9_]*)\((.*)\): (.*)$")
 
 failures = 0
 
@@ -77,7 +78,7 @@ def last_lines(text, count=6):
 
 def judge(line, tally):
     """Counts one line of test-backend-ops; returns the case when it failed."""
-    match = CASE.match(ESCAPES.sub("", line))
+    match = CASE.search(ESCAPES.sub("", line))
     if match is None:
         return None
     op, _, verdict = match.groups()
