@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cost model: rounds * alpha + messages * overhead + bytes * beta + reduced bytes * gamma, corrected by what was measured.
+//
+// It ranks algorithms; it does not know contention. For that there is the simulator.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libnpu/ccl/schedule/algorithm.h"
+#include "libnpu/ccl/schedule/traffic.h"
+
+namespace npu::ccl {
+
+struct Machine {
+  double alpha_s = 5e-6;              // per round
+  double overhead_s = 0.75e-6;        // per further message of the same round
+  double local_bytes_per_s = 450e9;   // injection into the own node
+  double remote_bytes_per_s = 150e9;  // injection towards other nodes
+  double reduce_bytes_per_s = 900e9;  // operands read
+};
+
+// Measured time / modelled time at some sizes; between them the factor is linear in log2(bytes), outside it is that of the nearest size.
+struct Correction {
+  struct Point {
+    uint64_t bytes;
+    double factor;
+  };
+  Op op;
+  Algorithm algorithm;
+  std::vector<Point> points;  // ascending bytes, at least 1
+};
+
+class CostModel {
+ public:
+  CostModel(Machine machine, std::vector<Correction> corrections)
+      : machine_(machine), corrections_(std::move(corrections)) {}
+
+  // Seconds. |algorithm| is offered for |problem|.
+  double seconds(const Problem& problem, Algorithm algorithm, ElementSizes sizes) const;
+
+ private:
+  double factor(const Problem& problem, Algorithm algorithm, uint64_t bytes) const;
+
+  Machine machine_;
+  std::vector<Correction> corrections_;
+};
+
+// The size that tables and overrides speak of: the whole vector, as nccl-tests count it.
+uint64_t size_bytes(const Problem& problem, ElementSizes sizes);
+
+}  // namespace npu::ccl
