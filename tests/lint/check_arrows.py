@@ -26,6 +26,8 @@ ARROWS = {
     "libnpu/ops": "C C++ libnpu/include uapi/spec/ops.def",
     "libnpu/ml": "C C++ libnpu/include libnpu/src/backend libnpu/src/core uapi",
     "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix",
+    "libnpu/ccl/schedule": "C C++ libnpu/ccl/schedule",
+    "libnpu/ccl/schedule/export_json.cpp": "C C++ libnpu/ccl/schedule <nlohmann/",
     "firmware-model": "C C++ uapi posix <sodium <toml++/ <boost/interprocess/ <seccomp.h>",
     "firmware-model/server/modeld.cpp": "C C++ uapi firmware-model posix <CLI/",
     "firmware-model/tile": "C C++ uapi firmware-model posix <hwy/",
