@@ -44,25 +44,35 @@ Program tensor_gather(DType type) {
   return k.finish();
 }
 
-// Rows of a table in blocks, decoded one by one while they are loaded. Leaving the table by TVIEW fails as GATHER does.
+// A table in blocks is not for GATHER and SCATTER: move(line, row) for each row of the walk's block, with its line of fp32 in |buf| and the row of the table that its
+// index names. Leaving the table by TVIEW fails as GATHER does.
+template <typename Move>
+void each_row_of_blocks(TensorWalk& walk, DType type, const Arg& height, const Arg& width,
+                        const Buf& buf, const Move& move) {
+  Kernel& k = walk.k;
+  Reg pitch = walk.pitch(kTable);
+  Tile table = k.tile_hbm(type, walk.at(kTable), height, width, pitch);
+  Tile line = k.tile_l1(DType::F32, buf, 1, walk.cols);
+  Reg line_bytes = walk.cols * 4;
+  Reg index_at = walk.at(kIndices) + 0;
+  Reg index_bytes = walk.pitch(kIndices) * 4;
+  k.for_range(walk.rows, [&](const Reg&) {
+    Reg index = k.load_i32(index_at);
+    move(line, table.view(index, walk.col0, 1, walk.cols));
+    line.advance(line_bytes);
+    index_at += index_bytes;
+  });
+}
+
+// Rows of a table in blocks, decoded one by one while they are loaded.
 Program tensor_gather_blocks(DType type, const char* name) {
   TensorWalk walk("tensor_gather_" + std::string(name), {"x", "indices", "y"});
   Kernel& k = walk.k;
   Arg height_arg = k.arg_u32("table_rows"), width_arg = k.arg_u32("table_cols");
   Buf buf = k.l1(kBlockElements * 4);
   walk.run([&] {
-    Reg pitch = walk.pitch(kTable);
-    Tile table = k.tile_hbm(type, walk.at(kTable), height_arg, width_arg, pitch);
-    Tile line = k.tile_l1(DType::F32, buf, 1, walk.cols);
-    Reg line_bytes = walk.cols * 4;
-    Reg index_at = walk.at(kIndices) + 0;
-    Reg index_bytes = walk.pitch(kIndices) * 4;
-    k.for_range(walk.rows, [&](const Reg&) {
-      Reg index = k.load_i32(index_at);
-      k.ldc(line, table.view(index, walk.col0, 1, walk.cols));
-      line.advance(line_bytes);
-      index_at += index_bytes;
-    });
+    each_row_of_blocks(walk, type, height_arg, width_arg, buf,
+                       [&](const Tile& line, const Tile& row) { k.ldc(line, row); });
     k.st(rows_of(walk, kRows, DType::F32, walk.rows), walk.inner(DType::F32, buf));
   });
   return k.finish();
@@ -108,18 +118,8 @@ Program tensor_scatter_blocks(DType from, DType to, const char* name) {
       check_upper_words(walk, from, index_buf, buf);
     });
     move_in(k, walk.inner(DType::F32, buf), rows_of(walk, kRows, from, walk.rows));
-    Reg pitch = walk.pitch(kTable);
-    Tile table = k.tile_hbm(to, walk.at(kTable), height_arg, width_arg, pitch);
-    Tile line = k.tile_l1(DType::F32, buf, 1, walk.cols);
-    Reg line_bytes = walk.cols * 4;
-    Reg index_at = walk.at(kIndices) + 0;
-    Reg index_bytes = walk.pitch(kIndices) * 4;
-    k.for_range(walk.rows, [&](const Reg&) {
-      Reg index = k.load_i32(index_at);
-      k.stc(table.view(index, walk.col0, 1, walk.cols), line);
-      line.advance(line_bytes);
-      index_at += index_bytes;
-    });
+    each_row_of_blocks(walk, to, height_arg, width_arg, buf,
+                       [&](const Tile& line, const Tile& row) { k.stc(row, line); });
   });
   return k.finish();
 }
