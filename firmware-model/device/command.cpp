@@ -210,7 +210,13 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
     }
   }
   outcome.status = done.fault.status;
-  if (outcome.status == NPU_ST_OK) return outcome;
+  if (outcome.status == NPU_ST_OK) {
+    outcome.launched = true;
+    outcome.mac_ops = done.stats.mac_ops;
+    outcome.hbm_read_bytes = done.stats.hbm_read_bytes;
+    outcome.hbm_write_bytes = done.stats.hbm_write_bytes;
+    return outcome;
+  }
   outcome.result = done.fault.value;
   if (outcome.status == NPU_ST_VM_FAULT) outcome.fault_dva = done.fault.value;
   outcome.pc = done.fault.pc;
