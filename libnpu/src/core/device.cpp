@@ -9,6 +9,8 @@
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/handle.h"
 #include "libnpu/src/core/uuid.h"
+#include "uapi/npu_accel.h"
+#include "uapi/npu_metrics.h"
 
 namespace npu {
 namespace {
