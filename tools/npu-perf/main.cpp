@@ -83,6 +83,10 @@ int tell(const Options& options, const std::vector<std::string>& recordings,
 }
 
 int run(const Options& options, const std::vector<std::string>& program) {
+  for (const std::string& path : {options.output, options.svg}) {
+    if (path.empty() || path == "-") continue;
+    if (const auto failure = why_not_writable(path); failure) return report(kTool, failure->text);
+  }
   if (!options.from.empty()) return tell(options, {options.from}, std::nullopt);
   const auto folder = TemporaryFolder::make(temporary_parent());
   if (!folder) return report(kTool, folder.error());

@@ -47,8 +47,6 @@ std::optional<int> parse(CommandLine line, Options* out) {
     app.parse({line.own.rbegin(), line.own.rend()});
     if (out->from.empty() == line.program.empty())
       throw CLI::ValidationError("PROGRAM", "give either a program to run or --from FILE");
-    if (std::filesystem::is_directory(out->output) || out->output.empty())
-      throw CLI::ValidationError("-o", "'" + out->output + "' is no path of a file");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitDone : kExitFailed;
   }
@@ -84,6 +82,8 @@ int draw(const Options& options, const std::vector<std::string>& recordings) {
 }
 
 int run(const Options& options, const std::vector<std::string>& program) {
+  if (const auto failure = why_not_writable(options.output); failure)
+    return report(kTool, failure->text);
   if (!options.from.empty()) return draw(options, {options.from});
   // Beside the output: there is room, or there is none for the picture either.
   const auto folder =

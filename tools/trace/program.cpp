@@ -107,6 +107,16 @@ int start(std::vector<std::string> program, std::vector<std::string> environment
   return error;
 }
 
+// A new one below |parent|.
+Outcome<std::string> make_folder(const std::string& parent) {
+  std::error_code error;
+  const std::string whole = fs::absolute(parent.empty() ? "." : parent, error).string();
+  std::string pattern = whole + "/.npu-trace-XXXXXX";
+  if (mkdtemp(pattern.data()) != nullptr) return pattern;
+  return Failure{"no file can be made in '" + whole + "': " + std::strerror(errno) +
+                 ". Write to a folder that is there and yours."};
+}
+
 uint64_t number_of(const std::string& path) {
   const std::string stem = fs::path(path).stem();
   uint64_t number = 0;
@@ -121,19 +131,22 @@ std::string temporary_parent() {
   return named != nullptr && named[0] == '/' ? named : "/tmp";
 }
 
-Outcome<TemporaryFolder> TemporaryFolder::make(const std::string& parent) {
+std::optional<Failure> why_not_writable(const std::string& path) {
   std::error_code error;
-  const std::string whole = fs::absolute(parent.empty() ? "." : parent, error).string();
-  if (whole.find("%p") != std::string::npos) {
-    return Failure{"'" + whole +
-                   "' has a %p in it, which NPU_TRACE would replace. Write elsewhere."};
-  }
-  std::string pattern = whole + "/.npu-trace-XXXXXX";
-  if (mkdtemp(pattern.data()) == nullptr) {
-    return Failure{"no folder can be made in '" + whole + "': " + std::strerror(errno) +
-                   ". Write to a folder that is there and yours."};
-  }
-  return TemporaryFolder(std::move(pattern));
+  if (path.empty() || fs::is_directory(path, error))
+    return Failure{"'" + path + "' is no path of a file. Give one."};
+  const Outcome<std::string> probe = make_folder(fs::path(path).parent_path().string());
+  if (!probe) return probe.failure();
+  rmdir(probe->c_str());
+  return std::nullopt;
+}
+
+Outcome<TemporaryFolder> TemporaryFolder::make(const std::string& parent) {
+  const Outcome<std::string> path = make_folder(parent);
+  if (!path) return path.failure();
+  TemporaryFolder folder(*path);
+  if (path->find("%p") == std::string::npos) return folder;
+  return Failure{"'" + *path + "' has a %p in it, which NPU_TRACE would replace. Write elsewhere."};
 }
 
 TemporaryFolder::TemporaryFolder(TemporaryFolder&& other) noexcept

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ class TemporaryFolder {
   explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
   std::string path_;
 };
+
+// Why no file could be made at |path|; asked before a program runs for hours.
+std::optional<Failure> why_not_writable(const std::string& path);
 
 // Where recordings are kept that nobody asked for: TMPDIR, else /tmp.
 std::string temporary_parent();
