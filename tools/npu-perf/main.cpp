@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npu-perf: runs a program and tells where its devices' time went, kernel by kernel.
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,10 +30,20 @@ struct Options {
   uint64_t max_mb = 1024;
 };
 
+// What follows the options belongs to the program, which CLI11 never sees.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: npu-perf [OPTIONS] [--] PROGRAM [ARGS...]\n       npu-perf [OPTIONS] --from "
+           "RECORDING\n";
+  }
+};
+
 // The exit code, where there is nothing more to do.
 std::optional<int> parse(CommandLine line, Options* out) {
   CLI::App app{"Runs PROGRAM and tells where the time of its NPUs went, kernel by kernel."};
-  app.name("npu-perf [OPTIONS] [--] PROGRAM [ARGS...]");
+  app.name(kTool);
+  app.formatter(std::make_shared<Formatter>());
   app.footer(kFooter);
   app.set_version_flag("-V,--version", version_line(kTool));
   app.add_option("-o,--output", out->output,
@@ -44,7 +55,7 @@ std::optional<int> parse(CommandLine line, Options* out) {
   app.add_option("--max-mb", out->max_mb, "how large the recording of a process may become (1024)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1048576}));
   try {
-    app.parse({line.own.rbegin(), line.own.rend()});
+    app.parse(std::vector<std::string>(line.own.rbegin(), line.own.rend()));
     if (out->from.empty() == line.program.empty())
       throw CLI::ValidationError("PROGRAM", "give either a program to run or --from FILE");
   } catch (const CLI::ParseError& error) {

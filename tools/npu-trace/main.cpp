@@ -2,7 +2,7 @@
 // npu-trace: runs a program and draws what it and its devices did, for Perfetto and Chrome.
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,10 +29,20 @@ struct Options {
   uint64_t max_mb = 1024;
 };
 
+// What follows the options belongs to the program, which CLI11 never sees.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: npu-trace [OPTIONS] [--] PROGRAM [ARGS...]\n       npu-trace [OPTIONS] --from "
+           "RECORDING\n";
+  }
+};
+
 // The exit code, where there is nothing more to do.
 std::optional<int> parse(CommandLine line, Options* out) {
   CLI::App app{"Runs PROGRAM and writes what it called and what its NPUs did, as a picture."};
-  app.name("npu-trace [OPTIONS] [--] PROGRAM [ARGS...]");
+  app.name(kTool);
+  app.formatter(std::make_shared<Formatter>());
   app.footer(kFooter);
   app.set_version_flag("-V,--version", version_line(kTool));
   app.add_option("-o,--output", out->output, "file to write (trace.json)");
@@ -44,7 +54,7 @@ std::optional<int> parse(CommandLine line, Options* out) {
   app.add_option("--max-mb", out->max_mb, "how large the recording of a process may become (1024)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1048576}));
   try {
-    app.parse({line.own.rbegin(), line.own.rend()});
+    app.parse(std::vector<std::string>(line.own.rbegin(), line.own.rend()));
     if (out->from.empty() == line.program.empty())
       throw CLI::ValidationError("PROGRAM", "give either a program to run or --from FILE");
   } catch (const CLI::ParseError& error) {
