@@ -77,7 +77,7 @@ TEST(Usage, WaitsAndGraphsAreNotCountedTheirNodesAre) {
 
 TEST(Usage, SumsStopInsteadOfWrapping) {
   const Usage usage =
-      usage_of({kernel("a", UINT64_MAX - 1000, UINT64_MAX, UINT64_MAX), kernel("a", 5, 5, 5)});
+      usage_of({kernel("a", UINT64_MAX - 1000, UINT64_MAX, UINT64_MAX), kernel("a", 5000, 5, 5)});
   EXPECT_EQ(usage.devices[0].kernels[0].total_ps, UINT64_MAX);
   EXPECT_EQ(usage.devices[0].kernels[0].bytes, UINT64_MAX);
   EXPECT_FALSE(make_table(usage).empty());
