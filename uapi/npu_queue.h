@@ -216,7 +216,7 @@ enum npu_fault_access {
 	NPU_ACCESS_EXEC = 3,
 };
 
-/* One record a command. For an error in a kernel all fields below tell where; else they are 0. */
+/* One record a command. For an error in a kernel all fields below tell where; a LAUNCH that succeeded has struct npu_launch_completion; else they are 0. */
 struct npu_completion {
 	__u64 seq; /* number of the command */
 	__s32 status; /* enum npu_status */
@@ -233,6 +233,21 @@ struct npu_completion {
 	__u8 access; /* enum npu_fault_access */
 	__u8 engine; /* enum npu_engine */
 	__u16 list_index; /* low 16 bits of the index inside an EXEC list */
+};
+
+/* The record of a LAUNCH with status NPU_ST_OK: what its work-groups did. */
+struct npu_launch_completion {
+	__u64 seq;
+	__s32 status;
+	__u32 tag;
+	__u64 start_ps;
+	__u64 end_ps;
+	__u64 mac_ops; /* multiply-adds of the tensor units */
+	__u64 hbm_read_bytes;
+	__u64 hbm_write_bytes;
+	__u32 rsvd;
+	__u16 rsvd2;
+	__u16 list_index;
 };
 
 enum npu_queue_state {
@@ -279,6 +294,7 @@ NPU_QUEUE_ASSERT_SIZE(npu_cmd_print_buffer, NPU_CMD_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_print_ctrl, 128);
 NPU_QUEUE_ASSERT_SIZE(npu_print_record, 64);
 NPU_QUEUE_ASSERT_SIZE(npu_completion, NPU_COMPLETION_BYTES);
+NPU_QUEUE_ASSERT_SIZE(npu_launch_completion, NPU_COMPLETION_BYTES);
 NPU_QUEUE_ASSERT_SIZE(npu_queue_ctrl, NPU_CTRL_BYTES);
 
 #endif

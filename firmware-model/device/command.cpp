@@ -38,6 +38,28 @@ Outcome lasting(uint64_t duration_ps) {
   return outcome;
 }
 
+// How a launch ended: what it did, or where it failed.
+void put_end(const LaunchOutcome& done, const npu_cmd_launch& command, Outcome* out) {
+  out->status = done.fault.status;
+  if (out->status == NPU_ST_OK) {
+    out->launched = true;
+    out->mac_ops = done.stats.mac_ops;
+    out->hbm_read_bytes = done.stats.hbm_read_bytes;
+    out->hbm_write_bytes = done.stats.hbm_write_bytes;
+    return;
+  }
+  out->result = done.fault.value;
+  if (out->status == NPU_ST_VM_FAULT) out->fault_dva = done.fault.value;
+  out->pc = done.fault.pc;
+  out->line = done.fault.line;
+  out->module = command.module;
+  out->kernel = static_cast<uint16_t>(command.kernel);
+  out->tile = static_cast<uint16_t>(done.fault_tile);
+  out->group = static_cast<uint32_t>(done.fault_group);
+  out->access = done.fault.access;
+  out->engine = done.fault.engine;
+}
+
 constexpr uint64_t kPrintRecordsAt = sizeof(npu_print_ctrl);
 
 // Appends what a launch has printed, as far as there is room.
@@ -209,18 +231,7 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
       return outcome;
     }
   }
-  outcome.status = done.fault.status;
-  if (outcome.status == NPU_ST_OK) return outcome;
-  outcome.result = done.fault.value;
-  if (outcome.status == NPU_ST_VM_FAULT) outcome.fault_dva = done.fault.value;
-  outcome.pc = done.fault.pc;
-  outcome.line = done.fault.line;
-  outcome.module = command.module;
-  outcome.kernel = static_cast<uint16_t>(command.kernel);
-  outcome.tile = static_cast<uint16_t>(done.fault_tile);
-  outcome.group = static_cast<uint32_t>(done.fault_group);
-  outcome.access = done.fault.access;
-  outcome.engine = done.fault.engine;
+  put_end(done, command, &outcome);
   return outcome;
 }
 

@@ -2,6 +2,7 @@
 // Access to the memory of a queue, always through its context's address space.
 #include "firmware-model/device/queue.h"
 
+#include <bit>
 #include <cstddef>
 
 #include "firmware-model/device/shared_memory.h"
@@ -17,9 +18,26 @@ uint64_t state_word(npu_queue_state state, npu_status status) {
   return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
 }
 
+npu_completion launch_record(const Outcome& outcome, uint64_t seq, uint32_t tag,
+                             uint64_t start_ps) {
+  npu_launch_completion record{};
+  record.seq = seq;
+  record.status = outcome.status;
+  record.tag = tag;
+  record.start_ps = start_ps;
+  record.end_ps = outcome.end_ps;
+  record.mac_ops = outcome.mac_ops;
+  record.hbm_read_bytes = outcome.hbm_read_bytes;
+  record.hbm_write_bytes = outcome.hbm_write_bytes;
+  return std::bit_cast<npu_completion>(record);
+}
+
 }  // namespace
 
 npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps) {
+  if (outcome.launched && outcome.status == NPU_ST_OK) {
+    return launch_record(outcome, seq, tag, start_ps);
+  }
   npu_completion record{};
   record.seq = seq;
   record.status = outcome.status;

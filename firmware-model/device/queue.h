@@ -36,6 +36,11 @@ struct Outcome {
   uint16_t list_index = 0;
   npu_fault_access access = NPU_ACCESS_NONE;
   npu_engine engine = NPU_ENGINE_CTRL;
+  bool launched =
+      false;  // a launch that succeeded: the next three are its record's, the place of a fault is not
+  uint64_t mac_ops = 0;
+  uint64_t hbm_read_bytes = 0;
+  uint64_t hbm_write_bytes = 0;
   bool parked = false;  // not ended: waits for a semaphore
 
   static Outcome error(npu_status status) {

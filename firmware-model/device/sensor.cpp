@@ -33,6 +33,13 @@ int64_t clamped(uint64_t value) {
 
 }  // namespace
 
+int64_t Sensors::macs_per_second(uint32_t per_tile_and_cycle) const {
+  using Wide = unsigned __int128;
+  const Wide rate = Wide{profile_.clusters} * profile_.tiles_per_cluster * per_tile_and_cycle *
+                    profile_.core_clock_khz * 1000;
+  return clamped(static_cast<uint64_t>(std::min<Wide>(rate, INT64_MAX)));
+}
+
 int64_t host_time_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -116,6 +123,15 @@ bool Sensors::read(uint32_t id, int64_t* value) const {
     case NPU_METRIC_MEMORY_CLOCK:
     case NPU_METRIC_MEMORY_CLOCK_MAX:
       *value = profile_.hbm_clock_khz;
+      return true;
+    case NPU_METRIC_MEMORY_RATE_MAX:
+      *value = clamped(profile_.hbm_mbytes_per_s * 1'000'000);
+      return true;
+    case NPU_METRIC_MAC_RATE_MAX:
+      *value = macs_per_second(std::max(profile_.mac_per_cycle_bf16, profile_.mac_per_cycle_f32));
+      return true;
+    case NPU_METRIC_MAC_RATE_F32_MAX:
+      *value = macs_per_second(profile_.mac_per_cycle_f32);
       return true;
     case NPU_METRIC_TEMP_DIE:
       *value = die_millideg();

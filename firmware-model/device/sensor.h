@@ -48,6 +48,8 @@ class Sensors {
   };
   Sample take() const;
   bool read_counter(uint32_t id, int64_t* value) const;
+  // Of all tiles together.
+  int64_t macs_per_second(uint32_t per_tile_and_cycle) const;
 
   const npu_profile& profile_;
   const RegisterFile& registers_;

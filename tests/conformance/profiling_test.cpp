@@ -83,6 +83,10 @@ TEST_F(ProfilingTest, RecordsTellWhatRanWhenAndWhoSubmittedIt) {
   EXPECT_EQ(of[NPU_PROF_KERNEL].grid_y, 3u);
   EXPECT_EQ(of[NPU_PROF_KERNEL].grid_z, 1u);
   EXPECT_EQ(of[NPU_PROF_KERNEL].bytes, sizeof from);
+  EXPECT_EQ(of[NPU_PROF_KERNEL].hbm_write_bytes, 6 * 4u);  // a word each
+  EXPECT_EQ(of[NPU_PROF_KERNEL].hbm_read_bytes, 0u);
+  EXPECT_EQ(of[NPU_PROF_KERNEL].mac_ops, 0u);
+  EXPECT_EQ(of[NPU_PROF_COPY].hbm_write_bytes, 0u);
   EXPECT_EQ(of[NPU_PROF_KERNEL].value, value);
   EXPECT_EQ(of[NPU_PROF_KERNEL].correlation_id, calls["npuQueueLaunch"].correlation_id);
   EXPECT_EQ(of[NPU_PROF_COPY].correlation_id, calls["npuQueueCopy"].correlation_id);

@@ -62,6 +62,10 @@ typedef struct npuProfActivity {
   uint32_t grid_z;
   uint32_t node_id; /* of a graph node; of a graph: number of nodes */
   char name[64];    /* kernel, function, or kind of command */
+  /* Of a kernel that succeeded, also as a node of a graph: */
+  uint64_t mac_ops;        /* multiply-adds of the tensor units */
+  uint64_t hbm_read_bytes; /* device memory */
+  uint64_t hbm_write_bytes;
 } npuProfActivity;
 
 /* Begins to collect, in memory that this call takes. One collection a process; what an earlier one has left unread is gone.

@@ -7,7 +7,6 @@
 #include <iterator>
 
 #include "libnpu/src/api/guard.h"
-#include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
 #include "libnpu/src/core/queue.h"
@@ -36,22 +35,6 @@ constexpr QueueCounter kQueueCounters[] = {
     {"device_time_ps", "ps", &Queue::Counters::time_ps},
 };
 
-Status read_metric(Device& device, uint32_t id, npu_metric* out) {
-  npu_metric rows[NPU_METRIC_COUNT] = {};
-  npu_dev_query args{};
-  args.type = NPU_QUERY_METRICS;
-  args.out = make_array(rows, NPU_METRIC_COUNT);
-  if (const int error = call_dev_query(device.backend(), args); error != 0) {
-    return fail_call(error, "reading the metrics");
-  }
-  for (uint32_t i = 0; i < args.out.count && i < NPU_METRIC_COUNT; i++) {
-    if (rows[i].id != id || (rows[i].flags & NPU_METRIC_FLAG_VALID) == 0) continue;
-    *out = rows[i];
-    return Status::ok();
-  }
-  return fail(NPU_ERROR_NOT_SUPPORTED, "this device does not measure metric 0x%x", id);
-}
-
 npuProfCounter read_now(int64_t value, bool only_grows, const char* unit) {
   npuProfCounter counter{};
   counter.only_grows = only_grows ? 1 : 0;
@@ -67,7 +50,7 @@ Status read_clock(Device& device, npuProfClock* out) {
   for (int i = 0; i < kClockReadings; i++) {
     npu_metric metric{};
     const int64_t before_ns = Deadline::now_ns();
-    NPU_TRY(read_metric(device, NPU_METRIC_DEVICE_TIME, &metric));
+    NPU_TRY(device.read_metric(NPU_METRIC_DEVICE_TIME, &metric));
     const int64_t after_ns = Deadline::now_ns();
     const auto error_ns = static_cast<uint64_t>((after_ns - before_ns + 1) / 2);
     if (error_ns >= out->error_ns) continue;
@@ -128,7 +111,7 @@ npuResult npuProfGetCounter(npuDevice device, const char* name, npuProfCounter* 
     for (const npu_metric_info& row : npu_metric_table) {
       if (std::strcmp(row.json_key, name) != 0) continue;
       npu_metric metric{};
-      NPU_TRY(read_metric(*pin, row.id, &metric));
+      NPU_TRY(pin->read_metric(row.id, &metric));
       api::write_struct(inout_counter, read_now(metric.value, row.kind == NPU_METRIC_KIND_COUNTER,
                                                 npu_metric_unit_table[row.unit].symbol));
       return Status::ok();

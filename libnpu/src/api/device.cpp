@@ -9,6 +9,7 @@
 #include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/device.h"
+#include "libnpu/src/core/trace.h"
 #include "libnpu/src/core/uuid.h"
 #include "uapi/npu_accel.h"
 #include "uapi/npu_isa.h"
@@ -100,6 +101,7 @@ npuResult npuDeviceOpen(const char* selector, npuDevice* out_device) {
     const Environment environment = library->environment();
     NPU_TRY_ASSIGN(Ref<Device> device,
                    Device::open(environment, selector, spin_ns_of(environment)));
+    if (!environment.trace_file.empty()) Trace::describe(*device);
     return api::publish(Ref<Object>::adopt(device.leak()), library->devices(), out_device);
   });
 }

@@ -33,6 +33,10 @@ std::unordered_set<Queue*>* g_queues = nullptr;
 std::unordered_set<Queue*>* g_abandoned =
     nullptr;  // of the parent; kept so that it stays reachable
 
+// Between two writes of the trace, while calls are made.
+constexpr int64_t kFreshNs = 20'000'000;
+std::atomic<int64_t> g_fresh_until_ns{0};
+
 std::atomic<uint32_t> g_collected_kinds{0};
 std::atomic<bool> g_traced{false};
 
@@ -201,6 +205,15 @@ void Activities::leave_queue(Queue* queue) {
 
 void Activities::harvest() {
   for (const Ref<Queue>& queue : noted_queues()) queue->harvest();
+}
+
+void Activities::keep_trace_fresh(bool now) {
+  if (!g_traced.load(std::memory_order_relaxed)) return;
+  const int64_t time_ns = Deadline::now_ns();
+  if (!now && time_ns < g_fresh_until_ns.load(std::memory_order_relaxed)) return;
+  g_fresh_until_ns.store(time_ns + kFreshNs, std::memory_order_relaxed);
+  harvest();
+  Trace::flush();
 }
 
 void Activities::before_fork() {

@@ -43,6 +43,9 @@ struct SubmissionNotes {
   std::vector<Access> uses;
 };
 
+// Multiply-adds and traffic of |out|, if it is a kernel and |done| its record of success.
+void take_work(const npu_completion& done, npuProfActivity* out);
+
 // Kind, name, grid and bytes of a command. |kernel|: of a launch, may be nullptr.
 void describe_command(const npu_cmd& command, const Kernel* kernel, npuProfActivity* out);
 
@@ -68,6 +71,8 @@ class Activities {
   static void leave_queue(Queue* queue);
   // Takes over what has ended in all queues.
   static void harvest();
+  // For the trace of a process that will be killed: takes over what has ended and writes it out. |now|: the caller is about to sleep; else only now and then. No mutex may be held.
+  static void keep_trace_fresh(bool now);
   // The mutexes of this file around a fork. In the child the parent's queues mean nothing, and nobody reads what it has collected.
   static void before_fork();
   static void after_fork_in_parent();

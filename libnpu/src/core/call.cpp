@@ -53,7 +53,10 @@ void Call::leave(npuResult result) {
   leave_ns_ = Deadline::now_ns();
   result_ = result;
   t_call = outer_;
-  if (Hooks::has(Hook::kActivities)) Activities::add_call(*this);
+  if (Hooks::has(Hook::kActivities)) {
+    Activities::add_call(*this);
+    Activities::keep_trace_fresh(false);
+  }
   if (Hooks::has(Hook::kRecord)) Recorder::write(*this);
   if (Hooks::has(Hook::kSubscribers)) Subscribers::tell(*this, true);
 }

@@ -9,6 +9,8 @@
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/handle.h"
 #include "libnpu/src/core/uuid.h"
+#include "uapi/npu_accel.h"
+#include "uapi/npu_metrics.h"
 
 namespace npu {
 namespace {
@@ -89,6 +91,22 @@ Result<Ref<Device>> Device::find(const Environment& environment, const char* sel
 Status Device::refresh(npu_dev_info* out) {
   const int error = query_one(*backend_, NPU_QUERY_DEVICE, out);
   return error == 0 ? Status::ok() : fail_call(error, "asking the device what it is");
+}
+
+Status Device::read_metric(uint32_t id, npu_metric* out) {
+  npu_metric rows[NPU_METRIC_COUNT] = {};
+  npu_dev_query args{};
+  args.type = NPU_QUERY_METRICS;
+  args.out = make_array(rows, NPU_METRIC_COUNT);
+  if (const int error = call_dev_query(*backend_, args); error != 0) {
+    return fail_call(error, "reading the metrics");
+  }
+  for (uint32_t i = 0; i < args.out.count && i < NPU_METRIC_COUNT; i++) {
+    if (rows[i].id != id || (rows[i].flags & NPU_METRIC_FLAG_VALID) == 0) continue;
+    *out = rows[i];
+    return Status::ok();
+  }
+  return fail(NPU_ERROR_NOT_SUPPORTED, "this device does not measure metric 0x%x", id);
 }
 
 Status Device::memory_info(uint64_t* out_free_bytes, uint64_t* out_total_bytes) {

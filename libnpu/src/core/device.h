@@ -14,6 +14,7 @@
 
 struct npu_dev_info;
 struct npu_limits;
+struct npu_metric;
 
 namespace npu {
 
@@ -37,6 +38,8 @@ class Device final : public Object {
 
   // Asks the device anew: epoch and health change.
   Status refresh(npu_dev_info* out);
+  // A row of metrics.def, as the device measures it now.
+  Status read_metric(uint32_t id, npu_metric* out);
   Status memory_info(uint64_t* out_free_bytes, uint64_t* out_total_bytes);
 
   void end(HandleTable& handles) override;

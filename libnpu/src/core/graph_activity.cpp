@@ -49,6 +49,7 @@ class GraphExec::Nodes final : public NodeRecords {
     out->result = record.status;
     out->start_ps = record.start_ps;
     out->end_ps = record.end_ps;
+    take_work(record, out);
     return true;
   }
 

@@ -20,14 +20,14 @@ class OutputFile {
   bool is_open() const { return file_ != nullptr; }
   // Whole or not at all. False: the limit was reached, now or before.
   bool write(std::string_view text);
+  // Writes what was collected.
+  void flush();
   // |end| is written although the limit was reached.
   void close(std::string_view end);
   // In the child of a fork, where the file is the parent's.
   void abandon();
 
  private:
-  void flush();
-
   std::FILE* file_ = nullptr;
   uint64_t left_bytes_ = 0;
   bool is_full_ = false;

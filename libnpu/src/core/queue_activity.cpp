@@ -73,6 +73,14 @@ void describe_command(const npu_cmd& command, const Kernel* kernel, npuProfActiv
   set_name(out, number < std::size(kNames) ? kNames[number] : "nothing");
 }
 
+void take_work(const npu_completion& done, npuProfActivity* out) {
+  if (out->kind != NPU_PROF_KERNEL || done.status != NPU_OK) return;
+  const auto launch = std::bit_cast<npu_launch_completion>(done);
+  out->mac_ops = launch.mac_ops;
+  out->hbm_read_bytes = launch.hbm_read_bytes;
+  out->hbm_write_bytes = launch.hbm_write_bytes;
+}
+
 void QueueActivity::note(Queue& queue, const Submission& one, uint64_t seq, uint64_t value) {
   Pending& pending = pending_.emplace_back();
   pending.seq = seq;
@@ -121,6 +129,7 @@ void QueueActivity::hand_over(Pending& pending, const npu_completion& done) {
   record.result = done.status;
   record.start_ps = done.start_ps;
   record.end_ps = done.end_ps;
+  take_work(done, &record);
   record.host_start_ns = std::max(record.submitted_ns, last_end_ns_);
   record.host_end_ns = last_end_ns_ = record.host_start_ns + length_ns(record);
   Activities::add(record);

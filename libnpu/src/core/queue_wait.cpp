@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "libnpu/src/core/activity.h"
 #include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
@@ -109,6 +110,7 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
     }
     SleepEnd end = SleepEnd::kTimeout;
     if (left_ns > 0) {
+      if (Hooks::has(Hook::kActivities)) Activities::keep_trace_fresh(true);
       end = ring->sleep_until(count, left_ns);
     } else if (context_->vm().backend().is_lost()) {
       end = SleepEnd::kLost;

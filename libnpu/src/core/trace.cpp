@@ -8,11 +8,14 @@
 #include <set>
 
 #include "libnpu/src/backend/process.h"
+#include "libnpu/src/core/device.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/json.h"
 #include "libnpu/src/core/log.h"
 #include "libnpu/src/core/output_file.h"
 #include "libnpu/src/core/text.h"
+#include "uapi/npu_accel.h"
+#include "uapi/npu_metrics.h"
 
 namespace npu {
 namespace {
@@ -27,6 +30,7 @@ struct TraceFile {
   uint64_t lost = 0;
   std::map<uint64_t, uint32_t> queues;  // handle -> number of the track
   std::set<uint32_t> devices;
+  std::set<uint32_t> described;
 };
 
 std::mutex g_mutex;  // of what follows
@@ -63,8 +67,18 @@ std::string slice(const npuProfActivity& activity, uint64_t pid, uint64_t tid) {
     text +=
         formatted(", \"grid\": [%u, %u, %u]", activity.grid_x, activity.grid_y, activity.grid_z);
   }
+  if (activity.mac_ops != 0 || activity.hbm_read_bytes != 0 || activity.hbm_write_bytes != 0) {
+    text += formatted(", \"macs\": %" PRIu64 ", \"hbm_read\": %" PRIu64 ", \"hbm_write\": %" PRIu64,
+                      activity.mac_ops, activity.hbm_read_bytes, activity.hbm_write_bytes);
+  }
   if (activity.node_id != 0) text += formatted(", \"node\": %u", activity.node_id);
   return text + "}},\n";
+}
+
+// The peak |id| of |device|; 0: it does not tell.
+int64_t peak(Device& device, uint32_t id) {
+  npu_metric metric{};
+  return device.read_metric(id, &metric).is_ok() ? metric.value : 0;
 }
 
 // An arrow from the call to what it submitted.
@@ -110,6 +124,7 @@ Status Trace::start(const std::string& path, uint64_t limit_bytes) {
   g_trace->lost = 0;
   g_trace->queues.clear();
   g_trace->devices.clear();
+  g_trace->described.clear();
   g_trace->file.write("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n" +
                       name_track("process_name", g_trace->pid, 0, "calls of libnpu"));
   return Status::ok();
@@ -131,6 +146,29 @@ void Trace::write(const npuProfActivity& activity) {
     log_message(LogLevel::kWarn,
                 "NPU_TRACE has reached NPU_RECORD_MAX_MB; what follows is not in it");
   }
+}
+
+void Trace::describe(Device& device) {
+  const int64_t memory = peak(device, NPU_METRIC_MEMORY_RATE_MAX);
+  const int64_t macs = peak(device, NPU_METRIC_MAC_RATE_MAX);
+  const int64_t macs_f32 = peak(device, NPU_METRIC_MAC_RATE_F32_MAX);
+  const uint32_t index = device.info().index;
+  std::lock_guard lock(g_mutex);
+  if (g_trace == nullptr || !g_trace->file.is_open()) return;
+  if (!g_trace->described.insert(index).second) return;
+  g_trace->file.write(formatted("{\"ph\": \"M\", \"name\": \"npu_device\", \"pid\": %" PRIu64
+                                ", \"args\": {\"index\": %u, \"name\": ",
+                                kDevicePidFirst + index, index) +
+                      json_quoted(device.info().name, sizeof device.info().name) +
+                      formatted(", \"memory_bytes_per_second\": %" PRId64
+                                ", \"macs_per_second\": %" PRId64
+                                ", \"macs_f32_per_second\": %" PRId64 "}},\n",
+                                memory, macs, macs_f32));
+}
+
+void Trace::flush() {
+  std::lock_guard lock(g_mutex);
+  if (g_trace != nullptr && g_trace->file.is_open()) g_trace->file.flush();
 }
 
 void Trace::stop() {

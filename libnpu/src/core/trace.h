@@ -12,10 +12,16 @@
 
 namespace npu {
 
+class Device;
+
 class Trace {
  public:
   static Status start(const std::string& path, uint64_t limit_bytes);
   static void write(const npuProfActivity& activity);
+  // The sizes of a device that was opened: its name and what it can do in a second, for whoever compares.
+  static void describe(Device& device);
+  // What was written is in the file then, whatever becomes of the process.
+  static void flush();
   static void stop();
 
   static void before_fork();

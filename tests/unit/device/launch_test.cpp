@@ -2,6 +2,7 @@
 // Launches: results, faults, budgets and device times, with one, two and four worker threads.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 
 #include "firmware-model/device/launch.h"
@@ -90,6 +91,10 @@ Seen run_rows(uint32_t threads) {
 TEST(LaunchTest, BytesAndTimesDoNotDependOnTheNumberOfThreads) {
   const Seen one = run_rows(1);
   ASSERT_EQ(one.records[0].status, NPU_ST_OK);
+  const auto work = std::bit_cast<npu_launch_completion>(one.records[0]);
+  EXPECT_EQ(work.hbm_read_bytes, one.values.size() * 4);
+  EXPECT_EQ(work.hbm_write_bytes, one.values.size() * 4);
+  EXPECT_EQ(work.mac_ops, 0u);
   for (size_t i = 0; i < one.values.size(); ++i) {
     ASSERT_EQ(one.values[i],
               static_cast<float>(i % 977) * 2 + static_cast<float>(i / kRowElements));

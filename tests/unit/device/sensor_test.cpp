@@ -69,6 +69,11 @@ TEST_F(SensorTest, AnIdleDeviceDrawsItsIdlePower) {
   EXPECT_EQ(value(NPU_METRIC_POWER_CAP), profile.power_limit_mw);
   EXPECT_EQ(value(NPU_METRIC_CORE_CLOCK), profile.core_clock_khz);
   EXPECT_EQ(value(NPU_METRIC_MEMORY_CLOCK_MAX), profile.hbm_clock_khz);
+  EXPECT_EQ(value(NPU_METRIC_MEMORY_RATE_MAX),
+            static_cast<int64_t>(profile.hbm_mbytes_per_s * 1'000'000));
+  EXPECT_EQ(value(NPU_METRIC_MAC_RATE_F32_MAX),
+            int64_t{profile.clusters} * profile.tiles_per_cluster * profile.mac_per_cycle_f32 *
+                profile.core_clock_khz * 1000);
   EXPECT_EQ(value(NPU_METRIC_UTIL_CORE), 0);
   // 35 degrees of the coolant and a tenth of the 50 K at the limit.
   EXPECT_NEAR(static_cast<double>(value(NPU_METRIC_TEMP_DIE)), 40'000, 10);

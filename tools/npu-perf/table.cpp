@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables: one of kernels and one of transfers for each device.
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "tools/npu-perf/output.h"
+#include "tools/npu-perf/quantity.h"
+#include "tools/npu-perf/roofline.h"
+
+namespace npu::perf {
+namespace {
+
+using Row = std::vector<std::string>;
+
+// Names stand left, numbers right.
+std::string align(const std::vector<Row>& rows) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); i++) {
+      const std::string gap(widths[i] - row[i].size(), ' ');
+      line += i == 0 ? row[i] + gap : "  " + gap + row[i];
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", share * 100);
+  return text;
+}
+
+// Names come from files: nothing in them may move a terminal's cursor.
+std::string printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text.empty() ? "?" : text;
+}
+
+Row times(const Sum& sum) {
+  return {printable(sum.name),
+          std::to_string(sum.calls),
+          std::to_string(sum.failed),
+          duration(static_cast<double>(sum.total_ps)),
+          duration(sum.mean_ps()),
+          duration(static_cast<double>(sum.min_ps)),
+          duration(static_cast<double>(sum.max_ps))};
+}
+
+Row kernel_row(const Sum& kernel, const DeviceUsage& device, const std::optional<Roof>& roof) {
+  Row row = times(kernel);
+  row.push_back(percent(device.share(kernel)));
+  row.push_back(with_prefix(static_cast<double>(kernel.bytes), "B"));
+  row.push_back(with_prefix(static_cast<double>(kernel.macs), ""));
+  row.push_back(with_prefix(kernel.bytes_per_second(), "B/s"));
+  row.push_back(with_prefix(kernel.flops_per_second(), "FLOP/s"));
+  if (!roof) {
+    row.insert(row.end(), {"-", "-", "-"});
+    return row;
+  }
+  const Position position = position_of(kernel, *roof);
+  const bool has_limit = position.limit != Limit::kNone;
+  row.push_back(with_prefix(position.flops_per_byte, ""));
+  row.push_back(has_limit ? percent(position.of_roof) : "-");
+  row.push_back(has_limit ? word_of(position.limit) : "-");
+  return row;
+}
+
+std::string kernel_table(const DeviceUsage& device, const std::optional<Roof>& roof) {
+  std::vector<Row> rows = {{"kernel", "calls", "failed", "total", "mean", "min", "max", "share",
+                            "bytes", "mul-adds", "bandwidth", "arithmetic", "FLOP/B", "of roof",
+                            "limit"}};
+  for (const Sum& kernel : device.kernels) rows.push_back(kernel_row(kernel, device, roof));
+  return rows.size() == 1 ? "no kernels\n" : align(rows);
+}
+
+std::string transfer_table(const DeviceUsage& device) {
+  std::vector<Row> rows = {
+      {"transfer", "calls", "failed", "total", "mean", "min", "max", "bytes", "bandwidth"}};
+  for (const Sum& transfer : device.transfers) {
+    Row row = times(transfer);
+    row.push_back(with_prefix(static_cast<double>(transfer.bytes), "B"));
+    row.push_back(with_prefix(transfer.bytes_per_second(), "B/s"));
+    rows.push_back(std::move(row));
+  }
+  return rows.size() == 1 ? "" : "\n" + align(rows);
+}
+
+std::string heading(const DeviceUsage& device, const std::optional<Roof>& roof) {
+  std::string text = "NPU " + std::to_string(device.peaks.index);
+  if (!device.peaks.name.empty()) text += " " + printable(device.peaks.name);
+  if (!roof) return text + ": peaks not known\n";
+  return text + ": at most " + with_prefix(roof->flops_per_second, "FLOP/s") + " (fp32 " +
+         with_prefix(roof->flops_f32_per_second, "FLOP/s") + "), " +
+         with_prefix(roof->bytes_per_second, "B/s") + "; ridge at " +
+         with_prefix(roof->ridge(), "FLOP/B") + "\n";
+}
+
+}  // namespace
+
+std::string make_table(const Usage& usage) {
+  std::string text;
+  for (const DeviceUsage& device : usage.devices) {
+    const std::optional<Roof> roof = roof_of(device.peaks);
+    if (!text.empty()) text += "\n";
+    text += heading(device, roof) + kernel_table(device, roof) + transfer_table(device);
+  }
+  return text.empty() ? "no device did anything\n" : text;
+}
+
+}  // namespace npu::perf

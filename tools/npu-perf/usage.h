@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Usage: what the devices of one or more recordings did, summed up by kernel.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tools/trace/recording.h"
+
+namespace npu::perf {
+
+// What succeeded of one kernel, or of one kind of transfer. Sums stop at their largest value.
+struct Sum {
+  std::string name;
+  uint64_t calls = 0;
+  uint64_t failed = 0;  // not in the rest
+  uint64_t total_ps = 0;
+  uint64_t min_ps = 0;
+  uint64_t max_ps = 0;
+  uint64_t bytes = 0;  // of a kernel: of device memory, read and written
+  uint64_t macs = 0;
+
+  void add(const trace::Work& work);
+  double mean_ps() const { return calls == 0 ? 0 : static_cast<double>(total_ps) / calls; }
+  // 0 where it took no time.
+  double bytes_per_second() const;
+  double flops_per_second() const;
+};
+
+struct DeviceUsage {
+  trace::DevicePeaks peaks;
+  std::vector<Sum> kernels;    // the longest total first
+  std::vector<Sum> transfers;  // likewise: copy, fill, module load
+  uint64_t kernels_ps = 0;
+  // Of the time of all kernels; 0 where there is none.
+  double share(const Sum& kernel) const;
+};
+
+struct Usage {
+  std::vector<DeviceUsage> devices;  // by index
+  uint64_t processes = 0;
+  uint64_t unfinished_processes = 0;
+  uint64_t lost_activities = 0;
+};
+
+class UsageBuilder {
+ public:
+  trace::Outcome<trace::RecordingEnd> add(const std::string& recording);
+  void add(const trace::Work& work);
+  void add(const trace::DevicePeaks& peaks);
+  Usage finish() const;
+
+ private:
+  struct Device {
+    trace::DevicePeaks peaks;
+    std::map<std::string, Sum> kernels;
+    std::map<std::string, Sum> transfers;
+  };
+  std::map<uint32_t, Device> devices_;
+  Usage usage_;
+};
+
+}  // namespace npu::perf

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of a tool that runs a program: where its own arguments end, and its exit codes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace npu::trace {
+
+// As of other programs that run programs (env, timeout); else the exit code is the program's, or 128 + the signal that ended it.
+enum ExitCode {
+  kExitDone = 0,
+  kExitFailed = 125,         // the tool itself: arguments, files, nothing recorded
+  kExitCannotExecute = 126,  // the program is there and cannot be run
+  kExitNotFound = 127,
+};
+
+struct CommandLine {
+  std::vector<std::string> own;      // of the tool, without its name
+  std::vector<std::string> program;  // with its arguments; empty: none
+};
+
+// The tool's part ends at "--" or at the first word that is neither an option nor the value of one of |with_value| ("-o", "--format").
+CommandLine split_arguments(int argc, const char* const* argv,
+                            const std::vector<std::string_view>& with_value);
+
+// "TOOL 0.2.0"
+std::string version_line(const char* tool);
+
+// Prints "TOOL: text" to stderr; gives kExitFailed.
+int report(const char* tool, const std::string& text);
+
+}  // namespace npu::trace

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program that runs with NPU_TRACE set, and the recordings of its processes.
+// Thread safety: one at a time in a process, since it takes over signals while the program runs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/isa/outcome.h"
+
+namespace npu::trace {
+
+using isa::Failure;
+using isa::Outcome;
+
+// A folder that goes with all that is in it.
+class TemporaryFolder {
+ public:
+  // Below |parent|.
+  static Outcome<TemporaryFolder> make(const std::string& parent);
+  TemporaryFolder(TemporaryFolder&& other) noexcept;
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  ~TemporaryFolder();
+
+  const std::string& path() const { return path_; }
+  // Of the files in it, sorted by the numbers of their processes.
+  std::vector<std::string> recordings() const;
+
+ private:
+  explicit TemporaryFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// Why no file could be made at |path|; asked before a program runs for hours.
+std::optional<Failure> why_not_writable(const std::string& path);
+
+// Where recordings are kept that nobody asked for: TMPDIR, else /tmp.
+std::string temporary_parent();
+
+// Runs |program| to its end; each process of it that starts libnpu leaves a recording of at most |max_mb| in |folder|. SIGTERM and SIGHUP are handed on to it; SIGINT and SIGQUIT come to it from
+// the terminal. The exit code, as in arguments.h; why it could not be started is printed for |tool|.
+int run_program(const char* tool, const std::vector<std::string>& program,
+                const TemporaryFolder& folder, uint64_t max_mb);
+
+}  // namespace npu::trace

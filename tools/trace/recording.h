@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What libnpu writes with NPU_TRACE, read event by event: a file may be larger than memory, end anywhere (its process was killed), or be nothing of ours.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "tools/isa/outcome.h"
+
+namespace npu::trace {
+
+using isa::Failure;
+using isa::Outcome;
+using Json = nlohmann::ordered_json;
+
+// Devices are processes of the picture, with numbers from here (libnpu/src/core/trace.cpp).
+inline constexpr uint64_t kDevicePidFirst = 1ull << 31;
+
+// Something that a device did.
+struct Work {
+  std::string name;
+  std::string kind;  // kernel, copy, fill, sync, host, graph, graph node, module
+  uint32_t device = 0;
+  bool succeeded = false;
+  bool is_kernel = false;  // also as a node of a graph
+  int64_t host_start_ns = 0;
+  uint64_t start_ps = 0;
+  uint64_t end_ps = 0;
+  uint64_t bytes = 0;      // copied, filled, loaded
+  uint64_t macs = 0;       // of a kernel
+  uint64_t hbm_bytes = 0;  // of a kernel: read and written
+
+  uint64_t duration_ps() const { return end_ps > start_ps ? end_ps - start_ps : 0; }
+};
+
+// A device and its peaks; a peak that it does not tell is 0.
+struct DevicePeaks {
+  uint32_t index = 0;
+  std::string name;
+  uint64_t memory_bytes_per_second = 0;
+  uint64_t macs_per_second = 0;
+  uint64_t macs_f32_per_second = 0;
+};
+
+struct RecordingEnd {
+  bool is_whole = false;         // the process came to its end
+  uint64_t lost_activities = 0;  // did not fit in NPU_RECORD_MAX_MB
+  uint64_t unreadable_lines = 0;
+};
+
+// Calls |visit| with each event. Fails where the file cannot be read or is no recording.
+Outcome<RecordingEnd> read_recording(const std::string& path,
+                                     const std::function<void(Json& event)>& visit);
+
+std::optional<Work> work_of(const Json& event);
+std::optional<DevicePeaks> peaks_of(const Json& event);
+
+// A member that should be such a value; else 0 or nothing.
+uint64_t number_at(const Json& object, const char* key);
+std::string text_at(const Json& object, const char* key);
+
+}  // namespace npu::trace
