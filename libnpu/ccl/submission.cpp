@@ -79,7 +79,12 @@ npuResult Submission::begin() {
   for (npuQueue queue : queues_) {
     if (const npuResult result = lanes.begin_after(queue); result != NPU_OK) return failed(result);
   }
-  begin_value_ = lanes.submitted();
+  {
+    // From here on: what blocks for room in a ring needs the watchdog too.
+    std::lock_guard lock(comm_->state_mutex_);
+    comm_->pending_.push_back({lanes.submitted(), UINT64_MAX, last_, {}, {}, std::nullopt});
+  }
+  Watchdog::get().wake();
   return NPU_OK;
 }
 
@@ -161,10 +166,13 @@ npuResult Submission::end() {
   const Transport& t = comm_->transport_;
   {
     std::lock_guard lock(comm_->state_mutex_);
-    comm_->pending_.push_back(
-        {begin_value_, t.lanes.submitted(), last_, 0, t.sent, t.received, std::nullopt});
+    if (!comm_->pending_.empty()) {  // it is the last one, unless the communicator has failed
+      Communicator::Pending& own = comm_->pending_.back();
+      own.end_value = t.lanes.submitted();
+      own.sent = t.sent;
+      own.received = t.received;
+    }
   }
-  Watchdog::get().wake();
   npuResult result = NPU_OK;
   for (npuQueue queue : queues_) {
     uint64_t value = 0;

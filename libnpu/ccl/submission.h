@@ -44,7 +44,6 @@ class Submission {
   std::vector<std::unique_ptr<Run>> ended_messages_;
   std::optional<Tick> messages_begin_;
   Record last_{};
-  uint64_t begin_value_ = 0;
 };
 
 // Begins all, steps in turn until nothing is left, ends all. The first error is the result; the others still run to their ends.
