@@ -63,8 +63,7 @@ npuResult fill(const Call& call, const Communicator& communicator, Request* requ
   request->send = call.send;
   request->recv = call.recv;
   request->sends_message = call.sends_message;
-  if (reduces(call.op)) NPU_CCL_TRY(communicator.resolve(call.reduction, request));
-  return check_buffers(settings.context, settings.rank, request);
+  return reduces(call.op) ? communicator.resolve(call.reduction, request) : NPU_OK;
 }
 
 npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Call& one) {
@@ -77,6 +76,8 @@ npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Ca
     Request request;
     request.problem.op = one.op;
     NPU_CCL_TRY(fill(one, *communicator, &request));
+    const Settings& settings = communicator->settings();
+    NPU_CCL_TRY(check_buffers(settings.context, settings.rank, &request));
     request.queue = queue;
     request.out_value = in_group() ? nullptr : out_value;
     return call(communicator, request);
@@ -84,6 +85,25 @@ npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Ca
 }
 
 }  // namespace
+
+npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
+                                 npuDataType type, npuCclRedOp op, const char** out_name) {
+  static_assert(static_cast<int>(Op::kAllToAll) == NPU_CCL_ALL_TO_ALL);
+  static_assert(static_cast<int>(Op::kBarrier) == NPU_CCL_BARRIER);
+  return guarded([&]() -> npuResult {
+    if (out_name == nullptr || operation < 0 || operation > NPU_CCL_BARRIER) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "out_name is NULL, or %d is no operation", operation);
+    }
+    *out_name = nullptr;
+    CommunicatorPtr communicator;
+    NPU_CCL_TRY(find_handle(comm, &communicator));
+    Request request;
+    request.problem.op = static_cast<Op>(operation);
+    NPU_CCL_TRY(fill({.op = request.problem.op, .count = count, .type = type, .reduction = op},
+                     *communicator, &request));
+    return communicator->explain(request, out_name);
+  });
+}
 
 npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                           uint64_t count, npuDataType type, npuCclRedOp op, uint64_t* out_value) {

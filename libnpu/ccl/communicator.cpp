@@ -194,6 +194,14 @@ npuResult Communicator::remove_factor(npuCclRedOp op) {
   return NPU_OK;
 }
 
+npuResult Communicator::explain(const Request& request, const char** out_name) {
+  std::lock_guard lock(submit_mutex_);
+  PlanPtr plan;
+  NPU_CCL_TRY(plans_.find(request.problem, {bytes_of(request.reduction.type), sizeof(float)}, &plan));
+  *out_name = name_of(plan->algorithm);
+  return NPU_OK;
+}
+
 npuResult Communicator::resolve(npuCclRedOp op, Request* request) const {
   constexpr Fold kFolds[] = {Fold::kSum, Fold::kProduct, Fold::kMinimum, Fold::kMaximum,
                              Fold::kSum};

@@ -62,6 +62,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // What |op| means for |request|.
   npuResult resolve(npuCclRedOp op, Request* request) const;
 
+  // The name of the algorithm for |request|.
+  npuResult explain(const Request& request, const char** out_name);
+
   // ---- Exchanges of a split ----
   // Tells |members| this rank's part, and waits for theirs; the own place holds the own one.
   npuResult begin_exchange(const std::vector<bool>& members, const Exchange& mine);

@@ -209,6 +209,32 @@ NPU_API npuResult npuCclRedOpCreatePreMulSum(npuCclComm comm, float factor, npuC
 /* Ends such a reduction; operations that were called with it go on. Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT. Since: 0.3 */
 NPU_API npuResult npuCclRedOpDestroy(npuCclComm comm, npuCclRedOp op);
 
+/* What can be asked for. */
+typedef int32_t npuCclOperation;
+enum {
+  NPU_CCL_ALL_REDUCE = 0,
+  NPU_CCL_ALL_GATHER = 1,
+  NPU_CCL_REDUCE_SCATTER = 2,
+  NPU_CCL_BROADCAST = 3,
+  NPU_CCL_REDUCE = 4,
+  NPU_CCL_GATHER = 5,
+  NPU_CCL_SCATTER = 6,
+  NPU_CCL_ALL_TO_ALL = 7,
+  NPU_CCL_BARRIER = 8
+};
+
+/* The algorithm that an operation would use. The variable NPU_CCL_ALGO, read when a communicator is made and the same for all ranks, changes the choice: "ring;allreduce:^tree,direct@0-64K".
+ *
+ * op        of operations that reduce, else NPU_CCL_SUM
+ * out_name  a string of the library's own, or NULL
+ *
+ * Threads:   any.   Blocks: while another thread submits on the communicator.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_NOT_SUPPORTED
+ * Since:     0.3
+ */
+NPU_API npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
+                                         npuDataType type, npuCclRedOp op, const char **out_name);
+
 /* recv[count] = the reduction of all ranks' send[count], on every rank. Threads, Blocks, Errors: see above. Since: 0.3 */
 NPU_API npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                   uint64_t count, npuDataType type, npuCclRedOp op,
