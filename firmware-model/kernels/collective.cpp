@@ -68,7 +68,8 @@ class Vectors {
   Kernel k;
   std::optional<Arg> to, scale;
   std::vector<Arg> from;
-  std::vector<Arg> numbers;  // count, operands, wide (a bit for each operand in fp32), to_is_wide, scales
+  std::vector<Arg>
+      numbers;  // count, operands, wide (a bit for each operand in fp32), to_is_wide, scales
   Reg at, count, one, operands;
 };
 

@@ -77,7 +77,8 @@ npuResult create(const npuCclId* id, uint32_t ranks, uint32_t rank, npuContext c
                  const npuCclCommInfo* info, npuCclComm* out) {
   Settings settings;
   NPU_CCL_TRY(read_settings(info, &settings));
-  if (id == nullptr || out == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "id or out_comm is NULL");
+  if (id == nullptr || out == nullptr)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "id or out_comm is NULL");
   if (ranks == 0 || ranks > NPU_CCL_RANKS_MAX || rank >= ranks) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "rank %u of %u: a communicator has 1 to %d ranks", rank,
                 ranks, NPU_CCL_RANKS_MAX);

@@ -39,8 +39,8 @@ npuResult fill(const Call& call, const Communicator& communicator, Request* requ
   const Settings& settings = communicator.settings();
   Problem& p = request->problem;
   if (!is_supported(call.type)) {
-    return fail(NPU_ERROR_NOT_SUPPORTED, "type %d: the device adds float32, bfloat16, float16 and int32",
-                call.type);
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "type %d: the device adds float32, bfloat16, float16 and int32", call.type);
   }
   if (call.root >= settings.ranks) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "rank %u: the communicator has %u", call.root,
@@ -108,7 +108,11 @@ npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uin
 npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                           uint64_t count, npuDataType type, npuCclRedOp op, uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kAllReduce, .send = send, .recv = recv, .count = count, .type = type,
+                 {.op = Op::kAllReduce,
+                  .send = send,
+                  .recv = recv,
+                  .count = count,
+                  .type = type,
                   .reduction = op});
 }
 
@@ -116,14 +120,23 @@ npuResult npuCclReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPt
                        uint64_t count, npuDataType type, npuCclRedOp op, uint32_t root,
                        uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kReduce, .send = send, .recv = recv, .count = count, .type = type,
-                  .reduction = op, .root = root});
+                 {.op = Op::kReduce,
+                  .send = send,
+                  .recv = recv,
+                  .count = count,
+                  .type = type,
+                  .reduction = op,
+                  .root = root});
 }
 
 npuResult npuCclBroadcast(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                           uint64_t count, npuDataType type, uint32_t root, uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kBroadcast, .send = send, .recv = recv, .count = count, .type = type,
+                 {.op = Op::kBroadcast,
+                  .send = send,
+                  .recv = recv,
+                  .count = count,
+                  .type = type,
                   .root = root});
 }
 
@@ -137,22 +150,26 @@ npuResult npuCclReduceScatter(npuCclComm comm, npuQueue queue, npuDevPtr send, n
                               uint64_t count, npuDataType type, npuCclRedOp op,
                               uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kReduceScatter, .send = send, .recv = recv, .count = count,
-                  .type = type, .reduction = op});
+                 {.op = Op::kReduceScatter,
+                  .send = send,
+                  .recv = recv,
+                  .count = count,
+                  .type = type,
+                  .reduction = op});
 }
 
 npuResult npuCclGather(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                        uint64_t count, npuDataType type, uint32_t root, uint64_t* out_value) {
-  return perform(comm, queue, out_value,
-                 {.op = Op::kGather, .send = send, .recv = recv, .count = count, .type = type,
-                  .root = root});
+  return perform(
+      comm, queue, out_value,
+      {.op = Op::kGather, .send = send, .recv = recv, .count = count, .type = type, .root = root});
 }
 
 npuResult npuCclScatter(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                         uint64_t count, npuDataType type, uint32_t root, uint64_t* out_value) {
-  return perform(comm, queue, out_value,
-                 {.op = Op::kScatter, .send = send, .recv = recv, .count = count, .type = type,
-                  .root = root});
+  return perform(
+      comm, queue, out_value,
+      {.op = Op::kScatter, .send = send, .recv = recv, .count = count, .type = type, .root = root});
 }
 
 npuResult npuCclAllToAll(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
@@ -164,7 +181,11 @@ npuResult npuCclAllToAll(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDev
 npuResult npuCclAllGatherV(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                            const uint64_t* counts, npuDataType type, uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kAllGather, .send = send, .recv = recv, .type = type, .counts = counts,
+                 {.op = Op::kAllGather,
+                  .send = send,
+                  .recv = recv,
+                  .type = type,
+                  .counts = counts,
                   .has_counts = true});
 }
 
@@ -172,21 +193,34 @@ npuResult npuCclReduceScatterV(npuCclComm comm, npuQueue queue, npuDevPtr send, 
                                const uint64_t* counts, npuDataType type, npuCclRedOp op,
                                uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kReduceScatter, .send = send, .recv = recv, .type = type,
-                  .reduction = op, .counts = counts, .has_counts = true});
+                 {.op = Op::kReduceScatter,
+                  .send = send,
+                  .recv = recv,
+                  .type = type,
+                  .reduction = op,
+                  .counts = counts,
+                  .has_counts = true});
 }
 
 npuResult npuCclAllToAllV(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                           const uint64_t* counts, npuDataType type, uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kAllToAll, .send = send, .recv = recv, .type = type, .counts = counts,
+                 {.op = Op::kAllToAll,
+                  .send = send,
+                  .recv = recv,
+                  .type = type,
+                  .counts = counts,
                   .has_counts = true});
 }
 
 npuResult npuCclSend(npuCclComm comm, npuQueue queue, npuDevPtr send, uint64_t count,
                      npuDataType type, uint32_t peer, uint64_t* out_value) {
   return perform(comm, queue, out_value,
-                 {.op = Op::kSendRecv, .send = send, .count = count, .type = type, .root = peer,
+                 {.op = Op::kSendRecv,
+                  .send = send,
+                  .count = count,
+                  .type = type,
+                  .root = peer,
                   .sends_message = true});
 }
 

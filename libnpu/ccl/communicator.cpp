@@ -55,8 +55,8 @@ npuResult Communicator::create(const Settings& settings, std::shared_ptr<Communi
 
 npuResult Communicator::prepare() {
   Transport& t = transport_;
-  NPU_CCL_TRY(t.memory.create(settings_.context, settings_.ranks, settings_.rank,
-                              settings_.chunk_bytes));
+  NPU_CCL_TRY(
+      t.memory.create(settings_.context, settings_.ranks, settings_.rank, settings_.chunk_bytes));
   NPU_CCL_TRY(t.reducer.load(settings_.context));
   return t.lanes.create(settings_.context, settings_.ranks);
 }
@@ -158,9 +158,8 @@ npuResult Communicator::close() {
   {
     std::unique_lock lock(state_mutex_);
     stop_ = stop_ || state_ == NPU_CCL_INIT;
-    const bool ended = changed_.wait_for(lock, settings_.op_timeout, [&] {
-      return pending_.empty() || state_ == NPU_CCL_FAILED;
-    });
+    const bool ended = changed_.wait_for(
+        lock, settings_.op_timeout, [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
     if (!ended || failure_.reason != NPU_CCL_NO_FAILURE) result = NPU_ERROR_DEPENDENCY_FAILED;
   }
   if (starter_.joinable()) starter_.join();
@@ -197,7 +196,8 @@ npuResult Communicator::remove_factor(npuCclRedOp op) {
 npuResult Communicator::explain(const Request& request, const char** out_name) {
   std::lock_guard lock(submit_mutex_);
   PlanPtr plan;
-  NPU_CCL_TRY(plans_.find(request.problem, {bytes_of(request.reduction.type), sizeof(float)}, &plan));
+  NPU_CCL_TRY(
+      plans_.find(request.problem, {bytes_of(request.reduction.type), sizeof(float)}, &plan));
   *out_name = name_of(plan->algorithm);
   return NPU_OK;
 }

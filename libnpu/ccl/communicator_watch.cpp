@@ -45,7 +45,8 @@ void Communicator::lost(uint32_t rank, bool in_order) {
     links_[rank].is_open = false;
   }
   changed_.notify_all();
-  if (!in_order) fail_with({NPU_CCL_RANK_LOST, rank, name_of_rank(rank) + ": its process ended"}, true);
+  if (!in_order)
+    fail_with({NPU_CCL_RANK_LOST, rank, name_of_rank(rank) + ": its process ended"}, true);
 }
 
 void Communicator::take_frame(uint32_t rank, const Frame& frame) {
@@ -81,9 +82,10 @@ void Communicator::look() {
   if (transport_.lanes.completed(&completed) != NPU_OK ||
       transport_.lanes.first_failure(&lane) != NPU_OK) {
     if (state() == NPU_CCL_FAILED) return;
-    return fail_with({NPU_CCL_DEVICE, settings_.rank,
-                      name_of_rank(settings_.rank) + ": its device or queue failed: " + error_text()},
-                     true);
+    return fail_with(
+        {NPU_CCL_DEVICE, settings_.rank,
+         name_of_rank(settings_.rank) + ": its device or queue failed: " + error_text()},
+        true);
   }
   std::optional<Failure> failure;
   {

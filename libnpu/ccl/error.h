@@ -13,8 +13,8 @@ const char* error_text();
 // A failure of libnpu becomes this library's own, so that one text tells of every failing call here.
 npuResult passed_on(npuResult result);
 
-#define NPU_CCL_TRY(call)                               \
-  do {                                                  \
+#define NPU_CCL_TRY(call)                                                 \
+  do {                                                                    \
     if (const npuResult tried_ = (call); tried_ != NPU_OK) return tried_; \
   } while (0)
 

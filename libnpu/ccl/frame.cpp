@@ -76,7 +76,9 @@ std::vector<std::byte> make_frame(FrameKind kind, std::span<const std::byte> pay
   return frame;
 }
 
-std::span<std::byte> FrameReader::room() { return std::span(bytes_).subspan(have_, wanted_ - have_); }
+std::span<std::byte> FrameReader::room() {
+  return std::span(bytes_).subspan(have_, wanted_ - have_);
+}
 
 bool FrameReader::filled(size_t bytes) {
   have_ += bytes;

@@ -108,8 +108,8 @@ npuResult Lanes::begin_after(npuQueue queue) {
   uint64_t now = 0;
   Lane& local = lanes_[kLocalLane];
   // The word behind those of the lanes: nobody waits for it.
-  NPU_CCL_TRY(passed_on(
-      npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));
+  NPU_CCL_TRY(
+      passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));
   return passed_on(npuQueueWaitQueue(local.queue, queue, now, &local.submitted));
 }
 

@@ -35,8 +35,9 @@ class Mesh {
     }
     while (missing() != offer_.agreement.ranks) {
       if (!goes_on(offer_)) {
-        return Refusal{missing(), NPU_CCL_TIMEOUT,
-                       "rank " + std::to_string(missing()) + " opened no control connection in time"};
+        return Refusal{
+            missing(), NPU_CCL_TIMEOUT,
+            "rank " + std::to_string(missing()) + " opened no control connection in time"};
       }
       turn();
     }
@@ -118,8 +119,8 @@ std::optional<Refusal> meet(const Offer& offer, std::vector<Peer>* out_peers) {
                    std::string("no Unix socket for the other ranks: ") + std::strerror(errno)};
   }
   Welcome welcome{};
-  auto refusal = offer.rank == 0 ? serve_store(offer, name, &welcome)
-                                 : ask_store(offer, name, &welcome);
+  auto refusal =
+      offer.rank == 0 ? serve_store(offer, name, &welcome) : ask_store(offer, name, &welcome);
   return refusal ? refusal : connect_all(offer, listener, welcome, out_peers);
 }
 

@@ -17,9 +17,8 @@ std::string key_of(const Problem& p, ElementSizes sizes) {
   const auto add = [&](uint64_t number) {
     key.append(reinterpret_cast<const char*>(&number), sizeof(number));
   };
-  for (uint64_t number :
-       {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer}, uint64_t(p.order),
-        uint64_t{p.in_place}, sizes.data_bytes}) {
+  for (uint64_t number : {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer},
+                          uint64_t(p.order), uint64_t{p.in_place}, sizes.data_bytes}) {
     add(number);
   }
   for (uint64_t count : p.counts) add(count);

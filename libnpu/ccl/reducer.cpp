@@ -92,8 +92,8 @@ void Reducer::add(Lanes& lanes, uint32_t lane, const Reduction& reduction, Opera
     args.operands = static_cast<uint32_t>(operands.size());
     args.to_is_wide = to.is_wide;
     args.scales = reduction.scales && !to.is_wide;
-    args.scale = reduction.type == NPU_INT32 ? reduction.divisor
-                                             : std::bit_cast<uint32_t>(reduction.factor);
+    args.scale =
+        reduction.type == NPU_INT32 ? reduction.divisor : std::bit_cast<uint32_t>(reduction.factor);
     for (size_t i = 0; i < operands.size(); i++) {
       args.from[i] = place(operands[i], done);
       if (operands[i].is_wide) args.wide |= 1u << i;

@@ -26,8 +26,8 @@ struct Operand {
 struct Reduction {
   npuDataType type = NPU_FLOAT32;
   Fold fold = Fold::kSum;
-  bool scales = false;  // only where the result is rounded
-  float factor = 1;     // of floating-point types
+  bool scales = false;   // only where the result is rounded
+  float factor = 1;      // of floating-point types
   uint32_t divisor = 1;  // of int32
 };
 

@@ -8,8 +8,8 @@ namespace npu::ccl {
 namespace {
 
 constexpr const char* kTypes[] = {"float32", "bfloat16", "float16", "int32"};
-constexpr const char* kReductions[] = {"sum", "product", "minimum", "maximum", "average",
-                                       "pre-multiplied sum"};
+constexpr const char* kReductions[] = {"sum",     "product", "minimum",
+                                       "maximum", "average", "pre-multiplied sum"};
 constexpr uint32_t kPreMulSum = 5;
 
 struct Range {
@@ -77,8 +77,7 @@ npuResult check_buffers(npuContext context, uint32_t rank, Request* request) {
   NPU_CCL_TRY(check_range(context, send, element));
   NPU_CCL_TRY(check_range(context, recv, element));
   if (send.bytes == 0 || recv.bytes == 0) return NPU_OK;
-  p.in_place =
-      p.op != Op::kAllToAll && is_own_place(p, rank, element, send.begin, recv.begin);
+  p.in_place = p.op != Op::kAllToAll && is_own_place(p, rank, element, send.begin, recv.begin);
   if (!p.in_place && send.begin < recv.end() && recv.begin < send.end()) {
     return fail(NPU_ERROR_INVALID_ARGUMENT,
                 "send and recv overlap, and not as %s in place has them", name_of(p.op));

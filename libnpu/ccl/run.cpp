@@ -25,7 +25,8 @@ Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
 bool Run::add_round() {
   const std::vector<Step>& steps = plan_->schedule.steps;
   if (next_ == steps.size()) return false;
-  const uint32_t end_chunk = steps[next_].chunk / kChunksPerRound * kChunksPerRound + kChunksPerRound;
+  const uint32_t end_chunk =
+      steps[next_].chunk / kChunksPerRound * kChunksPerRound + kChunksPerRound;
   while (next_ < steps.size() && steps[next_].chunk < end_chunk) add(next_++);
   return true;
 }
@@ -103,8 +104,8 @@ void Run::send(const Step& step) {
 
 void Run::receive(const Step& step) {
   const uint32_t lane = receive_lane(step.peer);
-  const uint64_t element = step.format == Format::kAccumulator ? sizeof(float)
-                                                               : ccl::bytes_of(reduction_.type);
+  const uint64_t element =
+      step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
   const uint64_t per_piece = t_.chunk_bytes / element;
   uint64_t done = 0;
   do {

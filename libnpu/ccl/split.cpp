@@ -52,8 +52,7 @@ npuResult end_split(const Split& split, CommunicatorPtr* out) {
   Settings settings = split.parent->settings();
   settings.address = *address;
   settings.ranks = static_cast<uint32_t>(order.size());
-  settings.rank =
-      static_cast<uint32_t>(std::find(order.begin(), order.end(), own) - order.begin());
+  settings.rank = static_cast<uint32_t>(std::find(order.begin(), order.end(), own) - order.begin());
   return Communicator::create(settings, out);
 }
 
@@ -78,9 +77,8 @@ npuResult Communicator::end_exchange(const std::vector<bool>& members, const Exc
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (!members[rank] || rank == settings_.rank) continue;
     Link& link = links_[rank];
-    const bool came = changed_.wait_until(lock, deadline, [&] {
-      return !link.exchanges.empty() || !link.is_open;
-    });
+    const bool came = changed_.wait_until(lock, deadline,
+                                          [&] { return !link.exchanges.empty() || !link.is_open; });
     if (!came || link.exchanges.empty()) {
       return ccl::fail(NPU_ERROR_DEPENDENCY_FAILED, "rank %u %s", rank,
                        came ? "is gone" : "did not take part in time");

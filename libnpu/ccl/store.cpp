@@ -122,7 +122,8 @@ class Store {
   std::optional<Refusal> refuse_all() {
     Notice notice{refusal_->rank, refusal_->reason, {}};
     refusal_->text.copy(notice.text, sizeof(notice.text) - 1);
-    for (const Guest& guest : guests_) send_now(guest.socket, make_frame(FrameKind::kRefuse, notice));
+    for (const Guest& guest : guests_)
+      send_now(guest.socket, make_frame(FrameKind::kRefuse, notice));
     return refusal_;
   }
 
@@ -178,8 +179,9 @@ std::optional<Refusal> ask_store(const Offer& offer, const SocketName& own, Welc
     std::this_thread::sleep_for(kRetry);
   }
   return Refusal{0, NPU_CCL_TIMEOUT,
-                 was_heard ? "rank 0 gave no answer: it waits for other ranks, or the id is not its own"
-                           : "rank 0 did not come in time"};
+                 was_heard
+                     ? "rank 0 gave no answer: it waits for other ranks, or the id is not its own"
+                     : "rank 0 did not come in time"};
 }
 
 }  // namespace npu::ccl

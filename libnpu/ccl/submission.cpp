@@ -60,7 +60,8 @@ npuResult Submission::sort_requests() {
     } else if (p.root == p.peer) {
       (request.sends_message ? own_sends : own_receives).push_back(request);
     } else {
-      messages_[p.root == own ? send_lane(p.peer) : receive_lane(p.root)].waiting.push_back(request);
+      messages_[p.root == own ? send_lane(p.peer) : receive_lane(p.root)].waiting.push_back(
+          request);
     }
   }
   return pair_own_messages(own_sends, own_receives);
@@ -113,8 +114,8 @@ npuResult Submission::start_run(const Request& request, Tick begin, std::unique_
     }
     reduction.scales = false;
   }
-  *out = std::make_unique<Run>(t, plan, reduction,
-                               (const npuDevPtr[]){input, request.recv, room, room + scratch}, begin);
+  *out = std::make_unique<Run>(
+      t, plan, reduction, (const npuDevPtr[]){input, request.recv, room, room + scratch}, begin);
   return NPU_OK;
 }
 

@@ -18,7 +18,6 @@ namespace {
 constexpr auto kFirstNap = std::chrono::microseconds(50);
 constexpr auto kLongestNap = std::chrono::microseconds(2000);
 
-
 }  // namespace
 
 // Never destroyed: its thread may be there when the process ends.

@@ -71,7 +71,8 @@ TEST_P(CollectiveTest, RandomOperationsInRandomGroups) {
         if (first == NPU_OK) first = result;
       }
       return first;
-    })) << "round " << round;
+    })) << "round "
+        << round;
     world.sync();
     for (const Trials& trials : all) {
       for (const auto& trial : trials) ASSERT_TRUE(trial->check()) << "round " << round;
@@ -149,7 +150,8 @@ TEST(CollectiveFactorTest, PreMultipliedSumScalesEachRanksInput) {
       CCL_ASSERT_OK(npuCclRedOpCreatePreMulSum(world[r].comm, factors[r], &ops[r]));
     }
     CCL_ASSERT_OK(world.group([&](uint32_t r) {
-      return npuCclAllReduce(world[r].comm, world[r].queue, at[r], at[r], 3001, type, ops[r], nullptr);
+      return npuCclAllReduce(world[r].comm, world[r].queue, at[r], at[r], 3001, type, ops[r],
+                             nullptr);
     }));
     world.sync();
     const Bytes expected = reduced(type, NPU_CCL_SUM, inputs, factors);

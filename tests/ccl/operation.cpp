@@ -8,7 +8,7 @@ namespace npu::test {
 namespace {
 
 constexpr const char* kNames[kKindCount] = {
-    "allreduce", "reduce",   "broadcast",  "allgather",      "reducescatter", "gather", "scatter",
+    "allreduce", "reduce",     "broadcast",      "allgather", "reducescatter", "gather", "scatter",
     "alltoall",  "allgatherv", "reducescatterv", "alltoallv", "ring",          "barrier"};
 
 uint64_t sum(const std::vector<uint64_t>& values, size_t first, size_t number) {
@@ -40,10 +40,8 @@ std::string Operation::text() const {
 
 std::vector<uint64_t> Operation::counts(uint32_t ranks) const {
   if (kind == Kind::kBarrier) return {};
-  std::vector<uint64_t> counts(kind == Kind::kAllToAllV || kind == Kind::kAllToAll
-                                   ? uint64_t{ranks} * ranks
-                                   : ranks,
-                               count);
+  std::vector<uint64_t> counts(
+      kind == Kind::kAllToAllV || kind == Kind::kAllToAll ? uint64_t{ranks} * ranks : ranks, count);
   if (kind != Kind::kAllGatherV && kind != Kind::kReduceScatterV && kind != Kind::kAllToAllV) {
     return counts;
   }
@@ -199,8 +197,8 @@ npuResult Trial::call(uint64_t* out_value) {
       npuCclGroupStart();
       const npuResult sent =
           npuCclSend(c, q, in_, o.count, o.type, (rank_ + 1) % ranks_, out_value);
-      const npuResult received = npuCclRecv(c, q, out_, o.count, o.type,
-                                            (rank_ + ranks_ - 1) % ranks_, out_value);
+      const npuResult received =
+          npuCclRecv(c, q, out_, o.count, o.type, (rank_ + ranks_ - 1) % ranks_, out_value);
       const npuResult ended = npuCclGroupEnd();
       return sent != NPU_OK ? sent : received != NPU_OK ? received : ended;
     }
@@ -224,7 +222,8 @@ testing::AssertionResult Trial::check() const {
   Bytes kept(input_.size());
   CCL_EXPECT_OK(npuMemCopyToHost(end_.context, kept.data(), in_, kept.size()));
   if (kept == input_) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << "rank " << rank_ << ", " << o_.text() << ": wrote its input";
+  return testing::AssertionFailure()
+         << "rank " << rank_ << ", " << o_.text() << ": wrote its input";
 }
 
 }  // namespace npu::test

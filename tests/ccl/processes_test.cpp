@@ -27,8 +27,8 @@ class Processes {
     std::random_device random;
     char id[96];
     // A port below those that the system hands out by itself.
-    std::snprintf(id, sizeof(id), "NPU_CCL_ID=127.0.0.1:%u:%08x%08x%08x%08x", 20000 + random() % 10000,
-                  random(), random(), random(), random());
+    std::snprintf(id, sizeof(id), "NPU_CCL_ID=127.0.0.1:%u:%08x%08x%08x%08x",
+                  20000 + random() % 10000, random(), random(), random(), random());
     for (uint32_t rank = 0; rank < kRanks; rank++) {
       start(rank, id, std::to_string(seed), rank == actor ? what : "none", std::to_string(at));
     }

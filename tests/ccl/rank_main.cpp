@@ -36,7 +36,8 @@ void act(const char* what) {
   if (std::strcmp(what, "exit") == 0) _exit(0);
 }
 
-int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const char* what, int at) {
+int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const char* what,
+        int at) {
   Rng rng(seed);
   for (int i = 0; i < kOperations; i++) {
     Operation operation = random_operation(rng, ranks, 3000);
@@ -46,7 +47,8 @@ int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const 
       act(what);
     }
     Trial trial(end, ranks, rank, operation);
-    if (trial.call() != NPU_OK || npuQueueSync(end.queue, kLongNs) != NPU_OK) return report(end.comm);
+    if (trial.call() != NPU_OK || npuQueueSync(end.queue, kLongNs) != NPU_OK)
+      return report(end.comm);
     const testing::AssertionResult right = trial.check();
     if (right) continue;
     std::printf("wrong %s\n", right.message());
@@ -77,7 +79,8 @@ int main(int argc, char** argv) {
       npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
     return give_up("make a communicator");
   }
-  int code = run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4], std::atoi(argv[5]));
+  int code =
+      run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4], std::atoi(argv[5]));
   if (code == 0 && npuCclCommDestroy(end.comm) != NPU_OK) code = give_up("end the communicator");
   if (code == 0) std::puts("done");
   return code;

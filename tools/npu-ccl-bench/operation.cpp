@@ -117,8 +117,8 @@ const char* Operation::algorithm(npuCclComm comm) const {
       NPU_CCL_ALL_REDUCE,     NPU_CCL_REDUCE, NPU_CCL_BROADCAST, NPU_CCL_ALL_GATHER,
       NPU_CCL_REDUCE_SCATTER, NPU_CCL_GATHER, NPU_CCL_SCATTER,   NPU_CCL_ALL_TO_ALL};
   const char* name = nullptr;
-  const npuResult result = npuCclCommGetAlgorithm(comm, kNumbers[kind_], count_, type_,
-                                                  has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
+  const npuResult result = npuCclCommGetAlgorithm(
+      comm, kNumbers[kind_], count_, type_, has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
   return result == NPU_OK ? name : "?";
 }
 
@@ -141,8 +141,7 @@ float Operation::reduced(uint64_t element) const {
 
 uint64_t Operation::output_count(uint32_t rank) const {
   if (rank != 0 && (kind_ == kReduce || kind_ == kGather)) return 0;
-  return kind_ == kReduceScatter || kind_ == kScatter ? count_
-                                                      : bytes() / element_bytes(type_);
+  return kind_ == kReduceScatter || kind_ == kScatter ? count_ : bytes() / element_bytes(type_);
 }
 
 float Operation::expected(uint32_t rank, uint64_t element) const {

@@ -10,8 +10,11 @@
 namespace npu::ccl_bench {
 
 bool parse_options(int argc, char** argv, Options* out, int* out_code) {
-  CLI::App app{"Measures collective operations among ranks that it starts itself, and checks their results.\n"
-               "algbw is bytes / time; busbw is that times the factor of the operation, as nccl-tests define it."};
+  CLI::App app{
+      "Measures collective operations among ranks that it starts itself, and checks their "
+      "results.\n"
+      "algbw is bytes / time; busbw is that times the factor of the operation, as nccl-tests "
+      "define it."};
   app.name("npu-ccl-bench");
   app.add_option("-o,--operation", out->operation, "operation")
       ->check(CLI::IsMember(operation_names()))
@@ -30,7 +33,9 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
   app.add_option("-b,--min-bytes", out->min_bytes, "smallest size of the whole vector (K, M, G)")
       ->transform(size)
       ->capture_default_str();
-  app.add_option("-e,--max-bytes", out->max_bytes, "largest size")->transform(size)->capture_default_str();
+  app.add_option("-e,--max-bytes", out->max_bytes, "largest size")
+      ->transform(size)
+      ->capture_default_str();
   app.add_option("-f,--factor", out->factor, "from size to size")
       ->check(CLI::Range(2, 1024))
       ->capture_default_str();

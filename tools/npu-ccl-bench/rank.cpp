@@ -34,7 +34,8 @@ class Rank {
     uint32_t devices = 0;
     check(npuInit(), "npuInit");
     check(npuDeviceGetCount(&devices), "npuDeviceGetCount");
-    if (devices == 0) throw Failed{"there is no device; see npu-smi list, and the variable NPU_DEVICE"};
+    if (devices == 0)
+      throw Failed{"there is no device; see npu-smi list, and the variable NPU_DEVICE"};
     check(npuDeviceOpen(std::to_string(rank % devices).c_str(), &device_), "npuDeviceOpen");
     check(npuContextCreate(device_, &context_), "npuContextCreate");
     check(npuQueueCreate(context_, nullptr, &queue_), "npuQueueCreate");
@@ -53,7 +54,8 @@ class Rank {
   uint64_t run() {
     uint64_t all_wrong = 0;
     if (rank_ == 0) print_head();
-    for (uint64_t bytes = options_.min_bytes; bytes <= options_.max_bytes; bytes *= options_.factor) {
+    for (uint64_t bytes = options_.min_bytes; bytes <= options_.max_bytes;
+         bytes *= options_.factor) {
       all_wrong += measure(Operation(options_, bytes));
       if (bytes == 0 || bytes > UINT64_MAX / options_.factor) break;
     }
@@ -66,8 +68,8 @@ class Rank {
                 options_.processes ? "processes" : "threads");
     std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "size", "count", "type", "redop",
                 "algorithm", "time", "algbw", "busbw", "wrong");
-    std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "(B)", "(elements)", "", "", "", "(us)",
-                "(GB/s)", "(GB/s)", "");
+    std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "(B)", "(elements)", "", "", "",
+                "(us)", "(GB/s)", "(GB/s)", "");
   }
   double time_one(const Operation& operation, npuDevPtr send, npuDevPtr recv) {
     check(npuCclBarrier(comm_, queue_, nullptr), "npuCclBarrier");
@@ -94,12 +96,14 @@ class Rank {
     check(npuMemCopyToDevice(context_, send, input.data(), input.size()), "npuMemCopyToDevice");
     std::vector<double> times;
     for (uint32_t i = 0; i < options_.warmups; i++) time_one(operation, send, recv);
-    for (uint32_t i = 0; i < options_.repeats; i++) times.push_back(time_one(operation, send, recv));
+    for (uint32_t i = 0; i < options_.repeats; i++)
+      times.push_back(time_one(operation, send, recv));
     std::vector<uint8_t> output(operation.buffer_bytes());
     check(npuMemCopyToHost(context_, output.data(), recv, output.size()), "npuMemCopyToHost");
     npuMemFree(context_, send);
     npuMemFree(context_, recv);
-    std::nth_element(times.begin(), times.begin() + static_cast<long>(times.size() / 2), times.end());
+    std::nth_element(times.begin(), times.begin() + static_cast<long>(times.size() / 2),
+                     times.end());
     const float slowest =
         agree(static_cast<float>(times[times.size() / 2]), NPU_FLOAT32, NPU_CCL_MAX);
     const int32_t wrong =

@@ -60,7 +60,8 @@ NPU_API npuResult npuCclGetId(npuCclId *out_id);
 typedef int32_t npuCclReduceMode;
 enum {
   NPU_CCL_REDUCE_CANONICAL = 0, /* the one tree, see above */
-  NPU_CCL_REDUCE_ANY = 1 /* any order, which may depend on size and algorithm; the same on all ranks and in all runs */
+  NPU_CCL_REDUCE_ANY =
+      1 /* any order, which may depend on size and algorithm; the same on all ranks and in all runs */
 };
 
 /* flags of npuCclCommInfo */
