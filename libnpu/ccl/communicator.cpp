@@ -135,19 +135,26 @@ void Communicator::fail_with(Failure failure, bool tells) {
   {
     std::lock_guard lock(state_mutex_);
     if (state_ == NPU_CCL_FAILED) return;
+    // Before anybody here learns of it: a process that ends because of this failure must not be
+    // taken for its cause.
+    if (tells) tell_links(FrameKind::kFail, std::as_bytes(std::span(&notice, 1)));
     state_ = NPU_CCL_FAILED;
     failure_ = std::move(failure);
     pending_.clear();
   }
   stop_ = true;
   transport_.lanes.cut();
-  if (tells) tell_all(FrameKind::kFail, std::as_bytes(std::span(&notice, 1)));
   changed_.notify_all();
 }
 
 void Communicator::tell_all(FrameKind kind, std::span<const std::byte> payload) {
-  const std::vector<std::byte> frame = make_frame(kind, payload);
   std::lock_guard lock(state_mutex_);
+  tell_links(kind, payload);
+}
+
+// With the state's mutex held; never blocks.
+void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload) {
+  const std::vector<std::byte> frame = make_frame(kind, payload);
   for (Link& link : links_) {
     if (link.is_open) send_now(link.peer.control, frame);
   }

@@ -100,6 +100,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void start();
   std::optional<Refusal> meet_others();
   void tell_all(FrameKind kind, std::span<const std::byte> payload);
+  void tell_links(FrameKind kind, std::span<const std::byte> payload);
   void take_frame(uint32_t rank, const Frame& frame);
   void lost(uint32_t rank, bool in_order);
   Failure blame(const Pending& late) const;
