@@ -26,6 +26,7 @@
  * Log of the minor version
  *   1.0  first version
  *   1.1  NPU_QUEUE_FLAG_CONTINUE
+ *   1.2  struct npu_launch_completion; metrics 0x28 to 0x2a
  */
 #ifndef NPU_UAPI_ACCEL_H
 #define NPU_UAPI_ACCEL_H
@@ -36,7 +37,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 1
+#define NPU_UAPI_MINOR 2
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)

@@ -211,6 +211,7 @@ void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
   } else {
     result = processor_.step(queue);
   }
+  waker_.wake_watchers();
   lock.lock();
   const std::shared_ptr<Queue> finished = std::move(running_.back());
   running_.pop_back();
@@ -287,6 +288,7 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   if (!spinning_helps()) return false;
   const auto end = Clock::now() + spin_budget_;
   do {
+    look_at_parked();
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
       if (has_news()) {
         spin_budget_ = kSpin;
@@ -304,6 +306,10 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
 
 void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   asleep_ = true;
+  if (!parked_.empty()) {
+    waker_.watch_memory();
+    look_at_parked();
+  }
   doorbells_.set_sleeping(true);
   // pairs with doorbell.cpp : Doorbells::ring and with libnpu/src/backend/model.cpp :
   // ModelBackend::ring

@@ -6,13 +6,29 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <vector>
 
 namespace npu::model {
+namespace {
+
+// Those of this process that are open, and how many of them watch memory.
+std::mutex g_wakers_mutex;
+std::vector<Waker*> g_wakers;
+std::atomic<uint32_t> g_watchers{0};
+
+}  // namespace
 
 Waker::~Waker() {
+  {
+    std::lock_guard lock(g_wakers_mutex);
+    std::erase(g_wakers, this);
+    stop_watching();
+  }
   for (const auto& [page, fd] : page_fds_) close(fd);
   for (const int fd : {shared_fd_, own_fd_, epoll_fd_}) {
     if (fd >= 0) close(fd);
@@ -34,7 +50,11 @@ std::string Waker::open() {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd_ >= 0) own_fd_ = add_eventfd();
   if (own_fd_ >= 0) shared_fd_ = add_eventfd();
-  if (shared_fd_ >= 0) return {};
+  if (shared_fd_ >= 0) {
+    std::lock_guard lock(g_wakers_mutex);
+    g_wakers.push_back(this);
+    return {};
+  }
   return std::string("no file descriptors for the wake-up of the device (") + std::strerror(errno) +
          "); raise the limit of open files";
 }
@@ -49,6 +69,30 @@ void Waker::wait() {
   std::array<epoll_event, 8> events;
   while (epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), -1) < 0 &&
          errno == EINTR) {
+  }
+  stop_watching();
+}
+
+void Waker::watch_memory() {
+  if (!watches_.exchange(true)) g_watchers.fetch_add(1);
+  // pairs with waker.cpp : Waker::wake_watchers
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+// True: this call has ended it.
+bool Waker::stop_watching() {
+  if (!watches_.exchange(false)) return false;
+  g_watchers.fetch_sub(1);
+  return true;
+}
+
+void Waker::wake_watchers() const {
+  // pairs with waker.cpp : Waker::watch_memory
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (g_watchers.load(std::memory_order_relaxed) == 0) return;
+  std::lock_guard lock(g_wakers_mutex);
+  for (Waker* waker : g_wakers) {
+    if (waker != this && waker->stop_watching()) waker->wake();
   }
 }
 

@@ -5,10 +5,13 @@
 // The descriptors are in the hands of clients, which may read them, fill them up or change their
 // flags. So they are watched edge-triggered and never read: a write wakes whatever the counter is.
 // Whoever spoils the descriptor of a page spoils it for himself alone.
+// Devices of one process wake each other too: a queue may wait for a word that another device
+// writes. Silicon would look at such words all the time; a sleeping thread asks to be woken.
 // Thread safety: wake() any thread; wait() one thread; the rest under the scheduler's mutex.
 #ifndef NPU_MODEL_DEVICE_WAKER_H_
 #define NPU_MODEL_DEVICE_WAKER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -25,6 +28,11 @@ class Waker {
   // An empty string, or what failed.
   std::string open();
   void wake();
+  // Until the end of the next wait(), wake_watchers() of another device wakes this one. The caller
+  // looks at the words that it waits for after this, and before it waits.
+  void watch_memory();
+  // Memory that another device may wait for has been written.
+  void wake_watchers() const;
   // Sleeps until a descriptor was written after the last wait.
   void wait();
 
@@ -35,11 +43,13 @@ class Waker {
 
  private:
   int add_eventfd();
+  bool stop_watching();
 
   int epoll_fd_ = -1;
   int own_fd_ = -1;
   int shared_fd_ = -1;
   std::map<uint32_t, int> page_fds_;
+  std::atomic<bool> watches_{false};
 };
 
 }  // namespace npu::model

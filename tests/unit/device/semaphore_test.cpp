@@ -53,6 +53,25 @@ TEST_F(SemaphoreTest, AHostStoreAndAnyDoorbellWakeTheQueue) {
   }
 }
 
+TEST_F(SemaphoreTest, DevicesOfAProcessPassABatonWithoutADoorbell) {
+  TestDriver other;
+  const uint32_t context = other.create_context();
+  TestQueue theirs = other.create_queue(context);
+  const uint64_t word = other.map_of_another(context, words_).dva;
+  TestQueue& ours = waiter_;
+  constexpr uint64_t kRounds = 30;
+  for (uint64_t round = 0; round < kRounds; ++round) {
+    ours.push(sem_wait(words_.dva, 2 * round, NPU_SEM_WAIT_EQ));
+    ours.push(sem_signal(words_.dva, 2 * round + 1));
+    theirs.push(sem_wait(word, 2 * round + 1, NPU_SEM_WAIT_EQ));
+    theirs.push(sem_signal(word, 2 * round + 2));
+  }
+  theirs.ring();
+  ours.ring();
+  EXPECT_EQ(theirs.wait(2 * kRounds - 1).status, NPU_ST_OK);
+  EXPECT_EQ(words_.as<uint64_t>()[0], 2 * kRounds);
+}
+
 TEST_F(SemaphoreTest, ManyQueuesPassABaton) {
   std::vector<TestQueue> ring;
   for (int i = 0; i < 16; ++i) ring.push_back(driver_.create_queue(context_));

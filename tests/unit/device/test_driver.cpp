@@ -198,11 +198,15 @@ uint64_t TestDriver::host_alloc(uint64_t bytes) {
   auto* data = static_cast<std::byte*>(std::aligned_alloc(NPU_PAGE_4K, whole));
   std::memset(data, 0, whole);
   host_storage_.push_back(data);
+  return add_host(data, whole);
+}
+
+uint64_t TestDriver::add_host(std::byte* data, uint64_t bytes) {
   std::lock_guard lock(host_mutex_);
   const uint64_t iova = iova_next_;
-  iova_next_ += whole + NPU_PAGE_64K;  // a gap: pieces never run into each other
+  iova_next_ += bytes + NPU_PAGE_64K;  // a gap: pieces never run into each other
   iova_next_ = (iova_next_ + NPU_PAGE_4K - 1) / NPU_PAGE_4K * NPU_PAGE_4K;
-  host_[iova] = {data, whole};
+  host_[iova] = {data, bytes};
   return iova;
 }
 
@@ -211,14 +215,27 @@ void TestDriver::forget_host(uint64_t iova) {
   host_.erase(iova);
 }
 
+// The same place in its page on both sides; a hole between buffers.
+uint64_t TestDriver::next_dva(uint64_t bytes) {
+  const uint64_t dva = dva_next_;
+  dva_next_ += (bytes + NPU_PAGE_2M - 1) / NPU_PAGE_2M * NPU_PAGE_2M + NPU_PAGE_2M;
+  return dva;
+}
+
+Buffer TestDriver::map_of_another(uint32_t context, const Buffer& theirs) {
+  Buffer buffer = theirs;
+  buffer.dva = next_dva(theirs.bytes);
+  buffer.pa = add_host(theirs.data, theirs.bytes);
+  map(context, buffer.dva, theirs.bytes, buffer.pa, NPU_PTE_WRITE | NPU_PTE_SYSTEM);
+  return buffer;
+}
+
 Buffer TestDriver::make_buffer(uint32_t context, uint64_t bytes, Place place, uint64_t flags) {
   const uint64_t page = place == Place::kHbm ? NPU_PAGE_64K : NPU_PAGE_4K;
   Buffer buffer;
   buffer.bytes = bytes;
   const uint64_t whole = (bytes + page - 1) / page * page;
-  // The same place in its page on both sides; a hole between buffers.
-  buffer.dva = dva_next_;
-  dva_next_ += (whole + NPU_PAGE_2M - 1) / NPU_PAGE_2M * NPU_PAGE_2M + NPU_PAGE_2M;
+  buffer.dva = next_dva(whole);
   if (place == Place::kHbm) {
     buffer.pa = hbm_alloc(whole, NPU_PAGE_64K);
     buffer.data = hbm_ + buffer.pa;

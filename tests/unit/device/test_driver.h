@@ -128,6 +128,8 @@ class TestDriver {
   std::byte* host_data(uint64_t iova) const { return host_.at(iova).data; }
   Buffer make_buffer(uint32_t context, uint64_t bytes, Place place = Place::kHbm,
                      uint64_t flags = NPU_PTE_WRITE);
+  // Host memory of another driver, which has to outlive this one, mapped here too.
+  Buffer map_of_another(uint32_t context, const Buffer& theirs);
 
   struct QueueOptions {
     uint32_t log2 = 6;
@@ -158,6 +160,8 @@ class TestDriver {
 
  private:
   friend class TestQueue;
+  uint64_t add_host(std::byte* data, uint64_t bytes);
+  uint64_t next_dva(uint64_t bytes);
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
   static void interrupt(void* ctx, uint32_t vector);
   npu_pt_ops table_ops();

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// npu-ccl-kernels-gen FILE: the reductions of libnpuccl, one program for each type and operation, in a blob of their own: every rank loads them, and
+// 16 small programs are checked faster than the operators' hundreds.
+//
+// A program reduces up to kOperandsMax vectors element by element, by the canonical tree over the operands' index (libnpu/ccl/schedule/canonical.h),
+// in fp32 with one rounding at the end; int32 modulo 2^32. The host side is libnpu/ccl/reducer.cpp.
+#include <bit>
+#include <cstdio>
+#include <optional>
+
+#include "firmware-model/kernels/kernels.h"
+#include "tools/isa/blob.h"
+#include "tools/isa/command_line.h"
+
+namespace {
+
+using namespace npu::isa;
+
+constexpr uint32_t kOperandsMax = 16;
+constexpr uint32_t kLevels = 5;  // log2(kOperandsMax) + 1
+constexpr uint32_t kBlockElements = 8192;
+
+using Fold = Op (Kernel::*)(const Tile&, const Tile&, const BOperand&, Loc);
+struct FoldRow {
+  const char* name;
+  Fold fold;
+  void (*fold_i32)(Reg& sum, const Reg& next);
+};
+// In the order of libnpu/ccl/reducer.cpp.
+constexpr FoldRow kFolds[] = {
+    {"sum", &Kernel::vadd, [](Reg& sum, const Reg& next) { sum += next; }},
+    {"prod", &Kernel::vmul, [](Reg& sum, const Reg& next) { sum *= next; }},
+    {"min", &Kernel::vmin, [](Reg& sum, const Reg& next) { sum = min(sum, next); }},
+    {"max", &Kernel::vmax, [](Reg& sum, const Reg& next) { sum = max(sum, next); }},
+};
+
+struct TypeRow {
+  const char* name;
+  DType type;
+};
+constexpr TypeRow kTypes[] = {{"f32", DType::F32}, {"bf16", DType::BF16}, {"f16", DType::F16}};
+
+// The arguments, and the part of the vectors that this work-group takes.
+class Vectors {
+ public:
+  explicit Vectors(const std::string& name) : k(name) {
+    to.emplace(k.arg_dva("to"));
+    for (uint32_t i = 0; i < kOperandsMax; ++i)
+      from.push_back(k.arg_dva("from" + std::to_string(i)));
+    for (const char* number : {"count", "operands", "wide", "to_is_wide", "scales"})
+      numbers.push_back(k.arg_u32(number));
+    scale.emplace(k.arg_f32("scale"));
+  }
+  void place() {
+    at = k.group_x() * kBlockElements;
+    count = min(Val(numbers[0] - at), kBlockElements);
+    one = k.reg(1);
+    operands = numbers[1];
+    k.chain(true);
+  }
+  Tile outer(DType type, const Arg& base) {
+    Reg dva = at * dtype_bytes(type);
+    dva += base;
+    return k.tile_hbm(type, dva, one, count);
+  }
+  Tile inner(const Buf& buf, DType type = DType::F32) { return k.tile_l1(type, buf, one, count); }
+
+  Kernel k;
+  std::optional<Arg> to, scale;
+  std::vector<Arg> from;
+  std::vector<Arg>
+      numbers;  // count, operands, wide (a bit for each operand in fp32), to_is_wide, scales
+  Reg at, count, one, operands;
+};
+
+// A binary counter of partial results: level j holds the tree over 2^j operands. Operand i carries over as many levels as i has trailing ones.
+class Counter {
+ public:
+  Counter(Vectors& v, const FoldRow& row, DType type) : v_(v), row_(row), type_(type) {
+    for (uint32_t j = 0; j < kLevels; ++j) levels_.push_back(v.k.l1(kBlockElements * 4));
+    raw_ = v.k.l1(kBlockElements * 4);
+  }
+  void push(uint32_t operand) {
+    const uint32_t carries = static_cast<uint32_t>(std::countr_one(operand));
+    Tile next = v_.inner(carries == 0 ? levels_[0] : raw_);
+    load(operand, next);
+    for (uint32_t j = 0; j < carries; ++j) {
+      Tile left = v_.inner(levels_[j]);
+      Tile right = v_.inner(j == 0 ? raw_ : levels_[j - 1]);
+      Tile sum = v_.inner(j + 1 == carries ? levels_[carries] : levels_[j]);
+      fold(sum, left, right);
+    }
+  }
+  // The levels that are in use, from the smallest: each goes to the left of what was merged so far.
+  void finish() {
+    Kernel& k = v_.k;
+    Tile sum = v_.inner(raw_);
+    Reg begun = k.reg(0);
+    for (uint32_t j = 0; j < kLevels; ++j) {
+      k.if_(v_.operands & (1u << j), [&] {
+        Tile level = v_.inner(levels_[j]);
+        k.if_(
+            begun, [&] { fold(sum, level, sum); }, [&] { k.cvt(sum, level); });
+        begun = 1;
+      });
+    }
+    k.if_(Reg(v_.numbers[4]), [&] { k.vmul(sum, sum, BOperand(*v_.scale)); });
+    k.if_(
+        Reg(v_.numbers[3]), [&] { k.st(v_.outer(DType::F32, *v_.to), sum); },
+        [&] {
+          Tile rounded = v_.inner(levels_[0], type_);
+          k.cvt(rounded, sum);
+          k.st(v_.outer(type_, *v_.to), rounded);
+        });
+  }
+
+ private:
+  void fold(const Tile& sum, const Tile& left, const Tile& right) {
+    (v_.k.*row_.fold)(sum, left, BOperand(right), Loc::current());
+  }
+  void load(uint32_t operand, const Tile& to) {
+    Kernel& k = v_.k;
+    if (type_ == DType::F32) {
+      k.ld(to, v_.outer(type_, v_.from[operand]));
+      return;
+    }
+    Reg wide = v_.numbers[2];
+    k.if_(
+        wide & (1u << operand), [&] { k.ld(to, v_.outer(DType::F32, v_.from[operand])); },
+        [&] { k.ldc(to, v_.outer(type_, v_.from[operand])); });
+  }
+
+  Vectors& v_;
+  const FoldRow& row_;
+  DType type_;
+  std::vector<Buf> levels_;
+  Buf raw_;
+};
+
+Program reduce(const TypeRow& type, const FoldRow& row) {
+  Vectors v(std::string("reduce_") + row.name + "_" + type.name);
+  Counter counter(v, row, type.type);
+  v.place();
+  counter.push(0);
+  for (uint32_t i = 1; i < kOperandsMax; ++i)
+    v.k.if_(v.operands > int{static_cast<int>(i)}, [&] { counter.push(i); });
+  counter.finish();
+  return v.k.finish();
+}
+
+// x as a signed 32-bit number.
+Reg wrapped(const Reg& x) {
+  Reg low = x & 0xffffffffu;
+  low = low ^ 0x80000000u;
+  low -= 0x80000000u;
+  return low;
+}
+
+// x / n, rounded towards zero.
+Reg divided(const Reg& x, const Reg& n) {
+  Reg negative = x < 0;
+  Reg zero = x - x;
+  Reg size = select(negative, Val(zero - x), x);
+  size = size / n;
+  return select(negative, Val(zero - size), size);
+}
+
+// The vector unit has no integers: element by element through the scalar unit. With |scales| the sum is divided by the bits of |scale|.
+Program reduce_i32(const FoldRow& row) {
+  Vectors v(std::string("reduce_") + row.name + "_i32");
+  Kernel& k = v.k;
+  Buf results = k.l1(kBlockElements * 4);
+  v.place();
+  Reg scales = v.numbers[4];
+  Reg divisor = *v.scale;
+  Reg offset = v.at * 4;
+  Reg cell = k.reg(results);
+  k.for_range(v.count, [&](const Reg&) {
+    Reg sum = k.load_i32(offset + v.from[0]);
+    for (uint32_t i = 1; i < kOperandsMax; ++i)
+      k.if_(v.operands > int{static_cast<int>(i)}, [&] {
+        Reg next = k.load_i32(offset + v.from[i]);
+        row.fold_i32(sum, next);
+      });
+    k.if_(scales, [&] {
+      sum = wrapped(sum);
+      sum = divided(sum, divisor);
+    });
+    Tile element = k.tile_l1(DType::I32, cell, 1, 1);
+    k.iota(element, sum, 0, 0);
+    offset += 4;
+    cell += 4;
+  });
+  k.st(v.outer(DType::I32, *v.to), v.inner(results, DType::I32));
+  return k.finish();
+}
+
+npu::kernels::Programs all_reductions() {
+  npu::kernels::Programs out;
+  for (const FoldRow& row : kFolds) {
+    for (const TypeRow& type : kTypes) out.push_back(reduce(type, row));
+    out.push_back(reduce_i32(row));
+  }
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: npu-ccl-kernels-gen FILE\n");
+    return kExitUsage;
+  }
+  const auto elf = write_elf(all_reductions());
+  if (!elf) return report("npu-ccl-kernels-gen", elf.error());
+  if (const auto failure = write_whole_file(argv[1], *elf))
+    return report("npu-ccl-kernels-gen", failure->text);
+  return kExitDone;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life and state of a communicator.
+#include "libnpu/ccl/communicator.h"
+
+#include <npu/npu_memory.h>
+
+#include <functional>
+
+#include "libnpu/ccl/watchdog.h"
+
+namespace npu::ccl {
+namespace {
+
+constexpr size_t kFactorsMax = 64;
+constexpr npuCclRedOp kFirstFactor = 0x100;
+
+uint64_t fingerprint(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+Communicator::Communicator(const Settings& settings, const Override& wishes)
+    : settings_(settings),
+      plans_(settings.rank, settings.chunk_bytes, wishes),
+      sends_(settings.ranks),
+      receives_(settings.ranks),
+      links_(settings.ranks) {
+  transport_.rank = settings.rank;
+  transport_.chunk_bytes = settings.chunk_bytes;
+  transport_.sent.resize(settings.ranks);
+  transport_.received.resize(settings.ranks);
+}
+
+Communicator::~Communicator() {
+  if (workspace_dva_ != 0) npuMemFree(settings_.context, workspace_dva_);
+}
+
+npuResult Communicator::create(const Settings& settings, std::shared_ptr<Communicator>* out) {
+  std::string error;
+  const std::optional<Override> wishes = Override::parse(settings.choice, error);
+  if (!wishes) return ccl::fail(NPU_ERROR_BAD_ENVIRONMENT, "NPU_CCL_ALGO: %s", error.c_str());
+  auto made = std::make_shared<Communicator>(settings, *wishes);
+  NPU_CCL_TRY(made->prepare());
+  try {
+    made->starter_ = std::thread([comm = made.get()] { comm->start(); });
+  } catch (const std::system_error&) {
+    return ccl::fail(NPU_ERROR_OUT_OF_HOST_MEMORY, "no thread for the start of the communicator");
+  }
+  *out = std::move(made);
+  return NPU_OK;
+}
+
+npuResult Communicator::prepare() {
+  Transport& t = transport_;
+  NPU_CCL_TRY(
+      t.memory.create(settings_.context, settings_.ranks, settings_.rank, settings_.chunk_bytes));
+  NPU_CCL_TRY(t.reducer.load(settings_.context));
+  return t.lanes.create(settings_.context, settings_.ranks);
+}
+
+// In a thread of its own.
+void Communicator::start() {
+  const std::optional<Refusal> refusal = meet_others();
+  if (refusal) {
+    fail_with({refusal->reason, refusal->rank, refusal->text}, true);
+    return;
+  }
+  {
+    std::lock_guard lock(state_mutex_);
+    if (state_ == NPU_CCL_INIT) state_ = NPU_CCL_READY;
+  }
+  changed_.notify_all();
+}
+
+std::optional<Refusal> Communicator::meet_others() {
+  const auto device_failed = [&] {
+    return Refusal{settings_.rank, NPU_CCL_DEVICE,
+                   "rank " + std::to_string(settings_.rank) + ": " + error_text()};
+  };
+  std::vector<Fd> fds;
+  if (transport_.memory.export_fds(&fds) != NPU_OK) return device_failed();
+  const Agreement agreement{settings_.chunk_bytes, fingerprint(settings_.choice), settings_.ranks,
+                            settings_.reduce_mode};
+  const Offer offer{settings_.address,
+                    agreement,
+                    settings_.rank,
+                    {fds[0].get(), fds[1].get()},
+                    Clock::now() + settings_.init_timeout,
+                    &stop_};
+  std::vector<Peer> peers;
+  if (auto refusal = meet(offer, &peers)) return refusal;
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
+    if (rank == settings_.rank) continue;
+    const bool imported = transport_.memory.import(rank, peers[rank].memory) == NPU_OK;
+    std::lock_guard lock(state_mutex_);
+    links_[rank].peer.control = std::move(peers[rank].control);
+    links_[rank].is_open = true;
+    if (!imported) return device_failed();
+  }
+  Watchdog::get().add(shared_from_this());
+  return std::nullopt;
+}
+
+npuCclState Communicator::state() const {
+  std::lock_guard lock(state_mutex_);
+  return state_;
+}
+
+Failure Communicator::failure() const {
+  std::lock_guard lock(state_mutex_);
+  return failure_;
+}
+
+npuResult Communicator::usable() const {
+  std::lock_guard lock(state_mutex_);
+  if (state_ == NPU_CCL_READY) return NPU_OK;
+  if (state_ == NPU_CCL_INIT) {
+    return ccl::fail(NPU_NOT_READY, "the communicator is being made: other ranks are missing");
+  }
+  return ccl::fail(NPU_ERROR_DEPENDENCY_FAILED, "the communicator has failed: %s",
+                   failure_.text.c_str());
+}
+
+void Communicator::wait_for_start() {
+  std::unique_lock lock(state_mutex_);
+  changed_.wait(lock, [&] { return state_ != NPU_CCL_INIT; });
+}
+
+void Communicator::fail_with(Failure failure, bool tells) {
+  Notice notice{failure.rank, failure.reason, {}};
+  failure.text.copy(notice.text, sizeof(notice.text) - 1);
+  {
+    std::lock_guard lock(state_mutex_);
+    if (state_ == NPU_CCL_FAILED) return;
+    // Before anybody here learns of it: a process that ends because of this failure must not be
+    // taken for its cause.
+    if (tells) tell_links(FrameKind::kFail, std::as_bytes(std::span(&notice, 1)));
+    state_ = NPU_CCL_FAILED;
+    failure_ = std::move(failure);
+    pending_.clear();
+  }
+  stop_ = true;
+  transport_.lanes.cut();
+  changed_.notify_all();
+}
+
+void Communicator::tell_all(FrameKind kind, std::span<const std::byte> payload) {
+  std::lock_guard lock(state_mutex_);
+  tell_links(kind, payload);
+}
+
+// With the state's mutex held; never blocks.
+void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload) {
+  const std::vector<std::byte> frame = make_frame(kind, payload);
+  for (Link& link : links_) {
+    if (link.is_open) send_now(link.peer.control, frame);
+  }
+}
+
+npuResult Communicator::close() {
+  npuResult result = NPU_OK;
+  {
+    std::unique_lock lock(state_mutex_);
+    stop_ = stop_ || state_ == NPU_CCL_INIT;
+    const bool ended = changed_.wait_for(
+        lock, settings_.op_timeout, [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
+    if (!ended || failure_.reason != NPU_CCL_NO_FAILURE) result = NPU_ERROR_DEPENDENCY_FAILED;
+  }
+  if (starter_.joinable()) starter_.join();
+  if (state() == NPU_CCL_READY) tell_all(FrameKind::kBye, std::as_bytes(std::span("bye....", 8)));
+  Watchdog::get().remove(this);
+  transport_.lanes.cut();
+  if (result == NPU_OK) return NPU_OK;
+  return ccl::fail(result, "operations were cut off: %s", failure().text.c_str());
+}
+
+npuResult Communicator::add_factor(float factor, npuCclRedOp* out) {
+  std::lock_guard lock(state_mutex_);
+  size_t at = 0;
+  while (at < factors_.size() && factors_[at]) at++;
+  if (at == kFactorsMax) {
+    return ccl::fail(NPU_ERROR_QUOTA, "the communicator has %zu reductions already", kFactorsMax);
+  }
+  if (at == factors_.size()) factors_.emplace_back();
+  factors_[at] = factor;
+  *out = kFirstFactor + static_cast<npuCclRedOp>(at);
+  return NPU_OK;
+}
+
+npuResult Communicator::remove_factor(npuCclRedOp op) {
+  std::lock_guard lock(state_mutex_);
+  const int64_t at = int64_t{op} - kFirstFactor;
+  if (at < 0 || at >= static_cast<int64_t>(factors_.size()) || !factors_[static_cast<size_t>(at)]) {
+    return ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%d is no reduction that was made here", op);
+  }
+  factors_[static_cast<size_t>(at)].reset();
+  return NPU_OK;
+}
+
+npuResult Communicator::explain(const Request& request, const char** out_name) {
+  std::lock_guard lock(submit_mutex_);
+  PlanPtr plan;
+  NPU_CCL_TRY(
+      plans_.find(request.problem, {bytes_of(request.reduction.type), sizeof(float)}, &plan));
+  *out_name = name_of(plan->algorithm);
+  return NPU_OK;
+}
+
+npuResult Communicator::resolve(npuCclRedOp op, Request* request) const {
+  constexpr Fold kFolds[] = {Fold::kSum, Fold::kProduct, Fold::kMinimum, Fold::kMaximum,
+                             Fold::kSum};
+  Reduction& reduction = request->reduction;
+  const bool is_integer = reduction.type == NPU_INT32;
+  request->called = op;
+  if (op >= kFirstFactor) {
+    std::lock_guard lock(state_mutex_);
+    const auto at = static_cast<size_t>(op - kFirstFactor);
+    if (at < factors_.size() && factors_[at]) {
+      if (is_integer) {
+        return ccl::fail(NPU_ERROR_NOT_SUPPORTED, "a pre-multiplied sum has no form for int32");
+      }
+      request->scales_input = true;
+      reduction.factor = *factors_[at];
+      return NPU_OK;
+    }
+  }
+  if (op < NPU_CCL_SUM || op > NPU_CCL_AVG) {
+    return ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%d is no reduction", op);
+  }
+  reduction.fold = kFolds[op];
+  if (op == NPU_CCL_AVG) {
+    reduction.scales = true;
+    reduction.factor = 1.0f / static_cast<float>(settings_.ranks);
+    reduction.divisor = settings_.ranks;
+    return NPU_OK;  // the one place that scales is the last reduction of the canonical order
+  }
+  const bool any = is_integer || op == NPU_CCL_MIN || op == NPU_CCL_MAX ||
+                   settings_.reduce_mode == NPU_CCL_REDUCE_ANY;
+  if (any) request->problem.order = Order::kAny;
+  return NPU_OK;
+}
+
+}  // namespace npu::ccl

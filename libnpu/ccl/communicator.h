@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Communicator: one rank's end of a group of ranks. Its life: init (a thread of its own meets the other ranks), ready, failed. A failure is the first one and stays.
+//
+// Threads: submit_mutex_ is held while commands are added and submitted, and that may block on full rings; state_mutex_ never while anything blocks. fail() takes the second one only, so that
+// it gets through in every state.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "libnpu/ccl/bootstrap.h"
+#include "libnpu/ccl/plan.h"
+#include "libnpu/ccl/request.h"
+#include "libnpu/ccl/run.h"
+
+namespace npu::ccl {
+
+struct Settings {
+  Address address;
+  npuContext context = nullptr;
+  uint32_t ranks = 1;
+  uint32_t rank = 0;
+  std::chrono::milliseconds init_timeout{};
+  std::chrono::milliseconds op_timeout{};
+  uint64_t chunk_bytes = 0;
+  npuCclReduceMode reduce_mode = NPU_CCL_REDUCE_CANONICAL;
+  std::string choice;  // NPU_CCL_ALGO
+};
+
+struct Failure {
+  npuCclReason reason = NPU_CCL_NO_FAILURE;
+  uint32_t rank = 0;
+  std::string text;
+};
+
+class Submission;
+
+class Communicator : public std::enable_shared_from_this<Communicator> {
+ public:
+  static npuResult create(const Settings& settings, std::shared_ptr<Communicator>* out);
+  Communicator(const Settings& settings, const Override& wishes);
+  ~Communicator();
+
+  const Settings& settings() const { return settings_; }
+  npuCclState state() const;
+  Failure failure() const;
+  // NPU_OK if it is ready, else the error of a call that needs that.
+  npuResult usable() const;
+  // Until it is not in init any more.
+  void wait_for_start();
+  // Waits for the operations, says bye, ends. NPU_OK: nothing was cut off.
+  npuResult close();
+  // The first one counts. Ends the lanes and tells the other ranks if |tells|.
+  void fail_with(Failure failure, bool tells);
+
+  // ---- Reductions ----
+  npuResult add_factor(float factor, npuCclRedOp* out);
+  npuResult remove_factor(npuCclRedOp op);
+  // What |op| means for |request|.
+  npuResult resolve(npuCclRedOp op, Request* request) const;
+
+  // The name of the algorithm for |request|.
+  npuResult explain(const Request& request, const char** out_name);
+
+  // ---- Exchanges of a split ----
+  // Tells |members| this rank's part, and waits for theirs; the own place holds the own one.
+  npuResult begin_exchange(const std::vector<bool>& members, const Exchange& mine);
+  npuResult end_exchange(const std::vector<bool>& members, const Exchange& mine,
+                         std::vector<Exchange>* out);
+
+  // ---- For the watchdog ----
+  bool has_pending() const;
+  // Descriptors to poll for reading, with the rank of each.
+  std::vector<std::pair<int, uint32_t>> sockets() const;
+  void read_from(uint32_t rank);
+  void look();
+
+ private:
+  friend class Submission;
+  struct Pending {
+    uint64_t begin_value;  // of the local lane: all queues have come to the operation
+    uint64_t end_value;    // UINT64_MAX: not all is submitted yet
+    Record record;         // sequence 0: a group of messages
+    std::vector<uint64_t> sent,
+        received;  // of the communicator, up to this operation; empty: not known yet
+    std::optional<Deadline> deadline;
+  };
+  struct Link {  // to a peer
+    Peer peer;
+    FrameReader reader;
+    bool is_open = false;
+    bool said_bye = false;
+    std::deque<Exchange> exchanges;
+  };
+
+  npuResult prepare();
+  void start();
+  std::optional<Refusal> meet_others();
+  void tell_all(FrameKind kind, std::span<const std::byte> payload);
+  void tell_links(FrameKind kind, std::span<const std::byte> payload);
+  void take_frame(uint32_t rank, const Frame& frame);
+  void lost(uint32_t rank, bool in_order);
+  Failure blame(const Pending& late) const;
+  Failure late_message(const Pending& late) const;
+  npuResult record(const Request& request);
+  npuResult record_message(const Request& request);
+  npuResult mismatch(uint32_t culprit, uint32_t rank, const Record& theirs, const Record& mine);
+  npuResult workspace(uint64_t bytes, npuDevPtr* out);
+
+  const Settings settings_;
+  std::atomic<bool> stop_{false};
+  std::thread starter_;
+
+  std::mutex submit_mutex_;
+  Transport transport_;
+  PlanCache plans_;
+  npuDevPtr workspace_dva_ = 0;
+  uint64_t workspace_bytes_ = 0;
+  uint64_t collectives_ = 0;
+  std::vector<uint64_t> sends_, receives_;  // calls
+
+  mutable std::mutex state_mutex_;
+  std::condition_variable changed_;
+  npuCclState state_ = NPU_CCL_INIT;
+  Failure failure_;
+  std::deque<Pending> pending_;
+  std::vector<Link> links_;
+  std::vector<std::optional<float>> factors_;
+};
+
+using CommunicatorPtr = std::shared_ptr<Communicator>;
+
+}  // namespace npu::ccl

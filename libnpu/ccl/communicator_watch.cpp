@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the watchdog does for a communicator: control connections, ends and deadlines of operations, and whom to blame.
+#include <cerrno>
+
+#include "libnpu/ccl/communicator.h"
+
+namespace npu::ccl {
+namespace {
+
+std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
+
+}  // namespace
+
+bool Communicator::has_pending() const {
+  std::lock_guard lock(state_mutex_);
+  return !pending_.empty();
+}
+
+std::vector<std::pair<int, uint32_t>> Communicator::sockets() const {
+  std::lock_guard lock(state_mutex_);
+  std::vector<std::pair<int, uint32_t>> found;
+  for (uint32_t rank = 0; rank < links_.size(); rank++) {
+    if (links_[rank].is_open) found.emplace_back(links_[rank].peer.control.get(), rank);
+  }
+  return found;
+}
+
+void Communicator::read_from(uint32_t rank) {
+  if (rank >= links_.size()) return;
+  Link& link = links_[rank];  // only this thread reads
+  const long got = receive_some(link.peer.control, link.reader.room(), nullptr, 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) return lost(rank, link.said_bye);
+  if (!link.reader.filled(static_cast<size_t>(got))) {
+    fail_with({NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent what is no frame"}, true);
+    return lost(rank, true);
+  }
+  if (const std::optional<Frame> frame = link.reader.take()) take_frame(rank, *frame);
+}
+
+// The connection is over.
+void Communicator::lost(uint32_t rank, bool in_order) {
+  {
+    std::lock_guard lock(state_mutex_);
+    links_[rank].is_open = false;
+  }
+  changed_.notify_all();
+  if (!in_order)
+    fail_with({NPU_CCL_RANK_LOST, rank, name_of_rank(rank) + ": its process ended"}, true);
+}
+
+void Communicator::take_frame(uint32_t rank, const Frame& frame) {
+  switch (frame.kind) {
+    case FrameKind::kFail: {
+      const auto notice = frame.as<Notice>();
+      const bool is_known = notice.reason > NPU_CCL_NO_FAILURE && notice.reason <= NPU_CCL_PROTOCOL;
+      return fail_with({is_known ? notice.reason : NPU_CCL_PROTOCOL,
+                        notice.rank < settings_.ranks ? notice.rank : rank, notice.text},
+                       false);
+    }
+    case FrameKind::kBye: {
+      links_[rank].said_bye = true;
+      return;
+    }
+    case FrameKind::kExchange: {
+      std::lock_guard lock(state_mutex_);
+      std::deque<Exchange>& exchanges = links_[rank].exchanges;
+      if (exchanges.size() < 64) exchanges.push_back(frame.as<Exchange>());
+      changed_.notify_all();
+      return;
+    }
+    default:
+      fail_with({NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent a frame out of place"}, true);
+  }
+}
+
+// Once every few moments while there is something pending.
+void Communicator::look() {
+  transport_.lanes.nudge();
+  uint32_t lane = 0;
+  uint64_t completed = 0;
+  if (transport_.lanes.completed(&completed) != NPU_OK ||
+      transport_.lanes.first_failure(&lane) != NPU_OK) {
+    if (state() == NPU_CCL_FAILED) return;
+    return fail_with(
+        {NPU_CCL_DEVICE, settings_.rank,
+         name_of_rank(settings_.rank) + ": its device or queue failed: " + error_text()},
+        true);
+  }
+  std::optional<Failure> failure;
+  {
+    std::lock_guard lock(state_mutex_);
+    while (!pending_.empty() && pending_.front().end_value <= completed) pending_.pop_front();
+    if (!pending_.empty() && pending_.front().begin_value <= completed) {
+      Pending& first = pending_.front();
+      if (!first.deadline) first.deadline = Clock::now() + settings_.op_timeout;
+      if (Clock::now() > *first.deadline) failure = blame(first);
+    }
+  }
+  changed_.notify_all();
+  if (failure) fail_with(std::move(*failure), true);
+}
+
+// Who holds up an operation whose time is over.
+Failure Communicator::blame(const Pending& late) const {
+  const std::string time = " within " + std::to_string(settings_.op_timeout.count()) + " ms";
+  const uint64_t sequence = late.record.sequence;
+  for (uint32_t rank = 0; rank < settings_.ranks && sequence != 0; rank++) {
+    if (rank == settings_.rank) continue;
+    const Board& board = *transport_.memory.rank(rank).board;
+    const Record& place = board.collectives[sequence % kRecordedCollectives];
+    Record theirs;
+    if (read_record(&place, sequence, &theirs)) continue;
+    if (std::atomic_ref(const_cast<uint64_t&>(place.sequence)).load() > sequence) continue;
+    return {NPU_CCL_TIMEOUT, rank,
+            name_of_rank(rank) + " has not called operation " + std::to_string(sequence) + " (" +
+                describe(late.record) + ")" + time};
+  }
+  Failure failure = late_message(late);
+  failure.text += time;
+  return failure;
+}
+
+Failure Communicator::late_message(const Pending& late) const {
+  for (uint32_t rank = 0; rank < late.received.size(); rank++) {
+    if (rank == settings_.rank) continue;
+    const Board& board = *transport_.memory.rank(rank).board;
+    if (read_word(board.sent[settings_.rank]) < late.received[rank]) {
+      return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not sent its part"};
+    }
+  }
+  for (uint32_t rank = 0; rank < late.sent.size(); rank++) {
+    if (rank == settings_.rank) continue;
+    const Board& board = *transport_.memory.rank(rank).board;
+    if (read_word(board.taken[settings_.rank]) + kSlots < late.sent[rank]) {
+      return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not received its part"};
+    }
+  }
+  return {NPU_CCL_TIMEOUT, settings_.rank,
+          name_of_rank(settings_.rank) + ": its own device did not finish"};
+}
+
+}  // namespace npu::ccl

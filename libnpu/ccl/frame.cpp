@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making and reading frames.
+#include "libnpu/ccl/frame.h"
+
+namespace npu::ccl {
+namespace {
+
+constexpr uint32_t kMagic = 0x6c63706e;
+constexpr uint16_t kVersion = 1;
+
+struct Header {
+  uint32_t magic;
+  uint16_t version;
+  uint16_t kind;
+  uint32_t payload_bytes;
+  uint32_t reserved;
+};
+static_assert(sizeof(Header) == 16);
+static_assert(sizeof(Header) + sizeof(Welcome) <= FrameReader::kBytesMax);
+
+// The last byte of each text.
+void end_texts(Frame* frame) {
+  std::byte* bytes = frame->payload.data();
+  const auto end = [&](size_t at) { bytes[at] = std::byte{0}; };
+  switch (frame->kind) {
+    case FrameKind::kHello:
+      end(offsetof(Hello, name) + sizeof(SocketName) - 1);
+      break;
+    case FrameKind::kWelcome:
+      for (size_t i = 1; i <= NPU_CCL_RANKS_MAX; i++) end(i * sizeof(SocketName) - 1);
+      break;
+    case FrameKind::kRefuse:
+    case FrameKind::kFail:
+      end(sizeof(Notice) - 1);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+bool is_same(const Token& a, const Token& b) {
+  volatile uint8_t difference = 0;
+  for (size_t i = 0; i < a.size(); i++) {
+    difference = static_cast<uint8_t>(difference | (a[i] ^ b[i]));
+  }
+  return difference == 0;
+}
+
+std::optional<uint32_t> payload_bytes(uint16_t kind) {
+  switch (static_cast<FrameKind>(kind)) {
+    case FrameKind::kHello:
+      return sizeof(Hello);
+    case FrameKind::kWelcome:
+      return sizeof(Welcome);
+    case FrameKind::kRefuse:
+    case FrameKind::kFail:
+      return sizeof(Notice);
+    case FrameKind::kPeer:
+      return sizeof(PeerHello);
+    case FrameKind::kBye:
+      return sizeof(Bye);
+    case FrameKind::kExchange:
+      return sizeof(Exchange);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::byte> make_frame(FrameKind kind, std::span<const std::byte> payload) {
+  const Header header{kMagic, kVersion, static_cast<uint16_t>(kind),
+                      static_cast<uint32_t>(payload.size()), 0};
+  std::vector<std::byte> frame(sizeof(header) + payload.size());
+  std::memcpy(frame.data(), &header, sizeof(header));
+  std::memcpy(frame.data() + sizeof(header), payload.data(), payload.size());
+  return frame;
+}
+
+std::span<std::byte> FrameReader::room() {
+  return std::span(bytes_).subspan(have_, wanted_ - have_);
+}
+
+bool FrameReader::filled(size_t bytes) {
+  have_ += bytes;
+  if (has_header_ || have_ < sizeof(Header)) return true;
+  Header header;
+  std::memcpy(&header, bytes_.data(), sizeof(header));
+  const std::optional<uint32_t> payload = payload_bytes(header.kind);
+  if (header.magic != kMagic || header.version != kVersion || header.reserved != 0 || !payload ||
+      header.payload_bytes != *payload) {
+    return false;
+  }
+  has_header_ = true;
+  wanted_ = sizeof(Header) + *payload;
+  return true;
+}
+
+std::optional<Frame> FrameReader::take() {
+  if (!has_header_ || have_ < wanted_) return std::nullopt;
+  Header header;
+  std::memcpy(&header, bytes_.data(), sizeof(header));
+  Frame frame{static_cast<FrameKind>(header.kind),
+              {bytes_.begin() + sizeof(Header), bytes_.begin() + static_cast<long>(wanted_)}};
+  end_texts(&frame);
+  have_ = 0;
+  wanted_ = sizeof(Header);
+  has_header_ = false;
+  return frame;
+}
+
+}  // namespace npu::ccl

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands of lanes, and their ends.
+#include "libnpu/ccl/lanes.h"
+
+#include <npu/npu_memory.h>
+#include <npu/npu_semaphore.h>
+
+#include <utility>
+
+namespace npu::ccl {
+
+npuResult Lanes::create(npuContext context, uint32_t ranks) {
+  context_ = context;
+  lanes_.resize(1 + 2 * size_t{ranks});
+  for (Lane& lane : lanes_) lane.known.resize(lanes_.size());
+  NPU_CCL_TRY(
+      passed_on(npuMemAlloc(context, NPU_MEM_DEVICE, (lanes_.size() + 1) * 64, &words_dva_)));
+  NPU_CCL_TRY(passed_on(npuSemaphoreCreate(context, 0, &nudge_)));
+  return open(lanes_[kLocalLane]);
+}
+
+Lanes::~Lanes() {
+  cut();
+  if (nudge_ != nullptr) npuSemaphoreDestroy(nudge_);
+  if (words_dva_ != 0) npuMemFree(context_, words_dva_);
+}
+
+npuResult Lanes::open(Lane& lane) {
+  if (lane.queue != nullptr) return NPU_OK;
+  npuQueue queue = nullptr;
+  NPU_CCL_TRY(passed_on(npuQueueCreate(context_, nullptr, &queue)));
+  std::lock_guard lock(mutex_);
+  if (is_cut_) {
+    npuQueueDestroy(queue);
+    return fail(NPU_ERROR_DEPENDENCY_FAILED, "the communicator has failed");
+  }
+  lane.queue = queue;
+  return NPU_OK;
+}
+
+npuCommand& Lanes::add(uint32_t lane, npuCommandKind kind) {
+  npuCommand command{};
+  command.struct_size = sizeof(command);
+  command.kind = kind;
+  return lanes_[lane].commands.emplace_back(command);
+}
+
+void Lanes::copy(uint32_t lane, npuDevPtr to, npuDevPtr from, uint64_t bytes) {
+  npuCommand& command = add(lane, NPU_COMMAND_COPY);
+  command.as.copy.dst = to;
+  command.as.copy.src = from;
+  command.as.copy.size_bytes = bytes;
+}
+
+void Lanes::signal(uint32_t lane, npuDevPtr word, uint64_t value) {
+  npuCommand& command = add(lane, NPU_COMMAND_SIGNAL);
+  command.as.semaphore.address = word;
+  command.as.semaphore.value = value;
+}
+
+void Lanes::wait(uint32_t lane, npuDevPtr word, uint64_t value) {
+  npuCommand& command = add(lane, NPU_COMMAND_WAIT_SEMAPHORE);
+  command.as.semaphore.address = word;
+  command.as.semaphore.value = value;
+}
+
+void Lanes::launch(uint32_t lane, npuKernel kernel, uint32_t groups,
+                   std::span<const std::byte> args) {
+  Launch& launch = launches_.emplace_back();
+  launch.args.assign(args.begin(), args.end());
+  launch.info = {};
+  launch.info.struct_size = sizeof(launch.info);
+  launch.info.grid_x = groups;
+  launch.info.grid_y = launch.info.grid_z = 1;
+  launch.info.args = launch.args.data();
+  launch.info.args_bytes = static_cast<uint32_t>(args.size());
+  npuCommand& command = add(lane, NPU_COMMAND_LAUNCH);
+  command.as.launch.kernel = kernel;
+  command.as.launch.info = &launch.info;
+}
+
+Tick Lanes::tick(uint32_t lane) {
+  const uint64_t count = ++lanes_[lane].ticks;
+  signal(lane, word(lane), count);
+  return {lane, count};
+}
+
+void Lanes::wait_tick(uint32_t lane, Tick tick) {
+  uint64_t& known = lanes_[lane].known[tick.lane];
+  if (tick.lane == lane || known >= tick.count) return;
+  known = tick.count;
+  wait(lane, word(tick.lane), tick.count);
+}
+
+npuResult Lanes::flush() {
+  for (Lane& lane : lanes_) {
+    if (lane.commands.empty()) continue;
+    NPU_CCL_TRY(open(lane));
+    NPU_CCL_TRY(passed_on(npuSubmitBatch(lane.queue, static_cast<uint32_t>(lane.commands.size()),
+                                         lane.commands.data(), &lane.submitted)));
+    lane.commands.clear();
+  }
+  launches_.clear();
+  return NPU_OK;
+}
+
+npuResult Lanes::begin_after(npuQueue queue) {
+  uint64_t now = 0;
+  Lane& local = lanes_[kLocalLane];
+  // The word behind those of the lanes: nobody waits for it.
+  NPU_CCL_TRY(
+      passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));
+  return passed_on(npuQueueWaitQueue(local.queue, queue, now, &local.submitted));
+}
+
+npuResult Lanes::end_before(npuQueue queue, uint64_t* out_value) {
+  const Lane& local = lanes_[kLocalLane];
+  return passed_on(npuQueueWaitQueue(queue, local.queue, local.submitted, out_value));
+}
+
+npuResult Lanes::completed(uint64_t* out_value) const {
+  std::lock_guard lock(mutex_);
+  *out_value = 0;
+  return npuQueueGetCompleted(lanes_[kLocalLane].queue, out_value);
+}
+
+npuResult Lanes::first_failure(uint32_t* out_lane) const {
+  std::lock_guard lock(mutex_);
+  for (*out_lane = 0; *out_lane < lanes_.size(); ++*out_lane) {
+    const npuQueue queue = lanes_[*out_lane].queue;
+    if (queue == nullptr) continue;
+    const npuResult result = npuQueueSync(queue, 0);
+    if (result < 0) return passed_on(result);
+  }
+  return NPU_OK;
+}
+
+void Lanes::cut() {
+  std::vector<npuQueue> queues;
+  {
+    std::lock_guard lock(mutex_);
+    if (std::exchange(is_cut_, true)) return;
+    for (Lane& lane : lanes_) {
+      if (lane.queue != nullptr) queues.push_back(lane.queue);
+    }
+  }
+  // The handles stay, stale: whoever is inside of a call gets an error.
+  for (const npuQueue queue : queues) npuQueueDestroy(queue);
+}
+
+void Lanes::nudge() { npuSemaphoreSignal(nudge_, ++nudges_); }
+
+}  // namespace npu::ccl

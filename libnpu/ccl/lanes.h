@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lanes: the internal queues of a communicator. Lane 0 does what is local; each peer has one lane for what goes to it and one for what comes from it, so that a wait for one peer holds up
+// nothing else. Lanes wait for each other on the device: each has a word that counts its ticks, which it signals where another lane depends on it.
+#pragma once
+
+#include <npu/npu_queue.h>
+
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "libnpu/ccl/error.h"
+
+namespace npu::ccl {
+
+inline constexpr uint32_t kLocalLane = 0;
+inline uint32_t send_lane(uint32_t peer) { return 1 + 2 * peer; }
+inline uint32_t receive_lane(uint32_t peer) { return 2 + 2 * peer; }
+
+// A point in the work of a lane; tick 0 is the beginning.
+struct Tick {
+  uint32_t lane = 0;
+  uint64_t count = 0;
+};
+
+class Lanes {
+ public:
+  Lanes() = default;
+  Lanes(const Lanes&) = delete;
+  Lanes& operator=(const Lanes&) = delete;
+  ~Lanes();
+
+  npuResult create(npuContext context, uint32_t ranks);
+
+  // ---- For the one who submits ----
+  void copy(uint32_t lane, npuDevPtr to, npuDevPtr from, uint64_t bytes);
+  void signal(uint32_t lane, npuDevPtr word, uint64_t value);
+  void wait(uint32_t lane, npuDevPtr word, uint64_t value);
+  void launch(uint32_t lane, npuKernel kernel, uint32_t groups, std::span<const std::byte> args);
+  Tick tick(uint32_t lane);
+  void wait_tick(uint32_t lane, Tick tick);
+  // Submits what was added to all lanes. Blocks while a ring is full.
+  npuResult flush();
+  // The local lane waits for what |queue| holds now; |queue| waits for what the local lane holds now.
+  npuResult begin_after(npuQueue queue);
+  npuResult end_before(npuQueue queue, uint64_t* out_value);
+  // What the local lane was given.
+  uint64_t submitted() const { return lanes_[kLocalLane].submitted; }
+
+  // ---- For everybody, at any time ----
+  npuResult completed(uint64_t* out_value) const;
+  // The error of a lane that failed by itself; its number in |out_lane|.
+  npuResult first_failure(uint32_t* out_lane) const;
+  // Ends all lanes, for ever; queues that wait for them stop with DEPENDENCY_FAILED.
+  void cut();
+  // Makes the device look at its waits: one device does not see that another has signalled in shared memory.
+  void nudge();
+
+ private:
+  struct Launch {
+    npuLaunchInfo info;
+    std::vector<std::byte> args;
+  };
+  struct Lane {
+    npuQueue queue = nullptr;  // guarded by |mutex_|, written by the one who submits
+    uint64_t submitted = 0;    // by this lane's timeline
+    uint64_t ticks = 0;
+    std::vector<uint64_t> known;  // ticks of each lane that this one has waited for
+    std::vector<npuCommand> commands;
+  };
+
+  npuDevPtr word(uint32_t lane) const { return words_dva_ + lane * 64; }
+  npuCommand& add(uint32_t lane, npuCommandKind kind);
+  npuResult open(Lane& lane);
+
+  npuContext context_ = nullptr;
+  npuDevPtr words_dva_ = 0;
+  npuSemaphore nudge_ = nullptr;
+  std::atomic<uint64_t> nudges_{0};
+  std::vector<Lane> lanes_;
+  std::deque<Launch> launches_;
+  uint64_t forks_ = 0;
+  mutable std::mutex mutex_;
+  bool is_cut_ = false;
+};
+
+}  // namespace npu::ccl

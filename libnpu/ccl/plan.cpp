@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making plans.
+#include "libnpu/ccl/plan.h"
+
+#include <algorithm>
+
+#include "libnpu/ccl/lanes.h"
+
+namespace npu::ccl {
+namespace {
+
+constexpr uint32_t kScratchSlots = 4;
+constexpr uint64_t kChunksPerSlice = 2;
+
+std::string key_of(const Problem& p, ElementSizes sizes) {
+  std::string key;
+  const auto add = [&](uint64_t number) {
+    key.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  };
+  for (uint64_t number : {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer},
+                          uint64_t(p.order), uint64_t{p.in_place}, sizes.data_bytes}) {
+    add(number);
+  }
+  for (uint64_t count : p.counts) add(count);
+  return key;
+}
+
+// Slices of a few chunks, so that one is reduced while the next one travels. The same on all ranks.
+uint32_t chunks_of(const Problem& p, ElementSizes sizes, uint64_t chunk_bytes) {
+  if (p.op == Op::kBarrier) return 1;
+  uint64_t largest = p.count;
+  for (uint64_t count : p.counts) largest = std::max(largest, count);
+  const uint64_t slice = kChunksPerSlice * chunk_bytes / sizes.data_bytes;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>((largest + slice - 1) / slice, 1, Problem::kChunksMax));
+}
+
+std::vector<bool> find_ticks(const RankSchedule& schedule) {
+  std::vector<bool> ticks(schedule.steps.size());
+  for (const Step& step : schedule.steps) {
+    for (uint32_t before : schedule.dependencies_of(step)) {
+      if (lane_of(schedule.steps[before]) != lane_of(step)) ticks[before] = true;
+    }
+  }
+  return ticks;
+}
+
+}  // namespace
+
+uint32_t lane_of(const Step& step) {
+  if (step.sends()) return send_lane(step.peer);
+  return step.receives() ? receive_lane(step.peer) : kLocalLane;
+}
+
+npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) const {
+  problem.chunks = chunks_of(problem, sizes, chunk_bytes_);
+  problem.slots = std::min(problem.chunks, kScratchSlots);
+  const Choice choice = choose(problem, sizes, CostModel(Machine{}, {}), wishes_);
+  if (!choice.algorithm) return fail(NPU_ERROR_INVALID_ARGUMENT, "%s", choice.error.c_str());
+  RankSchedule schedule = generate(problem, *choice.algorithm, rank_);
+  std::vector<bool> ticks = find_ticks(schedule);
+  *out = std::make_shared<const Plan>(
+      Plan{std::move(problem), *choice.algorithm, std::move(schedule), std::move(ticks)});
+  return NPU_OK;
+}
+
+npuResult PlanCache::find(const Problem& problem, ElementSizes sizes, PlanPtr* out) {
+  std::string key = key_of(problem, sizes);
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& entry) { return entry.key == key; });
+  if (found != entries_.end()) {
+    entries_.splice(entries_.begin(), entries_, found);
+    *out = entries_.front().plan;
+    return NPU_OK;
+  }
+  NPU_CCL_TRY(make(problem, sizes, out));
+  entries_.push_front({std::move(key), *out});
+  if (entries_.size() > kPlansMax) entries_.pop_back();
+  return NPU_OK;
+}
+
+}  // namespace npu::ccl

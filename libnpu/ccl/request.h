@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Request: one checked call of an operation.
+#pragma once
+
+#include <npu/npu_ccl.h>
+
+#include <string>
+
+#include "libnpu/ccl/reducer.h"
+#include "libnpu/ccl/schedule/problem.h"
+#include "libnpu/ccl/shared_memory.h"
+
+namespace npu::ccl {
+
+struct Request {
+  Problem problem;  // what all ranks have alike; of a message root sends to peer
+  Reduction reduction;
+  bool scales_input = false;  // by reduction.factor, before everything else
+  npuCclRedOp called = NPU_CCL_SUM;
+  npuDevPtr send = 0;
+  npuDevPtr recv = 0;
+  npuQueue queue = nullptr;
+  uint64_t* out_value = nullptr;  // NULL in a group
+  bool sends_message = false;     // or receives it
+
+  bool is_message() const { return problem.op == Op::kSendRecv; }
+};
+
+// Completes the problem (in place or not) and checks the buffers of |rank|.
+npuResult check_buffers(npuContext context, uint32_t rank, Request* request);
+
+// What other ranks must have alike; of a pre-multiplied sum not the number of the operation, which is each rank's own.
+Record record_of(const Request& request, uint64_t sequence);
+// "allreduce of 100 float32, sum"
+std::string describe(const Record& record);
+
+}  // namespace npu::ccl

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps as commands.
+#include "libnpu/ccl/run.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace npu::ccl {
+namespace {
+
+constexpr uint32_t kChunksPerRound = 4;
+
+}  // namespace
+
+Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
+         const npuDevPtr (&bases)[kBufferCount], Tick begin)
+    : t_(transport),
+      plan_(std::move(plan)),
+      reduction_(reduction),
+      begin_(begin),
+      ticks_(plan_->schedule.steps.size()) {
+  std::copy(std::begin(bases), std::end(bases), std::begin(bases_));
+}
+
+bool Run::add_round() {
+  const std::vector<Step>& steps = plan_->schedule.steps;
+  if (next_ == steps.size()) return false;
+  const uint32_t end_chunk =
+      steps[next_].chunk / kChunksPerRound * kChunksPerRound + kChunksPerRound;
+  while (next_ < steps.size() && steps[next_].chunk < end_chunk) add(next_++);
+  return true;
+}
+
+void Run::join() {
+  for (const auto& [lane, unused] : used_) {
+    if (lane != kLocalLane) t_.lanes.wait_tick(kLocalLane, t_.lanes.tick(lane));
+  }
+}
+
+uint64_t Run::bytes_of(Place place, uint64_t count) const {
+  return count * (format_of(place.buffer) == Format::kAccumulator ? sizeof(float)
+                                                                  : ccl::bytes_of(reduction_.type));
+}
+
+Operand Run::operand(Place place) const {
+  return {bases_[static_cast<uint32_t>(place.buffer)] + bytes_of(place, place.offset),
+          format_of(place.buffer) == Format::kAccumulator};
+}
+
+void Run::enter(uint32_t lane) {
+  if (!used_.emplace(lane, true).second) return;
+  t_.lanes.wait_tick(lane, begin_);
+}
+
+void Run::add(uint32_t index) {
+  const Step& step = plan_->schedule.steps[index];
+  const uint32_t lane = lane_of(step);
+  enter(lane);
+  for (uint32_t before : plan_->schedule.dependencies_of(step)) {
+    if (lane_of(plan_->schedule.steps[before]) != lane) t_.lanes.wait_tick(lane, ticks_[before]);
+  }
+  std::vector<Operand> operands;
+  for (const Place& place : plan_->schedule.operands_of(step)) operands.push_back(operand(place));
+  switch (step.kind) {
+    case StepKind::kSend:
+      send(step);
+      break;
+    case StepKind::kRecv:
+    case StepKind::kRecvReduce:
+      receive(step);
+      break;
+    case StepKind::kReduce:
+      t_.reducer.add(t_.lanes, lane, reduction_, operand(step.to), operands, step.count);
+      break;
+    case StepKind::kCopy:
+      t_.lanes.copy(lane, operand(step.to).at, operands[0].at, bytes_of(step.to, step.count));
+      break;
+  }
+  if (plan_->ticks[index]) ticks_[index] = t_.lanes.tick(lane);
+}
+
+// A message is as many pieces as its bytes need, at least one: both ends count alike.
+void Run::send(const Step& step) {
+  const uint32_t lane = send_lane(step.peer);
+  uint64_t left = 0;
+  npuDevPtr from = 0;
+  if (step.count != 0) {
+    const Place place = plan_->schedule.operands_of(step)[0];
+    left = bytes_of(place, step.count);
+    from = operand(place).at;
+  }
+  do {
+    const uint64_t piece = std::min(left, t_.chunk_bytes);
+    const uint64_t number = ++t_.sent[step.peer];
+    if (number > kSlots) {
+      t_.lanes.wait(lane, t_.memory.rank(step.peer).taken_dva(t_.rank), number - kSlots);
+    }
+    if (piece != 0) t_.lanes.copy(lane, t_.memory.slot(t_.rank, step.peer, number), from, piece);
+    t_.lanes.signal(lane, t_.memory.own().sent_dva(step.peer), number);
+    from += piece;
+    left -= piece;
+  } while (left != 0);
+}
+
+void Run::receive(const Step& step) {
+  const uint32_t lane = receive_lane(step.peer);
+  const uint64_t element =
+      step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
+  const uint64_t per_piece = t_.chunk_bytes / element;
+  uint64_t done = 0;
+  do {
+    const uint64_t count = std::min(step.count - done, per_piece);
+    const uint64_t number = ++t_.received[step.peer];
+    const npuDevPtr message = t_.memory.slot(step.peer, t_.rank, number);
+    t_.lanes.wait(lane, t_.memory.rank(step.peer).sent_dva(t_.rank), number);
+    if (count != 0 && step.kind == StepKind::kRecv) {
+      t_.lanes.copy(lane, operand(step.to.at(done)).at, message, count * element);
+    } else if (count != 0) {
+      reduce_message(step, message, done, count);
+    }
+    t_.lanes.signal(lane, t_.memory.own().taken_dva(step.peer), number);
+    done += count;
+  } while (done != step.count);
+}
+
+void Run::reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count) {
+  const Operand local = operand(plan_->schedule.operands_of(step)[0].at(first));
+  const Operand came{message, step.format == Format::kAccumulator};
+  const Operand in_order[] = {step.message_first ? came : local, step.message_first ? local : came};
+  t_.reducer.add(t_.lanes, receive_lane(step.peer), reduction_, operand(step.to.at(first)),
+                 in_order, count);
+}
+
+}  // namespace npu::ccl

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run: one schedule becomes commands of lanes. Round by round: a round of all ranks fits into the rings at once, so that one thread can submit for several ranks.
+#pragma once
+
+#include <map>
+
+#include "libnpu/ccl/lanes.h"
+#include "libnpu/ccl/plan.h"
+#include "libnpu/ccl/reducer.h"
+#include "libnpu/ccl/request.h"
+#include "libnpu/ccl/shared_memory.h"
+
+namespace npu::ccl {
+
+// What all runs of a communicator share.
+struct Transport {
+  uint32_t rank = 0;
+  uint64_t chunk_bytes = 0;
+  Lanes lanes;
+  SharedMemory memory;
+  Reducer reducer;
+  std::vector<uint64_t> sent;      // messages to each rank so far
+  std::vector<uint64_t> received;  // and from each
+};
+
+class Run {
+ public:
+  // |bases|: where the schedule's buffers lie, by Buffer. |begin|: what every lane waits for first.
+  Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
+      const npuDevPtr (&bases)[kBufferCount], Tick begin);
+
+  // Adds the next round to the lanes; false: there is none.
+  bool add_round();
+  // After the last round: the local lane waits for everything.
+  void join();
+
+ private:
+  uint64_t bytes_of(Place place, uint64_t count) const;
+  Operand operand(Place place) const;
+  void add(uint32_t index);
+  void send(const Step& step);
+  void receive(const Step& step);
+  void reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count);
+  void enter(uint32_t lane);
+
+  Transport& t_;
+  PlanPtr plan_;
+  Reduction reduction_;
+  npuDevPtr bases_[kBufferCount];
+  Tick begin_;
+  uint32_t next_ = 0;
+  std::vector<Tick> ticks_;        // of steps
+  std::map<uint32_t, bool> used_;  // lanes
+};
+
+}  // namespace npu::ccl

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making, exporting and mapping the memory that ranks share.
+#include "libnpu/ccl/shared_memory.h"
+
+#include <npu/npu_device.h>
+
+#include <atomic>
+#include <string>
+
+#include "libnpu/ccl/error.h"
+
+namespace npu::ccl {
+namespace {
+
+constexpr uint64_t kPageBytes = 64 << 10;  // of exported HBM; more than enough for host memory
+
+uint64_t whole_pages(uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+template <typename Number>
+void store(Number& place, Number value) {
+  std::atomic_ref<Number>(place).store(value, std::memory_order_relaxed);
+}
+template <typename Number>
+Number load(const Number& place) {
+  return std::atomic_ref<Number>(const_cast<Number&>(place)).load(std::memory_order_relaxed);
+}
+
+// True if kernels and copies of |device| reach the HBM of every device of this machine.
+bool reaches_all(npuDevice device) {
+  uint32_t count = 0;
+  if (npuDeviceGetCount(&count) != NPU_OK) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    npuDevice peer = nullptr;
+    if (npuDeviceOpen(std::to_string(i).c_str(), &peer) != NPU_OK) return false;
+    npuPeerAccess access = NPU_PEER_NONE;
+    const npuResult result = npuDeviceCanAccessPeer(device, peer, &access);
+    npuDeviceClose(peer);
+    if (result != NPU_OK || access != NPU_PEER_MAPPED) return false;
+  }
+  return true;
+}
+
+npuMemKind kind_of_slots(npuContext context) {
+  npuMemInfo info{};
+  info.struct_size = sizeof(info);
+  npuDevice device = nullptr;
+  if (npuMemQuery(context, 0, &info) != NPU_OK ||
+      npuDeviceOpen(std::to_string(info.device_index).c_str(), &device) != NPU_OK) {
+    return NPU_MEM_HOST;
+  }
+  const bool all = reaches_all(device);
+  npuDeviceClose(device);
+  return all ? NPU_MEM_DEVICE : NPU_MEM_HOST;
+}
+
+}  // namespace
+
+void write_record(Record* place, const Record& record) {
+  store(place->sequence, uint64_t{0});
+  store(place->count, record.count);
+  store(place->counts, record.counts);
+  store(place->op, record.op);
+  store(place->type, record.type);
+  store(place->reduction, record.reduction);
+  store(place->root, record.root);
+  // pairs with shared_memory.cpp : read_record
+  std::atomic_ref<uint64_t>(place->sequence).store(record.sequence, std::memory_order_release);
+  // Of two ranks that write their records and then look at each other's, one at least sees the other's.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+bool read_record(const Record* place, uint64_t sequence, Record* out) {
+  std::atomic_ref<uint64_t> number(const_cast<uint64_t&>(place->sequence));
+  // pairs with shared_memory.cpp : write_record
+  if (number.load(std::memory_order_acquire) != sequence) return false;
+  *out = {sequence,          load(place->count),     load(place->counts), load(place->op),
+          load(place->type), load(place->reduction), load(place->root)};
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return number.load(std::memory_order_relaxed) == sequence;
+}
+
+uint64_t read_word(const Board::Word& word) { return load(word.value); }
+
+SharedMemory::~SharedMemory() {
+  for (const Rank& rank : ranks_) {
+    if (rank.board_dva != 0) npuMemFree(context_, rank.board_dva);
+    if (rank.slots_dva != 0) npuMemFree(context_, rank.slots_dva);
+  }
+}
+
+npuResult SharedMemory::map_board(Rank& rank) {
+  void* host = nullptr;
+  NPU_CCL_TRY(passed_on(npuMemMap(context_, rank.board_dva, sizeof(Board), &host)));
+  rank.board = static_cast<Board*>(host);
+  return NPU_OK;
+}
+
+npuResult SharedMemory::create(npuContext context, uint32_t ranks, uint32_t rank,
+                               uint64_t chunk_bytes) {
+  context_ = context;
+  own_ = rank;
+  chunk_bytes_ = chunk_bytes;
+  ranks_.resize(ranks);
+  Rank& own = ranks_[rank];
+  NPU_CCL_TRY(passed_on(npuMemAlloc(context, NPU_MEM_HOST | NPU_MEM_EXPORTABLE,
+                                    whole_pages(sizeof(Board)), &own.board_dva)));
+  NPU_CCL_TRY(passed_on(npuMemAlloc(context, kind_of_slots(context) | NPU_MEM_EXPORTABLE,
+                                    whole_pages(slots_bytes()), &own.slots_dva)));
+  return map_board(own);
+}
+
+npuResult SharedMemory::export_fds(std::vector<Fd>* out) const {
+  for (npuDevPtr ptr : {own().board_dva, own().slots_dva}) {
+    int fd = -1;
+    NPU_CCL_TRY(passed_on(npuMemExportFd(context_, ptr, &fd, nullptr)));
+    out->emplace_back(fd);
+  }
+  return NPU_OK;
+}
+
+npuResult SharedMemory::import(uint32_t rank, const std::vector<Fd>& fds) {
+  Rank& peer = ranks_[rank];
+  NPU_CCL_TRY(passed_on(npuMemImportFd(context_, fds[0].get(), 0, whole_pages(sizeof(Board)),
+                                       NPU_MEM_READONLY, &peer.board_dva)));
+  NPU_CCL_TRY(passed_on(npuMemImportFd(context_, fds[1].get(), 0, whole_pages(slots_bytes()),
+                                       NPU_MEM_READONLY, &peer.slots_dva)));
+  return map_board(peer);
+}
+
+}  // namespace npu::ccl

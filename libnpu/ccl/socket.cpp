@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// System calls of sockets.
+#include "libnpu/ccl/socket.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace npu::ccl {
+namespace {
+
+constexpr int kBacklog = 64;
+constexpr size_t kFdsPerMessage = 8;
+
+sockaddr_in loopback(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+// The length of an abstract address counts: it has no end mark.
+socklen_t abstract(const std::string& name, sockaddr_un* address) {
+  *address = {};
+  address->sun_family = AF_UNIX;
+  const size_t bytes = std::min(name.size(), sizeof(address->sun_path) - 1);
+  std::memcpy(address->sun_path + 1, name.data(), bytes);
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + bytes);
+}
+
+Fd make_socket(int family) {
+  return Fd(socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+
+void no_delay(const Fd& fd) {
+  const int on = 1;
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+bool wait_connected(const Fd& fd, Deadline deadline) {
+  pollfd poller{fd.get(), POLLOUT, 0};
+  if (poll(&poller, 1, poll_ms(deadline)) != 1) {
+    errno = ETIMEDOUT;
+    return false;
+  }
+  int error = 0;
+  socklen_t size = sizeof(error);
+  getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  errno = error;
+  return error == 0;
+}
+
+}  // namespace
+
+int poll_ms(Deadline deadline) {
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count() + 1;
+  return static_cast<int>(std::clamp<long long>(left, 0, 60'000));
+}
+
+Fd::~Fd() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Fd listen_tcp(uint16_t port, uint16_t* out_port) {
+  Fd fd = make_socket(AF_INET);
+  const int on = 1;
+  sockaddr_in address = loopback(port);
+  socklen_t size = sizeof(address);
+  if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(fd.get(), kBacklog) != 0 ||
+      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return {};
+  }
+  *out_port = ntohs(address.sin_port);
+  return fd;
+}
+
+Fd connect_tcp(uint16_t port, Deadline deadline) {
+  Fd fd = make_socket(AF_INET);
+  if (!fd) return {};
+  no_delay(fd);
+  const sockaddr_in address = loopback(port);
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return fd;
+  }
+  if (errno != EINPROGRESS || !wait_connected(fd, deadline)) return {};
+  return fd;
+}
+
+Fd listen_unix(const std::string& name) {
+  Fd fd = make_socket(AF_UNIX);
+  sockaddr_un address;
+  const socklen_t size = abstract(name, &address);
+  if (!fd || bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      listen(fd.get(), kBacklog) != 0) {
+    return {};
+  }
+  return fd;
+}
+
+Fd connect_unix(const std::string& name) {
+  Fd fd = make_socket(AF_UNIX);
+  sockaddr_un address;
+  const socklen_t size = abstract(name, &address);
+  if (!fd || connect(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return {};
+  return fd;
+}
+
+Fd accept_from(const Fd& listener) {
+  Fd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (fd) no_delay(fd);  // has no meaning for a Unix socket, and no effect
+  return fd;
+}
+
+bool is_own_user(const Fd& socket) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  return getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+         peer.uid == geteuid();
+}
+
+long receive_some(const Fd& socket, std::span<std::byte> room, std::vector<Fd>* fds,
+                  size_t fds_max) {
+  alignas(cmsghdr) char control[CMSG_SPACE(kFdsPerMessage * sizeof(int))];
+  iovec piece{room.data(), room.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  const long got = recvmsg(socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0) return got;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const size_t number = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < number; i++) {
+      int raw = -1;
+      std::memcpy(&raw, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+      Fd fd(raw);
+      if (fds != nullptr && fds->size() < fds_max) fds->push_back(std::move(fd));
+    }
+  }
+  return got;
+}
+
+bool send_now(const Fd& socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  alignas(cmsghdr) char control[CMSG_SPACE(kFdsPerMessage * sizeof(int))] = {};
+  iovec piece{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(rights), fds.data(), fds.size_bytes());
+  }
+  long sent = 0;
+  do {
+    sent = sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent == static_cast<long>(bytes.size());
+}
+
+}  // namespace npu::ccl

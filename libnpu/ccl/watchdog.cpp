@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The watchdog's thread.
+#include "libnpu/ccl/watchdog.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "libnpu/ccl/communicator.h"
+
+namespace npu::ccl {
+namespace {
+
+// While something is pending. Short at first, as most operations are; longer as they last.
+constexpr auto kFirstNap = std::chrono::microseconds(50);
+constexpr auto kLongestNap = std::chrono::microseconds(2000);
+
+}  // namespace
+
+// Never destroyed: its thread may be there when the process ends.
+Watchdog& Watchdog::get() {
+  static Watchdog* const made = new Watchdog;
+  return *made;
+}
+
+Watchdog::Watchdog() : wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void Watchdog::add(std::shared_ptr<Communicator> communicator) {
+  std::lock_guard lock(list_mutex_);
+  communicators_.push_back(std::move(communicator));
+  if (!std::exchange(is_running_, true)) std::thread([this] { loop(); }).detach();
+  wake();
+}
+
+void Watchdog::remove(const Communicator* communicator) {
+  std::shared_ptr<Communicator> last;  // may be the last owner: not under the locks
+  std::lock_guard turn(turn_mutex_);
+  std::lock_guard lock(list_mutex_);
+  const auto found = std::find_if(communicators_.begin(), communicators_.end(),
+                                  [&](const auto& c) { return c.get() == communicator; });
+  if (found == communicators_.end()) return;
+  last = std::move(*found);
+  communicators_.erase(found);
+  wake();
+}
+
+void Watchdog::wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+}
+
+void Watchdog::loop() {
+  while (turn()) {
+  }
+}
+
+bool Watchdog::turn() {
+  static thread_local auto nap = kFirstNap;
+  std::vector<pollfd> fds = {{wake_.get(), POLLIN, 0}};
+  std::vector<std::pair<const Communicator*, uint32_t>> owners = {{nullptr, 0}};
+  bool pending = false;
+  {
+    std::lock_guard lock(list_mutex_);
+    if (communicators_.empty()) {
+      is_running_ = false;
+      return false;
+    }
+    for (const auto& communicator : communicators_) {
+      pending = pending || communicator->has_pending();
+      for (const auto& [fd, rank] : communicator->sockets()) {
+        fds.push_back({fd, POLLIN, 0});
+        owners.emplace_back(communicator.get(), rank);
+      }
+    }
+  }
+  const timespec time{0, std::chrono::nanoseconds(nap).count()};
+  ppoll(fds.data(), fds.size(), pending ? &time : nullptr, nullptr);
+  nap = pending && fds[0].revents == 0 ? std::min(nap * 5 / 4, kLongestNap) : kFirstNap;
+  uint64_t count = 0;
+  if (fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
+
+  std::lock_guard turn(turn_mutex_);
+  std::vector<std::shared_ptr<Communicator>> all;
+  {
+    std::lock_guard lock(list_mutex_);
+    all = communicators_;
+  }
+  for (const auto& communicator : all) {
+    for (size_t i = 1; i < fds.size(); i++) {
+      if (owners[i].first == communicator.get() && fds[i].revents != 0) {
+        communicator->read_from(owners[i].second);
+      }
+    }
+    if (communicator->has_pending()) communicator->look();
+  }
+  return true;
+}
+
+}  // namespace npu::ccl

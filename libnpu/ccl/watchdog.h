@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Watchdog: one thread for all communicators of the process. It reads control connections and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
+// long as there are communicators.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "libnpu/ccl/socket.h"
+
+namespace npu::ccl {
+
+class Communicator;
+
+class Watchdog {
+ public:
+  static Watchdog& get();
+
+  void add(std::shared_ptr<Communicator> communicator);
+  // After the call it is not looked at any more.
+  void remove(const Communicator* communicator);
+  // There is something pending.
+  void wake();
+
+ private:
+  Watchdog();
+  void loop();
+  // False: nobody is left.
+  bool turn();
+
+  Fd wake_;
+  std::mutex turn_mutex_;  // held while communicators are looked at
+  std::mutex list_mutex_;
+  std::vector<std::shared_ptr<Communicator>> communicators_;
+  bool is_running_ = false;
+};
+
+}  // namespace npu::ccl

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// ccl_rank RANK RANKS SEED WHAT AT: one rank in a process of its own, found through NPU_CCL_ID. Random operations, checked bit for bit. At operation AT it does WHAT: none, kill, stop or exit
+// (each to itself). Prints one line: "done", or "failed REASON RANK TEXT".
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "tests/ccl/operation.h"
+
+namespace {
+
+using namespace npu::test;
+
+constexpr int kOperations = 20;
+constexpr uint32_t kOpTimeoutMs = 1500;
+
+int report(npuCclComm comm) {
+  npuCclFailure failure{};
+  failure.struct_size = sizeof(failure);
+  npuCclCommGetError(comm, &failure);
+  std::printf("failed %d %u %s\n", failure.reason, failure.rank, failure.text);
+  return 3;
+}
+
+int give_up(const char* what) {
+  std::printf("cannot %s: %s\n", what, why().c_str());
+  return 1;
+}
+
+void act(const char* what) {
+  if (std::strcmp(what, "kill") == 0) raise(SIGKILL);
+  if (std::strcmp(what, "stop") == 0) raise(SIGSTOP);
+  if (std::strcmp(what, "exit") == 0) _exit(0);
+}
+
+int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const char* what,
+        int at) {
+  Rng rng(seed);
+  for (int i = 0; i < kOperations; i++) {
+    Operation operation = random_operation(rng, ranks, 3000);
+    if (i == at) {
+      operation.kind = Kind::kAllReduce;
+      operation.count = 500;
+      act(what);
+    }
+    Trial trial(end, ranks, rank, operation);
+    if (trial.call() != NPU_OK || npuQueueSync(end.queue, kLongNs) != NPU_OK)
+      return report(end.comm);
+    const testing::AssertionResult right = trial.check();
+    if (right) continue;
+    std::printf("wrong %s\n", right.message());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) return 2;
+  const auto rank = static_cast<uint32_t>(std::atoi(argv[1]));
+  const auto ranks = static_cast<uint32_t>(std::atoi(argv[2]));
+  npuCclId id;
+  npuDevice device = nullptr;
+  RankEnd end;
+  uint32_t devices = 0;
+  npuCclCommInfo info = make_info(4096, kOpTimeoutMs);
+  info.init_timeout_ms = 10'000;
+  if (npuInit() != NPU_OK || npuDeviceGetCount(&devices) != NPU_OK || devices == 0 ||
+      npuDeviceOpen(std::to_string(rank % devices).c_str(), &device) != NPU_OK ||
+      npuContextCreate(device, &end.context) != NPU_OK ||
+      npuQueueCreate(end.context, nullptr, &end.queue) != NPU_OK) {
+    return give_up("open a device");
+  }
+  if (npuCclGetId(&id) != NPU_OK ||
+      npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
+    return give_up("make a communicator");
+  }
+  int code =
+      run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4], std::atoi(argv[5]));
+  if (code == 0 && npuCclCommDestroy(end.comm) != NPU_OK) code = give_up("end the communicator");
+  if (code == 0) std::puts("done");
+  return code;
+}

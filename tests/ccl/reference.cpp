@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ccl/reference.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <span>
+
+#include "tests/support/rng.h"
+
+namespace npu::test {
+namespace {
+
+float widen(npuDataType type, const uint8_t* from) {
+  if (type == NPU_FLOAT32) {
+    float value;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, from, sizeof(bits));
+  if (type == NPU_BFLOAT16) return std::bit_cast<float>(uint32_t{bits} << 16);
+  _Float16 half;
+  std::memcpy(&half, from, sizeof(half));
+  return static_cast<float>(half);
+}
+
+void narrow(npuDataType type, float value, uint8_t* to) {
+  if (type == NPU_FLOAT32) {
+    std::memcpy(to, &value, sizeof(value));
+  } else if (type == NPU_BFLOAT16) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    const auto high = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    std::memcpy(to, &high, sizeof(high));
+  } else {
+    const auto half = static_cast<_Float16>(value);
+    std::memcpy(to, &half, sizeof(half));
+  }
+}
+
+template <typename Number>
+Number fold(npuCclRedOp op, Number a, Number b) {
+  if (op == NPU_CCL_PROD) return a * b;
+  if (op == NPU_CCL_MIN) return a < b ? a : b;
+  if (op == NPU_CCL_MAX) return a < b ? b : a;
+  return a + b;
+}
+
+template <typename Number>
+Number tree(npuCclRedOp op, std::span<const Number> values) {
+  if (values.size() == 1) return values[0];
+  const size_t left = std::bit_floor(values.size() - 1);
+  return fold(op, tree(op, values.first(left)), tree(op, values.subspan(left)));
+}
+
+int32_t reduce_integers(npuCclRedOp op, const std::vector<Bytes>& inputs, uint64_t at) {
+  uint32_t sum = 0;
+  std::vector<int32_t> values(inputs.size());
+  for (size_t r = 0; r < inputs.size(); r++) std::memcpy(&values[r], &inputs[r][at], 4);
+  if (op == NPU_CCL_MIN || op == NPU_CCL_MAX) return tree<int32_t>(op, values);
+  if (op == NPU_CCL_PROD) {
+    sum = 1;
+    for (int32_t value : values) sum *= static_cast<uint32_t>(value);
+    return static_cast<int32_t>(sum);
+  }
+  for (int32_t value : values) sum += static_cast<uint32_t>(value);
+  const auto whole = static_cast<int32_t>(sum);
+  return op == NPU_CCL_AVG ? whole / static_cast<int32_t>(inputs.size()) : whole;
+}
+
+float reduce_floats(npuDataType type, npuCclRedOp op, const std::vector<Bytes>& inputs, uint64_t at,
+                    const std::vector<float>& factors) {
+  std::vector<float> values;
+  for (size_t r = 0; r < inputs.size(); r++) {
+    float value = widen(type, &inputs[r][at]);
+    if (!factors.empty()) {
+      uint8_t rounded[4];
+      narrow(type, value * factors[r], rounded);
+      value = widen(type, rounded);
+    }
+    values.push_back(value);
+  }
+  const float sum = tree<float>(op, values);
+  return op == NPU_CCL_AVG && values.size() > 1 ? sum * (1.0f / static_cast<float>(values.size()))
+                                                : sum;
+}
+
+}  // namespace
+
+Bytes numbers(npuDataType type, uint64_t count, uint64_t seed) {
+  Rng rng(seed);
+  Bytes bytes(count * size_of(type));
+  for (uint64_t i = 0; i < count; i++) {
+    uint8_t* to = &bytes[i * size_of(type)];
+    if (type == NPU_INT32) {
+      const auto value = static_cast<uint32_t>(rng.next());
+      std::memcpy(to, &value, sizeof(value));
+    } else {
+      narrow(type, static_cast<float>(static_cast<int64_t>(rng.below(4001)) - 2000) / 256.0f, to);
+    }
+  }
+  return bytes;
+}
+
+Bytes reduced(npuDataType type, npuCclRedOp op, const std::vector<Bytes>& inputs,
+              const std::vector<float>& factors) {
+  Bytes out(inputs[0].size());
+  for (uint64_t at = 0; at < out.size(); at += size_of(type)) {
+    if (type == NPU_INT32) {
+      const int32_t value = reduce_integers(op, inputs, at);
+      std::memcpy(&out[at], &value, sizeof(value));
+    } else {
+      narrow(type, reduce_floats(type, op, inputs, at, factors), &out[at]);
+    }
+  }
+  return out;
+}
+
+}  // namespace npu::test

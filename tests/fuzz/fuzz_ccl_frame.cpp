@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fuzz target: the stream of frames that a rank reads from its peers, and the text of NPU_CCL_ID. Whatever comes, and in whatever pieces: a frame has its kind's size and texts that end, or the
+// stream is refused; the same bytes in other pieces give the same frames.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "libnpu/ccl/frame.h"
+#include "libnpu/ccl/id.h"
+
+namespace {
+
+using namespace npu::ccl;
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+template <size_t kSize>
+void require_end(const char (&text)[kSize]) {
+  require(std::memchr(text, 0, kSize) != nullptr);
+}
+
+void look_at(const Frame& frame) {
+  require(payload_bytes(static_cast<uint16_t>(frame.kind)) == frame.payload.size());
+  switch (frame.kind) {
+    case FrameKind::kHello:
+      return require_end(frame.as<Hello>().name.text);
+    case FrameKind::kWelcome: {
+      const auto welcome = frame.as<Welcome>();
+      for (const SocketName& name : welcome.names) require_end(name.text);
+      return;
+    }
+    case FrameKind::kRefuse:
+    case FrameKind::kFail:
+      return require_end(frame.as<Notice>().text);
+    case FrameKind::kExchange: {
+      const auto exchange = frame.as<Exchange>();
+      const std::optional<Address> address = read_id(exchange.id);
+      return require(!address || address->port != 0);
+    }
+    default:
+      return;
+  }
+}
+
+// The number of frames until the stream ends or is refused.
+size_t read_stream(const uint8_t* data, size_t size, size_t piece_max) {
+  FrameReader reader;
+  size_t frames = 0;
+  for (size_t at = 0; at < size;) {
+    const std::span<std::byte> room = reader.room();
+    require(!room.empty() && room.size() <= FrameReader::kBytesMax);
+    const size_t piece = std::min({room.size(), size - at, piece_max});
+    std::memcpy(room.data(), data + at, piece);
+    at += piece;
+    if (!reader.filled(piece)) return frames;
+    if (const std::optional<Frame> frame = reader.take()) {
+      look_at(*frame);
+      frames++;
+    }
+  }
+  return frames;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const size_t frames = read_stream(data, size, SIZE_MAX);
+  require(read_stream(data, size, 1) == frames);
+  require(read_stream(data, size, 7) == frames);
+  const auto address = parse_id_text(std::string_view(reinterpret_cast<const char*>(data), size));
+  require(!address || address->port != 0);
+  return 0;
+}

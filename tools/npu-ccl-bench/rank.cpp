@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/npu-ccl-bench/rank.h"
+
+#include <npu/npu.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+
+#include "tools/npu-ccl-bench/operation.h"
+
+namespace npu::ccl_bench {
+namespace {
+
+constexpr int64_t kWaitNs = 120'000'000'000;
+
+// The first failure of a call ends the run.
+struct Failed {
+  std::string text;
+};
+void check(npuResult result, const char* what) {
+  if (result == NPU_OK) return;
+  npuErrorInfo info{};
+  info.struct_size = sizeof(info);
+  npuErrorGetInfo(&info);
+  const std::string own = npuCclGetErrorText();
+  throw Failed{std::string(what) + ": " + (own.empty() ? info.text : own)};
+}
+
+class Rank {
+ public:
+  Rank(const Options& options, const npuCclId& id, uint32_t rank) : options_(options), rank_(rank) {
+    uint32_t devices = 0;
+    check(npuInit(), "npuInit");
+    check(npuDeviceGetCount(&devices), "npuDeviceGetCount");
+    if (devices == 0)
+      throw Failed{"there is no device; see npu-smi list, and the variable NPU_DEVICE"};
+    check(npuDeviceOpen(std::to_string(rank % devices).c_str(), &device_), "npuDeviceOpen");
+    check(npuContextCreate(device_, &context_), "npuContextCreate");
+    check(npuQueueCreate(context_, nullptr, &queue_), "npuQueueCreate");
+    npuCclCommInfo info{};
+    info.struct_size = sizeof(info);
+    info.chunk_bytes = options.chunk_bytes;
+    check(npuCclCommCreate(&id, options.ranks, rank, context_, &info, &comm_), "npuCclCommCreate");
+    check(npuMemAlloc(context_, NPU_MEM_DEVICE, 256, &words_), "npuMemAlloc");
+  }
+  ~Rank() {
+    if (comm_ != nullptr) npuCclCommDestroy(comm_);
+    if (device_ != nullptr) npuDeviceClose(device_);
+  }
+  Rank(const Rank&) = delete;
+
+  uint64_t run() {
+    uint64_t all_wrong = 0;
+    if (rank_ == 0) print_head();
+    for (uint64_t bytes = options_.min_bytes; bytes <= options_.max_bytes;
+         bytes *= options_.factor) {
+      all_wrong += measure(Operation(options_, bytes));
+      if (bytes == 0 || bytes > UINT64_MAX / options_.factor) break;
+    }
+    return all_wrong;
+  }
+
+ private:
+  void print_head() const {
+    std::printf("# %s, %u ranks in %s\n", options_.operation.c_str(), options_.ranks,
+                options_.processes ? "processes" : "threads");
+    std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "size", "count", "type", "redop",
+                "algorithm", "time", "algbw", "busbw", "wrong");
+    std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "(B)", "(elements)", "", "", "",
+                "(us)", "(GB/s)", "(GB/s)", "");
+  }
+  double time_one(const Operation& operation, npuDevPtr send, npuDevPtr recv) {
+    check(npuCclBarrier(comm_, queue_, nullptr), "npuCclBarrier");
+    check(npuQueueSync(queue_, kWaitNs), "npuQueueSync");
+    const auto begin = std::chrono::steady_clock::now();
+    check(operation.call(comm_, queue_, send, recv), options_.operation.c_str());
+    check(npuQueueSync(queue_, kWaitNs), "npuQueueSync");
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  // The reduction of one number of each rank.
+  template <typename Number>
+  Number agree(Number own, npuDataType type, npuCclRedOp op) {
+    check(npuMemCopyToDevice(context_, words_, &own, sizeof(own)), "npuMemCopyToDevice");
+    check(npuCclAllReduce(comm_, queue_, words_, words_, 1, type, op, nullptr), "npuCclAllReduce");
+    check(npuQueueSync(queue_, kWaitNs), "npuQueueSync");
+    check(npuMemCopyToHost(context_, &own, words_, sizeof(own)), "npuMemCopyToHost");
+    return own;
+  }
+  uint64_t measure(const Operation& operation) {
+    npuDevPtr send = 0, recv = 0;
+    check(npuMemAlloc(context_, NPU_MEM_DEVICE, operation.buffer_bytes(), &send), "npuMemAlloc");
+    check(npuMemAlloc(context_, NPU_MEM_DEVICE, operation.buffer_bytes(), &recv), "npuMemAlloc");
+    const std::vector<uint8_t> input = operation.input(rank_);
+    check(npuMemCopyToDevice(context_, send, input.data(), input.size()), "npuMemCopyToDevice");
+    std::vector<double> times;
+    for (uint32_t i = 0; i < options_.warmups; i++) time_one(operation, send, recv);
+    for (uint32_t i = 0; i < options_.repeats; i++)
+      times.push_back(time_one(operation, send, recv));
+    std::vector<uint8_t> output(operation.buffer_bytes());
+    check(npuMemCopyToHost(context_, output.data(), recv, output.size()), "npuMemCopyToHost");
+    npuMemFree(context_, send);
+    npuMemFree(context_, recv);
+    std::nth_element(times.begin(), times.begin() + static_cast<long>(times.size() / 2),
+                     times.end());
+    const float slowest =
+        agree(static_cast<float>(times[times.size() / 2]), NPU_FLOAT32, NPU_CCL_MAX);
+    const int32_t wrong =
+        agree(static_cast<int32_t>(std::min<uint64_t>(operation.wrong(rank_, output), 1 << 20)),
+              NPU_INT32, NPU_CCL_SUM);
+    if (rank_ == 0) print(operation, static_cast<double>(slowest), wrong);
+    return static_cast<uint64_t>(wrong);
+  }
+  void print(const Operation& operation, double seconds, int32_t wrong) const {
+    const double bandwidth = static_cast<double>(operation.bytes()) / seconds / 1e9;
+    std::printf("%12" PRIu64 " %12" PRIu64 " %9s %6s %13s %10.1f %9.3f %9.3f %6d\n",
+                operation.bytes(), operation.count(), options_.type.c_str(),
+                operation.has_reduction() ? options_.reduction.c_str() : "none",
+                operation.algorithm(comm_), seconds * 1e6, bandwidth,
+                bandwidth * operation.bus_factor(), wrong);
+    std::fflush(stdout);
+  }
+
+  const Options& options_;
+  const uint32_t rank_;
+  npuDevice device_ = nullptr;
+  npuContext context_ = nullptr;
+  npuQueue queue_ = nullptr;
+  npuCclComm comm_ = nullptr;
+  npuDevPtr words_ = 0;
+};
+
+}  // namespace
+
+std::string run_rank(const Options& options, const npuCclId& id, uint32_t rank) {
+  try {
+    const uint64_t wrong = Rank(options, id, rank).run();
+    return wrong == 0 ? "" : "there are wrong results";
+  } catch (const Failed& failed) {
+    return "rank " + std::to_string(rank) + ": " + failed.text;
+  }
+}
+
+}  // namespace npu::ccl_bench
