@@ -159,7 +159,7 @@ NPU_API const char *npuCclGetErrorText(void);
 
 /* Makes communicators of the ranks that give the same |color|, in the order of |key| and old rank. All ranks call it. The new ones have contexts and deadlines of the old one, which goes on.
  *
- * out_comm  the new communicator, or NULL (also for NPU_CCL_NO_COLOR)
+ * out_comm  the new communicator, or NULL (also for NPU_CCL_NO_COLOR). End it with npuCclCommDestroy or npuCclCommAbort.
  *
  * Threads:   any; ranks of one thread call it in a group.   Blocks: as npuCclCommCreate.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_DEPENDENCY_FAILED, those of npuCclCommCreate
@@ -169,6 +169,8 @@ NPU_API npuResult npuCclCommSplit(npuCclComm comm, uint32_t color, uint32_t key,
                                   npuCclComm *out_comm);
 
 /* Makes a communicator of all ranks but |excluded|, which the remaining ones call with the same list; the old one may have failed. Ranks keep their order.
+ *
+ * out_comm  the new communicator, or NULL. End it with npuCclCommDestroy or npuCclCommAbort.
  *
  * Threads:   any; ranks of one thread call it in a group.   Blocks: as npuCclCommCreate.
  * Errors:    as npuCclCommSplit; NPU_ERROR_INVALID_ARGUMENT (a number that is no rank, or the own one)
@@ -236,57 +238,57 @@ enum {
 NPU_API npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
                                          npuDataType type, npuCclRedOp op, const char **out_name);
 
-/* recv[count] = the reduction of all ranks' send[count], on every rank. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* recv[count] = the reduction of all ranks' send[count], on every rank. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                   uint64_t count, npuDataType type, npuCclRedOp op,
                                   uint64_t *out_value);
-/* As npuCclAllReduce, on |root| alone. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* As npuCclAllReduce, on |root| alone. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                uint64_t count, npuDataType type, npuCclRedOp op, uint32_t root,
                                uint64_t *out_value);
-/* recv[count] of every rank = send[count] of |root|. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* recv[count] of every rank = send[count] of |root|. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclBroadcast(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                   uint64_t count, npuDataType type, uint32_t root,
                                   uint64_t *out_value);
-/* recv[ranks * count] = the send[count] of all ranks, one behind the other. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* recv[ranks * count] = the send[count] of all ranks, one behind the other. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllGather(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                   uint64_t count, npuDataType type, uint64_t *out_value);
-/* recv[count] = block |rank| of the reduction of all ranks' send[ranks * count]. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* recv[count] = block |rank| of the reduction of all ranks' send[ranks * count]. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclReduceScatter(npuCclComm comm, npuQueue queue, npuDevPtr send,
                                       npuDevPtr recv, uint64_t count, npuDataType type,
                                       npuCclRedOp op, uint64_t *out_value);
-/* As npuCclAllGather, on |root| alone. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* As npuCclAllGather, on |root| alone. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclGather(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                uint64_t count, npuDataType type, uint32_t root,
                                uint64_t *out_value);
-/* recv[count] = block |rank| of the send[ranks * count] of |root|. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* recv[count] = block |rank| of the send[ranks * count] of |root|. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclScatter(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                 uint64_t count, npuDataType type, uint32_t root,
                                 uint64_t *out_value);
-/* Block s of recv[ranks * count] = block |rank| of the send[ranks * count] of rank s. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* Block s of recv[ranks * count] = block |rank| of the send[ranks * count] of rank s. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllToAll(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                  uint64_t count, npuDataType type, uint64_t *out_value);
 
 /* Forms with counts: block r of the larger buffer has counts[r] elements, blocks lie one behind the other. counts[ranks] is the same on all ranks and is copied.
- * Threads, Blocks, Errors: see above. Since: 0.2 */
+ * Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllGatherV(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                    const uint64_t *counts, npuDataType type, uint64_t *out_value);
 NPU_API npuResult npuCclReduceScatterV(npuCclComm comm, npuQueue queue, npuDevPtr send,
                                        npuDevPtr recv, const uint64_t *counts, npuDataType type,
                                        npuCclRedOp op, uint64_t *out_value);
-/* counts[ranks * ranks], row by row: counts[s * ranks + d] elements go from rank s to rank d. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* counts[ranks * ranks], row by row: counts[s * ranks + d] elements go from rank s to rank d. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllToAllV(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
                                   const uint64_t *counts, npuDataType type, uint64_t *out_value);
 
 /* Sends to, and receives from, another rank (in a group also the own one). The i-th send of one rank to another belongs to the other's i-th receive from it. A send may end before it was received. In an
  * order that waits in a circle use a group.
- * Threads, Blocks, Errors: see above. Since: 0.2 */
+ * Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclSend(npuCclComm comm, npuQueue queue, npuDevPtr send, uint64_t count,
                              npuDataType type, uint32_t peer, uint64_t *out_value);
 NPU_API npuResult npuCclRecv(npuCclComm comm, npuQueue queue, npuDevPtr recv, uint64_t count,
                              npuDataType type, uint32_t peer, uint64_t *out_value);
 
-/* Ends when all ranks' queues have come to it. Threads, Blocks, Errors: see above. Since: 0.2 */
+/* Ends when all ranks' queues have come to it. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclBarrier(npuCclComm comm, npuQueue queue, uint64_t *out_value);
 
 NPU_EXTERN_C_END
