@@ -28,13 +28,6 @@ struct Call {
   bool sends_message = false;
 };
 
-npuResult check_queue(npuQueue queue) {
-  uint32_t capturing = 0;
-  NPU_CCL_TRY(passed_on(npuQueueIsCapturing(queue, &capturing)));
-  if (capturing == 0) return NPU_OK;
-  return fail(NPU_ERROR_CAPTURE_UNSUPPORTED, "a collective operation cannot be captured");
-}
-
 npuResult fill(const Call& call, const Communicator& communicator, Request* request) {
   const Settings& settings = communicator.settings();
   Problem& p = request->problem;
@@ -72,12 +65,15 @@ npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Ca
     CommunicatorPtr communicator;
     NPU_CCL_TRY(find_handle(comm, &communicator));
     NPU_CCL_TRY(communicator->usable());
-    NPU_CCL_TRY(check_queue(queue));
+    uint32_t capturing = 0;
+    NPU_CCL_TRY(passed_on(npuQueueIsCapturing(queue, &capturing)));
     Request request;
+    request.is_captured = capturing != 0;
     request.problem.op = one.op;
     NPU_CCL_TRY(fill(one, *communicator, &request));
     const Settings& settings = communicator->settings();
     NPU_CCL_TRY(check_buffers(settings.context, settings.rank, &request));
+    request.comm = comm;
     request.queue = queue;
     request.out_value = in_group() ? nullptr : out_value;
     return call(communicator, request);

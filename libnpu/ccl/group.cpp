@@ -2,9 +2,14 @@
 // Groups: one list of calls for each communicator.
 #include "libnpu/ccl/group.h"
 
+#include <npu/npu_graph.h>
+
 #include <algorithm>
+#include <memory>
 #include <utility>
 
+#include "libnpu/ccl/guard.h"
+#include "libnpu/ccl/handles.h"
 #include "libnpu/ccl/submission.h"
 
 namespace npu::ccl {
@@ -23,6 +28,13 @@ struct Group {
 };
 thread_local Group group;
 
+void add_to(std::vector<Calls>* all, const CommunicatorPtr& communicator, const Request& request) {
+  for (Calls& calls : *all) {
+    if (calls.communicator == communicator) return calls.requests.push_back(request);
+  }
+  all->push_back({communicator, {request}});
+}
+
 npuResult submit(std::vector<Calls> calls) {
   // Always in one order, so that two threads that use the same communicators never wait for each other.
   std::sort(calls.begin(), calls.end(),
@@ -35,6 +47,64 @@ npuResult submit(std::vector<Calls> calls) {
   return submit_all(submissions);
 }
 
+// Calls of a group whose queue is captured: one node, which submits them anew in each launch. Communicators go by handle: a graph may outlive them.
+struct Captured {
+  std::vector<Request> requests;
+
+  static npuResult submit_again(void* self, npuQueue queue, uint64_t* out_value) {
+    return guarded([&] { return static_cast<const Captured*>(self)->submit_to(queue, out_value); });
+  }
+  static void release(void* self) { delete static_cast<Captured*>(self); }
+
+ private:
+  npuResult submit_to(npuQueue queue, uint64_t* out_value) const {
+    std::vector<Calls> calls;
+    for (Request request : requests) {
+      request.queue = queue;
+      request.out_value = out_value;  // written by each in turn: the last value is the largest
+      CommunicatorPtr communicator;
+      NPU_CCL_TRY(find_handle(request.comm, &communicator));
+      add_to(&calls, communicator, request);
+    }
+    return submit(std::move(calls));
+  }
+};
+
+bool is_captured(const std::vector<Calls>& calls) {
+  return std::any_of(calls.begin(), calls.end(), [](const Calls& one) {
+    return std::any_of(one.requests.begin(), one.requests.end(),
+                       [](const Request& request) { return request.is_captured; });
+  });
+}
+
+// What is captured is a node of one graph: all calls of the group are on its queue.
+npuResult capture(const std::vector<Calls>& calls) {
+  auto captured = std::make_unique<Captured>();
+  const Request first = calls.front().requests.front();
+  for (const Calls& one : calls) {
+    for (const Request& request : one.requests) {
+      captured->requests.push_back(request);
+      if (request.is_captured && request.queue == first.queue) continue;
+      return fail(NPU_ERROR_CAPTURE_UNSUPPORTED,
+                  "a group with calls on a queue that is captured and on another one");
+    }
+  }
+  const size_t count = captured->requests.size();
+  const std::string name = count == 1 ? describe(record_of(first, 0))
+                                      : "group of " + std::to_string(count) + " operations";
+  uint64_t value = 0;
+  NPU_CCL_TRY(passed_on(npuQueueCaptureSubmission(first.queue, name.substr(0, 63).c_str(),
+                                                  Captured::submit_again, Captured::release,
+                                                  captured.get(), &value)));
+  captured.release();  // the graph's now
+  if (first.out_value != nullptr) *first.out_value = value;
+  return NPU_OK;
+}
+
+npuResult submit_or_capture(std::vector<Calls> calls) {
+  return is_captured(calls) ? capture(calls) : submit(std::move(calls));
+}
+
 npuResult wait_started(const CommunicatorPtr& communicator) {
   communicator->wait_for_start();
   return communicator->usable();
@@ -45,13 +115,8 @@ npuResult wait_started(const CommunicatorPtr& communicator) {
 bool in_group() { return group.depth != 0; }
 
 npuResult call(const CommunicatorPtr& communicator, const Request& request) {
-  if (!in_group()) return submit({{communicator, {request}}});
-  for (Calls& calls : group.calls) {
-    if (calls.communicator != communicator) continue;
-    calls.requests.push_back(request);
-    return NPU_OK;
-  }
-  group.calls.push_back({communicator, {request}});
+  if (!in_group()) return submit_or_capture({{communicator, {request}}});
+  add_to(&group.calls, communicator, request);
   return NPU_OK;
 }
 
@@ -83,7 +148,7 @@ npuResult group_end() {
   for (const auto& one : work) note(one());  // may add to |starting|: the group is still open
   const Group ended = std::exchange(group, {});
   for (const CommunicatorPtr& communicator : ended.starting) note(wait_started(communicator));
-  note(submit(ended.calls));
+  note(submit_or_capture(ended.calls));
   return first;
 }
 

@@ -19,9 +19,11 @@ struct Request {
   npuCclRedOp called = NPU_CCL_SUM;
   npuDevPtr send = 0;
   npuDevPtr recv = 0;
+  npuCclComm comm = nullptr;  // as it was called
   npuQueue queue = nullptr;
   uint64_t* out_value = nullptr;  // NULL in a group
   bool sends_message = false;     // or receives it
+  bool is_captured = false;       // its queue is
 
   bool is_message() const { return problem.op == Op::kSendRecv; }
 };

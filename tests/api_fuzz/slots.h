@@ -122,6 +122,27 @@ struct Slot<npuHostFunction> : Plain {
   bool null;
 };
 
+inline npuResult submit_function(void*, npuQueue queue, uint64_t* out_value) {
+  g_host_calls.fetch_add(1, std::memory_order_relaxed);
+  return npuQueueFill(queue, 0, 0, 1, 0, out_value);  // nothing, as a command
+}
+
+template <>
+struct Slot<npuSubmitFunction> : Plain {
+  Slot(Fuzzer& f, const char*) : null(!f.valid_only && f.rng.percent(5)) {}
+  npuSubmitFunction get() { return null ? nullptr : submit_function; }
+  bool null;
+};
+
+inline void release_function(void*) { g_host_calls.fetch_add(1, std::memory_order_relaxed); }
+
+template <>
+struct Slot<npuReleaseFunction> : Plain {
+  Slot(Fuzzer& f, const char*) : null(!f.valid_only && f.rng.percent(20)) {}
+  npuReleaseFunction get() { return null ? nullptr : release_function; }
+  bool null;
+};
+
 inline void print_function(const npuPrintMessage* message, void*) {
   g_host_calls.fetch_add(message->text != nullptr, std::memory_order_relaxed);
 }

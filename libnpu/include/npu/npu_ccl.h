@@ -18,6 +18,8 @@
  *            fp32, rounded once to the type. The result has the same bits on all ranks and in all runs. Minimum and maximum give NaN if one operand is NaN; -0 < +0. int32 wraps.
  * Failure    An operation that cannot end (a rank ended, was stopped, called something else, or its device failed) ends with an error within the communicator's deadline: its queue stops with
  *            NPU_ERROR_DEPENDENCY_FAILED, npuCclCommGetError names rank and reason, and the communicator takes no more operations. npuQueueReset gives the queue back.
+ * Capture    On a queue that is being captured a call, or a group of calls, becomes one node (npuGraphAddSubmission); each npuGraphLaunch submits it anew, in the launching thread. All ranks launch
+ *            such graphs in the same order. A thread that launches the graphs of several ranks may wait in one of them for room in a ring, which another one has to make: give each rank a thread.
  * Common to all functions that take a queue:
  *   queue      of the communicator's context
  *   out_value  the operation's value on the queue's timeline; in a group 0: what the group submits comes before what is submitted after npuCclGroupEnd. May be NULL.
@@ -25,7 +27,7 @@
  *   Errors:    NPU_ERROR_INVALID_HANDLE (communicator or queue), NPU_NOT_READY (the communicator is being made)
  *              NPU_ERROR_INVALID_ARGUMENT    an unknown type, operation or root, buffers that overlap, another rank's arguments do not fit; nothing is submitted
  *              NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED, NPU_ERROR_OVERFLOW, NPU_ERROR_NOT_SUPPORTED
- *              NPU_ERROR_CAPTURE_UNSUPPORTED the queue is being captured
+ *              NPU_ERROR_CAPTURE_UNSUPPORTED a group with calls on a queue that is being captured and on another one
  *              NPU_ERROR_DEPENDENCY_FAILED   the communicator has failed; npuCclCommGetError tells why
  *              and those of npuMemAlloc and npuQueueCreate: room and queues are made when an operation first needs them. npuCclGetErrorText tells more.
  */

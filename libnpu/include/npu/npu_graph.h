@@ -4,7 +4,7 @@
  *
  * A graph is built node by node, or captured: between npuQueueBeginCapture and npuQueueEndCapture the submission functions of the queue add nodes instead of submitting, and
  * so do those of other queues that wait for it meanwhile. npuGraphInstantiate turns it into an executable graph: an indirect command list in memory of the device, which
- * npuGraphLaunch submits as one command of a queue (host functions cut the list in pieces). Changing a graph later does not change what was instantiated.
+ * npuGraphLaunch submits as one command of a queue (host functions and submissions cut the list in pieces). Changing a graph later does not change what was instantiated.
  *
  * Nodes have ids 1, 2, 3, ... in the order in which they were added. A node can only depend on nodes that are older, so a graph has no cycles. They run in the order of their ids.
  */
@@ -74,6 +74,26 @@ NPU_API npuResult npuGraphAddWaitSemaphore(npuGraph graph, uint32_t dep_count,
 NPU_API npuResult npuGraphAddHostFunction(npuGraph graph, uint32_t dep_count,
                                           const npuGraphNode *deps, npuHostFunction function,
                                           void *user_data, npuGraphNode *out_node);
+/* Submits work to |queue|, in the place of a node; *out_value is the value of its last command, or 0 when there was nothing to submit. A result other than NPU_OK ends npuGraphLaunch with it. The
+ * function may use the whole API but npuGraphLaunch of a graph that is being launched, and should not wait for the device. */
+typedef npuResult (*npuSubmitFunction)(void *user_data, npuQueue queue, uint64_t *out_value);
+/* Called once, when no graph has the node any more. */
+typedef void (*npuReleaseFunction)(void *user_data);
+
+/* Adds work that a library submits by itself, such as a collective operation: each launch calls |function| in the thread that launches, between the nodes before and behind it. A launch with such nodes is
+ * not one command, and other threads' submissions to the queue may come in between.
+ *
+ * name     of the work, for dumps and errors; at most 63 characters; copied
+ * release  may be NULL
+ *
+ * Ownership: |user_data| is the graph's from success on; |release| may be called by any thread that ends a graph or an executable graph, and must not call the API.
+ * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
+ */
+NPU_API npuResult npuGraphAddSubmission(npuGraph graph, uint32_t dep_count,
+                                        const npuGraphNode *deps, const char *name,
+                                        npuSubmitFunction function, npuReleaseFunction release,
+                                        void *user_data, npuGraphNode *out_node);
+
 /* Copies all nodes of |child|, a graph of the same context: its node k becomes node *out_node + k. Whoever depends on *out_node depends on all of them.
  *
  * Threads:   any.   Blocks: no.   Errors: those of npuGraphAddKernel.   Since: 0.2
@@ -93,6 +113,18 @@ NPU_API npuResult npuGraphGetNodeCount(npuGraph graph, uint32_t *out_count);
  * Since:     0.2
  */
 NPU_API npuResult npuQueueBeginCapture(npuQueue queue);
+
+/* Adds a node as npuGraphAddSubmission does to the graph that |queue| is captured into: for libraries whose functions submit to a queue of the caller.
+ *
+ * out_value  stands for the node; may be NULL
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (the queue is not being captured), NPU_ERROR_OVERFLOW
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueCaptureSubmission(npuQueue queue, const char *name,
+                                            npuSubmitFunction function, npuReleaseFunction release,
+                                            void *user_data, uint64_t *out_value);
 
 /* Ends the capture that began with |queue|, for all its queues.
  *
@@ -144,14 +176,15 @@ NPU_API npuResult npuGraphExecUpdateNode(npuGraphExec exec, npuGraphNode node,
  *
  * out_value  the value of its last command; may be NULL.
  *
- * Threads:   any.   Blocks: while the ring is full; when many launches with different arguments are under way, until the oldest has ended.
+ * Threads:   any.   Blocks: while the ring is full; when many launches with different arguments are under way, until the oldest has ended; what functions of submissions do.
  * Errors:    those of the submission functions; NPU_ERROR_INVALID_HANDLE (also: the module of a kernel was unloaded)
  *            NPU_ERROR_QUEUE_FULL         host functions cut the graph into more pieces than the ring has entries
+ *            those of functions of submissions: what comes before the node has been submitted then, what comes behind it has not
  * Since:     0.2
  */
 NPU_API npuResult npuGraphLaunch(npuGraphExec exec, npuQueue queue, uint64_t *out_value);
 
-/* When a node ran in the last launch, on the time of the queue that it was launched on. Host functions and child nodes have no times of their own (NPU_ERROR_INVALID_ARGUMENT).
+/* When a node ran in the last launch, on the time of the queue that it was launched on. Host functions, submissions and child nodes have no times of their own (NPU_ERROR_INVALID_ARGUMENT).
  *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_NOT_READY (that launch has not ended), NPU_ERROR_NOT_FOUND (never launched, or the launch failed before the node), NPU_ERROR_INVALID_HANDLE,

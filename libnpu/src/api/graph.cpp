@@ -32,6 +32,17 @@ Status add_node(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
   return Status::ok();
 }
 
+Result<std::shared_ptr<ExternalWork>> make_work(const char* name, npuSubmitFunction function,
+                                                npuReleaseFunction release, void* user_data) {
+  constexpr size_t kNameMost = 63;
+  NPU_TRY(api::need(name, "name"));
+  if (function == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "function is NULL");
+  if (strnlen(name, kNameMost + 1) > kNameMost) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "name has more than %zu characters", kNameMost);
+  }
+  return std::make_shared<ExternalWork>(name, function, release, user_data);
+}
+
 }  // namespace
 
 extern "C" {
@@ -120,6 +131,40 @@ npuResult npuGraphAddHostFunction(npuGraph graph, uint32_t dep_count, const npuG
           return Status::ok();
         });
       });
+}
+
+npuResult npuGraphAddSubmission(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,
+                                const char* name, npuSubmitFunction function,
+                                npuReleaseFunction release, void* user_data,
+                                npuGraphNode* out_node) {
+  return guard(
+      __func__, NPU_ARGS(graph, dep_count, deps, name, function, release, user_data, out_node),
+      [&]() -> Status {
+        if (out_node != nullptr) *out_node = 0;
+        Pin<Graph> pin;
+        NPU_TRY(api::take(pin, graph, "graph"));
+        if (dep_count != 0) NPU_TRY(api::need(deps, "deps"));
+        NPU_TRY_ASSIGN(auto work, make_work(name, function, release, user_data));
+        NPU_TRY_ASSIGN(const uint32_t id, pin->add_external(std::move(work), {deps, dep_count}));
+        if (out_node != nullptr) *out_node = id;
+        return Status::ok();
+      });
+}
+
+npuResult npuQueueCaptureSubmission(npuQueue queue, const char* name, npuSubmitFunction function,
+                                    npuReleaseFunction release, void* user_data,
+                                    uint64_t* out_value) {
+  return guard(__func__, NPU_ARGS(queue, name, function, release, user_data, out_value),
+               [&]() -> Status {
+                 if (out_value != nullptr) *out_value = 0;
+                 Pin<Queue> pin;
+                 NPU_TRY(api::take(pin, queue, "queue"));
+                 NPU_TRY_ASSIGN(auto work, make_work(name, function, release, user_data));
+                 uint64_t value = 0;
+                 NPU_TRY(pin->capture_external(std::move(work), &value));
+                 if (out_value != nullptr) *out_value = value;
+                 return Status::ok();
+               });
 }
 
 npuResult npuGraphAddChild(npuGraph graph, uint32_t dep_count, const npuGraphNode* deps,

@@ -23,6 +23,8 @@ const char* node_kind_name(NodeKind kind) {
       return "timestamp";
     case NodeKind::kHost:
       return "host";
+    case NodeKind::kExternal:
+      return "submission";
     case NodeKind::kChild:
       return "child";
     case NodeKind::kEmpty:
@@ -74,8 +76,23 @@ Result<uint32_t> Graph::add(const Submission& one, std::span<const uint32_t> dep
     node.kernel = Ref<Kernel>::share(const_cast<Kernel*>(one.kernel));
   }
   node.deps.assign(deps.begin(), deps.end());
+  return add_node(std::move(node));
+}
+
+Result<uint32_t> Graph::add_external(std::shared_ptr<ExternalWork> work,
+                                     std::span<const uint32_t> deps) {
+  GraphNode node;
+  node.kind = NodeKind::kExternal;
+  node.external = work;
+  node.deps.assign(deps.begin(), deps.end());
+  NPU_TRY_ASSIGN(const uint32_t id, add_node(std::move(node)));
+  work->own();
+  return id;
+}
+
+Result<uint32_t> Graph::add_node(GraphNode node) {
   std::lock_guard lock(mutex_);
-  NPU_TRY(check_locked(1, deps));
+  NPU_TRY(check_locked(1, node.deps));
   nodes_.push_back(std::move(node));
   return static_cast<uint32_t>(nodes_.size());
 }

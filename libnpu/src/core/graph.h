@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "libnpu/src/core/external_work.h"
 #include "libnpu/src/core/module.h"
 #include "libnpu/src/core/object.h"
 #include "libnpu/src/core/queue.h"
@@ -26,6 +28,7 @@ enum class NodeKind : uint32_t {
   kTimestamp,
   kEmpty,
   kHost,
+  kExternal,
   kChild
 };
 const char* node_kind_name(NodeKind kind);
@@ -37,11 +40,14 @@ struct GraphNode {
   Ref<Kernel> kernel;
   std::vector<std::byte> args;
   HostCall host;
+  std::shared_ptr<const ExternalWork> external;
   uint32_t child_nodes = 0;  // of a child: as many that follow belong to it
   std::vector<uint32_t> deps;
 
   // True: it becomes a command of the list.
-  bool is_command() const { return kind != NodeKind::kHost && kind != NodeKind::kChild; }
+  bool is_command() const {
+    return kind != NodeKind::kHost && kind != NodeKind::kExternal && kind != NodeKind::kChild;
+  }
 };
 
 class Graph final : public Object {
@@ -54,6 +60,7 @@ class Graph final : public Object {
   Context& context() const { return *context_; }
 
   Result<uint32_t> add(const Submission& one, std::span<const uint32_t> deps);
+  Result<uint32_t> add_external(std::shared_ptr<ExternalWork> work, std::span<const uint32_t> deps);
   Result<uint32_t> add_child(std::vector<GraphNode> nodes, std::span<const uint32_t> deps);
   std::vector<GraphNode> nodes();
   uint32_t count();
@@ -63,6 +70,7 @@ class Graph final : public Object {
 
  private:
   ~Graph() override = default;
+  Result<uint32_t> add_node(GraphNode node);
   Status check_locked(size_t more, std::span<const uint32_t> deps);
 
   const Ref<Context> context_;

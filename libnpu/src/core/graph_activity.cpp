@@ -101,8 +101,8 @@ Status GraphExec::check_args() {
   return Status::ok();
 }
 
-Status GraphExec::submit_noted(const std::shared_ptr<Image>& image, Queue& queue,
-                               uint64_t* out_value) {
+std::vector<Submission> GraphExec::noted_pieces(const std::shared_ptr<Image>& image,
+                                                std::vector<SubmissionNotes>* notes) {
   std::shared_ptr<const NodeNames> names;
   std::vector<Access> uses;
   {
@@ -111,16 +111,16 @@ Status GraphExec::submit_noted(const std::shared_ptr<Image>& image, Queue& queue
     if (Hooks::has(Hook::kValidation)) uses = uses_locked();
   }
   std::vector<Submission> pieces = image->pieces;
-  std::vector<SubmissionNotes> notes(pieces.size());
+  notes->resize(pieces.size());
   for (size_t i = 0; i < pieces.size(); i++) {
-    pieces[i].notes = &notes[i];
+    pieces[i].notes = &(*notes)[i];
     if (names == nullptr || pieces[i].command.op != NPU_CMD_EXEC) continue;
     const auto exec = std::bit_cast<npu_cmd_exec>(pieces[i].command);
-    notes[i].nodes = std::make_shared<Nodes>(image, names, records_offset(), exec);
+    (*notes)[i].nodes = std::make_shared<Nodes>(image, names, records_offset(), exec);
   }
   // The last piece ends when all have.
-  notes.back().uses = std::move(uses);
-  return queue.submit_together(pieces, out_value);
+  if (!notes->empty()) notes->back().uses = std::move(uses);
+  return pieces;
 }
 
 }  // namespace npu

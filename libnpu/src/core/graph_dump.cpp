@@ -57,6 +57,8 @@ std::string details_json(const GraphNode& node) {
       return semaphore_json(node);
     case NodeKind::kTimestamp:
       return hex("dst", std::bit_cast<npu_cmd_timestamp>(node.command).dst_dva);
+    case NodeKind::kExternal:
+      return ", \"name\": " + json_quoted(node.external->name().c_str());
     case NodeKind::kChild:
       return decimal("child_nodes", node.child_nodes);
     default:
@@ -89,6 +91,7 @@ std::string Graph::to_dot() {
     const GraphNode& node = nodes_[i];
     std::string label = formatted("%zu: %s", i + 1, node_kind_name(node.kind));
     if (node.kind == NodeKind::kKernel) label += std::string(" ") + node.kernel->image().note.name;
+    if (node.kind == NodeKind::kExternal) label += " " + node.external->name();
     text += formatted("  n%zu [label=", i + 1) + json_quoted(label.c_str()) + "];\n";
     for (const uint32_t id : node.deps) text += formatted("  n%u -> n%zu;\n", id, i + 1);
   }

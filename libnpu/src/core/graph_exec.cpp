@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "libnpu/src/core/activity.h"
 #include "libnpu/src/core/context.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/library.h"
@@ -100,14 +101,22 @@ void GraphExec::make_pieces(Image* image) {
     }
   };
   for (size_t i = 0; i < nodes_.size(); i++) {
-    if (nodes_[i].kind != NodeKind::kHost) continue;
-    cut(entry_of_[i]);
-    Submission call;
-    call.host = nodes_[i].host;
-    image->pieces.push_back(call);
+    const GraphNode& node = nodes_[i];
+    if (node.kind == NodeKind::kExternal) {
+      cut(entry_of_[i]);
+      image->runs.push_back({image->pieces.size(), static_cast<uint32_t>(i + 1), entry_of_[i]});
+    } else if (node.kind == NodeKind::kHost) {
+      cut(entry_of_[i]);
+      Submission call;
+      call.host = node.host;
+      image->pieces.push_back(call);
+    }
   }
   cut(entries_);
-  if (image->pieces.empty()) image->pieces.emplace_back();  // an empty graph is a NOP
+  if (image->pieces.empty() && image->runs.empty()) {
+    image->pieces.emplace_back();  // an empty graph is a NOP
+  }
+  image->runs.push_back({image->pieces.size(), 0, entries_});
 }
 
 // Brings the image up to the present version. No launch uses it.
@@ -261,26 +270,71 @@ Status GraphExec::launch(Queue& queue, uint64_t* out_value) {
   if (queue.capture_child([&] { return copy_nodes(); }, &status, out_value)) return status;
   NPU_TRY(check_args());
   NPU_TRY_ASSIGN(std::shared_ptr<Image> image, take_image(queue));
-  status = notes_nodes() || Hooks::has(Hook::kValidation)
-               ? submit_noted(image, queue, out_value)
-               : queue.submit_together(image->pieces, out_value);
+  Launch launch{image, Ref<Queue>::share(&queue), 0, 0, {}};
+  if (notes_nodes() || Hooks::has(Hook::kValidation)) {
+    std::vector<SubmissionNotes> notes;
+    const std::vector<Submission> pieces = noted_pieces(image, &notes);
+    status = submit(*image, pieces, &launch);
+  } else {
+    status = submit(*image, image->pieces, &launch);
+  }
+  if (status.is_ok()) *out_value = launch.last;
   std::shared_ptr<Image> late;
-  finish_launch(image, queue, status.is_ok() ? *out_value : 0, &late);
+  finish_launch(std::move(launch), &late);
   if (late != nullptr) context_->retire(std::shared_ptr<void>(std::move(late)));
   return status;
 }
 
-// |value| 0: nothing was submitted. |*out_late|: to be given back, since the graph was destroyed meanwhile.
-void GraphExec::finish_launch(const std::shared_ptr<Image>& image, Queue& queue, uint64_t value,
-                              std::shared_ptr<Image>* out_late) {
-  Ref<Queue> dropped;  // ends after the lock
+// Run by run; |launch| has what was submitted, also when this fails.
+Status GraphExec::submit(const Image& image, std::span<const Submission> pieces, Launch* launch) {
+  Queue& queue = *launch->queue;
+  size_t begin = 0;
+  for (const Run& run : image.runs) {
+    const std::span<const Submission> together = pieces.subspan(begin, run.end_piece - begin);
+    begin = run.end_piece;
+    uint64_t value = 0;
+    if (!together.empty()) {
+      NPU_TRY(queue.submit_together(together, &value));
+      if (launch->first == 0) launch->first = value - together.size() + 1;
+      launch->last = value;
+    }
+    Launch::End& end = launch->ends.emplace_back();
+    end.pieces = value;
+    if (run.node == 0) break;
+    NPU_TRY(submit_external(run.node, queue, &end.work));
+    if (launch->first == 0) launch->first = end.work;
+    launch->last = std::max(launch->last, end.work);
+  }
+  // Work that had nothing to submit, and nothing beside it.
+  if (launch->last == 0) NPU_TRY(queue.submit_together({{Submission{}}}, &launch->last));
+  return Status::ok();
+}
+
+Status GraphExec::submit_external(uint32_t node, Queue& queue, uint64_t* out_value) {
+  *out_value = 0;
+  std::shared_ptr<const ExternalWork> work;
+  {
+    std::lock_guard lock(mutex_);
+    work = nodes_[node - 1].external;
+  }
+  const npuResult result =
+      work->submit(reinterpret_cast<npuQueue>(static_cast<uintptr_t>(queue.handle())), out_value);
+  if (result == NPU_OK) return Status::ok();
+  return fail(result, "node %u of the graph, %s, could not be submitted", node,
+              work->name().c_str());
+}
+
+// |*out_late|: to be given back, since the graph was destroyed meanwhile.
+void GraphExec::finish_launch(Launch launch, std::shared_ptr<Image>* out_late) {
+  uint64_t value = 0;  // of the last piece
+  for (const Launch::End& end : launch.ends) value = std::max(value, end.pieces);
   std::lock_guard lock(mutex_);
-  image->launching--;
-  if (closed_) *out_late = image;
-  if (value == 0 || closed_) return;
-  image->value = std::max(image->value, value);
-  dropped = std::move(last_.queue);
-  last_ = {image, Ref<Queue>::share(&queue), value - image->pieces.size() + 1, value};
+  Image& image = *launch.image;
+  image.launching--;
+  if (closed_) *out_late = launch.image;
+  if (launch.last == 0 || closed_) return;
+  image.value = std::max(image.value, value);
+  std::swap(last_, launch);  // the one before ends after the lock
 }
 
 npu_completion GraphExec::record(const Image& image, uint32_t entry) const {
@@ -290,29 +344,48 @@ npu_completion GraphExec::record(const Image& image, uint32_t entry) const {
   return record;
 }
 
-Status GraphExec::stop_of(const Launch& launch, uint32_t* out_entry, Fault* out_fault) {
+Status GraphExec::stop_of(const Launch& launch, Stop* out) {
   if (!launch.queue) return fail(NPU_ERROR_NOT_FOUND, "the graph was not launched yet");
-  *out_entry = entries_;
+  const Image& image = *launch.image;
+  out->entry = image.runs[launch.ends.size() - 1].entry;
   const Status status = launch.queue->poll(launch.last);
   if (status.is_ok() || status.code() == NPU_NOT_READY) return status;
   const auto fault = launch.queue->fault_in(launch.first, launch.last);
-  if (!fault.has_value()) {
-    if (status.code() == NPU_ERROR_CANCELED) {
-      return fail(NPU_ERROR_NOT_FOUND, "the queue was reset after the launch");
-    }
-    *out_entry = 0;  // failed before the graph began
+  if (fault.has_value()) {
+    *out = stop_at(launch, *fault);
     return Status::ok();
   }
-  *out_fault = *fault;
-  const Submission& piece = launch.image->pieces[fault->value - launch.first];
-  if (piece.command.op != NPU_CMD_EXEC) {
-    *out_entry = 0;
-    return Status::ok();
+  if (status.code() == NPU_ERROR_CANCELED) {
+    return fail(NPU_ERROR_NOT_FOUND, "the queue was reset after the launch");
   }
-  const auto exec = std::bit_cast<npu_cmd_exec>(piece.command);
-  const uint64_t begin = (exec.list_dva - launch.image->buffer->dva()) / NPU_CMD_BYTES;
-  *out_entry = static_cast<uint32_t>(std::min<uint64_t>(begin + fault->record.result, entries_));
+  out->entry = 0;  // failed before the graph began
   return Status::ok();
+}
+
+GraphExec::Stop GraphExec::stop_at(const Launch& launch, const Fault& fault) const {
+  Stop stop{0, 0, false, fault};
+  const Image& image = *launch.image;
+  size_t begin = 0;
+  for (size_t i = 0; i < launch.ends.size(); i++) {
+    const Run& run = image.runs[i];
+    const Launch::End& end = launch.ends[i];
+    if (fault.value <= end.pieces) {
+      const uint64_t first = end.pieces - (run.end_piece - begin) + 1;
+      const Submission& piece = image.pieces[begin + (fault.value - first)];
+      if (piece.command.op != NPU_CMD_EXEC) return stop;
+      const auto exec = std::bit_cast<npu_cmd_exec>(piece.command);
+      const uint64_t at = (exec.list_dva - image.buffer->dva()) / NPU_CMD_BYTES;
+      stop.entry = static_cast<uint32_t>(std::min<uint64_t>(at + fault.record.result, entries_));
+      stop.at_entry = stop.entry < entries_;
+      if (stop.at_entry) stop.node = node_of_[stop.entry];
+      return stop;
+    }
+    stop.entry = run.entry;
+    stop.node = run.node;
+    if (fault.value <= end.work) return stop;
+    begin = run.end_piece;
+  }
+  return stop;
 }
 
 Status GraphExec::timing(uint32_t id, uint64_t* out_start_ps, uint64_t* out_end_ps) {
@@ -328,10 +401,9 @@ Status GraphExec::timing(uint32_t id, uint64_t* out_start_ps, uint64_t* out_end_
     launch = last_;
     entry = entry_of_[id - 1];
   }
-  uint32_t stop = 0;
-  Fault fault;
-  NPU_TRY(stop_of(launch, &stop, &fault));
-  if (entry > stop || (entry == stop && fault.value == 0)) {
+  Stop stop;
+  NPU_TRY(stop_of(launch, &stop));
+  if (entry > stop.entry || (entry == stop.entry && !stop.at_entry)) {
     return fail(NPU_ERROR_NOT_FOUND, "the last launch failed before node %u", id);
   }
   const npu_completion done = record(*launch.image, entry);
@@ -346,11 +418,11 @@ Status GraphExec::failure(uint32_t* out_id, Fault* out) {
     std::lock_guard lock(mutex_);
     launch = last_;
   }
-  uint32_t entry = 0;
-  NPU_TRY(stop_of(launch, &entry, out));
-  if (out->value == 0 || entry >= entries_) return Status::ok();
-  *out_id = node_of_[entry];
-  out->record = record(*launch.image, entry);
+  Stop stop;
+  NPU_TRY(stop_of(launch, &stop));
+  *out = stop.fault;
+  *out_id = stop.node;
+  if (stop.at_entry) out->record = record(*launch.image, stop.entry);
   return Status::ok();
 }
 

@@ -4,7 +4,8 @@
 // An image is one copy of the list, with its argument blocks and with room for the records of its commands. A launch that is under way keeps its image as it is: changes go into
 // another one. Launches of one queue follow each other and share an image; two queues never do, since the records would mix.
 //
-// Host functions cut the list in pieces. Each piece is an EXEC command; its tag is the number of the piece.
+// Host functions cut the list in pieces. Each piece is an EXEC command; its tag is the number of the piece. Work of other libraries (ExternalWork) cuts the pieces in runs, each of which is submitted by
+// itself, with the work between them.
 //
 // Thread safety: all functions. The mutex is not held while a launch waits for room in a ring.
 #pragma once
@@ -47,6 +48,12 @@ class GraphExec final : public Object {
   void close();
 
  private:
+  // Pieces that are submitted together, and the work behind them.
+  struct Run {
+    size_t end_piece = 0;
+    uint32_t node = 0;   // id of the work; 0: none, this is the last run
+    uint32_t entry = 0;  // the first behind the work
+  };
   struct Image {
     std::unique_ptr<Buffer> buffer;
     std::byte* base = nullptr;
@@ -56,6 +63,7 @@ class GraphExec final : public Object {
     Ref<Queue> queue;    // of its launches
     uint64_t value = 0;  // of the last one
     std::vector<Submission> pieces;
+    std::vector<Run> runs;
   };
   struct NodeName {
     uint32_t id = 0;
@@ -68,6 +76,20 @@ class GraphExec final : public Object {
     Ref<Queue> queue;
     uint64_t first = 0;  // value of its first command
     uint64_t last = 0;
+    // Of each run the values of its last piece and of the work behind it; 0: there was nothing.
+    struct End {
+      uint64_t pieces = 0;
+      uint64_t work = 0;
+    };
+    std::vector<End> ends;  // fewer than runs: the work behind the last one could not be submitted
+  };
+  // Where a launch has stopped.
+  struct Stop {
+    uint32_t entry =
+        0;  // of the list: it failed there, or it has not run; the number of entries: none
+    uint32_t node = 0;      // id of the node that failed; 0: none
+    bool at_entry = false;  // the failed node is |entry|
+    Fault fault;            // value 0: none
   };
 
   GraphExec(Ref<Context> context, std::vector<GraphNode> nodes);
@@ -79,15 +101,17 @@ class GraphExec final : public Object {
   std::vector<Access> uses_locked() const;
   Status check_args();
   std::vector<GraphNode> copy_nodes();
-  Status submit_noted(const std::shared_ptr<Image>& image, Queue& queue, uint64_t* out_value);
+  std::vector<Submission> noted_pieces(const std::shared_ptr<Image>& image,
+                                       std::vector<SubmissionNotes>* notes);
 
   Status check_usable(Queue& queue);
   Result<GraphNode*> find_locked(uint32_t id);
   void touch_locked(uint32_t id);
   void remember_kernel(const Kernel& kernel);
   Result<std::shared_ptr<Image>> take_image(Queue& queue);
-  void finish_launch(const std::shared_ptr<Image>& image, Queue& queue, uint64_t value,
-                     std::shared_ptr<Image>* out_late);
+  Status submit(const Image& image, std::span<const Submission> pieces, Launch* launch);
+  Status submit_external(uint32_t node, Queue& queue, uint64_t* out_value);
+  void finish_launch(Launch launch, std::shared_ptr<Image>* out_late);
   std::shared_ptr<Image> free_image_locked(Queue& queue);
   Result<std::shared_ptr<Image>> make_image_locked();
   void write_locked(Image* image);
@@ -95,8 +119,8 @@ class GraphExec final : public Object {
   uint64_t records_offset() const;
   uint64_t args_offset() const;
   npu_completion record(const Image& image, uint32_t entry) const;
-  // Where the launch stopped: entry of the list, or the number of entries.
-  Status stop_of(const Launch& launch, uint32_t* out_entry, Fault* out_fault);
+  Status stop_of(const Launch& launch, Stop* out);
+  Stop stop_at(const Launch& launch, const Fault& fault) const;
 
   const Ref<Context> context_;
   uint32_t entries_ = 0;            // commands of the list

@@ -37,6 +37,7 @@ namespace npu {
 
 class Capture;
 class Context;
+class ExternalWork;
 class Graph;
 class Kernel;
 class QueueActivity;
@@ -105,6 +106,7 @@ class Queue final : public Object {
   Status begin_capture();
   Result<Ref<Graph>> end_capture();
   bool is_capturing();
+  Status capture_external(std::shared_ptr<ExternalWork> work, uint64_t* out_value);
   // Adds nodes() to the capture. False: there is none.
   bool capture_child(const std::function<std::vector<GraphNode>()>& nodes, Status* out_status,
                      uint64_t* out_value);

@@ -71,6 +71,18 @@ Status Queue::capture_locked(std::span<const Submission> batch, uint64_t* out_va
   return Status::ok();
 }
 
+Status Queue::capture_external(std::shared_ptr<ExternalWork> work, uint64_t* out_value) {
+  std::lock_guard lock(mutex_);
+  NPU_TRY(usable_locked());
+  if (capture_ == nullptr) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "the queue is not being captured");
+  }
+  NPU_TRY_ASSIGN(const uint32_t node, capture_->graph().add_external(std::move(work), tail_));
+  tail_.assign(1, node);
+  *out_value = Capture::kValueBit | node;
+  return Status::ok();
+}
+
 bool Queue::capture_child(const std::function<std::vector<GraphNode>()>& nodes, Status* out_status,
                           uint64_t* out_value) {
   if (!is_capturing()) return false;
