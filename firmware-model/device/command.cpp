@@ -188,18 +188,22 @@ Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& comman
 
 Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   const auto module = queue.context->modules.find(command.module);
-  if (module == nullptr || command.kernel >= module->kernels.size()) {
+  // As in tile.cpp : Worker::run, the marks keep the way of all launches from being compiled for size.
+  if (module == nullptr || command.kernel >= module->kernels.size()) [[unlikely]] {
     return Outcome::error(NPU_ST_BAD_MODULE);
   }
   const Kernel& kernel = *module->kernels[command.kernel];
   const uint64_t plane = uint64_t{command.grid_x} * command.grid_y;
   if (plane == 0 || plane > kMaxGroups || command.grid_z == 0 ||
-      plane * command.grid_z > kMaxGroups || command.args_bytes != kernel.program.args_bytes) {
+      plane * command.grid_z > kMaxGroups || command.args_bytes != kernel.program.args_bytes)
+      [[unlikely]] {
     return Outcome::error(NPU_ST_BAD_LAUNCH);
   }
-  if (command.args_dva % 8 != 0) return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  if (command.args_dva % 8 != 0) [[unlikely]]
+    return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
   Arguments arguments;  // its own: another launch may come in between
-  if (Outcome fault = copy_arguments(queue, command, &arguments); fault.status != NPU_ST_OK) {
+  if (Outcome fault = copy_arguments(queue, command, &arguments); fault.status != NPU_ST_OK)
+      [[unlikely]] {
     return fault;
   }
 

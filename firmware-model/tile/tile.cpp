@@ -213,14 +213,16 @@ GroupResult Worker::run(const Launch& launch, uint64_t linear) {
   GroupResult result;
   Impl& impl = *impl_;
   Group& group = impl.group;
+  // Without these marks the compiler takes the way of all launches for a rare one and compiles it for size.
   result.fault.status = impl.check(launch, linear);
-  if (result.fault.status != NPU_ST_OK) return result;
-  if (!group.timing.configure(*launch.params, launch.hbm_share_bytes_per_us)) {
+  if (result.fault.status != NPU_ST_OK) [[unlikely]]
+    return result;
+  if (!group.timing.configure(*launch.params, launch.hbm_share_bytes_per_us)) [[unlikely]] {
     result.fault.status = NPU_ST_INTERNAL;
     return result;
   }
   impl.change_owner(launch.owner);
-  if (!impl.reserve_memory(*launch.program)) {
+  if (!impl.reserve_memory(*launch.program)) [[unlikely]] {
     result.fault.status = NPU_ST_OUT_OF_HOST_MEMORY;
     return result;
   }
