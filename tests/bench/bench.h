@@ -12,6 +12,7 @@ bool bench_runtime(const std::string& folder);
 bool bench_dma(const std::string& folder);
 bool bench_open(const std::string& folder);
 bool bench_llm(const std::string& folder);
+bool bench_ccl(const std::string& folder);
 
 // The hidden commands behind bench_open: one opening in a fresh process, its seconds on stdout.
 int probe_open(const std::string& what);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/bench/bench.h"
+#include "tests/bench/mpi.h"
 #include "tests/bench/session.h"
 
 namespace npu::bench {
@@ -21,9 +22,9 @@ struct Group {
   const char* name;
   bool (*run)(const std::string& folder);
 };
-constexpr Group kGroups[] = {{"gemm", bench_gemm},       {"launch", bench_launch},
-                             {"runtime", bench_runtime}, {"dma", bench_dma},
-                             {"open", bench_open},       {"llm", bench_llm}};
+constexpr Group kGroups[] = {
+    {"gemm", bench_gemm}, {"launch", bench_launch}, {"runtime", bench_runtime}, {"dma", bench_dma},
+    {"open", bench_open}, {"llm", bench_llm},       {"ccl", bench_ccl}};
 
 // A daemon of our own: the user's may be of another build, and busy.
 class RuntimeFolder {
@@ -72,12 +73,13 @@ std::string own_folder() {
 
 int main(int argc, char** argv) {
   using namespace npu::bench;
-  std::string folder, probe;
+  std::string folder, probe, mpi;
   std::vector<std::string> names, known;
   for (const Group& group : kGroups) known.push_back(group.name);
   CLI::App app{"Measures the NPU stack against its peers on this machine."};
   app.add_option("--out", folder, "folder for one JSON file a measurement");
   app.add_option("--probe-open", probe)->group("");
+  app.add_option("--probe-mpi", mpi)->group("");
   app.add_option("names", names, "groups of measurements; all when left out")
       ->check(CLI::IsMember(known));
   try {
@@ -85,6 +87,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (!mpi.empty()) return probe_mpi(mpi);
   default_road();
   if (!probe.empty()) return probe_open(probe);
   if (folder.empty()) {
