@@ -132,7 +132,7 @@ TEST(GemmPlan, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& g) { g.struct_size = 8; }), NPU_ERROR_STRUCT_SIZE);
   EXPECT_EQ(result([](auto& g) { g.struct_size = UINT32_MAX; }), NPU_ERROR_STRUCT_SIZE);
   EXPECT_EQ(result([](auto& g) { g.type = 99; }), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(result([](auto& g) { g.type = NPU_FLOAT16; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.type = NPU_INT64; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& g) { g.a_form = NPU_OPS_PACKED; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& g) { g.activation = -1; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& g) { g.m = 0x80000000u; }), NPU_ERROR_OVERFLOW);
