@@ -136,16 +136,6 @@ void fill(Fuzzer& f, npuOpsSoftmaxInfo& out) {
   out.cols = extent(f);
   out.x = f.address();
   out.y = f.address();
-  if (std::strcmp(f.function, "npuOpsConvert") == 0) {
-    out.scale = f.rng.percent(50) ? 0 : real(f);
-    if (f.rng.percent(50)) out.type = any_type(f);
-    if (f.rng.percent(50)) out.out_type = any_type(f);
-    if (!f.valid_only) {
-      out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
-      out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
-      out.reserved = reserved(f);
-    }
-  }
   out.ldx = distance(f);
   out.ldy = distance(f);
   out.scale = real(f);
@@ -205,6 +195,16 @@ void fill(Fuzzer& f, npuOpsElementwiseInfo& out) {
     out.spread = 0;
     if (std::strcmp(f.function, "npuOpsSiluMul") != 0) out.b = 0;
     if (std::strcmp(f.function, "npuOpsConvert") != 0) out.out_type = out.type;
+  }
+  if (std::strcmp(f.function, "npuOpsConvert") == 0) {
+    out.scale = f.rng.percent(50) ? 0 : real(f);
+    if (f.rng.percent(50)) out.type = any_type(f);
+    if (f.rng.percent(50)) out.out_type = any_type(f);
+    if (!f.valid_only) {
+      out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
+      out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
+      out.reserved = reserved(f);
+    }
   }
   out.ldx = distance(f);
   out.ldb = out.b != 0 ? distance(f) : 0;
