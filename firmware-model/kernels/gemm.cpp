@@ -3,6 +3,7 @@
 //
 // K is walked in blocks: while the tensor unit multiplies one pair of blocks, the DMA brings the next. A lies in L1 by rows, B in panels.
 // Every element of D is one chain over ascending k, so the block sizes never change a bit of the result.
+#include "firmware-model/kernels/epilogue.h"
 #include "firmware-model/kernels/kernels.h"
 #include "firmware-model/kernels/limits.h"
 #include "tools/isa/pipe.h"
@@ -39,7 +40,6 @@ class Gemm {
   void load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate);
   void multiply(const Tile& acc);
   void add_c(const Tile& acc);
-  void apply(const Tile& out, const Tile& acc, const Reg& act, const Reg& bias, size_t i);
   void store_block(const Tile& acc);
   Tile block_out(const Arg& base, const Arg& ld, const Arg& batch_stride);
 
@@ -164,27 +164,11 @@ void Gemm::add_c(const Tile& acc) {
   });
 }
 
-// Tries the activations one after the other: the common ones come first.
-void Gemm::apply(const Tile& out, const Tile& acc, const Reg& act, const Reg& bias, size_t i) {
-  static constexpr Act kActs[] = {Act::None,    Act::Silu,    Act::Relu, Act::Gelu,
-                                  Act::GeluErf, Act::Sigmoid, Act::Tanh};
-  if (i == std::size(kActs)) return k_.trap(1);
-  k_.if_(
-      act == static_cast<uint32_t>(kActs[i]),
-      [&] {
-        Tile bias_row = k_.tile_l1(DType::F32, l1_bias_, 1, cols_);
-        k_.if_(
-            bias, [&] { k_.accst(out, acc).scale(scale_).bias(bias_row).act(kActs[i]); },
-            [&] { k_.accst(out, acc).scale(scale_).act(kActs[i]); });
-      },
-      [&] { apply(out, acc, act, bias, i + 1); });
-}
-
 void Gemm::store_block(const Tile& acc) {
   Tile out = k_.tile_l1(v_.out, l1_out_, rows_, cols_);
   Reg bias = bias_;
   Reg act = act_;
-  apply(out, acc, act, bias, 0);
+  store_accumulator(k_, out, acc, {scale_, act, bias, l1_bias_, cols_});
   k_.fence();
   k_.st(block_out(d_, ldd_, batch_d_), out);
 }

@@ -9,8 +9,8 @@ namespace {
 
 using namespace npu::isa;
 
-Program pack(DType type, bool transposed) {
-  Kernel k("gemm_pack_" + type_name(type) + (transposed ? "_t" : "_n"));
+Program pack(DType type, const std::string& name, bool transposed) {
+  Kernel k("gemm_pack_" + name + (transposed ? "_t" : "_n"));
   const uint32_t elem = dtype_bytes(type);
   Arg b = k.arg_dva("b"), packed = k.arg_dva("packed");
   Arg batch_b = k.arg_u64("batch_stride_b"), batch_packed = k.arg_u64("batch_stride_packed");
@@ -52,8 +52,9 @@ Program pack(DType type, bool transposed) {
 }  // namespace
 
 void add_gemm_pack(Programs& out) {
-  for (DType type : kElementTypes) {
-    for (bool transposed : {false, true}) out.push_back(pack(type, transposed));
+  for (bool transposed : {false, true}) {
+    for (DType type : kElementTypes) out.push_back(pack(type, type_name(type), transposed));
+    out.push_back(pack(DType::I8, "bytes", transposed));
   }
 }
 

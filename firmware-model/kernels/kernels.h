@@ -19,6 +19,8 @@ using Programs = std::vector<isa::Program>;
 
 void add_gemm(Programs& out);
 void add_gemm_pack(Programs& out);
+void add_gemm_any(Programs& out);     // operands of any type, parts of K, groups
+void add_convert_any(Programs& out);  // from any type to any
 void add_attention(Programs& out);
 void add_norms(Programs& out);  // softmax, rms_norm, layer_norm
 void add_rope(Programs& out);

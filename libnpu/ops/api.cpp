@@ -19,7 +19,7 @@ npuResult guarded(const Body& body) {
   }
 }
 
-// Calls body(library, plan) with what |plan_function| makes of |info|.
+// Calls body(library, plan) with what |plan_function| makes.
 template <typename PlanFunction, typename Body>
 npuResult planned(npuOps handle, const PlanFunction& plan_function, const Body& body) {
   return guarded([&] {
@@ -32,16 +32,25 @@ npuResult planned(npuOps handle, const PlanFunction& plan_function, const Body& 
   });
 }
 
+// The launches of an operator, one behind the other; the last one's value is the operator's. All are planned before the first one is launched.
 template <typename PlanFunction>
-npuResult submit(npuOps handle, npuQueue queue, const PlanFunction& plan_function,
+npuResult submit(npuOps handle, npuQueue queue, const void* info, const PlanFunction& plan_function,
                  uint64_t* out_value) {
   if (out_value != nullptr) *out_value = 0;
   return planned(handle, plan_function, [&](Library& library, const Plan& plan) {
-    return library.launch(queue, plan, out_value);
+    if (plan.then == nullptr) return library.launch(queue, plan, out_value);
+    Plan last;
+    NPU_OPS_TRY(plan.then(info, &last));
+    npuKernel kernel;
+    NPU_OPS_TRY(library.kernel_of(last, &kernel));
+    NPU_OPS_TRY(library.launch(queue, plan, nullptr));
+    return library.launch(queue, last, out_value);
   });
 }
 
 npuResult write_command(Library& library, const Plan& plan, npuOpsCommand* out) {
+  if (plan.then != nullptr)
+    return fail(NPU_ERROR_NOT_SUPPORTED, "this operator takes more than one launch: submit it");
   npuKernel kernel;
   NPU_OPS_TRY(library.kernel_of(plan, &kernel));
   out->args_bytes = plan.block_bytes();
@@ -94,7 +103,6 @@ npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out
   *out_bytes = 0;
   npuOpsGemmPackInfo g;
   NPU_OPS_TRY(read_info(info, &g));
-  NPU_OPS_TRY(check_type("type", g.type));
   NPU_OPS_TRY(check_pack(g));
   uint64_t bytes;
   const uint64_t batch = g.batch != 0 ? g.batch : 1;
@@ -105,10 +113,18 @@ npuResult npuOpsGemmGetPackedBytes(const npuOpsGemmPackInfo* info, uint64_t* out
   return NPU_OK;
 }
 
+npuResult npuOpsGemmGetWorkspaceBytes(const npuOpsGemmInfo* info, uint64_t* out_bytes) {
+  if (out_bytes == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "out_bytes is NULL");
+  *out_bytes = 0;
+  npuOpsGemmInfo g;
+  NPU_OPS_TRY(read_info(info, &g));
+  return gemm_workspace_bytes(g, out_bytes);
+}
+
 npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void* info,
                        uint64_t* out_value) {
   return submit(
-      ops, queue, [&](Plan* plan) { return plan_of(kind, info, plan); }, out_value);
+      ops, queue, info, [&](Plan* plan) { return plan_of(kind, info, plan); }, out_value);
 }
 
 npuResult npuOpsGetCommand(npuOps ops, npuOpsKind kind, const void* info,
@@ -125,7 +141,7 @@ npuResult npuOpsGetCommand(npuOps ops, npuOpsKind kind, const void* info,
 #define NPU_OPS_FUNCTION(Name, Info, plan)                                            \
   npuResult Name(npuOps ops, npuQueue queue, const Info* info, uint64_t* out_value) { \
     return submit(                                                                    \
-        ops, queue, [&](Plan* p) { return plan(info, p); }, out_value);               \
+        ops, queue, info, [&](Plan* p) { return plan(info, p); }, out_value);         \
   }
 NPU_OPS_FUNCTION(npuOpsGemm, npuOpsGemmInfo, plan_gemm)
 NPU_OPS_FUNCTION(npuOpsGemmPackB, npuOpsGemmPackInfo, plan_gemm_pack)

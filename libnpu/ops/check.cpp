@@ -18,30 +18,32 @@ bool mul_add(uint64_t a, uint64_t b, uint64_t c, uint64_t* out) {
 
 }  // namespace
 
-npuResult read_struct(const void* from, void* to, uint32_t size_bytes) {
+npuResult read_struct(const void* from, void* to, uint32_t size_bytes, uint32_t first_bytes) {
   if (from == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "info is NULL");
   uint32_t given_bytes;
   std::memcpy(&given_bytes, from, sizeof(given_bytes));
-  if (given_bytes < size_bytes || given_bytes > kStructMax) {
+  if (given_bytes < first_bytes || given_bytes > kStructMax) {
     return fail(NPU_ERROR_STRUCT_SIZE,
                 "struct_size is %" PRIu32 ", the struct has %" PRIu32 " bytes", given_bytes,
                 size_bytes);
   }
   const auto* bytes = static_cast<const unsigned char*>(from);
-  if (std::any_of(bytes + size_bytes, bytes + given_bytes,
+  const uint32_t known_bytes = std::min(size_bytes, given_bytes);
+  if (std::any_of(bytes + known_bytes, bytes + given_bytes,
                   [](unsigned char b) { return b != 0; })) {
     return fail(NPU_ERROR_RESERVED_NOT_ZERO,
                 "members that this version of the library does not know are not zero");
   }
-  std::memcpy(to, from, size_bytes);
+  std::memset(to, 0, size_bytes);
+  std::memcpy(to, from, known_bytes);
   return NPU_OK;
 }
 
 npuResult check_type(const char* name, npuDataType type) {
   if (type == NPU_FLOAT32 || type == NPU_BFLOAT16) return NPU_OK;
-  if (type == NPU_FLOAT16 || type == NPU_INT32) {
+  if (is_type(type)) {
     return fail(NPU_ERROR_NOT_SUPPORTED,
-                "%s is %" PRId32 ": the operators take NPU_FLOAT32 and NPU_BFLOAT16", name, type);
+                "%s is %" PRId32 ": this operator takes NPU_FLOAT32 and NPU_BFLOAT16", name, type);
   }
   return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is %" PRId32 ", which is no type", name, type);
 }
@@ -85,9 +87,10 @@ npuResult check_extent(Extent* extent) {
   }
   e.ld = std::max(e.ld, e.cols);
   if (e.at == 0) return fail(NPU_ERROR_INVALID_ADDRESS, "%s is 0", e.name);
-  if (e.at % e.elem_bytes != 0) {
+  const uint32_t align_bytes = e.align_bytes != 0 ? e.align_bytes : e.elem_bytes;
+  if (e.at % align_bytes != 0) {
     return fail(NPU_ERROR_UNALIGNED, "%s is 0x%" PRIx64 ", no multiple of %" PRIu32, e.name, e.at,
-                e.elem_bytes);
+                align_bytes);
   }
   uint64_t elements, bytes, end;
   // rows, cols and ld are below 2^31: the first sum fits.

@@ -19,6 +19,10 @@ npuResult read_shape(const void* info, bool same_type, bool has_b, Shape* s) {
   NPU_OPS_TRY(read_info(info, &e));
   NPU_OPS_TRY(check_type("type", e.type));
   NPU_OPS_TRY(check_type("out_type", e.out_type));
+  NPU_OPS_TRY(check_reserved(e.reserved));
+  if (e.scale != 0 || e.scale_rule != 0 || e.overflow != 0)
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "scale, scale_rule and overflow belong to conversions; they must be 0 here");
   if (same_type && e.type != e.out_type)
     return fail(NPU_ERROR_INVALID_ARGUMENT, "out_type differs from type");
   Extent x{"x", e.x, type_bytes(e.type), e.rows, e.cols, e.ldx};
@@ -115,10 +119,15 @@ npuResult plan_silu_mul(const void* info, Plan* plan) {
 }
 
 npuResult plan_convert(const void* info, Plan* plan) {
+  npuOpsElementwiseInfo e;
+  NPU_OPS_TRY(read_info(info, &e));
+  NPU_OPS_TRY(check_enum("function", e.function, 1));
+  NPU_OPS_TRY(check_enum("spread", e.spread, 1));
+  auto basic = [](npuDataType type) { return type == NPU_FLOAT32 || type == NPU_BFLOAT16; };
+  if (!basic(e.type) || !basic(e.out_type) || e.scale != 0 || e.scale_rule != 0 || e.overflow != 0)
+    return plan_convert_any(e, plan);
   Shape s;
   NPU_OPS_TRY(read_shape(info, false, false, &s));
-  NPU_OPS_TRY(check_enum("function", s.info.function, 1));
-  NPU_OPS_TRY(check_enum("spread", s.info.spread, 1));
   if (s.info.type == s.info.out_type)
     return fail(NPU_ERROR_INVALID_ARGUMENT, "a conversion needs two types: use npuQueueCopy");
   if (empty(s)) return NPU_OK;

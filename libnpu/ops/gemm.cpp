@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Plans of GEMM and of the re-tiling of B.
+#include <cinttypes>
+
 #include "libnpu/ops/check.h"
 #include "libnpu/ops/limits.h"
 #include "libnpu/ops/plan.h"
@@ -83,11 +85,20 @@ npuResult check_results(npuOpsGemmInfo* g) {
   return NPU_OK;
 }
 
+// Whether the programs of gemm.cpp do it: one launch, fp32 and bf16, and nothing that came with 0.2.
+bool is_basic(const npuOpsGemmInfo& g) {
+  static constexpr unsigned char kNone[sizeof(npuOpsGemmInfo) - kFirstBytes<npuOpsGemmInfo>] = {};
+  const auto* later = reinterpret_cast<const unsigned char*>(&g) + kFirstBytes<npuOpsGemmInfo>;
+  auto basic = [](npuDataType type) { return type == NPU_FLOAT32 || type == NPU_BFLOAT16; };
+  return basic(g.type) && basic(g.out_type) && std::memcmp(later, kNone, sizeof(kNone)) == 0;
+}
+
 }  // namespace
 
 npuResult plan_gemm(const void* info, Plan* plan) {
   npuOpsGemmInfo g;
   NPU_OPS_TRY(read_info(info, &g));
+  if (!is_basic(g)) return plan_gemm_any(g, plan);
   NPU_OPS_TRY(check_enums(g));
   for (auto [name, count] : {std::pair{"m", g.m}, {"n", g.n}, {"k", g.k}, {"batch", g.batch}}) {
     NPU_OPS_TRY(check_count(name, count));
@@ -115,6 +126,12 @@ npuResult plan_gemm(const void* info, Plan* plan) {
 }
 
 npuResult check_pack(const npuOpsGemmPackInfo& g) {
+  const bool known = is_type(g.type);
+  if (!known || in_blocks(g.type) || g.type == NPU_INT32 || g.type == NPU_INT64) {
+    return fail(known ? NPU_ERROR_NOT_SUPPORTED : NPU_ERROR_INVALID_ARGUMENT,
+                "type is %" PRId32 ": only elements of a product that are not in blocks are packed",
+                g.type);
+  }
   NPU_OPS_TRY(check_enum("form", g.form, NPU_OPS_PACKED));
   NPU_OPS_TRY(check_count("batch", g.batch));
   NPU_OPS_TRY(check_count("n", g.n));
@@ -126,7 +143,6 @@ npuResult plan_gemm_pack(const void* info, Plan* plan) {
   constexpr uint32_t kCols = 64;
   npuOpsGemmPackInfo g;
   NPU_OPS_TRY(read_info(info, &g));
-  NPU_OPS_TRY(check_type("type", g.type));
   NPU_OPS_TRY(check_pack(g));
   g.batch = std::max(g.batch, 1u);
   const uint32_t elem = type_bytes(g.type);
@@ -150,7 +166,10 @@ npuResult plan_gemm_pack(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_extent(&packed));
   if (g.n == 0 || g.k == 0) return NPU_OK;
   const uint32_t rows = kGemmBlockBytes / (kCols * elem);
-  plan->program = kProgramPack + type_index(g.type) * 2 + (transposed ? 1 : 0);
+  // Elements move as bits: their size decides.
+  const uint32_t family =
+      elem == 1 ? uint32_t{kProgramPackBytes} : kProgramPack + (elem == 2 ? 2u : 0u);
+  plan->program = family + (transposed ? 1 : 0);
   plan->grid[0] = ceil_div(g.n, kCols);
   plan->grid[1] = ceil_div(g.k, rows);
   plan->grid[2] = g.batch;

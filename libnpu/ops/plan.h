@@ -20,6 +20,8 @@ struct Plan {
   uint32_t grid[3] = {1, 1, 1};
   uint32_t args_bytes = 0;
   alignas(8) unsigned char args[NPU_OPS_ARGS_MAX_BYTES] = {};
+  // What has to be launched behind it, from the same info; null: nothing.
+  npuResult (*then)(const void* info, Plan* plan) = nullptr;
 
   // Arguments in the program's order; each is aligned to its size.
   Plan& add64(uint64_t value) { return add(&value, sizeof(value)); }
@@ -54,6 +56,9 @@ inline constexpr uint32_t kGroupElementsWanted = 4096;
 uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit);
 
 npuResult plan_gemm(const void* info, Plan* plan);
+// What plan_gemm leaves to the programs for any type; |info| is not checked yet.
+npuResult plan_gemm_any(const npuOpsGemmInfo& info, Plan* plan);
+npuResult gemm_workspace_bytes(const npuOpsGemmInfo& info, uint64_t* out);
 npuResult plan_gemm_pack(const void* info, Plan* plan);
 npuResult check_pack(const npuOpsGemmPackInfo& info);  // form and counts
 npuResult plan_attention(const void* info, Plan* plan);
@@ -65,6 +70,8 @@ npuResult plan_unary(const void* info, Plan* plan);
 npuResult plan_binary(const void* info, Plan* plan);
 npuResult plan_silu_mul(const void* info, Plan* plan);
 npuResult plan_convert(const void* info, Plan* plan);
+// Between types that the programs of fp32 and bf16 do not have; the extents are not checked yet.
+npuResult plan_convert_any(const npuOpsElementwiseInfo& info, Plan* plan);
 npuResult plan_gather(const void* info, Plan* plan);
 npuResult plan_scatter_rows(const void* info, Plan* plan);
 npuResult plan_argmax(const void* info, Plan* plan);

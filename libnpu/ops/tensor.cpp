@@ -7,12 +7,8 @@
 namespace npu::ops {
 namespace {
 
-bool is_known(npuDataType type) {
-  return (type >= NPU_FLOAT32 && type <= NPU_INT64) || (type >= NPU_Q8_0 && type <= NPU_Q6_K);
-}
-
 npuResult check_tensor_type(const char* name, npuDataType type, uint32_t types) {
-  if (!is_known(type))
+  if (!is_type(type))
     return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is of type %" PRId32 ", which is none", name, type);
   if ((types & type_bit(type)) != 0) return NPU_OK;
   return fail(NPU_ERROR_NOT_SUPPORTED, "%s is of type %" PRId32 ", which is not taken here", name,
@@ -51,26 +47,6 @@ npuResult check_end(const char* name, const npuOpsTensor& t, const TypeLayout& l
 }
 
 }  // namespace
-
-TypeLayout layout_of(npuDataType type) {
-  switch (type) {
-    case NPU_FLOAT32:
-    case NPU_INT32:
-      return {1, 4, 4};
-    case NPU_INT64:
-      return {1, 8, 8};
-    case NPU_Q8_0:
-      return {32, 34, 2};
-    case NPU_Q4_0:
-      return {32, 18, 2};
-    case NPU_Q4_K:
-      return {256, 144, 2};
-    case NPU_Q6_K:
-      return {256, 210, 2};
-    default:
-      return {1, 2, 2};
-  }
-}
 
 npuOpsTensor as_words(npuOpsTensor t) {
   const TypeLayout layout = layout_of(t.type);

@@ -8,18 +8,11 @@
 #include <cstdint>
 
 #include "libnpu/ops/check.h"
+#include "libnpu/ops/type.h"
 
 namespace npu::ops {
 
 inline constexpr uint32_t kDims = 4;
-
-// Elements of a block and its bytes; plain types are blocks of one element.
-struct TypeLayout {
-  uint32_t block_elements;
-  uint32_t block_bytes;
-  uint32_t align_bytes;
-};
-TypeLayout layout_of(npuDataType type);
 
 inline bool in_blocks(const npuOpsTensor& t) { return layout_of(t.type).block_elements > 1; }
 // The bytes of a tensor in blocks as elements of 16 bits.

@@ -40,6 +40,35 @@ float real(Fuzzer& f) {
   return f.rng.of<float>({0.0f, 1.0f, -1.0f, 0.125f, any});
 }
 
+// Of products and conversions.
+npuDataType any_type(Fuzzer& f) {
+  if (f.valid_only) return static_cast<int32_t>(f.rng.below(3));
+  return static_cast<int32_t>(f.rng.below(31)) - 1;
+}
+
+// What came to GEMM with 0.2: mostly nothing, so that the rest is reached too.
+void fill_later(Fuzzer& f, npuOpsGemmInfo& out) {
+  if (f.rng.percent(50)) return;
+  out.type = any_type(f);
+  out.out_type = any_type(f);
+  out.mixed = f.rng.percent(50) ? 1 : 0;
+  out.b_type = out.mixed != 0 ? any_type(f) : 0;
+  out.out_scale = real(f);
+  out.scale_a = maybe(f);
+  out.scale_b = maybe(f);
+  if (f.valid_only) return;
+  out.order = choice(f, 2);
+  out.split_k = f.rng.of<uint32_t>({0, 1, 2, 7, 1024, 1025, 0xffffffff});
+  out.workspace = maybe(f);
+  out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
+  out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
+  if (f.rng.percent(70)) return;
+  out.group_count = extent(f);
+  out.groups = maybe(f);
+  out.lda = out.ldb = out.ldc = out.ldd = 0;
+  out.batch_stride_a = out.batch_stride_b = out.batch_stride_c = out.batch_stride_d = 0;
+}
+
 npuOpsStrides strides(Fuzzer& f) {
   if (!f.valid_only && f.rng.percent(5)) return {distance(f), distance(f), distance(f)};
   return {4096, 1024, 64};
@@ -66,6 +95,8 @@ void fill(Fuzzer& f, npuOpsGemmInfo& out) {
   out.batch_stride_c = out.batch_stride_d = f.rng.percent(10) ? distance(f) : 8192;
   out.alpha = real(f);
   out.beta = real(f);
+  fill_later(f, out);
+  if (f.valid_only && out.mixed != 0 && out.b_form == NPU_OPS_PACKED) out.b_form = NPU_OPS_PLAIN;
 }
 
 template <>
@@ -164,6 +195,16 @@ void fill(Fuzzer& f, npuOpsElementwiseInfo& out) {
     out.spread = 0;
     if (std::strcmp(f.function, "npuOpsSiluMul") != 0) out.b = 0;
     if (std::strcmp(f.function, "npuOpsConvert") != 0) out.out_type = out.type;
+  }
+  if (std::strcmp(f.function, "npuOpsConvert") == 0) {
+    out.scale = f.rng.percent(50) ? 0 : real(f);
+    if (f.rng.percent(50)) out.type = any_type(f);
+    if (f.rng.percent(50)) out.out_type = any_type(f);
+    if (!f.valid_only) {
+      out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
+      out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
+      out.reserved = reserved(f);
+    }
   }
   out.ldx = distance(f);
   out.ldb = out.b != 0 ? distance(f) : 0;

@@ -135,7 +135,7 @@ TEST(Check, NeedsNoDevice) {
   g.m = g.n = g.k = 4, g.alpha = 1;
   g.a = g.b = g.d = 64;
   EXPECT_EQ(npuOpsCheck(NPU_OPS_GEMM, &g), NPU_OK);
-  g.type = NPU_FLOAT16;
+  g.type = NPU_INT64;
   EXPECT_EQ(npuOpsCheck(NPU_OPS_GEMM, &g), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(npuOpsCheck(-1, &g), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuOpsCheck(14, &g), NPU_ERROR_INVALID_ARGUMENT);

@@ -72,6 +72,12 @@ npuDevPtr Session::put(npuDataType type, const std::vector<float>& values) {
   return at;
 }
 
+npuDevPtr Session::put_bytes(const std::vector<uint8_t>& bytes) {
+  npuDevPtr at = alloc(bytes.size());
+  NPU_EXPECT_OK(npuMemCopyToDevice(context_, at, bytes.data(), bytes.size()));
+  return at;
+}
+
 npuDevPtr Session::put_i32(const std::vector<int32_t>& values) {
   npuDevPtr at = alloc(values.size() * 4);
   NPU_EXPECT_OK(npuMemCopyToDevice(context_, at, values.data(), values.size() * 4));
@@ -90,6 +96,13 @@ std::vector<float> Session::get(npuDataType type, npuDevPtr at, uint64_t count) 
   std::vector<uint16_t> narrow(count);
   NPU_EXPECT_OK(npuMemCopyToHost(context_, narrow.data(), at, count * 2));
   for (size_t i = 0; i < count; ++i) out[i] = from_bf16(narrow[i]);
+  return out;
+}
+
+std::vector<uint8_t> Session::get_bytes(npuDevPtr at, uint64_t count) {
+  finish();
+  std::vector<uint8_t> out(count);
+  NPU_EXPECT_OK(npuMemCopyToHost(context_, out.data(), at, count));
   return out;
 }
 

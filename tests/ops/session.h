@@ -25,9 +25,11 @@ class Session : public testing::Test {
 
   npuDevPtr alloc(uint64_t bytes);
   npuDevPtr put(npuDataType type, const std::vector<float>& values);
+  npuDevPtr put_bytes(const std::vector<uint8_t>& bytes);
   npuDevPtr put_i32(const std::vector<int32_t>& values);
   // Waits for the queue first.
   std::vector<float> get(npuDataType type, npuDevPtr at, uint64_t count);
+  std::vector<uint8_t> get_bytes(npuDevPtr at, uint64_t count);
   std::vector<int32_t> get_i32(npuDevPtr at, uint64_t count);
   void finish();
 

@@ -6,8 +6,11 @@
  *            operator has completed. An address that is not mapped stops the queue with NPU_ERROR_VM_FAULT when the operator runs, not when it is submitted.
  * Shapes     Counts and distances are in elements. Rows lie one after the other at a distance ("ld", "stride") of at least their length; ld = 0 means dense. Each count and
  *            distance is below 2^31. A result without elements is no error: a command that does nothing is submitted.
- * Types      NPU_FLOAT32 and NPU_BFLOAT16. Arithmetic is fp32 (bf16 operands are widened exactly), results are rounded once, to nearest even. Results are a function of the operands
+ * Types      NPU_FLOAT32 and NPU_BFLOAT16; products and conversions take more, see there. Arithmetic is fp32 (bf16 operands are widened exactly), results are rounded once, to nearest even. Results are a function of the operands
  *            alone: they do not depend on block sizes, number of tiles or host threads. NaN comes out as the canonical quiet NaN.
+ * Blocks     Since 0.2. Elements of a type in blocks (NPU_MXFP4, NPU_Q8_0, ...) share scales along a row. Counts and distances are in elements as everywhere; each row begins with a block and ends
+ *            with a whole one, so that a distance between rows is a multiple of the block, and 0 means the length of a row rounded up to it. What fills the last block is not looked at
+ *            where it is read, and zeros where it is written. Their addresses are multiples of 2 for NPU_Q8_0, NPU_Q4_0, NPU_Q4_K and NPU_Q6_K.
  * In place   Where an operator says so, the result may be exactly an operand (same address and distances). Any other overlap gives undefined elements.
  * Common to all functions that submit:
  *   ops        from npuOpsCreate          queue   of the context that ops was made in
@@ -98,12 +101,56 @@ enum {
   NPU_OPS_PACKED = 2      /* b only: made by npuOpsGemmPackB */
 };
 
-/* D = act(alpha A B + beta C + bias), for |batch| matrices. A is [m, k], B [k, n], C and D [m, n]; bias [n] is added to each row. Each element of A B is one chain of fused
- * multiply-adds over ascending k in fp32, from 0. C is read only when beta is not 0, A and B only when alpha is not 0 and k is not 0. D may be C. */
+/* In which order the products of one element of A B are added up; since 0.2. */
+typedef int32_t npuOpsOrder;
+enum {
+  NPU_OPS_ORDER_CHAIN = 0, /* one fp32 chain of fused multiply-adds over ascending k, from 0 */
+  NPU_OPS_ORDER_TREE =
+      1 /* 16 lanes of such chains, then a fixed tree (docs/numerics.md): B is read once, as it lies, which pays for up to 16 rows of A (decoding). See "Order" below. */
+};
+
+/* How a block of an OCP MX type gets its scale from its largest magnitude m, and what is too large for an element; since 0.2. NPU_MX9, NPU_MX6 and NPU_MX4 have NPU_OPS_SCALE_FLOOR only. */
+typedef int32_t npuOpsScaleRule;
+enum {
+  NPU_OPS_SCALE_FLOOR =
+      0, /* as the OCP specification says: what exceeds the largest element saturates */
+  NPU_OPS_SCALE_CEIL = 1, /* the least scale with which nothing saturates */
+  NPU_OPS_SCALE_EVEN = 2, /* as FLOOR, from m rounded to the bits of an element */
+  NPU_OPS_SCALE_WIDE = 3  /* twice that of FLOOR */
+};
+
+/* One product of a grouped GEMM, in DEVICE memory, read when the GEMM runs; since 0.2. Members that end in _bytes are added to the info's addresses of the same name (which must not be 0 where the
+ * operand is used). Of scale_a, scale_b and bias the group reads m, n and n numbers. */
+typedef struct npuOpsGemmGroup {
+  uint32_t m, n,
+      k; /* at most those of the info, else the queue stops with NPU_ERROR_KERNEL_ASSERT; m or n 0: no work */
+  uint32_t lda, ldb, ldc, ldd; /* elements; 0: dense */
+  uint32_t reserved;           /* 0 */
+  uint64_t a_bytes, b_bytes, c_bytes, d_bytes, bias_bytes, scale_a_bytes, scale_b_bytes;
+  uint64_t reserved2; /* 0 */
+} npuOpsGemmGroup;
+
+/* D = out_scale act(alpha scale_a A B scale_b + beta C + bias), for |batch| matrices. A is [m, k], B [k, n], C and D [m, n]; bias [n] is added to each row. C is read only when beta is not 0, A and B
+ * only when alpha is not 0 and k is not 0. D may be C. In release 0.1 the struct ended with |beta|; the members behind it are taken as 0 from callers of that time.
+ *
+ * Types      A and B: NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, NPU_INT8, and every type in blocks, each with each. Operands are widened to fp32 exactly (Q types:
+ *            as docs/reference/isa.md defines the value of an element). NPU_INT8 with NPU_INT8: sums of integers, exact; k is at most 131071.
+ *            Types in blocks lie along k: a_form is NPU_OPS_PLAIN for such an A, b_form NPU_OPS_TRANSPOSED for such a B.
+ *            D: NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, NPU_INT8 and the types in blocks but NPU_Q4_K and NPU_Q6_K; NPU_INT32 where A and B are NPU_INT8, with
+ *            alpha 1, beta 0, out_scale 1, and without bias, scales and activation. C: the type of D where that is fp32, bf16 or fp16, else NPU_FLOAT32.
+ * Packed     NPU_OPS_PACKED takes types of elements (no blocks), A and B of the same type, or both of FP8.
+ * Scales     scale_a [m] and scale_b [n], fp32, multiply the rows and the columns of A B in this order, then alpha does; 0: none. One rounding each.
+ * Order      NPU_OPS_ORDER_TREE: m up to 16, m k (k rounded up to the block of A) up to 114688, a_form NPU_OPS_PLAIN, b_form NPU_OPS_TRANSPOSED, k a multiple of B's block; not with
+ *            NPU_INT8 for both, not with split_k. Results do not depend on block sizes, tiles or threads with either order.
+ * Split      split_k > 1 cuts k into that many parts of equal length (a multiple of the blocks and of 16; the last may be shorter or empty), one chain each, and adds their sums in ascending
+ *            order: for small m and n with a large k. The bits depend on split_k, not on the device. Takes two launches and |workspace|: batch split_k m n fp32, that is
+ *            npuOpsGemmGetWorkspaceBytes. Not with NPU_INT8 for both, not with groups, and npuOpsGetCommand does not take it. At most 1024.
+ * Groups     groups is the device address of group_count records npuOpsGemmGroup: that many products of different shapes in one launch. m, n and k are the largest ones; batch is 0 or 1, lda, ldb, ldc,
+ *            ldd and the batch strides are 0. A record that tells what is not so stops the queue, as any wrong address does. */
 typedef struct npuOpsGemmInfo {
   uint32_t struct_size;
-  npuDataType type;     /* of A and B */
-  npuDataType out_type; /* of C and D */
+  npuDataType type;     /* of A, and of B where |mixed| is 0 */
+  npuDataType out_type; /* of D */
   npuOpsForm a_form;
   npuOpsForm b_form;
   npuOpsActivation activation;
@@ -115,7 +162,25 @@ typedef struct npuOpsGemmInfo {
   uint64_t batch_stride_a, batch_stride_b; /* from matrix to matrix; 0: one matrix for all */
   uint64_t batch_stride_c, batch_stride_d;
   float alpha, beta;
+  /* since 0.2 */
+  uint32_t mixed;     /* 1: B is of b_type */
+  npuDataType b_type; /* 0 where |mixed| is 0 */
+  npuOpsOrder order;
+  uint32_t split_k;           /* parts of k; 0 counts as 1 */
+  float out_scale;            /* after the activation; 0 counts as 1 */
+  npuOpsScaleRule scale_rule; /* of a D in OCP MX blocks; else 0 */
+  uint32_t
+      overflow; /* of a D in FP8: 0: what is too large saturates; 1: it becomes NaN (E4M3), infinity (E5M2). Else 0 */
+  uint32_t group_count;
+  npuDevPtr scale_a, scale_b;
+  npuDevPtr workspace; /* of split_k */
+  npuDevPtr groups;    /* 0 where group_count is 0 */
 } npuOpsGemmInfo;
+
+/* Bytes of the workspace that the split_k of |info| takes, 0 without one. Addresses in |info| are not looked at.
+ *
+ * Threads: any. Blocks: no. Errors: as npuOpsCheck. Since: 0.2 */
+NPU_API npuResult npuOpsGemmGetWorkspaceBytes(const npuOpsGemmInfo *info, uint64_t *out_bytes);
 
 /* Submits a GEMM.
  *
@@ -128,7 +193,7 @@ typedef struct npuOpsGemmInfo {
 NPU_API npuResult npuOpsGemm(npuOps ops, npuQueue queue, const npuOpsGemmInfo *info,
                              uint64_t *out_value);
 
-/* Re-tiles B so that GEMMs read it as one stream: worth it for weights, above all when m is small. The packed form keeps type and values. */
+/* Re-tiles B so that GEMMs read it as one stream: worth it for weights, above all when m is small. The packed form keeps type and values. Types since 0.2: NPU_FLOAT16, FP8 and NPU_INT8 as well. */
 typedef struct npuOpsGemmPackInfo {
   uint32_t struct_size;
   npuDataType type;
@@ -313,7 +378,10 @@ enum {
   NPU_OPS_SCALAR = 3 /* |value|; b must be 0 */
 };
 
-/* Y = f(X), or Y = f(X, B), or Y = silu(X) * B, or Y = X in another type; element by element. In place, on X or on a full B (not for a conversion). */
+/* Y = f(X), or Y = f(X, B), or Y = silu(X) * B, or Y = scale X in another type; element by element. In place, on X or on a full B (not for a conversion).
+ * npuOpsConvert takes from 0.2 on each type that npuOpsGemm reads for X, and each that it writes for Y (NPU_INT32 aside): the value of each element as fp32, times |scale| where that is not 0, rounded
+ * once into Y as scale_rule and overflow tell (docs/reference/isa.md: LDC, STC). NaN and infinities of X: FP8 keeps NaN; an OCP MX block that holds one becomes NaN as a whole.
+ * In release 0.1 the struct ended with |ldy|; the members behind it are taken as 0 from callers of that time, and are 0 for the other functions. */
 typedef struct npuOpsElementwiseInfo {
   uint32_t struct_size;
   npuDataType type;     /* of X and B */
@@ -324,6 +392,11 @@ typedef struct npuOpsElementwiseInfo {
   float value;       /* of NPU_OPS_SCALAR */
   npuDevPtr x, b, y; /* b must be 0 where there is no second operand */
   uint64_t ldx, ldb, ldy;
+  /* since 0.2, of npuOpsConvert */
+  float scale;                /* 0 counts as 1 */
+  npuOpsScaleRule scale_rule; /* of a Y in OCP MX blocks; else 0 */
+  uint32_t overflow;          /* of a Y in FP8: as in npuOpsGemmInfo; else 0 */
+  uint32_t reserved;          /* 0 */
 } npuOpsElementwiseInfo;
 
 /* Submit a function of elements: of one operand, of two, silu(X) * B, or a change of type.

@@ -70,7 +70,7 @@ typedef struct npuGraphObject *npuGraph;
 /* A graph that can be launched. Since 0.2 */
 typedef struct npuGraphExecObject *npuGraphExec;
 
-/* Element types. Sizes: 4, 2, 2, 4 bytes. */
+/* Element types. Sizes: 4, 2, 2, 4, 8, 1, 1, 1 bytes. */
 typedef int32_t npuDataType;
 enum {
   NPU_FLOAT32 = 0,
@@ -78,11 +78,25 @@ enum {
   NPU_FLOAT16 = 2,  /* IEEE 754 binary16 */
   NPU_INT32 = 3,
   NPU_INT64 = 4, /* indices only */
+  /* Since 0.2, of products and conversions (npu_ops.h); saturation and NaN: docs/reference/isa.md */
+  NPU_FLOAT8_E4M3 = 5, /* OCP FP8 with 4 exponent bits: up to 448, no infinity */
+  NPU_FLOAT8_E5M2 = 6, /* OCP FP8 with 5 exponent bits: up to 57344 */
+  NPU_INT8 = 7,
   /* Weights in blocks of elements that share scales, as GGUF files hold them (github.com/ggml-org/ggml, docs/gguf.md): operands that are read; results only of copies as they are. */
   NPU_Q8_0 = 16, /* 32 elements, 34 bytes */
   NPU_Q4_0 = 17, /* 32 elements, 18 bytes */
   NPU_Q4_K = 18, /* 256 elements, 144 bytes */
-  NPU_Q6_K = 19  /* 256 elements, 210 bytes */
+  NPU_Q6_K = 19, /* 256 elements, 210 bytes */
+  /* Since 0.2: blocks with a shared power of two, the OCP MX formats and three with a second scale for each pair; bits: docs/reference/isa.md. Of products and conversions. */
+  NPU_MXFP8_E4M3 = 20, /* 32 elements, 33 bytes */
+  NPU_MXFP8_E5M2 = 21, /* 32 elements, 33 bytes */
+  NPU_MXFP6_E2M3 = 22, /* 32 elements, 25 bytes */
+  NPU_MXFP6_E3M2 = 23, /* 32 elements, 25 bytes */
+  NPU_MXFP4 = 24,      /* 32 elements, 17 bytes */
+  NPU_MXINT8 = 25,     /* 32 elements, 33 bytes */
+  NPU_MX9 = 26,        /* 16 elements, 18 bytes */
+  NPU_MX6 = 27,        /* 16 elements, 12 bytes */
+  NPU_MX4 = 28         /* 16 elements, 8 bytes */
 };
 
 /* Bands of errors: -1.. the caller's usage, -100.. resources, -200.. system, driver, versions and blobs, -300.. work on the device, -500.. internal.

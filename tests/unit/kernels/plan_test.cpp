@@ -10,6 +10,7 @@
 #include "libnpu/ops/check.h"
 #include "libnpu/ops/limits.h"
 #include "tests/unit/kernels/rig.h"
+#include "uapi/npu_isa.h"
 
 namespace npu::kernels {
 namespace {
@@ -32,6 +33,34 @@ TEST(Program, NoneNeedsMoreThanTheSmallestDeviceHas) {
   for (const isa::Program& p : all_kernels()) {
     EXPECT_LE(p.note.l1_bytes, tiny_params().l1_bytes) << p.note.name;
     EXPECT_LE(p.note.acc_bytes, tiny_params().acc_bytes) << p.note.name;
+  }
+}
+
+TEST(Type, NumbersAndBlocksAreThoseOfTheInstructionSet) {
+  struct Row {
+    npuDataType type;
+    npu_dtype device;
+    uint32_t elements, bytes, align;
+  };
+  const Row kRows[] = {{NPU_FLOAT32, NPU_DTYPE_F32, 1, 4, 4},
+                       {NPU_BFLOAT16, NPU_DTYPE_BF16, 1, 2, 2},
+                       {NPU_FLOAT16, NPU_DTYPE_F16, 1, 2, 2},
+                       {NPU_INT32, NPU_DTYPE_I32, 1, 4, 4},
+                       {NPU_FLOAT8_E4M3, NPU_DTYPE_E4M3, 1, 1, 1},
+                       {NPU_FLOAT8_E5M2, NPU_DTYPE_E5M2, 1, 1, 1},
+                       {NPU_INT8, NPU_DTYPE_I8, 1, 1, 1},
+#define NPU_TEST_BLOCK(name, elements, bytes, align) \
+  {NPU_##name, NPU_DTYPE_##name, elements, bytes, align},
+                       NPU_BLOCK_TYPES(NPU_TEST_BLOCK)
+#undef NPU_TEST_BLOCK
+  };
+  static_assert(std::size(kRows) == NPU_DTYPE_COUNT);
+  for (const Row& row : kRows) {
+    const ops::TypeLayout layout = ops::layout_of(row.type);
+    EXPECT_EQ(ops::device_type(row.type), uint32_t{row.device});
+    EXPECT_EQ(layout.block_elements, row.elements) << row.type;
+    EXPECT_EQ(layout.block_bytes, row.bytes) << row.type;
+    EXPECT_EQ(layout.align_bytes, row.align) << row.type;
   }
 }
 
@@ -103,7 +132,7 @@ TEST(GemmPlan, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& g) { g.struct_size = 8; }), NPU_ERROR_STRUCT_SIZE);
   EXPECT_EQ(result([](auto& g) { g.struct_size = UINT32_MAX; }), NPU_ERROR_STRUCT_SIZE);
   EXPECT_EQ(result([](auto& g) { g.type = 99; }), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(result([](auto& g) { g.type = NPU_FLOAT16; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.type = NPU_INT64; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& g) { g.a_form = NPU_OPS_PACKED; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& g) { g.activation = -1; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& g) { g.m = 0x80000000u; }), NPU_ERROR_OVERFLOW);
