@@ -5,14 +5,10 @@
 #include "libnpu/ccl/communicator.h"
 
 namespace npu::ccl {
-namespace {
-
 bool agree(const Record& a, const Record& b) {
   return a.count == b.count && a.counts == b.counts && a.op == b.op && a.type == b.type &&
          a.reduction == b.reduction && a.root == b.root;
 }
-
-}  // namespace
 
 npuResult Communicator::mismatch(uint32_t culprit, uint32_t rank, const Record& theirs,
                                  const Record& mine) {
@@ -23,24 +19,32 @@ npuResult Communicator::mismatch(uint32_t culprit, uint32_t rank, const Record& 
   return ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%s", text.c_str());
 }
 
+// What |rank| has called as its operation |sequence|, if that is known.
+bool Communicator::find_collective(uint32_t rank, uint64_t sequence, Record* out) const {
+  const Board& board = *transport_.memory.rank(rank).board;
+  return read_record(&board.collectives[sequence % kRecordedCollectives], sequence, out);
+}
+
 npuResult Communicator::record(const Request& request) {
   const Record mine = record_of(request, ++collectives_);
   const size_t place = mine.sequence % kRecordedCollectives;
   write_record(&transport_.memory.own().board->collectives[place], mine);
   uint32_t others = 0;
+  bool is_odd_elsewhere = false;
   std::optional<std::pair<uint32_t, Record>> odd;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     Record theirs;
-    if (rank == settings_.rank ||
-        !read_record(&transport_.memory.rank(rank).board->collectives[place], mine.sequence,
-                     &theirs)) {
+    if (rank == settings_.rank) continue;
+    transport_.network.tell(rank, MessageKind::kCollective, mine);
+    if (!find_collective(rank, mine.sequence, &theirs) || agree(mine, theirs)) continue;
+    if (transport_.network.is_remote(rank)) {
+      is_odd_elsewhere = true;
       continue;
     }
-    if (!agree(mine, theirs)) {
-      others++;
-      if (!odd) odd = {rank, theirs};
-    }
+    others++;
+    if (!odd) odd = {rank, theirs};
   }
+  if (is_odd_elsewhere) suspect(mine.sequence);
   if (!odd) return NPU_OK;
   // Most of the others against this one: this one is named.
   const bool is_me = others > 1 && others * 2 > settings_.ranks;
@@ -56,6 +60,7 @@ npuResult Communicator::record_message(const Request& request) {
   const Record mine = record_of(request, ++(sends ? sends_ : receives_)[other]);
   const size_t place = mine.sequence % kRecordedMessages;
   write_record(&(sends ? own.sends : own.receives)[other][place], mine);
+  transport_.network.tell(other, sends ? MessageKind::kSend : MessageKind::kReceive, mine);
   Record found;
   const Record* const counterpart =
       &(sends ? theirs.receives : theirs.sends)[settings_.rank][place];

@@ -61,7 +61,7 @@ bool Watchdog::turn() {
   static thread_local auto nap = kFirstNap;
   std::vector<pollfd> fds = {{wake_.get(), POLLIN, 0}};
   std::vector<std::pair<const Communicator*, uint32_t>> owners = {{nullptr, 0}};
-  bool pending = false;
+  bool pending = false, at_once = false;
   {
     std::lock_guard lock(list_mutex_);
     if (communicators_.empty()) {
@@ -70,15 +70,20 @@ bool Watchdog::turn() {
     }
     for (const auto& communicator : communicators_) {
       pending = pending || communicator->has_pending();
+      at_once = at_once || !communicator->network().may_sleep();
+      for (int fd : communicator->network().fds()) {
+        fds.push_back({fd, POLLIN, 0});
+        owners.emplace_back(nullptr, 0);
+      }
       for (const auto& [fd, rank] : communicator->sockets()) {
         fds.push_back({fd, POLLIN, 0});
         owners.emplace_back(communicator.get(), rank);
       }
     }
   }
-  const timespec time{0, std::chrono::nanoseconds(nap).count()};
-  ppoll(fds.data(), fds.size(), pending ? &time : nullptr, nullptr);
-  nap = pending && fds[0].revents == 0 ? std::min(nap * 5 / 4, kLongestNap) : kFirstNap;
+  const timespec time{0, at_once ? 0 : std::chrono::nanoseconds(nap).count()};
+  const bool came = ppoll(fds.data(), fds.size(), pending || at_once ? &time : nullptr, nullptr) > 0;
+  nap = pending && !came ? std::min(nap * 5 / 4, kLongestNap) : kFirstNap;
   uint64_t count = 0;
   if (fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
 
@@ -95,6 +100,7 @@ bool Watchdog::turn() {
       }
     }
     if (communicator->has_pending()) communicator->look();
+    communicator->move();
   }
   return true;
 }

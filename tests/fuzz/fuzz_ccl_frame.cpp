@@ -27,19 +27,20 @@ void look_at(const Frame& frame) {
   require(payload_bytes(static_cast<uint16_t>(frame.kind)) == frame.payload.size());
   switch (frame.kind) {
     case FrameKind::kHello:
-      return require_end(frame.as<Hello>().name.text);
+      return require_end(frame.as<Hello>().name.unix_name);
     case FrameKind::kWelcome: {
       const auto welcome = frame.as<Welcome>();
-      for (const SocketName& name : welcome.names) require_end(name.text);
+      for (const Name& name : welcome.names) require_end(name.unix_name);
       return;
     }
     case FrameKind::kRefuse:
+      return require_end(frame.as<Refuse>().notice.text);
     case FrameKind::kFail:
       return require_end(frame.as<Notice>().text);
     case FrameKind::kExchange: {
       const auto exchange = frame.as<Exchange>();
       const std::optional<Address> address = read_id(exchange.id);
-      return require(!address || address->port != 0);
+      return require(!address || is_valid(address->at));
     }
     default:
       return;
@@ -72,6 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(read_stream(data, size, 1) == frames);
   require(read_stream(data, size, 7) == frames);
   const auto address = parse_id_text(std::string_view(reinterpret_cast<const char*>(data), size));
-  require(!address || address->port != 0);
+  require(!address || (is_valid(address->at) && parse_address(address->at.text()) == address->at));
   return 0;
 }
