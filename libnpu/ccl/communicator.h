@@ -78,8 +78,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // ---- For the watchdog ----
   bool has_pending();
   Network& network() { return transport_.network; }
-  // Moves data between hosts.
-  void move();
+  // Moves data between hosts. True: there was some.
+  bool move();
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
@@ -129,7 +129,10 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void settle();
   void compare(const Network::Arrival& arrival);
   bool find_collective(uint32_t rank, uint64_t sequence, Record* out) const;
-  npuResult mismatch(uint32_t culprit, uint32_t rank, const Record& theirs, const Record& mine);
+  std::optional<Failure> odd_one(uint64_t sequence) const;
+  Failure odd_message(uint32_t sender, const Record& sent, uint32_t receiver,
+                      const Record& received) const;
+  npuResult mismatch(Failure failure);
   npuResult workspace(uint64_t bytes, npuDevPtr* out);
 
   const Settings settings_;

@@ -22,17 +22,21 @@ std::string told(uint32_t rank, const Record& record) {
 
 }  // namespace
 
-void Communicator::move() {
+bool Communicator::move() {
   Network& network = transport_.network;
-  if (!network.address() || state() == NPU_CCL_FAILED) return;
+  if (!network.address() || state() == NPU_CCL_FAILED) return false;
   std::vector<Network::Arrival> arrivals;
-  bool nudges = false;
+  bool moved = false, nudges = false;
   do {
-    bool shown = false;
     arrivals.clear();
-    const auto refusal = network.progress(is_suspicious(), &arrivals, &shown);
-    nudges = nudges || shown;
-    if (refusal) return fail_with({refusal->reason, refusal->rank, refusal->text}, true);
+    Network::Progress progress;
+    const auto refusal = network.progress(is_suspicious(), &arrivals, &progress);
+    nudges = nudges || progress.has_shown;
+    moved = moved || progress.has_moved;
+    if (refusal) {
+      fail_with({refusal->reason, refusal->rank, refusal->text}, true);
+      return moved;
+    }
     for (const Network::Arrival& arrival : arrivals) compare(arrival);
   } while (!arrivals.empty());
   if (nudges) transport_.lanes.nudge();
@@ -42,12 +46,14 @@ void Communicator::move() {
                name_of_rank(loss->rank) + ": its data connection ended: " + loss->text},
               true);
   }
-  if (!network.is_flushed()) return;
-  {
-    std::lock_guard lock(state_mutex_);
-    is_flushed_ = true;
+  if (network.is_flushed()) {
+    {
+      std::lock_guard lock(state_mutex_);
+      is_flushed_ = true;
+    }
+    changed_.notify_all();
   }
-  changed_.notify_all();
+  return moved;
 }
 
 // ---- Signs of life ----
@@ -120,28 +126,27 @@ void Communicator::compare(const Network::Arrival& arrival) {
       agree(mine, theirs)) {
     return;
   }
-  // The same words on both sides: first the one who sends.
-  const std::string first = sends ? told(settings_.rank, mine) : told(arrival.rank, theirs);
-  const std::string second = sends ? told(arrival.rank, theirs) : told(settings_.rank, mine);
-  fail_with({NPU_CCL_MISMATCH, sends ? settings_.rank : arrival.rank,
-             "operation " + std::to_string(arrival.sequence) + ": " + first + "; " + second},
+  const uint32_t other_rank = arrival.rank;
+  fail_with(odd_message(sends ? settings_.rank : other_rank, sends ? mine : theirs,
+                        sends ? other_rank : settings_.rank, sends ? theirs : mine),
             true);
 }
 
-// Every rank comes to the same: what most have called is right, of two as many that of the lower rank.
-void Communicator::settle() {
-  Suspicion suspicion;
-  {
-    std::lock_guard lock(state_mutex_);
-    if (!suspicion_) return;
-    suspicion = *suspicion_;
-  }
+// The same words on both sides.
+Failure Communicator::odd_message(uint32_t sender, const Record& sent, uint32_t receiver,
+                                  const Record& received) const {
+  return {NPU_CCL_MISMATCH, sender,
+          "operation " + std::to_string(sent.sequence) + ": " + told(sender, sent) + "; " +
+              told(receiver, received)};
+}
+
+// Who has called something else as operation |sequence|, from what is known of the ranks. Every rank comes to the same: what most have called is right, of two as many that of the lower rank.
+std::optional<Failure> Communicator::odd_one(uint64_t sequence) const {
   std::vector<std::pair<uint32_t, Record>> known;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     Record record;
-    if (find_collective(rank, suspicion.sequence, &record)) known.emplace_back(rank, record);
+    if (find_collective(rank, sequence, &record)) known.emplace_back(rank, record);
   }
-  if (known.size() < settings_.ranks && Clock::now() < suspicion.until) return;
   const auto agreeing = [&](const Record& record) {
     return std::count_if(known.begin(), known.end(),
                          [&](const auto& other) { return agree(record, other.second); });
@@ -153,11 +158,30 @@ void Communicator::settle() {
   const auto odd = std::find_if(known.begin(), known.end(), [&](const auto& other) {
     return !agree(other.second, right->second);
   });
-  if (odd == known.end()) return;
-  fail_with({NPU_CCL_MISMATCH, odd->first,
-             "operation " + std::to_string(suspicion.sequence) + ": " +
-                 told(right->first, right->second) + "; " + told(odd->first, odd->second)},
-            true);
+  if (odd == known.end()) return std::nullopt;
+  const auto first = std::min(right, odd), second = std::max(right, odd);
+  return Failure{NPU_CCL_MISMATCH, odd->first,
+                 "operation " + std::to_string(sequence) + ": " +
+                     told(first->first, first->second) + "; " +
+                     told(second->first, second->second)};
+}
+
+void Communicator::settle() {
+  Suspicion suspicion;
+  {
+    std::lock_guard lock(state_mutex_);
+    if (!suspicion_) return;
+    suspicion = *suspicion_;
+  }
+  bool all = true;
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
+    Record record;
+    all = all && find_collective(rank, suspicion.sequence, &record);
+  }
+  if (!all && Clock::now() < suspicion.until) return;
+  if (auto failure = odd_one(suspicion.sequence)) return fail_with(std::move(*failure), true);
+  std::lock_guard lock(state_mutex_);
+  suspicion_.reset();
 }
 
 }  // namespace npu::ccl

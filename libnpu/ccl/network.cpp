@@ -52,9 +52,9 @@ std::optional<Network::Loss> Network::first_loss() const {
 }
 
 std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_arrivals,
-                                         bool* out_shown) {
+                                         Progress* out) {
   if (!fabric_) return std::nullopt;
-  shown_ = false;
+  progress_ = {};
   for (FabricEvent event = fabric_->next_event(); event.kind != FabricEvent::Kind::kNone;
        event = fabric_->next_event()) {
     take_event(std::move(event));
@@ -62,6 +62,7 @@ std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_a
   std::optional<Refusal> refusal;
   FabricCompletion completion;
   while (!refusal && fabric_->next_completion(&completion)) {
+    progress_.has_moved = true;
     refusal = complete(completion, holds, out_arrivals);
   }
   for (const auto& link : links_) {
@@ -69,7 +70,7 @@ std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_a
     if (!holds && out_arrivals->empty()) show(*link);
     pump(*link);
   }
-  *out_shown = shown_;
+  *out = progress_;
   return refusal;
 }
 
@@ -125,7 +126,7 @@ std::optional<Refusal> Network::take_counts(Link& link, const WireHeader& header
   if (header.taken > link.peer_taken) {
     link.peer_taken = header.taken;
     write_word(&memory_.rank(link.rank).board->taken[rank_], header.taken);
-    shown_ = true;
+    progress_.has_shown = true;
   }
   return std::nullopt;
 }
@@ -170,7 +171,7 @@ void Network::show(Link& link) {
   if (link.shown == link.arrived) return;
   link.shown = link.arrived;
   write_word(&memory_.rank(link.rank).board->sent[rank_], link.arrived);
-  shown_ = true;
+  progress_.has_shown = true;
 }
 
 void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {

@@ -58,8 +58,12 @@ class Network {
   bool may_sleep();
   // True while something may happen that no descriptor tells of.
   bool has_work();
-  // All that can be done now. |holds|: what arrives is not shown to the device. Records that came are added to |out_arrivals|; |out_shown|: the device has to look.
-  std::optional<Refusal> progress(bool holds, std::vector<Arrival>* out_arrivals, bool* out_shown);
+  struct Progress {
+    bool has_moved = false;
+    bool has_shown = false;  // the device has to look
+  };
+  // All that can be done now. |holds|: what arrives is not shown to the device. Records that came are added to |out_arrivals|.
+  std::optional<Refusal> progress(bool holds, std::vector<Arrival>* out_arrivals, Progress* out);
   // The rank has ended its communicator: no more of it, these were its last counts.
   void finish(uint32_t rank, uint64_t arrived, uint64_t taken);
   // A connection that ended, and since when.
@@ -150,7 +154,7 @@ class Network {
   Token token_{};
   Fault fault_;
   uint64_t data_sent_ = 0;
-  bool shown_ = false;
+  Progress progress_;  // of the present turn
   std::atomic<uint64_t> flushes_{0};
   std::mutex mutex_;
   std::unique_ptr<Fabric> fabric_;

@@ -34,6 +34,7 @@ class Watchdog {
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
+  std::chrono::nanoseconds nap_{};  // the next one, of the thread
 };
 
 }  // namespace npu::ccl
