@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What cannot end, ends: with the name of the rank and the reason, on every rank, within the deadline.
 #include <chrono>
-#include <cstdlib>
 
 #include "tests/ccl/operation.h"
+#include "tests/ccl/processes.h"
 
 namespace npu::test {
 namespace {
@@ -34,7 +34,7 @@ class FailureTest : public testing::Test {
   }
   // Of a call that does not fit what another rank has called before. What ranks of other hosts have called may be on its way still: then the communicator fails a little later.
   void expect_refused(npuResult result, const char* words) {
-    if (std::getenv("NPU_CCL_HOST_ID") != nullptr && result != NPU_ERROR_INVALID_ARGUMENT) {
+    if (is_between_hosts() && result != NPU_ERROR_INVALID_ARGUMENT) {
       EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_DEPENDENCY_FAILED) << why();
       return;
     }
