@@ -101,7 +101,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     bool is_open = false;
     bool said_bye = false;
     std::deque<Exchange> exchanges;
-    // Of ranks of other hosts, while operations are pending: the last question, and the first one since the last sign of life.
+    // While operations are pending, where there are other hosts: the last question, and the first one since the last sign of life.
     Clock::time_point asked_last{};
     std::optional<Clock::time_point> asked_first;
   };

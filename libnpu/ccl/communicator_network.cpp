@@ -73,14 +73,14 @@ std::optional<Failure> Communicator::silent_rank(std::chrono::milliseconds limit
   return std::nullopt;
 }
 
-// Asks ranks of other hosts while operations are pending, and only then.
+// Asks the other ranks while operations are pending, and only then. Where there are other hosts, ranks of this one too: whoever is stopped holds up ranks everywhere, and is to be told from those.
 std::optional<Failure> Communicator::beat() {
   std::lock_guard lock(state_mutex_);
-  if (state_ != NPU_CCL_READY) return std::nullopt;
+  if (state_ != NPU_CCL_READY || !transport_.network.address()) return std::nullopt;
   const Clock::time_point now = Clock::now();
   for (uint32_t rank = 0; rank < links_.size(); rank++) {
     Link& link = links_[rank];
-    if (!transport_.network.is_remote(rank) || !link.is_open) continue;
+    if (!link.is_open) continue;
     if (pending_.empty()) {
       link.asked_first.reset();
       continue;

@@ -47,7 +47,9 @@ TEST_P(LieTest, IsFoundAndNamedOnAllRanks) {
     EXPECT_EQ(failure.reason, NPU_CCL_PROTOCOL) << failure.text;
     EXPECT_EQ(failure.rank, 1u) << failure.text;
     EXPECT_NE(std::string(failure.text).find(GetParam().words), std::string::npos) << failure.text;
-    EXPECT_EQ(npuQueueSync(world[r].queue, kLongNs), NPU_ERROR_DEPENDENCY_FAILED);
+    // A rank that needed nothing more from the others has come to its end before.
+    const npuResult result = npuQueueSync(world[r].queue, kLongNs);
+    EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_DEPENDENCY_FAILED) << result;
   }
 }
 

@@ -19,7 +19,7 @@ struct ProcessPlan {
   bool all_act = false;
   std::string host = "127.0.0.1";  // of the store
   // Words before the command of a rank.
-  std::function<std::vector<std::string>(uint32_t rank)> prefix;
+  std::function<std::vector<std::string>(uint32_t rank)> prefix = {};
 };
 
 class Processes {

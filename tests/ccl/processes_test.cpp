@@ -3,11 +3,11 @@
 #include "tests/ccl/processes.h"
 
 #include <gtest/gtest.h>
+#include <npu/npu_ccl.h>
 
 #include <cstdlib>
 #include <cstring>
 
-#include <npu/npu_ccl.h>
 
 namespace npu::test {
 namespace {
