@@ -167,14 +167,15 @@ npuResult Communicator::close() {
   {
     std::unique_lock lock(state_mutex_);
     stop_ = stop_ || state_ == NPU_CCL_INIT;
-    bool ended = changed_.wait_until(
-        lock, deadline, [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
+    bool ended = changed_.wait_until(lock, deadline,
+                                     [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
     if (has_network) {
       // What lies in the own slots must have left before they end.
       transport_.network.flush();
       Watchdog::get().wake();
-      ended = changed_.wait_until(
-          lock, deadline, [&] { return is_flushed_ || state_ == NPU_CCL_FAILED; }) && ended;
+      ended = changed_.wait_until(lock, deadline, [&] {
+        return is_flushed_ || state_ == NPU_CCL_FAILED;
+      }) && ended;
     }
     if (!ended || failure_.reason != NPU_CCL_NO_FAILURE) result = NPU_ERROR_DEPENDENCY_FAILED;
   }

@@ -63,8 +63,8 @@ std::optional<Failure> Communicator::silent_rank(std::chrono::milliseconds limit
   for (uint32_t rank = 0; rank < links_.size(); rank++) {
     const Link& link = links_[rank];
     if (!link.is_open || !link.asked_first) continue;
-    const auto silence = std::chrono::duration_cast<std::chrono::milliseconds>(
-        Clock::now() - *link.asked_first);
+    const auto silence =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *link.asked_first);
     if (silence < limit) continue;
     return Failure{
         NPU_CCL_RANK_LOST, rank,
@@ -121,8 +121,8 @@ void Communicator::compare(const Network::Arrival& arrival) {
   const Board& other = *transport_.memory.rank(arrival.rank).board;
   if (!read_record(&(sends ? own.sends : own.receives)[arrival.rank][place], arrival.sequence,
                    &mine) ||
-      !read_record(&(sends ? other.receives : other.sends)[settings_.rank][place],
-                   arrival.sequence, &theirs) ||
+      !read_record(&(sends ? other.receives : other.sends)[settings_.rank][place], arrival.sequence,
+                   &theirs) ||
       agree(mine, theirs)) {
     return;
   }
@@ -151,10 +151,9 @@ std::optional<Failure> Communicator::odd_one(uint64_t sequence) const {
     return std::count_if(known.begin(), known.end(),
                          [&](const auto& other) { return agree(record, other.second); });
   };
-  const auto right =
-      std::max_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-        return agreeing(a.second) < agreeing(b.second);
-      });
+  const auto right = std::max_element(
+      known.begin(), known.end(),
+      [&](const auto& a, const auto& b) { return agreeing(a.second) < agreeing(b.second); });
   const auto odd = std::find_if(known.begin(), known.end(), [&](const auto& other) {
     return !agree(other.second, right->second);
   });

@@ -55,9 +55,9 @@ void Communicator::lost(uint32_t rank, bool in_order, int error) {
   if (in_order) return;
   const bool has_ended = error == 0 || error == ECONNRESET || error == EPIPE;
   fail_with({NPU_CCL_RANK_LOST, rank,
-             name_of_rank(rank) + (has_ended ? std::string(": its process ended")
-                                             : std::string(": its connection broke: ") +
-                                                   std::strerror(error))},
+             name_of_rank(rank) +
+                 (has_ended ? std::string(": its process ended")
+                            : std::string(": its connection broke: ") + std::strerror(error))},
             true);
 }
 

@@ -184,9 +184,7 @@ EndpointPtr Fabric::connect(const NetAddress& to, std::span<const std::byte> say
   return nullptr;
 }
 
-void Fabric::refuse(fi_info* request) {
-  fi_reject(listener_.get(), request->handle, nullptr, 0);
-}
+void Fabric::refuse(fi_info* request) { fi_reject(listener_.get(), request->handle, nullptr, 0); }
 
 FabricEvent Fabric::next_event() {
   constexpr size_t kSaidMax = 256;

@@ -70,7 +70,8 @@ npuResult get_id(npuCclId* out) {
     const std::optional<Address> address = parse_id_text(named);
     if (!address) {
       return fail(NPU_ERROR_BAD_ENVIRONMENT,
-                  "NPU_CCL_ID is no \"ADDRESS:PORT:\" with 32 hexadecimal digits; an IPv6 address stands in "
+                  "NPU_CCL_ID is no \"ADDRESS:PORT:\" with 32 hexadecimal digits; an IPv6 address "
+                  "stands in "
                   "brackets");
     }
     write_id(*address, out);
@@ -91,8 +92,7 @@ npuResult make_id(const NetAddress& host, npuCclId* out) {
   address.at.port = 0;
   Fd listener = listen_tcp(&address.at);
   if (!listener || !fill_random(address.token)) {
-    return fail(NPU_ERROR_DRIVER, "no socket on %s: %s", host.text().c_str(),
-                std::strerror(errno));
+    return fail(NPU_ERROR_DRIVER, "no socket on %s: %s", host.text().c_str(), std::strerror(errno));
   }
   std::lock_guard lock(listeners().mutex);
   if (listeners().by_token.size() >= kListenersMax) {

@@ -103,8 +103,8 @@ class Mesh {
   }
   // False: the connection is over, or has become a peer's.
   bool read(Half& half) {
-    const long got = receive_some(half.socket, half.reader.room(), &half.fds,
-                                  half.is_remote ? 0 : kSharedFds);
+    const long got =
+        receive_some(half.socket, half.reader.room(), &half.fds, half.is_remote ? 0 : kSharedFds);
     if (got < 0) return errno == EAGAIN || errno == EINTR;
     if (got == 0 || !half.reader.filled(static_cast<size_t>(got))) return false;
     const std::optional<Frame> frame = half.reader.take();
@@ -122,8 +122,7 @@ class Mesh {
   }
   // True if |rank| may be who is behind |half|.
   bool fits(const Half& half, uint32_t rank) const {
-    const bool known =
-        half.rank ? *half.rank == rank : rank > offer_.rank && rank < peers_.size();
+    const bool known = half.rank ? *half.rank == rank : rank > offer_.rank && rank < peers_.size();
     return known && !peers_[rank].control && peers_[rank].is_remote == half.is_remote;
   }
   void accept(Half& half, const PeerHello& hello) {

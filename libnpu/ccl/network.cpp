@@ -85,8 +85,8 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   }
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
   WireMessage message;
-  const auto bytes =
-      std::as_bytes(std::span(transfer.message, 1)).first(std::min(completion.bytes, sizeof(message)));
+  const auto bytes = std::as_bytes(std::span(transfer.message, 1))
+                         .first(std::min(completion.bytes, sizeof(message)));
   const std::string fault = fault_of(bytes, link.rank, rank_, &message);
   if (!fault.empty()) return bad(link.rank, fault);
   if (!post_receive(link, transfer)) lose(link, "no receive could be posted");

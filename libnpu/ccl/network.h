@@ -111,11 +111,11 @@ class Network {
 
     std::deque<uint64_t> sizes;  // guarded by |mutex_|
     std::deque<std::pair<MessageKind, Record>> records;
-    uint64_t next = 1;           // data message to send
-    bool is_written = false;     // its payload
+    uint64_t next = 1;        // data message to send
+    bool is_written = false;  // its payload
     uint32_t payload_crc = 0;
     uint32_t records_sent = 0, records_came = 0;
-    uint64_t told_taken = 0;     // by the last message
+    uint64_t told_taken = 0;  // by the last message
     uint64_t arrived = 0, shown = 0;
     uint64_t peer_arrived = 0, peer_taken = 0;
     uint64_t flushes_sent = 0, flushes_answered = 0;  // asked by this side

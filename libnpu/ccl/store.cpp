@@ -44,9 +44,9 @@ class Store {
   std::optional<Refusal> run(Welcome* out) {
     listener_ = take_listener(offer_.address);
     if (!listener_) {
-      return Refusal{0, NPU_CCL_PROTOCOL,
-                     "rank 0 cannot listen on " + offer_.address.at.text() + ": " +
-                         std::strerror(errno)};
+      return Refusal{
+          0, NPU_CCL_PROTOCOL,
+          "rank 0 cannot listen on " + offer_.address.at.text() + ": " + std::strerror(errno)};
     }
     while (missing() != 0 && !refusal_) {
       if (!goes_on(offer_)) return give_up();
@@ -225,7 +225,8 @@ std::optional<Refusal> ask_store(const Offer& offer, const Name& own, Welcome* o
   const std::string place = " (" + offer.address.at.text() + ")";
   return Refusal{0, NPU_CCL_TIMEOUT,
                  was_heard ? "rank 0 gave no answer: it waits for other ranks, or the id is not "
-                             "its own" + place
+                             "its own" +
+                                 place
                            : "rank 0 did not come in time" + place};
 }
 

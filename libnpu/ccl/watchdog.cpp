@@ -87,8 +87,10 @@ bool Watchdog::turn() {
     }
   }
   const timespec time{0, at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
-  const bool came = ppoll(fds.data(), fds.size(), pending || at_once ? &time : nullptr, nullptr) > 0;
-  nap_ = pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap) : first_nap;
+  const bool came =
+      ppoll(fds.data(), fds.size(), pending || at_once ? &time : nullptr, nullptr) > 0;
+  nap_ =
+      pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap) : first_nap;
   uint64_t count = 0;
   if (fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
 

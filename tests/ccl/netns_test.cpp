@@ -20,10 +20,10 @@ bool run(const std::string& command) {
 class Hosts {
  public:
   Hosts() {
-    is_made_ = geteuid() == 0 && run("ip -V") && run("ip netns add " + name(0)) &&
-               run("ip netns add " + name(1)) &&
-               run("ip -n " + name(0) + " link add cable type veth peer name cable netns " +
-                   name(1));
+    is_made_ =
+        geteuid() == 0 && run("ip -V") && run("ip netns add " + name(0)) &&
+        run("ip netns add " + name(1)) &&
+        run("ip -n " + name(0) + " link add cable type veth peer name cable netns " + name(1));
     for (int host = 0; host < 2 && is_made_; host++) {
       is_made_ = run("ip -n " + name(host) + " link set lo up") &&
                  run("ip -n " + name(host) + " address add " + address(host) + "/24 dev cable") &&
@@ -83,9 +83,7 @@ TEST_F(NamespaceTest, RandomOperationsInsideAndBetweenHosts) {
 
 TEST_F(NamespaceTest, AKilledRankIsNamed) { expect_failure("kill", "its process ended"); }
 
-TEST_F(NamespaceTest, ARankThatEndsTooEarlyIsNamed) {
-  expect_failure("exit", "its process ended");
-}
+TEST_F(NamespaceTest, ARankThatEndsTooEarlyIsNamed) { expect_failure("exit", "its process ended"); }
 
 TEST_F(NamespaceTest, AStoppedRankIsNamed) { expect_failure("stop", "no sign of life for"); }
 

@@ -53,12 +53,11 @@ TEST_P(LieTest, IsFoundAndNamedOnAllRanks) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kinds, LieTest,
-    testing::Values(Lie{"payload:1:3", "rank 1 sent message"},
-                    Lie{"sequence:1:2", "where message"},
-                    Lie{"version:1:4", "rank 1 sent a message of version"}),
-    [](const auto& info) { return std::string(info.param.variable, 7); });
+INSTANTIATE_TEST_SUITE_P(Kinds, LieTest,
+                         testing::Values(Lie{"payload:1:3", "rank 1 sent message"},
+                                         Lie{"sequence:1:2", "where message"},
+                                         Lie{"version:1:4", "rank 1 sent a message of version"}),
+                         [](const auto& info) { return std::string(info.param.variable, 7); });
 
 // Two ranks more on the contexts of a world.
 npuResult make_two(World& world, npuCclComm (&comms)[2]) {
@@ -66,9 +65,8 @@ npuResult make_two(World& world, npuCclComm (&comms)[2]) {
   npuCclCommInfo info = make_info(4096);
   info.init_timeout_ms = 3000;
   if (const npuResult result = npuCclGetId(&id); result != NPU_OK) return result;
-  return world.group([&](uint32_t r) {
-    return npuCclCommCreate(&id, 2, r, world[r].context, &info, &comms[r]);
-  });
+  return world.group(
+      [&](uint32_t r) { return npuCclCommCreate(&id, 2, r, world[r].context, &info, &comms[r]); });
 }
 
 void expect_no_start(World& world, npuResult code, const char* words) {

@@ -45,9 +45,9 @@ void Processes::start(const ProcessPlan& plan, uint32_t rank, const std::string&
   std::vector<std::string> words;
   if (plan.prefix) words = plan.prefix(rank);
   const char* what = plan.all_act || rank == plan.actor ? plan.what : "none";
-  for (const std::string& word : {std::string(NPU_CCL_RANK), std::to_string(rank),
-                                  std::to_string(plan.ranks), std::to_string(plan.seed),
-                                  std::string(what), std::to_string(plan.at)}) {
+  for (const std::string& word :
+       {std::string(NPU_CCL_RANK), std::to_string(rank), std::to_string(plan.ranks),
+        std::to_string(plan.seed), std::string(what), std::to_string(plan.at)}) {
     words.push_back(word);
   }
   std::vector<char*> arguments;

@@ -79,7 +79,8 @@ void look_at_message(const uint8_t* data, size_t size) {
   if (message_bytes(message.header.kind) != size) return;
   seal(&message);
   const bool fits = message.header.source == 0 && message.header.target == 1;
-  require(fault_of(std::as_bytes(std::span(&message, 1)).first(size), 0, 1, &again).empty() == fits);
+  require(fault_of(std::as_bytes(std::span(&message, 1)).first(size), 0, 1, &again).empty() ==
+          fits);
 }
 
 }  // namespace

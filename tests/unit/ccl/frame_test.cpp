@@ -64,13 +64,13 @@ TEST(IdTest, TheTextIsReadWholeOrNotAtAll) {
   ASSERT_TRUE(address);
   EXPECT_EQ(address->at, loopback(4711));
   EXPECT_EQ(address->token[15], 15);
-  for (const char* bad : {"", "127.0.0.1:", "127.0.0.1:0:000102030405060708090a0b0c0d0e0f",
-                          "127.0.0.1:70000:000102030405060708090a0b0c0d0e0f",
-                          "10.0.0:4711:000102030405060708090a0b0c0d0e0f",
-                          "[10.0.0.1]:4711:000102030405060708090a0b0c0d0e0f",
-                          "::1:4711:000102030405060708090a0b0c0d0e0f",
-                          "host:4711:000102030405060708090a0b0c0d0e0f",
-                          "127.0.0.1:4711:000102030405060708090a0b0c0d0e0", "127.0.0.1:4711"}) {
+  for (const char* bad :
+       {"", "127.0.0.1:", "127.0.0.1:0:000102030405060708090a0b0c0d0e0f",
+        "127.0.0.1:70000:000102030405060708090a0b0c0d0e0f",
+        "10.0.0:4711:000102030405060708090a0b0c0d0e0f",
+        "[10.0.0.1]:4711:000102030405060708090a0b0c0d0e0f",
+        "::1:4711:000102030405060708090a0b0c0d0e0f", "host:4711:000102030405060708090a0b0c0d0e0f",
+        "127.0.0.1:4711:000102030405060708090a0b0c0d0e0", "127.0.0.1:4711"}) {
     EXPECT_FALSE(parse_id_text(bad)) << bad;
   }
   EXPECT_FALSE(parse_id_text(good + "0"));
@@ -165,7 +165,7 @@ TEST(StoreTest, AStoreThatDoesNotKnowTheSecretIsNotBelieved) {
   Address wrong = real;
   wrong.token[3] ^= 1;
   const std::atomic<bool> stop{false};
-  const Offer offer{real,  {4096, 1, 2, 0}, 1, {}, Clock::now() + std::chrono::milliseconds(500),
+  const Offer offer{real, {4096, 1, 2, 0}, 1, {}, Clock::now() + std::chrono::milliseconds(500),
                     &stop};
   // It takes every hello and welcomes it with a proof of another secret.
   const Fd listener = take_listener(real);
