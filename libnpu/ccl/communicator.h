@@ -78,6 +78,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // ---- For the watchdog ----
   bool has_pending();
   Network& network() { return transport_.network; }
+  // True if move() has to be called when a descriptor of the network is ready.
+  bool moves() const;
   // Moves data between hosts. True: there was some.
   bool move();
   // Descriptors to poll for reading, with the rank of each.

@@ -22,9 +22,13 @@ std::string told(uint32_t rank, const Record& record) {
 
 }  // namespace
 
+bool Communicator::moves() const {
+  return transport_.network.address() && state() != NPU_CCL_FAILED;
+}
+
 bool Communicator::move() {
   Network& network = transport_.network;
-  if (!network.address() || state() == NPU_CCL_FAILED) return false;
+  if (!moves()) return false;
   std::vector<Network::Arrival> arrivals;
   bool moved = false, nudges = false;
   do {

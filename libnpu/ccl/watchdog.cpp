@@ -74,11 +74,13 @@ bool Watchdog::turn() {
     }
     for (const auto& communicator : communicators_) {
       pending = pending || communicator->has_pending();
-      at_once = at_once || !communicator->network().may_sleep();
-      if (communicator->network().address()) first_nap = kFirstNetworkNap;
-      for (int fd : communicator->network().fds()) {
-        fds.push_back({fd, POLLIN, 0});
-        owners.emplace_back(nullptr, 0);
+      if (communicator->moves()) {
+        first_nap = kFirstNetworkNap;
+        at_once = at_once || !communicator->network().may_sleep();
+        for (int fd : communicator->network().fds()) {
+          fds.push_back({fd, POLLIN, 0});
+          owners.emplace_back(nullptr, 0);
+        }
       }
       for (const auto& [fd, rank] : communicator->sockets()) {
         fds.push_back({fd, POLLIN, 0});
