@@ -270,7 +270,7 @@ Outcome CommandRunner::sem_wait(Queue& queue, const npu_cmd_sem& command, uint64
   const uint64_t generation = queue.space().generation();
   const std::byte* word = queue.word_memory.get(queue.space(), command.sem_dva, 8, NPU_ACCESS_READ);
   if (word == nullptr) return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_READ);
-  // pairs with command.cpp : CommandRunner::sem_signal and libnpu/src/core/ring.cpp : Ring::open_gate and libnpu/src/core/semaphore.cpp : Semaphore::signal
+  // pairs with command.cpp : CommandRunner::sem_signal and libnpu/src/core/ring.cpp : Ring::open_gate and libnpu/src/core/semaphore.cpp : Semaphore::signal and libnpu/ccl/shared_memory.cpp : write_word
   const uint64_t present = load_word(word, std::memory_order_acquire);
   if (!wait_holds(command.sem_op, present, command.value)) {
     queue.parked_wait = {word, generation, command.sem_op, command.value};
@@ -292,7 +292,7 @@ Outcome CommandRunner::sem_signal(Queue& queue, const npu_cmd_sem& command, uint
     return Outcome::vm_fault(command.sem_dva, NPU_ACCESS_READ);
   }
   uint64_t value = command.value;
-  // pairs with command.cpp : CommandRunner::sem_wait and libnpu/src/core/semaphore.cpp : Semaphore::query
+  // pairs with command.cpp : CommandRunner::sem_wait and libnpu/src/core/semaphore.cpp : Semaphore::query and libnpu/ccl/shared_memory.cpp : read_word
   if (command.sem_op == NPU_SEM_SET) {
     store_word(word, value, std::memory_order_release);
   } else {

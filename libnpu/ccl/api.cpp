@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -19,6 +20,9 @@ namespace {
 using namespace npu::ccl;
 
 constexpr uint32_t kDefaultTimeoutMs = 30'000;
+constexpr uint32_t kDefaultHeartbeatMs = 5'000;
+constexpr uint32_t kHeartbeatMsMin = 100;
+constexpr uint32_t kHeartbeatMsMax = 600'000;
 constexpr uint64_t kDefaultChunkBytes = 256 << 10;
 constexpr uint64_t kChunkBytesMin = 4 << 10;
 constexpr uint64_t kChunkBytesMax = 16 << 20;
@@ -32,6 +36,21 @@ npuResult read_info(const Info* from, Info* to) {
                 from->struct_size, sizeof(Info));
   }
   std::memcpy(to, from, from->struct_size);
+  return NPU_OK;
+}
+
+npuResult read_heartbeat(std::chrono::milliseconds* out) {
+  *out = std::chrono::milliseconds(kDefaultHeartbeatMs);
+  const char* text = std::getenv("NPU_CCL_HEARTBEAT_MS");
+  if (text == nullptr || *text == '\0') return NPU_OK;
+  uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
+  if (error != std::errc() || *end != '\0' || value < kHeartbeatMsMin || value > kHeartbeatMsMax) {
+    return fail(NPU_ERROR_BAD_ENVIRONMENT,
+                "NPU_CCL_HEARTBEAT_MS is no number of milliseconds from %u to %u", kHeartbeatMsMin,
+                kHeartbeatMsMax);
+  }
+  *out = std::chrono::milliseconds(value);
   return NPU_OK;
 }
 
@@ -56,7 +75,7 @@ npuResult read_settings(const npuCclCommInfo* info, Settings* out) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "chunk_bytes is no power of two in [4 KiB, 16 MiB]");
   }
   if (const char* choice = std::getenv("NPU_CCL_ALGO")) out->choice = choice;
-  return NPU_OK;
+  return read_heartbeat(&out->heartbeat);
 }
 
 void end(const CommunicatorPtr& communicator) { communicator->close(); }

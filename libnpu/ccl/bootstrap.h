@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How ranks find each other. Rank 0 serves a store on a TCP socket: each rank says where it is, and when all have come each is told where all are. Then every pair
-// of ranks opens a Unix socket, over which the descriptors of shared memory go; it stays open as the control connection. Each step has the same deadline.
-// Strangers, and who has the wrong token, are hung up on, and the store goes on.
+// How ranks find each other. Rank 0 serves a store on a TCP socket: each rank says where it is, and when all have come each is told where all are. Then every pair of ranks opens a
+// connection, which stays open as the control connection: a Unix socket inside a host, over which the descriptors of shared memory go; TCP between hosts, with where data lands instead. Each step has
+// the same deadline. Over TCP both sides prove that they know the id's secret before they believe anything else. Strangers are hung up on, and the store goes on.
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,10 @@ inline constexpr size_t kSharedFds = 2;
 
 struct Peer {
   Fd control;
-  std::vector<Fd> memory;  // kSharedFds
+  std::vector<Fd> memory;  // kSharedFds; of a rank of another host none
+  bool is_remote = false;
+  Landing landing{};  // of a rank of another host
+  Nonce nonce{};      // that the two have agreed on
 };
 
 struct Offer {
@@ -38,14 +42,26 @@ struct Refusal {
   std::string text;
 };
 
-// The other ranks, the own place empty. Blocks up to the deadline.
-std::optional<Refusal> meet(const Offer& offer, std::vector<Peer>* out_peers);
+// Opens what data from ranks of other hosts comes in by: those that are marked in |remote|. |own|: the address that they reach this host by, port 0.
+using Prepare = std::function<std::optional<Refusal>(
+    const NetAddress& own, const std::vector<bool>& remote, std::vector<Landing>* out)>;
+
+// The other ranks, the own place empty. Blocks up to the deadline. |prepare| is called if there are ranks of other hosts.
+std::optional<Refusal> meet(const Offer& offer, const Prepare& prepare,
+                            std::vector<Peer>* out_peers);
 
 // The parts of meet().
-std::optional<Refusal> serve_store(const Offer& offer, const SocketName& own, Welcome* out);
-std::optional<Refusal> ask_store(const Offer& offer, const SocketName& own, Welcome* out);
-std::optional<Refusal> connect_all(const Offer& offer, const Fd& listener, const Welcome& welcome,
+struct Listeners {
+  Fd unix_socket;
+  Fd tcp;
+};
+std::optional<Refusal> serve_store(const Offer& offer, const Name& own, Welcome* out);
+std::optional<Refusal> ask_store(const Offer& offer, const Name& own, Welcome* out);
+std::optional<Refusal> connect_all(const Offer& offer, const Listeners& listeners,
+                                   const Welcome& welcome, const std::vector<Landing>& landings,
                                    std::vector<Peer>* out_peers);
+// One attempt of a second at most; empty: errno tells.
+Fd try_to_connect(const Offer& offer, const NetAddress& to);
 
 // True while there is time, and nobody wants an end.
 inline bool goes_on(const Offer& offer) {

@@ -24,12 +24,11 @@ uint64_t fingerprint(const std::string& text) {
 
 Communicator::Communicator(const Settings& settings, const Override& wishes)
     : settings_(settings),
+      transport_(settings.rank, settings.chunk_bytes),
       plans_(settings.rank, settings.chunk_bytes, wishes),
       sends_(settings.ranks),
       receives_(settings.ranks),
       links_(settings.ranks) {
-  transport_.rank = settings.rank;
-  transport_.chunk_bytes = settings.chunk_bytes;
   transport_.sent.resize(settings.ranks);
   transport_.received.resize(settings.ranks);
 }
@@ -91,15 +90,21 @@ std::optional<Refusal> Communicator::meet_others() {
                     Clock::now() + settings_.init_timeout,
                     &stop_};
   std::vector<Peer> peers;
-  if (auto refusal = meet(offer, &peers)) return refusal;
+  const auto prepare = [&](const NetAddress& own, const std::vector<bool>& remote,
+                           std::vector<Landing>* landings) {
+    return transport_.network.open(own, remote, landings);
+  };
+  if (auto refusal = meet(offer, prepare, &peers)) return refusal;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (rank == settings_.rank) continue;
-    const bool imported = transport_.memory.import(rank, peers[rank].memory) == NPU_OK;
+    const bool is_mapped =
+        peers[rank].is_remote || transport_.memory.import(rank, peers[rank].memory) == NPU_OK;
     std::lock_guard lock(state_mutex_);
     links_[rank].peer.control = std::move(peers[rank].control);
     links_[rank].is_open = true;
-    if (!imported) return device_failed();
+    if (!is_mapped) return device_failed();
   }
+  if (auto refusal = transport_.network.connect(offer, peers)) return refusal;
   Watchdog::get().add(shared_from_this());
   return std::nullopt;
 }
@@ -147,11 +152,6 @@ void Communicator::fail_with(Failure failure, bool tells) {
   changed_.notify_all();
 }
 
-void Communicator::tell_all(FrameKind kind, std::span<const std::byte> payload) {
-  std::lock_guard lock(state_mutex_);
-  tell_links(kind, payload);
-}
-
 // With the state's mutex held; never blocks.
 void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload) {
   const std::vector<std::byte> frame = make_frame(kind, payload);
@@ -162,19 +162,45 @@ void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload
 
 npuResult Communicator::close() {
   npuResult result = NPU_OK;
+  const bool has_network = state() == NPU_CCL_READY && transport_.network.address().has_value();
+  const Deadline deadline = Clock::now() + settings_.op_timeout;
   {
     std::unique_lock lock(state_mutex_);
     stop_ = stop_ || state_ == NPU_CCL_INIT;
-    const bool ended = changed_.wait_for(
-        lock, settings_.op_timeout, [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
+    bool ended = changed_.wait_until(lock, deadline,
+                                     [&] { return pending_.empty() || state_ == NPU_CCL_FAILED; });
+    if (has_network) {
+      // What lies in the own slots must have left before they end.
+      transport_.network.flush();
+      Watchdog::get().wake();
+      ended = changed_.wait_until(lock, deadline, [&] {
+        return is_flushed_ || state_ == NPU_CCL_FAILED;
+      }) && ended;
+    }
     if (!ended || failure_.reason != NPU_CCL_NO_FAILURE) result = NPU_ERROR_DEPENDENCY_FAILED;
   }
   if (starter_.joinable()) starter_.join();
-  if (state() == NPU_CCL_READY) tell_all(FrameKind::kBye, std::as_bytes(std::span("bye....", 8)));
   Watchdog::get().remove(this);
+  say_bye();
   transport_.lanes.cut();
+  std::lock_guard lock(submit_mutex_);
+  transport_.network.close();
   if (result == NPU_OK) return NPU_OK;
   return ccl::fail(result, "operations were cut off: %s", failure().text.c_str());
+}
+
+void Communicator::say_bye() {
+  std::lock_guard lock(state_mutex_);
+  if (state_ != NPU_CCL_READY) return;
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
+    if (!links_[rank].is_open) continue;
+    const Bye bye = transport_.network.farewell(rank);
+    send_now(links_[rank].peer.control, make_frame(FrameKind::kBye, bye));
+  }
+}
+
+NetAddress Communicator::meeting_place() const {
+  return transport_.network.address().value_or(loopback(0));
 }
 
 npuResult Communicator::add_factor(float factor, npuCclRedOp* out) {

@@ -28,6 +28,7 @@ struct Settings {
   uint64_t chunk_bytes = 0;
   npuCclReduceMode reduce_mode = NPU_CCL_REDUCE_CANONICAL;
   std::string choice;  // NPU_CCL_ALGO
+  std::chrono::milliseconds heartbeat{};
 };
 
 struct Failure {
@@ -71,8 +72,16 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult end_exchange(const std::vector<bool>& members, const Exchange& mine,
                          std::vector<Exchange>* out);
 
+  // The address on which ranks of a new communicator meet, port 0.
+  NetAddress meeting_place() const;
+
   // ---- For the watchdog ----
-  bool has_pending() const;
+  bool has_pending();
+  Network& network() { return transport_.network; }
+  // True if move() has to be called when a descriptor of the network is ready.
+  bool moves() const;
+  // Moves data between hosts. True: there was some.
+  bool move();
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
@@ -94,20 +103,38 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     bool is_open = false;
     bool said_bye = false;
     std::deque<Exchange> exchanges;
+    // While operations are pending, where there are other hosts: the last question, and the first one since the last sign of life.
+    Clock::time_point asked_last{};
+    std::optional<Clock::time_point> asked_first;
+  };
+  // Ranks of other hosts that may have called something else: what arrives is held back until all is known, or enough time has passed.
+  struct Suspicion {
+    uint64_t sequence;
+    Deadline until;
   };
 
   npuResult prepare();
   void start();
   std::optional<Refusal> meet_others();
-  void tell_all(FrameKind kind, std::span<const std::byte> payload);
+  void say_bye();
   void tell_links(FrameKind kind, std::span<const std::byte> payload);
   void take_frame(uint32_t rank, const Frame& frame);
-  void lost(uint32_t rank, bool in_order);
+  void lost(uint32_t rank, bool in_order, int error);
   Failure blame(const Pending& late) const;
   Failure late_message(const Pending& late) const;
+  std::optional<Failure> silent_rank(std::chrono::milliseconds limit) const;
+  std::optional<Failure> beat();
   npuResult record(const Request& request);
   npuResult record_message(const Request& request);
-  npuResult mismatch(uint32_t culprit, uint32_t rank, const Record& theirs, const Record& mine);
+  bool is_suspicious() const;
+  void suspect(uint64_t sequence);
+  void settle();
+  void compare(const Network::Arrival& arrival);
+  bool find_collective(uint32_t rank, uint64_t sequence, Record* out) const;
+  std::optional<Failure> odd_one(uint64_t sequence) const;
+  Failure odd_message(uint32_t sender, const Record& sent, uint32_t receiver,
+                      const Record& received) const;
+  npuResult mismatch(Failure failure);
   npuResult workspace(uint64_t bytes, npuDevPtr* out);
 
   const Settings settings_;
@@ -129,6 +156,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::deque<Pending> pending_;
   std::vector<Link> links_;
   std::vector<std::optional<float>> factors_;
+  std::optional<Suspicion> suspicion_;
+  bool is_flushed_ = false;
+  uint64_t pings_ = 0;
 };
 
 using CommunicatorPtr = std::shared_ptr<Communicator>;

@@ -5,46 +5,40 @@
 #include "libnpu/ccl/communicator.h"
 
 namespace npu::ccl {
-namespace {
-
 bool agree(const Record& a, const Record& b) {
   return a.count == b.count && a.counts == b.counts && a.op == b.op && a.type == b.type &&
          a.reduction == b.reduction && a.root == b.root;
 }
 
-}  // namespace
+npuResult Communicator::mismatch(Failure failure) {
+  const npuResult result = ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%s", failure.text.c_str());
+  fail_with(std::move(failure), true);
+  return result;
+}
 
-npuResult Communicator::mismatch(uint32_t culprit, uint32_t rank, const Record& theirs,
-                                 const Record& mine) {
-  const std::string text = "operation " + std::to_string(mine.sequence) + ": rank " +
-                           std::to_string(rank) + " has called " + describe(theirs) + "; rank " +
-                           std::to_string(settings_.rank) + " has called " + describe(mine);
-  fail_with({NPU_CCL_MISMATCH, culprit, text}, true);
-  return ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%s", text.c_str());
+// What |rank| has called as its operation |sequence|, if that is known.
+bool Communicator::find_collective(uint32_t rank, uint64_t sequence, Record* out) const {
+  const Board& board = *transport_.memory.rank(rank).board;
+  return read_record(&board.collectives[sequence % kRecordedCollectives], sequence, out);
 }
 
 npuResult Communicator::record(const Request& request) {
   const Record mine = record_of(request, ++collectives_);
   const size_t place = mine.sequence % kRecordedCollectives;
   write_record(&transport_.memory.own().board->collectives[place], mine);
-  uint32_t others = 0;
-  std::optional<std::pair<uint32_t, Record>> odd;
+  bool is_odd_here = false, is_odd_elsewhere = false;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     Record theirs;
-    if (rank == settings_.rank ||
-        !read_record(&transport_.memory.rank(rank).board->collectives[place], mine.sequence,
-                     &theirs)) {
-      continue;
-    }
-    if (!agree(mine, theirs)) {
-      others++;
-      if (!odd) odd = {rank, theirs};
-    }
+    if (rank == settings_.rank) continue;
+    transport_.network.tell(rank, MessageKind::kCollective, mine);
+    if (!find_collective(rank, mine.sequence, &theirs) || agree(mine, theirs)) continue;
+    (transport_.network.is_remote(rank) ? is_odd_elsewhere : is_odd_here) = true;
   }
-  if (!odd) return NPU_OK;
-  // Most of the others against this one: this one is named.
-  const bool is_me = others > 1 && others * 2 > settings_.ranks;
-  return mismatch(is_me ? settings_.rank : odd->first, odd->first, odd->second, mine);
+  // Between hosts the records of more ranks may be on their way, and data is held back meanwhile.
+  if (is_odd_elsewhere) suspect(mine.sequence);
+  if (!is_odd_here) return NPU_OK;
+  std::optional<Failure> failure = odd_one(mine.sequence);
+  return failure ? mismatch(std::move(*failure)) : NPU_OK;
 }
 
 npuResult Communicator::record_message(const Request& request) {
@@ -56,11 +50,13 @@ npuResult Communicator::record_message(const Request& request) {
   const Record mine = record_of(request, ++(sends ? sends_ : receives_)[other]);
   const size_t place = mine.sequence % kRecordedMessages;
   write_record(&(sends ? own.sends : own.receives)[other][place], mine);
+  transport_.network.tell(other, sends ? MessageKind::kSend : MessageKind::kReceive, mine);
   Record found;
   const Record* const counterpart =
       &(sends ? theirs.receives : theirs.sends)[settings_.rank][place];
   if (!read_record(counterpart, mine.sequence, &found) || agree(mine, found)) return NPU_OK;
-  return mismatch(other, other, found, mine);
+  return mismatch(odd_message(sends ? settings_.rank : other, sends ? mine : found,
+                              sends ? other : settings_.rank, sends ? found : mine));
 }
 
 // Room for one operation; operations of a communicator run one after the other.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the watchdog does for a communicator: control connections, ends and deadlines of operations, and whom to blame.
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "libnpu/ccl/communicator.h"
 
@@ -11,9 +13,10 @@ std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank);
 
 }  // namespace
 
-bool Communicator::has_pending() const {
+bool Communicator::has_pending() {
   std::lock_guard lock(state_mutex_);
-  return !pending_.empty();
+  if (state_ == NPU_CCL_FAILED) return false;
+  return !pending_.empty() || suspicion_ || transport_.network.has_work();
 }
 
 std::vector<std::pair<int, uint32_t>> Communicator::sockets() const {
@@ -30,23 +33,32 @@ void Communicator::read_from(uint32_t rank) {
   Link& link = links_[rank];  // only this thread reads
   const long got = receive_some(link.peer.control, link.reader.room(), nullptr, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return lost(rank, link.said_bye);
+  if (got <= 0) return lost(rank, link.said_bye, got < 0 ? errno : 0);
   if (!link.reader.filled(static_cast<size_t>(got))) {
     fail_with({NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent what is no frame"}, true);
-    return lost(rank, true);
+    return lost(rank, true, 0);
+  }
+  {
+    std::lock_guard lock(state_mutex_);
+    link.asked_first.reset();
   }
   if (const std::optional<Frame> frame = link.reader.take()) take_frame(rank, *frame);
 }
 
 // The connection is over.
-void Communicator::lost(uint32_t rank, bool in_order) {
+void Communicator::lost(uint32_t rank, bool in_order, int error) {
   {
     std::lock_guard lock(state_mutex_);
     links_[rank].is_open = false;
   }
   changed_.notify_all();
-  if (!in_order)
-    fail_with({NPU_CCL_RANK_LOST, rank, name_of_rank(rank) + ": its process ended"}, true);
+  if (in_order) return;
+  const bool has_ended = error == 0 || error == ECONNRESET || error == EPIPE;
+  fail_with({NPU_CCL_RANK_LOST, rank,
+             name_of_rank(rank) +
+                 (has_ended ? std::string(": its process ended")
+                            : std::string(": its connection broke: ") + std::strerror(error))},
+            true);
 }
 
 void Communicator::take_frame(uint32_t rank, const Frame& frame) {
@@ -59,7 +71,9 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
                        false);
     }
     case FrameKind::kBye: {
+      const auto bye = frame.as<Bye>();
       links_[rank].said_bye = true;
+      transport_.network.finish(rank, bye.arrived, bye.taken);
       return;
     }
     case FrameKind::kExchange: {
@@ -69,6 +83,15 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
       changed_.notify_all();
       return;
     }
+    case FrameKind::kPing: {
+      std::lock_guard lock(state_mutex_);
+      if (links_[rank].is_open) {
+        send_now(links_[rank].peer.control, make_frame(FrameKind::kPong, frame.as<Ping>()));
+      }
+      return;
+    }
+    case FrameKind::kPong:
+      return;
     default:
       fail_with({NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent a frame out of place"}, true);
   }
@@ -98,6 +121,7 @@ void Communicator::look() {
     }
   }
   changed_.notify_all();
+  if (!failure) failure = beat();
   if (failure) fail_with(std::move(*failure), true);
 }
 
@@ -105,6 +129,10 @@ void Communicator::look() {
 Failure Communicator::blame(const Pending& late) const {
   const std::string time = " within " + std::to_string(settings_.op_timeout.count()) + " ms";
   const uint64_t sequence = late.record.sequence;
+  // Whoever does not even answer is the cause rather than whoever waits for that one.
+  if (auto silent = silent_rank(settings_.heartbeat / 2)) {
+    return *silent;
+  }
   for (uint32_t rank = 0; rank < settings_.ranks && sequence != 0; rank++) {
     if (rank == settings_.rank) continue;
     const Board& board = *transport_.memory.rank(rank).board;

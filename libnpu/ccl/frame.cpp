@@ -6,7 +6,7 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6c63706e;
-constexpr uint16_t kVersion = 1;
+constexpr uint16_t kVersion = 2;
 
 struct Header {
   uint32_t magic;
@@ -24,12 +24,16 @@ void end_texts(Frame* frame) {
   const auto end = [&](size_t at) { bytes[at] = std::byte{0}; };
   switch (frame->kind) {
     case FrameKind::kHello:
-      end(offsetof(Hello, name) + sizeof(SocketName) - 1);
+      end(offsetof(Hello, name) + sizeof(Name::unix_name) - 1);
       break;
     case FrameKind::kWelcome:
-      for (size_t i = 1; i <= NPU_CCL_RANKS_MAX; i++) end(i * sizeof(SocketName) - 1);
+      for (size_t i = 0; i < NPU_CCL_RANKS_MAX; i++) {
+        end(offsetof(Welcome, names) + i * sizeof(Name) + sizeof(Name::unix_name) - 1);
+      }
       break;
     case FrameKind::kRefuse:
+      end(sizeof(Refuse) - 1);
+      break;
     case FrameKind::kFail:
       end(sizeof(Notice) - 1);
       break;
@@ -40,14 +44,6 @@ void end_texts(Frame* frame) {
 
 }  // namespace
 
-bool is_same(const Token& a, const Token& b) {
-  volatile uint8_t difference = 0;
-  for (size_t i = 0; i < a.size(); i++) {
-    difference = static_cast<uint8_t>(difference | (a[i] ^ b[i]));
-  }
-  return difference == 0;
-}
-
 std::optional<uint32_t> payload_bytes(uint16_t kind) {
   switch (static_cast<FrameKind>(kind)) {
     case FrameKind::kHello:
@@ -55,6 +51,7 @@ std::optional<uint32_t> payload_bytes(uint16_t kind) {
     case FrameKind::kWelcome:
       return sizeof(Welcome);
     case FrameKind::kRefuse:
+      return sizeof(Refuse);
     case FrameKind::kFail:
       return sizeof(Notice);
     case FrameKind::kPeer:
@@ -63,6 +60,15 @@ std::optional<uint32_t> payload_bytes(uint16_t kind) {
       return sizeof(Bye);
     case FrameKind::kExchange:
       return sizeof(Exchange);
+    case FrameKind::kChallenge:
+      return sizeof(Challenge);
+    case FrameKind::kJoin:
+      return sizeof(Join);
+    case FrameKind::kJoined:
+      return sizeof(Joined);
+    case FrameKind::kPing:
+    case FrameKind::kPong:
+      return sizeof(Ping);
   }
   return std::nullopt;
 }

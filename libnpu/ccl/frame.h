@@ -13,21 +13,25 @@
 #include <span>
 #include <vector>
 
+#include "libnpu/ccl/address.h"
+#include "libnpu/ccl/auth.h"
+#include "libnpu/ccl/host.h"
+
 namespace npu::ccl {
 
-using Token = std::array<uint8_t, 16>;
-
-// Takes as long whatever the bytes are.
-bool is_same(const Token& a, const Token& b);
-
 enum class FrameKind : uint16_t {
-  kHello = 1,     // to the store: here I am
-  kWelcome = 2,   // from the store: all have come, and where they are
-  kRefuse = 3,    // from the store: why there will be no communicator
-  kPeer = 4,      // between two ranks, with two descriptors
-  kFail = 5,      // the communicator has failed
-  kBye = 6,       // this rank has ended its communicator in order
-  kExchange = 7,  // of a split
+  kHello = 1,      // to the store: here I am
+  kWelcome = 2,    // from the store: all have come, and where they are
+  kRefuse = 3,     // from the store: why there will be no communicator
+  kPeer = 4,       // between two ranks of a host, with two descriptors
+  kFail = 5,       // the communicator has failed
+  kBye = 6,        // this rank has ended its communicator in order
+  kExchange = 7,   // of a split
+  kChallenge = 8,  // from whoever accepted a TCP connection, before anything else
+  kJoin = 9,       // between two ranks of different hosts
+  kJoined = 10,    // and the answer
+  kPing = 11,      // is somebody there?
+  kPong = 12,
 };
 
 // Everything that all ranks must have alike.
@@ -38,31 +42,70 @@ struct Agreement {
   int32_t reduce_mode;
 };
 
-struct SocketName {
-  char text[48];  // always with an end mark
+// Where a rank is.
+struct Name {
+  char unix_name[48];  // of its Unix socket; always with an end mark
+  HostId host;
+  NetAddress control;  // for ranks of other hosts
+  uint32_t reserved;
+};
+// Where data for a rank lands: its libfabric endpoint, and its slots for messages of one other rank.
+struct Landing {
+  uint64_t key;
+  uint64_t at;
+  NetAddress endpoint;
+  uint32_t reserved;
+};
+
+// A |mac| is over all that follows it, with the nonce that the other side sent before.
+struct Challenge {
+  Nonce nonce;
 };
 struct Hello {
-  Token token;
+  Mac mac;
+  Nonce nonce;
   Agreement agreement;
-  SocketName name;
+  Name name;
   uint32_t rank;
   uint32_t reserved;
 };
 struct Welcome {
-  SocketName names[NPU_CCL_RANKS_MAX];
+  Mac mac;
+  Name names[NPU_CCL_RANKS_MAX];
 };
-struct Notice {  // kRefuse, kFail
+struct Notice {  // kFail
   uint32_t rank;
   int32_t reason;
   char text[240];
+};
+struct Refuse {
+  Mac mac;
+  Notice notice;
 };
 struct PeerHello {
   Token token;
   uint32_t rank;
   uint32_t reserved;
 };
-struct Bye {
-  uint64_t reserved;
+struct Join {
+  Mac mac;
+  Nonce nonce;
+  Landing landing;
+  uint32_t rank;
+  uint32_t target;
+};
+struct Joined {
+  Mac mac;
+  Landing landing;
+  uint32_t rank;
+  uint32_t target;
+};
+struct Bye {  // what the rank has received from the other one in all; ranks of one host: 0
+  uint64_t arrived;
+  uint64_t taken;
+};
+struct Ping {
+  uint64_t number;
 };
 struct Exchange {
   uint64_t sequence;

@@ -2,8 +2,6 @@
 // Making and reading ids.
 #include "libnpu/ccl/id.h"
 
-#include <sys/random.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -17,15 +15,15 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6469636e;
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kListenersMax = 64;
 
 struct Layout {
   uint32_t magic;
   uint32_t version;
   Token token;
-  uint16_t port;
-  uint8_t reserved[102];
+  NetAddress at;
+  uint8_t reserved[84];
 };
 static_assert(sizeof(Layout) == sizeof(npuCclId));
 
@@ -44,36 +42,24 @@ void write_id(const Address& address, npuCclId* out) {
   layout.magic = kMagic;
   layout.version = kVersion;
   layout.token = address.token;
-  layout.port = address.port;
+  layout.at = address.at;
   std::memcpy(out->bytes, &layout, sizeof(layout));
-}
-
-template <typename Number>
-bool parse_number(std::string_view text, int base, Number* out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out, base);
-  return error == std::errc() && end == text.data() + text.size();
 }
 
 }  // namespace
 
-bool fill_random(std::span<uint8_t> bytes) {
-  return getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size());
-}
-
 std::optional<Address> parse_id_text(std::string_view text) {
-  constexpr std::string_view kHost = "127.0.0.1:";
-  Address address{};
-  if (!text.starts_with(kHost)) return std::nullopt;
-  text.remove_prefix(kHost.size());
-  const size_t colon = text.find(':');
+  const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view hex = text.substr(colon + 1);
-  if (!parse_number(text.substr(0, colon), 10, &address.port) || address.port == 0) {
-    return std::nullopt;
-  }
-  if (hex.size() != 2 * address.token.size()) return std::nullopt;
+  const std::optional<NetAddress> at = parse_address(text.substr(0, colon));
+  Address address{};
+  if (!at || hex.size() != 2 * address.token.size()) return std::nullopt;
+  address.at = *at;
   for (size_t i = 0; i < address.token.size(); i++) {
-    if (!parse_number(hex.substr(2 * i, 2), 16, &address.token[i])) return std::nullopt;
+    const char* digits = hex.data() + 2 * i;
+    const auto [end, error] = std::from_chars(digits, digits + 2, address.token[i], 16);
+    if (error != std::errc() || end != digits + 2) return std::nullopt;
   }
   return address;
 }
@@ -84,19 +70,29 @@ npuResult get_id(npuCclId* out) {
     const std::optional<Address> address = parse_id_text(named);
     if (!address) {
       return fail(NPU_ERROR_BAD_ENVIRONMENT,
-                  "NPU_CCL_ID is no \"127.0.0.1:PORT:\" with 32 hexadecimal digits");
+                  "NPU_CCL_ID is no \"ADDRESS:PORT:\" with 32 hexadecimal digits; an IPv6 address "
+                  "stands in "
+                  "brackets");
     }
     write_id(*address, out);
     return NPU_OK;
   }
-  return make_id(out);
+  const char* interface = std::getenv("NPU_CCL_INTERFACE");
+  if (interface == nullptr || *interface == '\0') return make_id(loopback(0), out);
+  std::string error;
+  std::optional<NetAddress> host = own_address(loopback(0), interface, &error);
+  // None of IPv4: then of IPv6.
+  if (!host) host = own_address({{}, 0, 6}, interface, &error);
+  if (!host) return fail(NPU_ERROR_BAD_ENVIRONMENT, "%s", error.c_str());
+  return make_id(*host, out);
 }
 
-npuResult make_id(npuCclId* out) {
-  Address address{};
-  Fd listener = listen_tcp(0, &address.port);
+npuResult make_id(const NetAddress& host, npuCclId* out) {
+  Address address{{}, host};
+  address.at.port = 0;
+  Fd listener = listen_tcp(&address.at);
   if (!listener || !fill_random(address.token)) {
-    return fail(NPU_ERROR_DRIVER, "no socket on the loopback address: %s", std::strerror(errno));
+    return fail(NPU_ERROR_DRIVER, "no socket on %s: %s", host.text().c_str(), std::strerror(errno));
   }
   std::lock_guard lock(listeners().mutex);
   if (listeners().by_token.size() >= kListenersMax) {
@@ -110,8 +106,10 @@ npuResult make_id(npuCclId* out) {
 std::optional<Address> read_id(const npuCclId& id) {
   Layout layout;
   std::memcpy(&layout, id.bytes, sizeof(layout));
-  if (layout.magic != kMagic || layout.version != kVersion || layout.port == 0) return std::nullopt;
-  return Address{layout.token, layout.port};
+  if (layout.magic != kMagic || layout.version != kVersion || !is_valid(layout.at)) {
+    return std::nullopt;
+  }
+  return Address{layout.token, layout.at};
 }
 
 Fd take_listener(const Address& address) {
@@ -124,8 +122,8 @@ Fd take_listener(const Address& address) {
       return listener;
     }
   }
-  uint16_t port = 0;
-  return listen_tcp(address.port, &port);
+  NetAddress at = address.at;
+  return listen_tcp(&at);
 }
 
 }  // namespace npu::ccl

@@ -8,28 +8,27 @@
 #include <optional>
 #include <string_view>
 
-#include "libnpu/ccl/frame.h"
+#include "libnpu/ccl/address.h"
+#include "libnpu/ccl/auth.h"
 #include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
 
 struct Address {
   Token token;
-  uint16_t port;
+  NetAddress at;  // of the store
 };
 
-// "127.0.0.1:PORT:HEX" of the variable NPU_CCL_ID.
+// "ADDRESS:PORT:HEX" of the variable NPU_CCL_ID; an IPv6 address stands in brackets.
 std::optional<Address> parse_id_text(std::string_view text);
 
-// Listens on a port of its own.
-npuResult make_id(npuCclId* out);
-// That of NPU_CCL_ID if it is set; else make_id().
+// Listens on a port of its own of |host|, whose port does not count.
+npuResult make_id(const NetAddress& host, npuCclId* out);
+// That of NPU_CCL_ID if it is set; else make_id() on the interface that NPU_CCL_INTERFACE names, else on the loopback address.
 npuResult get_id(npuCclId* out);
 std::optional<Address> read_id(const npuCclId& id);  // nothing: not one of ours
 
-// The socket of an id that make_id() made in this process, once; else a new one on its port. Empty: errno tells.
+// The socket of an id that make_id() made in this process, once; else a new one on its address. Empty: errno tells.
 Fd take_listener(const Address& address);
-
-bool fill_random(std::span<uint8_t> bytes);
 
 }  // namespace npu::ccl

@@ -33,6 +33,8 @@ npuResult check_buffers(npuContext context, uint32_t rank, Request* request);
 
 // What other ranks must have alike; of a pre-multiplied sum not the number of the operation, which is each rank's own.
 Record record_of(const Request& request, uint64_t sequence);
+// The sequence does not count.
+bool agree(const Record& a, const Record& b);
 // "allreduce of 100 float32, sum"
 std::string describe(const Record& record);
 

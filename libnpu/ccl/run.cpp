@@ -92,6 +92,7 @@ void Run::send(const Step& step) {
   do {
     const uint64_t piece = std::min(left, t_.chunk_bytes);
     const uint64_t number = ++t_.sent[step.peer];
+    t_.network.will_send(step.peer, piece);
     if (number > kSlots) {
       t_.lanes.wait(lane, t_.memory.rank(step.peer).taken_dva(t_.rank), number - kSlots);
     }

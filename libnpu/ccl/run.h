@@ -5,6 +5,7 @@
 #include <map>
 
 #include "libnpu/ccl/lanes.h"
+#include "libnpu/ccl/network.h"
 #include "libnpu/ccl/plan.h"
 #include "libnpu/ccl/reducer.h"
 #include "libnpu/ccl/request.h"
@@ -14,10 +15,13 @@ namespace npu::ccl {
 
 // What all runs of a communicator share.
 struct Transport {
-  uint32_t rank = 0;
-  uint64_t chunk_bytes = 0;
+  Transport(uint32_t own_rank, uint64_t bytes) : rank(own_rank), chunk_bytes(bytes) {}
+
+  const uint32_t rank;
+  const uint64_t chunk_bytes;
   Lanes lanes;
   SharedMemory memory;
+  Network network{rank, chunk_bytes, memory};
   Reducer reducer;
   std::vector<uint64_t> sent;      // messages to each rank so far
   std::vector<uint64_t> received;  // and from each

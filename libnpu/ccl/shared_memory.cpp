@@ -5,6 +5,7 @@
 #include <npu/npu_device.h>
 
 #include <atomic>
+#include <cstring>
 #include <string>
 
 #include "libnpu/ccl/error.h"
@@ -79,7 +80,16 @@ bool read_record(const Record* place, uint64_t sequence, Record* out) {
   return number.load(std::memory_order_relaxed) == sequence;
 }
 
-uint64_t read_word(const Board::Word& word) { return load(word.value); }
+uint64_t read_word(const Board::Word& word) {
+  // pairs with firmware-model/device/command.cpp : CommandRunner::sem_signal
+  return std::atomic_ref<uint64_t>(const_cast<uint64_t&>(word.value))
+      .load(std::memory_order_acquire);
+}
+
+void write_word(Board::Word* word, uint64_t value) {
+  // pairs with firmware-model/device/command.cpp : CommandRunner::sem_wait
+  std::atomic_ref<uint64_t>(word->value).store(value, std::memory_order_release);
+}
 
 SharedMemory::~SharedMemory() {
   for (const Rank& rank : ranks_) {
@@ -104,7 +114,8 @@ npuResult SharedMemory::create(npuContext context, uint32_t ranks, uint32_t rank
   Rank& own = ranks_[rank];
   NPU_CCL_TRY(passed_on(npuMemAlloc(context, NPU_MEM_HOST | NPU_MEM_EXPORTABLE,
                                     whole_pages(sizeof(Board)), &own.board_dva)));
-  NPU_CCL_TRY(passed_on(npuMemAlloc(context, kind_of_slots(context) | NPU_MEM_EXPORTABLE,
+  slots_kind_ = kind_of_slots(context);
+  NPU_CCL_TRY(passed_on(npuMemAlloc(context, slots_kind_ | NPU_MEM_EXPORTABLE,
                                     whole_pages(slots_bytes()), &own.slots_dva)));
   return map_board(own);
 }
@@ -125,6 +136,26 @@ npuResult SharedMemory::import(uint32_t rank, const std::vector<Fd>& fds) {
   NPU_CCL_TRY(passed_on(npuMemImportFd(context_, fds[1].get(), 0, whole_pages(slots_bytes()),
                                        NPU_MEM_READONLY, &peer.slots_dva)));
   return map_board(peer);
+}
+
+npuResult SharedMemory::mirror(uint32_t rank) {
+  Rank& peer = ranks_[rank];
+  void* slots = nullptr;
+  NPU_CCL_TRY(passed_on(npuMemAlloc(context_, NPU_MEM_HOST, sizeof(Board), &peer.board_dva)));
+  NPU_CCL_TRY(map_board(peer));
+  std::memset(peer.board, 0, sizeof(Board));
+  NPU_CCL_TRY(passed_on(npuMemAlloc(context_, slots_kind_, mirror_bytes(), &peer.slots_dva)));
+  NPU_CCL_TRY(passed_on(npuMemMap(context_, peer.slots_dva, mirror_bytes(), &slots)));
+  peer.slots_host = static_cast<std::byte*>(slots);
+  peer.is_mirror = true;
+  return NPU_OK;
+}
+
+npuResult SharedMemory::map_slots() {
+  void* slots = nullptr;
+  NPU_CCL_TRY(passed_on(npuMemMap(context_, own().slots_dva, slots_bytes(), &slots)));
+  ranks_[own_].slots_host = static_cast<std::byte*>(slots);
+  return NPU_OK;
 }
 
 }  // namespace npu::ccl

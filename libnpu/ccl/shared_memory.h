@@ -4,6 +4,8 @@
 //
 // Message q (1, 2, ...) from s to d: s waits until d's board says that q - kSlots was taken, copies into its slot q % kSlots for d, and signals q on its own board. d waits for that,
 // copies or reduces out of the mapped slot, and signals q on its own board.
+//
+// Of a rank of another host this rank has mirrors: a board and slots for what comes from there, in memory of its own, which network.cpp fills.
 #pragma once
 
 #include <npu/npu_ccl.h>
@@ -13,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "libnpu/ccl/record.h"
 #include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
@@ -20,17 +23,6 @@ namespace npu::ccl {
 inline constexpr uint32_t kSlots = 4;
 inline constexpr uint32_t kRecordedCollectives = 1024;
 inline constexpr uint32_t kRecordedMessages = 64;
-
-// What a rank has called as its |sequence|-th operation (1, 2, ...), in shared memory: read it by read_record().
-struct Record {
-  uint64_t sequence;
-  uint64_t count;
-  uint64_t counts;  // fingerprint of the counts of a v-form
-  uint32_t op;
-  uint32_t type;
-  uint32_t reduction;
-  uint32_t root;
-};
 
 // The board, in every rank's host memory at the same offsets.
 struct Board {
@@ -44,10 +36,13 @@ struct Board {
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
 };
 
+// Records are in shared memory: only these two touch them.
 void write_record(Record* place, const Record& record);
 // The record number |sequence| if it is there.
 bool read_record(const Record* place, uint64_t sequence, Record* out);
+// Words of the boards, which devices of both roads signal and wait for.
 uint64_t read_word(const Board::Word& word);
+void write_word(Board::Word* word, uint64_t value);
 
 class SharedMemory {
  public:
@@ -55,6 +50,8 @@ class SharedMemory {
     npuDevPtr board_dva = 0;
     Board* board = nullptr;
     npuDevPtr slots_dva = 0;
+    std::byte* slots_host = nullptr;  // where the network needs it
+    bool is_mirror = false;           // its slots are those for this rank alone
 
     npuDevPtr sent_dva(uint32_t to) const {
       return board_dva + offsetof(Board, sent) + to * sizeof(Board::Word);
@@ -72,21 +69,28 @@ class SharedMemory {
   npuResult create(npuContext context, uint32_t ranks, uint32_t rank, uint64_t chunk_bytes);
   npuResult export_fds(std::vector<Fd>* out) const;
   npuResult import(uint32_t rank, const std::vector<Fd>& fds);
+  // Makes the mirrors of a rank of another host.
+  npuResult mirror(uint32_t rank);
+  // Shows the host the own slots.
+  npuResult map_slots();
 
   const Rank& rank(uint32_t rank) const { return ranks_[rank]; }
   const Rank& own() const { return ranks_[own_]; }
   // Where message |sequence| from |source| to |target| lies.
   npuDevPtr slot(uint32_t source, uint32_t target, uint64_t sequence) const {
-    return ranks_[source].slots_dva + (target * kSlots + sequence % kSlots) * chunk_bytes_;
+    const uint64_t row = ranks_[source].is_mirror ? 0 : target;
+    return ranks_[source].slots_dva + (row * kSlots + sequence % kSlots) * chunk_bytes_;
   }
+  uint64_t slots_bytes() const { return ranks_.size() * kSlots * chunk_bytes_; }
+  uint64_t mirror_bytes() const { return kSlots * chunk_bytes_; }
 
  private:
-  uint64_t slots_bytes() const { return ranks_.size() * kSlots * chunk_bytes_; }
   npuResult map_board(Rank& rank);
 
   npuContext context_ = nullptr;
   uint32_t own_ = 0;
   uint64_t chunk_bytes_ = 0;
+  npuMemKind slots_kind_ = NPU_MEM_HOST;
   std::vector<Rank> ranks_;
 };
 

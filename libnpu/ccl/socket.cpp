@@ -2,7 +2,6 @@
 // System calls of sockets.
 #include "libnpu/ccl/socket.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,14 +18,6 @@ namespace {
 
 constexpr int kBacklog = 64;
 constexpr size_t kFdsPerMessage = 8;
-
-sockaddr_in loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 // The length of an abstract address counts: it has no end mark.
 socklen_t abstract(const std::string& name, sockaddr_un* address) {
@@ -71,29 +62,25 @@ Fd::~Fd() {
   if (fd_ >= 0) close(fd_);
 }
 
-Fd listen_tcp(uint16_t port, uint16_t* out_port) {
-  Fd fd = make_socket(AF_INET);
+Fd listen_tcp(NetAddress* inout_at) {
+  SocketAddress address = to_socket(*inout_at);
+  Fd fd = make_socket(address.get()->sa_family);
   const int on = 1;
-  sockaddr_in address = loopback(port);
-  socklen_t size = sizeof(address);
   if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-      bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      listen(fd.get(), kBacklog) != 0 ||
-      getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      bind(fd.get(), address.get(), address.bytes) != 0 || listen(fd.get(), kBacklog) != 0 ||
+      getsockname(fd.get(), address.get(), &address.bytes) != 0) {
     return {};
   }
-  *out_port = ntohs(address.sin_port);
+  *inout_at = *from_socket(address.get());
   return fd;
 }
 
-Fd connect_tcp(uint16_t port, Deadline deadline) {
-  Fd fd = make_socket(AF_INET);
+Fd connect_tcp(const NetAddress& to, Deadline deadline) {
+  const SocketAddress address = to_socket(to);
+  Fd fd = make_socket(address.get()->sa_family);
   if (!fd) return {};
   no_delay(fd);
-  const sockaddr_in address = loopback(port);
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-    return fd;
-  }
+  if (connect(fd.get(), address.get(), address.bytes) == 0) return fd;
   if (errno != EINPROGRESS || !wait_connected(fd, deadline)) return {};
   return fd;
 }

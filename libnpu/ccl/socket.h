@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "libnpu/ccl/address.h"
+
 namespace npu::ccl {
 
 using Clock = std::chrono::steady_clock;
@@ -35,9 +37,9 @@ class Fd {
 };
 
 // All sockets are close-on-exec and non-blocking. An empty Fd: errno tells.
-Fd listen_tcp(uint16_t port, uint16_t* out_port);  // loopback
-// Begins to connect to the loopback address; finished when poll() says writable and connected() agrees.
-Fd connect_tcp(uint16_t port, Deadline deadline);
+// Port 0 of |inout_at| becomes the one that the kernel chose.
+Fd listen_tcp(NetAddress* inout_at);
+Fd connect_tcp(const NetAddress& to, Deadline deadline);
 Fd listen_unix(const std::string& name);  // in the abstract namespace
 Fd connect_unix(const std::string& name);
 Fd accept_from(const Fd& listener);

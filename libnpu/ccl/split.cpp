@@ -32,7 +32,7 @@ void drop(const npuCclId& id) {
 npuResult begin_split(const CommunicatorPtr& parent, const std::vector<bool>& members,
                       uint32_t color, uint32_t key, Split* out) {
   *out = {parent, members, {bits_of(members), color, key, {}}};
-  NPU_CCL_TRY(make_id(&out->mine.id));
+  NPU_CCL_TRY(make_id(parent->meeting_place(), &out->mine.id));
   return parent->begin_exchange(members, out->mine);
 }
 

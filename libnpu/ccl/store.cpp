@@ -13,10 +13,13 @@ namespace {
 
 constexpr size_t kGuestsMax = 64;
 constexpr auto kRetry = std::chrono::milliseconds(20);
+constexpr auto kAttempt = std::chrono::seconds(1);
 
 struct Guest {
   Fd socket;
   FrameReader reader;
+  Nonce sent;                    // our challenge
+  Nonce came;                    // its own
   std::optional<uint32_t> rank;  // after its hello
 };
 
@@ -34,16 +37,16 @@ std::string misfit(const Agreement& mine, const Agreement& theirs) {
 
 class Store {
  public:
-  Store(const Offer& offer, const SocketName& own) : offer_(offer) {
+  Store(const Offer& offer, const Name& own) : offer_(offer) {
     names_.names[0] = own;
     known_[0] = true;
   }
   std::optional<Refusal> run(Welcome* out) {
     listener_ = take_listener(offer_.address);
     if (!listener_) {
-      return Refusal{0, NPU_CCL_PROTOCOL,
-                     "rank 0 cannot listen on port " + std::to_string(offer_.address.port) + ": " +
-                         std::strerror(errno)};
+      return Refusal{
+          0, NPU_CCL_PROTOCOL,
+          "rank 0 cannot listen on " + offer_.address.at.text() + ": " + std::strerror(errno)};
     }
     while (missing() != 0 && !refusal_) {
       if (!goes_on(offer_)) return give_up();
@@ -51,7 +54,10 @@ class Store {
     }
     if (refusal_) return refuse_all();
     for (const Guest& guest : guests_) {
-      if (guest.rank) send_now(guest.socket, make_frame(FrameKind::kWelcome, names_));
+      if (!guest.rank) continue;
+      Welcome signed_names = names_;
+      signed_names.mac = mac_of(offer_.address.token, "welcome", guest.came, names_);
+      send_now(guest.socket, make_frame(FrameKind::kWelcome, signed_names));
     }
     *out = names_;
     return std::nullopt;
@@ -72,7 +78,12 @@ class Store {
     if (fds[0].revents != 0) {
       if (Fd fd = accept_from(listener_)) {
         if (guests_.size() == kGuestsMax) forget_stranger();
-        guests_.push_back({std::move(fd), {}, {}});
+        Guest guest{std::move(fd), {}, {}, {}, {}};
+        if (!fill_random(guest.sent)) return;
+        if (!send_now(guest.socket, make_frame(FrameKind::kChallenge, Challenge{guest.sent}))) {
+          return;
+        }
+        guests_.push_back(std::move(guest));
       }
     }
   }
@@ -95,12 +106,14 @@ class Store {
     return frame->kind == FrameKind::kHello && !guest.rank && greet(guest, frame->as<Hello>());
   }
   bool greet(Guest& guest, const Hello& hello) {
-    if (!is_same(hello.token, offer_.address.token)) return false;
+    if (!is_same(hello.mac, mac_of(offer_.address.token, "hello", guest.sent, hello))) return false;
+    guest.came = hello.nonce;
     const std::string cause = misfit(offer_.agreement, hello.agreement);
     if (!cause.empty() || hello.rank >= offer_.agreement.ranks || known_[hello.rank]) {
       refusal_ = {hello.rank, NPU_CCL_MISMATCH,
                   "rank " + std::to_string(hello.rank) + ": " +
                       (!cause.empty() ? cause : "there is one already, or no such rank")};
+      refuse(guest);
       return true;
     }
     guest.rank = hello.rank;
@@ -120,11 +133,16 @@ class Store {
     return refuse_all();
   }
   std::optional<Refusal> refuse_all() {
-    Notice notice{refusal_->rank, refusal_->reason, {}};
-    refusal_->text.copy(notice.text, sizeof(notice.text) - 1);
-    for (const Guest& guest : guests_)
-      send_now(guest.socket, make_frame(FrameKind::kRefuse, notice));
+    for (const Guest& guest : guests_) {
+      if (guest.rank) refuse(guest);
+    }
     return refusal_;
+  }
+  void refuse(const Guest& guest) const {
+    Refuse refuse{{}, {refusal_->rank, refusal_->reason, {}}};
+    refusal_->text.copy(refuse.notice.text, sizeof(refuse.notice.text) - 1);
+    refuse.mac = mac_of(offer_.address.token, "refuse", guest.came, refuse);
+    send_now(guest.socket, make_frame(FrameKind::kRefuse, refuse));
   }
 
   const Offer& offer_;
@@ -135,53 +153,81 @@ class Store {
   std::optional<Refusal> refusal_;
 };
 
-// The answer to a hello; nothing: the store hung up, or there is no more time.
-std::optional<Frame> answer_of(const Offer& offer, const Fd& socket) {
-  FrameReader reader;
+// The next frame; nothing: the store hung up, or there is no more time.
+std::optional<Frame> next_frame(const Offer& offer, const Fd& socket, FrameReader* reader) {
   while (goes_on(offer)) {
     pollfd poller{socket.get(), POLLIN, 0};
     if (poll(&poller, 1, slice_ms(offer)) <= 0) continue;
-    const long got = receive_some(socket, reader.room(), nullptr, 0);
+    const long got = receive_some(socket, reader->room(), nullptr, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (got <= 0 || !reader.filled(static_cast<size_t>(got))) return std::nullopt;
-    if (std::optional<Frame> frame = reader.take()) return frame;
+    if (got <= 0 || !reader->filled(static_cast<size_t>(got))) return std::nullopt;
+    if (std::optional<Frame> frame = reader->take()) return frame;
   }
   return std::nullopt;
+}
+
+enum class Answer : uint8_t { kNone, kHungUp, kWelcome, kRefused };
+
+// One conversation with whoever listens at the store's address. Nothing is believed that has not the secret's mark.
+Answer converse(const Offer& offer, const Name& own, Welcome* out, Refusal* out_refusal) {
+  const Token& token = offer.address.token;
+  const Fd socket = try_to_connect(offer, offer.address.at);
+  if (!socket) return Answer::kNone;
+  FrameReader reader;
+  const std::optional<Frame> challenge = next_frame(offer, socket, &reader);
+  if (!challenge || challenge->kind != FrameKind::kChallenge) return Answer::kNone;
+  Hello hello{{}, {}, offer.agreement, own, offer.rank, 0};
+  if (!fill_random(hello.nonce)) return Answer::kNone;
+  hello.mac = mac_of(token, "hello", challenge->as<Challenge>().nonce, hello);
+  if (!send_now(socket, make_frame(FrameKind::kHello, hello))) return Answer::kNone;
+  const std::optional<Frame> answer = next_frame(offer, socket, &reader);
+  if (answer && answer->kind == FrameKind::kWelcome) {
+    *out = answer->as<Welcome>();
+    if (is_same(out->mac, mac_of(token, "welcome", hello.nonce, *out))) return Answer::kWelcome;
+  }
+  if (answer && answer->kind == FrameKind::kRefuse) {
+    const auto refuse = answer->as<Refuse>();
+    *out_refusal = {refuse.notice.rank, refuse.notice.reason, refuse.notice.text};
+    if (is_same(refuse.mac, mac_of(token, "refuse", hello.nonce, refuse))) return Answer::kRefused;
+  }
+  return Answer::kHungUp;
 }
 
 }  // namespace
 
 int slice_ms(const Offer& offer) { return std::min(poll_ms(offer.deadline), 50); }
 
-std::optional<Refusal> serve_store(const Offer& offer, const SocketName& own, Welcome* out) {
+std::optional<Refusal> serve_store(const Offer& offer, const Name& own, Welcome* out) {
   return Store(offer, own).run(out);
 }
 
-std::optional<Refusal> ask_store(const Offer& offer, const SocketName& own, Welcome* out) {
-  const Hello hello{offer.address.token, offer.agreement, own, offer.rank, 0};
+Fd try_to_connect(const Offer& offer, const NetAddress& to) {
+  return connect_tcp(to, std::min(offer.deadline, Clock::now() + kAttempt));
+}
+
+std::optional<Refusal> ask_store(const Offer& offer, const Name& own, Welcome* out) {
   bool was_heard = false;
   while (goes_on(offer)) {
-    const Fd socket = connect_tcp(offer.address.port, offer.deadline);
-    if (!socket || !send_now(socket, make_frame(FrameKind::kHello, hello))) {
-      std::this_thread::sleep_for(kRetry);  // rank 0 may not be there yet
-      continue;
+    Refusal refusal{};
+    switch (converse(offer, own, out, &refusal)) {
+      case Answer::kWelcome:
+        return std::nullopt;
+      case Answer::kRefused:
+        return refusal;
+      case Answer::kHungUp:
+        was_heard = true;
+        break;
+      case Answer::kNone:
+        break;
     }
-    was_heard = true;
-    const std::optional<Frame> answer = answer_of(offer, socket);
-    if (answer && answer->kind == FrameKind::kWelcome) {
-      *out = answer->as<Welcome>();
-      return std::nullopt;
-    }
-    if (answer && answer->kind == FrameKind::kRefuse) {
-      const auto notice = answer->as<Notice>();
-      return Refusal{notice.rank, notice.reason, notice.text};
-    }
-    std::this_thread::sleep_for(kRetry);
+    std::this_thread::sleep_for(kRetry);  // rank 0 may not be there yet
   }
+  const std::string place = " (" + offer.address.at.text() + ")";
   return Refusal{0, NPU_CCL_TIMEOUT,
-                 was_heard
-                     ? "rank 0 gave no answer: it waits for other ranks, or the id is not its own"
-                     : "rank 0 did not come in time"};
+                 was_heard ? "rank 0 gave no answer: it waits for other ranks, or the id is not "
+                             "its own" +
+                                 place
+                           : "rank 0 did not come in time" + place};
 }
 
 }  // namespace npu::ccl

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,9 +15,11 @@
 namespace npu::ccl {
 namespace {
 
-// While something is pending. Short at first, as most operations are; longer as they last.
+// While something is pending. Short at first, as most operations are; longer as they last. Between hosts every hop waits for a nap: shorter.
 constexpr auto kFirstNap = std::chrono::microseconds(50);
+constexpr auto kFirstNetworkNap = std::chrono::microseconds(10);
 constexpr auto kLongestNap = std::chrono::microseconds(2000);
+constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
 
@@ -53,15 +56,16 @@ void Watchdog::wake() {
 }
 
 void Watchdog::loop() {
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);  // of this thread; its default is as long as a nap
   while (turn()) {
   }
 }
 
 bool Watchdog::turn() {
-  static thread_local auto nap = kFirstNap;
   std::vector<pollfd> fds = {{wake_.get(), POLLIN, 0}};
   std::vector<std::pair<const Communicator*, uint32_t>> owners = {{nullptr, 0}};
-  bool pending = false;
+  bool pending = false, at_once = false;
+  std::chrono::nanoseconds first_nap = kFirstNap;
   {
     std::lock_guard lock(list_mutex_);
     if (communicators_.empty()) {
@@ -70,15 +74,25 @@ bool Watchdog::turn() {
     }
     for (const auto& communicator : communicators_) {
       pending = pending || communicator->has_pending();
+      if (communicator->moves()) {
+        first_nap = kFirstNetworkNap;
+        at_once = at_once || !communicator->network().may_sleep();
+        for (int fd : communicator->network().fds()) {
+          fds.push_back({fd, POLLIN, 0});
+          owners.emplace_back(nullptr, 0);
+        }
+      }
       for (const auto& [fd, rank] : communicator->sockets()) {
         fds.push_back({fd, POLLIN, 0});
         owners.emplace_back(communicator.get(), rank);
       }
     }
   }
-  const timespec time{0, std::chrono::nanoseconds(nap).count()};
-  ppoll(fds.data(), fds.size(), pending ? &time : nullptr, nullptr);
-  nap = pending && fds[0].revents == 0 ? std::min(nap * 5 / 4, kLongestNap) : kFirstNap;
+  const timespec time{0, at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
+  const bool came =
+      ppoll(fds.data(), fds.size(), pending || at_once ? &time : nullptr, nullptr) > 0;
+  nap_ =
+      pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap) : first_nap;
   uint64_t count = 0;
   if (fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
 
@@ -95,6 +109,7 @@ bool Watchdog::turn() {
       }
     }
     if (communicator->has_pending()) communicator->look();
+    if (communicator->move()) nap_ = kFirstNetworkNap;
   }
   return true;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watchdog: one thread for all communicators of the process. It reads control connections and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
+// Watchdog: one thread for all communicators of the process. It reads control connections, moves data between hosts and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
 // long as there are communicators.
 #pragma once
 
@@ -34,6 +34,7 @@ class Watchdog {
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
+  std::chrono::nanoseconds nap_{};  // the next one, of the thread
 };
 
 }  // namespace npu::ccl

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "tests/ccl/operation.h"
+#include "tests/ccl/processes.h"
 
 namespace npu::test {
 namespace {
@@ -30,6 +31,16 @@ class FailureTest : public testing::Test {
       EXPECT_EQ(all_reduce(r, 1), NPU_ERROR_DEPENDENCY_FAILED);  // and stays failed
       EXPECT_NE(std::string(npuCclGetErrorText()).find(words), std::string::npos);
     }
+  }
+  // Of a call that does not fit what another rank has called before. What ranks of other hosts have called may be on its way still: then the communicator fails a little later.
+  void expect_refused(npuResult result, const char* words) {
+    if (is_between_hosts() && result != NPU_ERROR_INVALID_ARGUMENT) {
+      EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_DEPENDENCY_FAILED) << why();
+      return;
+    }
+    EXPECT_EQ(result, NPU_ERROR_INVALID_ARGUMENT);
+    EXPECT_NE(std::string(npuCclGetErrorText()).find(words), std::string::npos)
+        << npuCclGetErrorText();
   }
 
   World world_;
@@ -61,31 +72,28 @@ TEST_F(FailureTest, TheQueueStopsWithAnErrorAndCanBeUsedAgain) {
 
 TEST_F(PatientTest, AnOtherCountIsAnErrorOfBothSides) {
   CCL_ASSERT_OK(all_reduce(0, 1000));
-  EXPECT_EQ(all_reduce(1, 999), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_NE(std::string(npuCclGetErrorText()).find("rank 0 has called allreduce of 1000 float32"),
-            std::string::npos)
-      << npuCclGetErrorText();
-  expect_failed(NPU_CCL_MISMATCH, 0, "rank 1 has called allreduce of 999 float32");
+  expect_refused(all_reduce(1, 999), "rank 0 has called allreduce of 1000 float32");
+  expect_failed(NPU_CCL_MISMATCH, 1, "rank 1 has called allreduce of 999 float32");
 }
 
 TEST_F(PatientTest, TheOneAmongManyIsNamed) {
   for (uint32_t r = 0; r < 3; r++) CCL_ASSERT_OK(all_reduce(r, 10));
-  EXPECT_EQ(all_reduce(3, 10, NPU_INT32), NPU_ERROR_INVALID_ARGUMENT);
+  expect_refused(all_reduce(3, 10, NPU_INT32), "rank 3 has called allreduce of 10 int32");
   expect_failed(NPU_CCL_MISMATCH, 3, "rank 3 has called allreduce of 10 int32");
 }
 
 TEST_F(PatientTest, AnOtherOperationIsAnErrorToo) {
   CCL_ASSERT_OK(all_reduce(0, 10));
-  EXPECT_EQ(
+  expect_refused(
       npuCclBroadcast(world_[1].comm, world_[1].queue, at_[1], at_[1], 10, NPU_FLOAT32, 0, nullptr),
-      NPU_ERROR_INVALID_ARGUMENT);
-  expect_failed(NPU_CCL_MISMATCH, 0, "rank 1 has called broadcast of 10 float32, root 0");
+      "rank 0 has called allreduce of 10 float32");
+  expect_failed(NPU_CCL_MISMATCH, 1, "rank 1 has called broadcast of 10 float32, root 0");
 }
 
 TEST_F(PatientTest, AMessageOfAnotherSizeIsAnErrorOfBothSides) {
   CCL_ASSERT_OK(npuCclSend(world_[0].comm, world_[0].queue, at_[0], 10, NPU_FLOAT32, 1, nullptr));
-  EXPECT_EQ(npuCclRecv(world_[1].comm, world_[1].queue, at_[1], 11, NPU_FLOAT32, 0, nullptr),
-            NPU_ERROR_INVALID_ARGUMENT);
+  expect_refused(npuCclRecv(world_[1].comm, world_[1].queue, at_[1], 11, NPU_FLOAT32, 0, nullptr),
+                 "rank 0 has called sendrecv of 10 float32");
   expect_failed(NPU_CCL_MISMATCH, 0, "sendrecv of 10 float32");
 }
 

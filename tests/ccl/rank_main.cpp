@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ccl_rank RANK RANKS SEED WHAT AT: one rank in a process of its own, found through NPU_CCL_ID. Random operations, checked bit for bit. At operation AT it does WHAT: none, kill, stop or exit
-// (each to itself). Prints one line: "done", or "failed REASON RANK TEXT".
+// (each to itself); loop: from there on it repeats that operation until it fails, and prints "looping". Prints at the end "done", or "failed REASON RANK TEXT".
 #include <signal.h>
 #include <unistd.h>
 
@@ -39,13 +39,18 @@ void act(const char* what) {
 int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const char* what,
         int at) {
   Rng rng(seed);
+  Operation repeated;
+  const bool loops = std::strcmp(what, "loop") == 0;
   for (int i = 0; i < kOperations; i++) {
     Operation operation = random_operation(rng, ranks, 3000);
     if (i == at) {
       operation.kind = Kind::kAllReduce;
       operation.count = 500;
       act(what);
+      if (loops) std::puts("looping"), std::fflush(stdout);
     }
+    if (loops && i > at) i = at, operation = repeated;
+    if (i == at) repeated = operation;
     Trial trial(end, ranks, rank, operation);
     if (trial.call() != NPU_OK || npuQueueSync(end.queue, kLongNs) != NPU_OK)
       return report(end.comm);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the stream of frames that a rank reads from its peers, and the text of NPU_CCL_ID. Whatever comes, and in whatever pieces: a frame has its kind's size and texts that end, or the
+// Fuzz target: the stream of frames that a rank reads from its peers, the messages of data connections, and the text of NPU_CCL_ID. Whatever comes, and in whatever pieces: a frame has its kind's size and texts that end, or the
 // stream is refused; the same bytes in other pieces give the same frames.
 #include <algorithm>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 
 #include "libnpu/ccl/frame.h"
 #include "libnpu/ccl/id.h"
+#include "libnpu/ccl/wire.h"
 
 namespace {
 
@@ -27,19 +28,20 @@ void look_at(const Frame& frame) {
   require(payload_bytes(static_cast<uint16_t>(frame.kind)) == frame.payload.size());
   switch (frame.kind) {
     case FrameKind::kHello:
-      return require_end(frame.as<Hello>().name.text);
+      return require_end(frame.as<Hello>().name.unix_name);
     case FrameKind::kWelcome: {
       const auto welcome = frame.as<Welcome>();
-      for (const SocketName& name : welcome.names) require_end(name.text);
+      for (const Name& name : welcome.names) require_end(name.unix_name);
       return;
     }
     case FrameKind::kRefuse:
+      return require_end(frame.as<Refuse>().notice.text);
     case FrameKind::kFail:
       return require_end(frame.as<Notice>().text);
     case FrameKind::kExchange: {
       const auto exchange = frame.as<Exchange>();
       const std::optional<Address> address = read_id(exchange.id);
-      return require(!address || address->port != 0);
+      return require(!address || is_valid(address->at));
     }
     default:
       return;
@@ -65,13 +67,30 @@ size_t read_stream(const uint8_t* data, size_t size, size_t piece_max) {
   return frames;
 }
 
+// As it is, and with a seal that is right, so that the checks behind it are reached.
+void look_at_message(const uint8_t* data, size_t size) {
+  WireMessage message{}, again;
+  const auto bytes = std::as_bytes(std::span(data, size));
+  const bool good = fault_of(bytes, 0, 1, &message).empty();
+  require(!good || (size == message_bytes(message.header.kind) && message.header.target == 1));
+  if (size < sizeof(WireHeader) || size > sizeof(message)) return;
+  message = {};
+  std::memcpy(&message, data, size);
+  if (message_bytes(message.header.kind) != size) return;
+  seal(&message);
+  const bool fits = message.header.source == 0 && message.header.target == 1;
+  require(fault_of(std::as_bytes(std::span(&message, 1)).first(size), 0, 1, &again).empty() ==
+          fits);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t frames = read_stream(data, size, SIZE_MAX);
   require(read_stream(data, size, 1) == frames);
   require(read_stream(data, size, 7) == frames);
+  look_at_message(data, size);
   const auto address = parse_id_text(std::string_view(reinterpret_cast<const char*>(data), size));
-  require(!address || address->port != 0);
+  require(!address || (is_valid(address->at) && parse_address(address->at.text()) == address->at));
   return 0;
 }

@@ -25,7 +25,7 @@ ARROWS = {
     "libnpu/src/backend": "C C++ libnpu/include libnpu/src uapi posix <boost/interprocess/ <libdrm/drm.h> <xf86drm.h>",
     "libnpu/ops": "C C++ libnpu/include uapi/spec/ops.def",
     "libnpu/ml": "C C++ libnpu/include libnpu/src/backend libnpu/src/core uapi",
-    "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix",
+    "libnpu/ccl": "C C++ libnpu/include uapi posix <rdma/ <pmix <sodium",
     "libnpu/ccl/schedule": "C C++ libnpu/ccl/schedule",
     "libnpu/ccl/schedule/export_json.cpp": "C C++ libnpu/ccl/schedule <nlohmann/",
     "firmware-model": "C C++ uapi posix <sodium <toml++/ <boost/interprocess/ <seccomp.h>",

@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   Options options;
   int code = 0;
   if (!parse_options(argc, argv, &options, &code)) return code;
+  if (options.network) setenv("NPU_CCL_HOST_ID", "rank", 1);
   if (options.processes && options.own_rank < 0) return run_processes(options, argv);
   npuCclId id;
   if (npuCclGetId(&id) != NPU_OK) return complain(npuCclGetErrorText());

@@ -29,6 +29,7 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
       ->check(CLI::Range(1, NPU_CCL_RANKS_MAX))
       ->capture_default_str();
   app.add_flag("-p,--processes", out->processes, "a process for each rank, not a thread");
+  app.add_flag("--network", out->network, "each rank as a host of its own: data goes by libfabric");
   const auto size = CLI::AsSizeValue(false);
   app.add_option("-b,--min-bytes", out->min_bytes, "smallest size of the whole vector (K, M, G)")
       ->transform(size)

@@ -19,6 +19,7 @@ struct Options {
   uint32_t warmups = 1;
   uint64_t chunk_bytes = 0;
   bool processes = false;
+  bool network = false;
   int own_rank = -1;  // in a process that was started for one rank
 };
 

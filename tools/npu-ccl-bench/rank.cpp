@@ -64,8 +64,9 @@ class Rank {
 
  private:
   void print_head() const {
-    std::printf("# %s, %u ranks in %s\n", options_.operation.c_str(), options_.ranks,
-                options_.processes ? "processes" : "threads");
+    std::printf("# %s, %u ranks in %s%s\n", options_.operation.c_str(), options_.ranks,
+                options_.processes ? "processes" : "threads",
+                options_.network ? ", each as a host of its own" : "");
     std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "size", "count", "type", "redop",
                 "algorithm", "time", "algbw", "busbw", "wrong");
     std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "(B)", "(elements)", "", "", "",

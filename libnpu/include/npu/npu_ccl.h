@@ -2,7 +2,7 @@
 /*
  * libnpuccl: collective operations among ranks, each of which has a context of its own. The rules of npu_types.h hold here too.
  *
- * Ranks      Threads of one process, processes of one host, or several ranks of one thread (then make and use them between npuCclGroupStart and npuCclGroupEnd). Every rank calls the same
+ * Ranks      Threads of one process, processes of one host or of several, or several ranks of one thread (then make and use them between npuCclGroupStart and npuCclGroupEnd). Every rank calls the same
  *            collectives on a communicator in the same order with the same count, type, operation and root; a rank that does not is named by the error that all get. Several
  *            communicators are independent of each other.
  * Order      An operation starts when the queue that it is called on comes to it, and has ended when the value that the call returns has completed: results may be used by later commands
@@ -25,7 +25,8 @@
  *   out_value  the operation's value on the queue's timeline; in a group 0: what the group submits comes before what is submitted after npuCclGroupEnd. May be NULL.
  *   Threads:   any.   Blocks: only while rings of queues are full.
  *   Errors:    NPU_ERROR_INVALID_HANDLE (communicator or queue), NPU_NOT_READY (the communicator is being made)
- *              NPU_ERROR_INVALID_ARGUMENT    an unknown type, operation or root, buffers that overlap, another rank's arguments do not fit; nothing is submitted
+ *              NPU_ERROR_INVALID_ARGUMENT    an unknown type, operation or root, buffers that overlap, another rank's arguments do not fit (those of a rank of another host may come to be known later: then the
+ *                                            operation fails); nothing is submitted
  *              NPU_ERROR_INVALID_ADDRESS, NPU_ERROR_UNALIGNED, NPU_ERROR_OVERFLOW, NPU_ERROR_NOT_SUPPORTED
  *              NPU_ERROR_CAPTURE_UNSUPPORTED a group with calls on a queue that is being captured and on another one
  *              NPU_ERROR_DEPENDENCY_FAILED   the communicator has failed; npuCclCommGetError tells why
@@ -49,11 +50,11 @@ typedef struct npuCclId {
   uint8_t bytes[128];
 } npuCclId;
 
-/* Makes an id. Call it in the process of rank 0 and hand the bytes to the other ranks. The variable NPU_CCL_ID ("127.0.0.1:PORT:32 hexadecimal digits", the same for all processes) gives the
- * id instead, and no bytes need to be handed on: every rank calls this function.
+/* Makes an id. Call it in the process of rank 0 and hand the bytes to the other ranks. The variable NPU_CCL_ID ("ADDRESS:PORT:32 hexadecimal digits", an address of rank 0's host and the same for all processes; an IPv6
+ * address stands in brackets) gives the id instead, and no bytes need to be handed on: every rank calls this function. Ranks of several hosts need it, or NPU_CCL_INTERFACE.
  *
- * Threads:   any.   Blocks: no. Opens a socket that listens on the loopback address until rank 0 is made.
- * Errors:    NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_BAD_ENVIRONMENT (NPU_CCL_ID), NPU_ERROR_DRIVER (no socket)
+ * Threads:   any.   Blocks: no. Opens a socket that listens on the interface that NPU_CCL_INTERFACE names, else on the loopback address, until rank 0 is made.
+ * Errors:    NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_BAD_ENVIRONMENT (NPU_CCL_ID, NPU_CCL_INTERFACE), NPU_ERROR_DRIVER (no socket)
  * Since:     0.2
  */
 NPU_API npuResult npuCclGetId(npuCclId *out_id);
@@ -90,7 +91,7 @@ typedef struct npuCclCommInfo {
  *
  * Threads:   any.   Blocks: until all ranks have come, up to init_timeout_ms; with NPU_CCL_NONBLOCKING not.
  * Errors:    NPU_ERROR_INVALID_ARGUMENT (ranks, rank, an id that is none, chunk_bytes), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_RESERVED_NOT_ZERO
- *            NPU_ERROR_BAD_ENVIRONMENT     NPU_CCL_ALGO
+ *            NPU_ERROR_BAD_ENVIRONMENT     NPU_CCL_ALGO, NPU_CCL_HEARTBEAT_MS
  *            NPU_ERROR_DEPENDENCY_FAILED   not all ranks came, or they do not fit together; npuCclGetErrorText names the rank
  *            NPU_ERROR_FILE (npu_ccl.nfw was not found), those of npuMemAlloc, npuMemImportFd and npuModuleLoad
  * Since:     0.2
@@ -99,7 +100,7 @@ NPU_API npuResult npuCclCommCreate(const npuCclId *id, uint32_t ranks, uint32_t 
                                    npuContext context, const npuCclCommInfo *info,
                                    npuCclComm *out_comm);
 
-/* Waits for the operations of this rank, tells the others, and ends the communicator. Not collective. NULL does nothing.
+/* Waits for the operations of this rank and until what it has sent has arrived, tells the others, and ends the communicator. Not collective. NULL does nothing.
  *
  * Threads:   any.   Blocks: until the operations have ended, at most op_timeout_ms; then as npuCclCommAbort.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_DEPENDENCY_FAILED (operations were cut off; the communicator has ended all the same)
@@ -134,7 +135,7 @@ typedef int32_t npuCclReason;
 enum {
   NPU_CCL_NO_FAILURE = 0,
   NPU_CCL_TIMEOUT = 1,   /* the rank did not do its part within the deadline */
-  NPU_CCL_RANK_LOST = 2, /* its process ended, or it destroyed its communicator too early */
+  NPU_CCL_RANK_LOST = 2, /* its process ended, it destroyed its communicator too early, or its host gives no sign of life */
   NPU_CCL_MISMATCH = 3,  /* it called another operation, or with other arguments */
   NPU_CCL_ABORTED = 4,   /* it called npuCclCommAbort */
   NPU_CCL_DEVICE = 5,    /* its device or queue failed */

@@ -31,11 +31,11 @@ TEST(FrameTest, WhatWasMadeIsRead) {
 }
 
 TEST(FrameTest, TextsAlwaysEnd) {
-  Notice notice{};
-  std::fill(std::begin(notice.text), std::end(notice.text), 'x');
-  const auto frame = read(make_frame(FrameKind::kRefuse, notice));
+  Refuse refuse{};
+  std::fill(std::begin(refuse.notice.text), std::end(refuse.notice.text), 'x');
+  const auto frame = read(make_frame(FrameKind::kRefuse, refuse));
   ASSERT_TRUE(frame);
-  EXPECT_EQ(std::string(frame->as<Notice>().text).size(), sizeof(notice.text) - 1);
+  EXPECT_EQ(std::string(frame->as<Refuse>().notice.text).size(), sizeof(refuse.notice.text) - 1);
 }
 
 TEST(FrameTest, EachWrongFieldOfTheHeaderEndsTheStream) {
@@ -62,45 +62,131 @@ TEST(IdTest, TheTextIsReadWholeOrNotAtAll) {
   const std::string good = "127.0.0.1:4711:000102030405060708090a0b0c0d0e0f";
   const auto address = parse_id_text(good);
   ASSERT_TRUE(address);
-  EXPECT_EQ(address->port, 4711);
+  EXPECT_EQ(address->at, loopback(4711));
   EXPECT_EQ(address->token[15], 15);
-  for (const char* bad : {"", "127.0.0.1:", "127.0.0.1:0:000102030405060708090a0b0c0d0e0f",
-                          "127.0.0.1:70000:000102030405060708090a0b0c0d0e0f",
-                          "10.0.0.1:4711:000102030405060708090a0b0c0d0e0f",
-                          "127.0.0.1:4711:000102030405060708090a0b0c0d0e0", "127.0.0.1:4711"}) {
+  for (const char* bad :
+       {"", "127.0.0.1:", "127.0.0.1:0:000102030405060708090a0b0c0d0e0f",
+        "127.0.0.1:70000:000102030405060708090a0b0c0d0e0f",
+        "10.0.0:4711:000102030405060708090a0b0c0d0e0f",
+        "[10.0.0.1]:4711:000102030405060708090a0b0c0d0e0f",
+        "::1:4711:000102030405060708090a0b0c0d0e0f", "host:4711:000102030405060708090a0b0c0d0e0f",
+        "127.0.0.1:4711:000102030405060708090a0b0c0d0e0", "127.0.0.1:4711"}) {
     EXPECT_FALSE(parse_id_text(bad)) << bad;
   }
   EXPECT_FALSE(parse_id_text(good + "0"));
+  const auto far = parse_id_text("[fd00::7]:9:000102030405060708090a0b0c0d0e0f");
+  ASSERT_TRUE(far);
+  EXPECT_EQ(far->at.text(), "[fd00::7]:9");
+  EXPECT_FALSE(far->at.is_loopback());
+}
+
+TEST(AuthTest, AProofIsForOneRoleOneNonceAndOneText) {
+  const Token secret{1}, other_secret{2};
+  const Nonce nonce{3}, other_nonce{4};
+  const std::span<const std::byte> text = std::as_bytes(std::span("text"));
+  const Mac mac = mac_of(secret, "hello", nonce, text);
+  EXPECT_TRUE(is_same(mac, mac_of(secret, "hello", nonce, text)));
+  EXPECT_FALSE(is_same(mac, mac_of(other_secret, "hello", nonce, text)));
+  EXPECT_FALSE(is_same(mac, mac_of(secret, "join", nonce, text)));
+  EXPECT_FALSE(is_same(mac, mac_of(secret, "hello", other_nonce, text)));
+  EXPECT_FALSE(is_same(mac, mac_of(secret, "hello", nonce, text.first(3))));
+}
+
+TEST(AddressTest, TheOneThatRoutesOrTheOneThatIsNamed) {
+  std::string error;
+  const auto routed = own_address(loopback(1), "", &error);
+  ASSERT_TRUE(routed) << error;
+  EXPECT_EQ(*routed, loopback(0));
+  for (const char* wish : {"lo", "nosuch0,lo", "127.0.0.1", "nosuch0,127.0.0.1"}) {
+    const auto named = own_address({{10, 0, 0, 1}, 1, 4}, wish, &error);
+    ASSERT_TRUE(named) << wish << ": " << error;
+    EXPECT_EQ(*named, loopback(0)) << wish;
+  }
+  EXPECT_FALSE(own_address(loopback(1), "nosuch0", &error));
+  EXPECT_NE(error.find("nosuch0"), std::string::npos) << error;
+}
+
+// What a guest of the store says after the store's challenge.
+Fd say_hello(const Offer& offer, Hello hello, const Token& secret) {
+  Fd socket = connect_tcp(offer.address.at, offer.deadline);
+  FrameReader reader;
+  std::optional<Frame> challenge;
+  while (!challenge && goes_on(offer)) {
+    const long got = receive_some(socket, reader.room(), nullptr, 0);
+    if (got > 0 && !reader.filled(static_cast<size_t>(got))) break;
+    challenge = reader.take();
+    if (!challenge) std::this_thread::yield();
+  }
+  if (!challenge) return {};
+  hello.mac = mac_of(secret, "hello", challenge->as<Challenge>().nonce, hello);
+  send_now(socket, make_frame(FrameKind::kHello, hello));
+  return socket;
 }
 
 TEST(StoreTest, GoesOnWhileStrangersKnock) {
   npuCclId id;
-  ASSERT_EQ(make_id(&id), NPU_OK);
+  ASSERT_EQ(make_id(loopback(0), &id), NPU_OK);
   const Address address = *read_id(id);
   const std::atomic<bool> stop{false};
   const Offer offer{address, {4096, 1, 2, 0}, 0, {}, Clock::now() + std::chrono::seconds(20),
                     &stop};
   std::optional<Refusal> refusal;
   Welcome welcome{};
-  std::thread store([&] { refusal = serve_store(offer, {"zero"}, &welcome); });
+  const Name zero{"zero", {}, loopback(1), 0}, one{"one", {}, loopback(2), 0};
+  std::thread store([&] { refusal = serve_store(offer, zero, &welcome); });
   std::vector<Fd> strangers;
-  Hello hello{address.token, offer.agreement, {"one"}, 1, 0};
-  Hello liar = hello;
-  liar.token[0] ^= 1;
+  const Hello hello{{}, {}, offer.agreement, one, 1, 0};
+  Token wrong = address.token;
+  wrong[0] ^= 1;
   for (int i = 0; i < 100; i++) {  // more than the store keeps
-    strangers.push_back(connect_tcp(address.port, offer.deadline));
     const char noise[] = "GET / HTTP/1.0\r\n\r\n";
-    if (i % 3 == 0) send_now(strangers.back(), std::as_bytes(std::span(noise)));
-    if (i % 3 == 1) send_now(strangers.back(), make_frame(FrameKind::kHello, liar));
+    if (i % 3 == 0) {
+      strangers.push_back(connect_tcp(address.at, offer.deadline));
+      send_now(strangers.back(), std::as_bytes(std::span(noise)));
+    } else {
+      strangers.push_back(say_hello(offer, hello, wrong));
+    }
   }
   Offer other = offer;
   other.rank = 1;
   Welcome answer{};
-  EXPECT_FALSE(ask_store(other, hello.name, &answer));
+  EXPECT_FALSE(ask_store(other, one, &answer));
   store.join();
   EXPECT_FALSE(refusal);
-  EXPECT_STREQ(welcome.names[1].text, "one");
-  EXPECT_STREQ(answer.names[0].text, "zero");
+  EXPECT_STREQ(welcome.names[1].unix_name, "one");
+  EXPECT_STREQ(answer.names[0].unix_name, "zero");
+  EXPECT_EQ(answer.names[0].control, loopback(1));
+}
+
+TEST(StoreTest, AStoreThatDoesNotKnowTheSecretIsNotBelieved) {
+  npuCclId id;
+  ASSERT_EQ(make_id(loopback(0), &id), NPU_OK);
+  const Address real = *read_id(id);
+  Address wrong = real;
+  wrong.token[3] ^= 1;
+  const std::atomic<bool> stop{false};
+  const Offer offer{real, {4096, 1, 2, 0}, 1, {}, Clock::now() + std::chrono::milliseconds(500),
+                    &stop};
+  // It takes every hello and welcomes it with a proof of another secret.
+  const Fd listener = take_listener(real);
+  std::thread liar([&] {
+    std::vector<Fd> guests;
+    while (goes_on(offer)) {
+      Fd guest = accept_from(listener);
+      if (!guest) {
+        std::this_thread::yield();
+        continue;
+      }
+      send_now(guest, make_frame(FrameKind::kChallenge, Challenge{}));
+      send_now(guest, make_frame(FrameKind::kWelcome, Welcome{}));
+      guests.push_back(std::move(guest));
+    }
+  });
+  Welcome answer{};
+  const auto refusal = ask_store(offer, Name{}, &answer);
+  liar.join();
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->reason, NPU_CCL_TIMEOUT);
 }
 
 }  // namespace

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libnpu/ccl/address.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include "libnpu/ccl/socket.h"
+
+namespace npu::ccl {
+namespace {
+
+int family_of(const NetAddress& address) { return address.version == 6 ? AF_INET6 : AF_INET; }
+
+std::optional<NetAddress> routed(const NetAddress& other) {
+  const Fd probe(socket(family_of(other), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  SocketAddress address = to_socket(other);
+  // Of a datagram socket this sends nothing.
+  if (!probe || connect(probe.get(), address.get(), address.bytes) != 0) return std::nullopt;
+  address.bytes = sizeof(address.storage);
+  if (getsockname(probe.get(), address.get(), &address.bytes) != 0) return std::nullopt;
+  return from_socket(address.get());
+}
+
+bool is_link_local(const NetAddress& address) {
+  return address.version == 6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80;
+}
+
+// Of the interface |name|, or |name| itself if it is an address of this host.
+std::optional<NetAddress> find_interface(const ifaddrs* all, std::string_view name,
+                                         uint16_t version) {
+  for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr || (i->ifa_flags & IFF_UP) == 0) continue;
+    std::optional<NetAddress> found = from_socket(i->ifa_addr);
+    if (!found || found->version != version || is_link_local(*found)) continue;
+    found->port = 0;
+    std::string own = found->text();
+    own.resize(own.size() - 2);  // ":0"
+    if (version == 6) own = own.substr(1, own.size() - 2);
+    if (name == i->ifa_name || name == own) return found;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool NetAddress::is_loopback() const {
+  if (version == 4) return ip[0] == 127;
+  constexpr std::array<uint8_t, 16> kLoopback6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return ip == kLoopback6;
+}
+
+std::string NetAddress::text() const {
+  char text[INET6_ADDRSTRLEN] = "?";
+  inet_ntop(family_of(*this), ip.data(), text, sizeof(text));
+  const std::string end = ":" + std::to_string(port);
+  return version == 6 ? "[" + std::string(text) + "]" + end : text + end;
+}
+
+NetAddress loopback(uint16_t port) { return {{127, 0, 0, 1}, port, 4}; }
+
+bool is_valid(const NetAddress& address) {
+  if (address.port == 0 || (address.version != 4 && address.version != 6)) return false;
+  return address.version == 6 || std::all_of(address.ip.begin() + 4, address.ip.end(),
+                                             [](uint8_t byte) { return byte == 0; });
+}
+
+SocketAddress to_socket(const NetAddress& address) {
+  SocketAddress out{};
+  if (address.version == 6) {
+    out.storage.sin6_family = AF_INET6;
+    out.storage.sin6_port = htons(address.port);
+    std::memcpy(&out.storage.sin6_addr, address.ip.data(), 16);
+    out.bytes = sizeof(sockaddr_in6);
+    return out;
+  }
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(address.port);
+  std::memcpy(&in.sin_addr, address.ip.data(), 4);
+  std::memcpy(&out.storage, &in, sizeof(in));
+  out.bytes = sizeof(in);
+  return out;
+}
+
+std::optional<NetAddress> from_socket(const sockaddr* address) {
+  NetAddress out{};
+  if (address->sa_family == AF_INET6) {
+    sockaddr_in6 in;
+    std::memcpy(&in, address, sizeof(in));
+    std::memcpy(out.ip.data(), &in.sin6_addr, 16);
+    out.port = ntohs(in.sin6_port);
+    out.version = 6;
+    return out;
+  }
+  if (address->sa_family != AF_INET) return std::nullopt;
+  sockaddr_in in;
+  std::memcpy(&in, address, sizeof(in));
+  std::memcpy(out.ip.data(), &in.sin_addr, 4);
+  out.port = ntohs(in.sin_port);
+  out.version = 4;
+  return out;
+}
+
+std::optional<NetAddress> parse_address(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view number = text.substr(colon + 1);
+  NetAddress out{};
+  out.version = 4;
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+    out.version = 6;
+  }
+  const auto [end, error] =
+      std::from_chars(number.data(), number.data() + number.size(), out.port, 10);
+  if (error != std::errc() || end != number.data() + number.size()) return std::nullopt;
+  if (inet_pton(family_of(out), std::string(host).c_str(), out.ip.data()) != 1 || !is_valid(out)) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
+                                      std::string* out_error) {
+  if (wish.empty()) {
+    std::optional<NetAddress> found = routed(other);
+    if (!found) *out_error = "no route to " + other.text() + ": " + std::strerror(errno);
+    if (found) found->port = 0;
+    return found;
+  }
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) {
+    *out_error = std::string("interfaces cannot be listed: ") + std::strerror(errno);
+    return std::nullopt;
+  }
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(all, freeifaddrs);
+  const std::string list(wish);
+  while (!wish.empty()) {
+    const size_t comma = std::min(wish.find(','), wish.size());
+    if (auto found = find_interface(all, wish.substr(0, comma), other.version)) return found;
+    wish.remove_prefix(std::min(comma + 1, wish.size()));
+  }
+  *out_error = "no interface of this host that is up has a name or an address of \"" + list +
+               "\" (NPU_CCL_INTERFACE), of IPv" + std::to_string(other.version);
+  return std::nullopt;
+}
+
+}  // namespace npu::ccl

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a communicator does for ranks of other hosts: moving, asking whether they are there, and finding out who has called something else.
+#include <algorithm>
+
+#include "libnpu/ccl/communicator.h"
+
+namespace npu::ccl {
+namespace {
+
+// How long a data connection may be gone before its control connection tells why.
+constexpr auto kGrace = std::chrono::milliseconds(1000);
+// How long to wait for what the others have called before one of them is named.
+constexpr auto kHearing = std::chrono::milliseconds(200);
+// Questions of a heartbeat.
+constexpr int kAsks = 4;
+
+std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
+
+std::string told(uint32_t rank, const Record& record) {
+  return name_of_rank(rank) + " has called " + describe(record);
+}
+
+}  // namespace
+
+bool Communicator::moves() const {
+  return transport_.network.address() && state() != NPU_CCL_FAILED;
+}
+
+bool Communicator::move() {
+  Network& network = transport_.network;
+  if (!moves()) return false;
+  std::vector<Network::Arrival> arrivals;
+  bool moved = false, nudges = false;
+  do {
+    arrivals.clear();
+    Network::Progress progress;
+    const auto refusal = network.progress(is_suspicious(), &arrivals, &progress);
+    nudges = nudges || progress.has_shown;
+    moved = moved || progress.has_moved;
+    if (refusal) {
+      fail_with({refusal->reason, refusal->rank, refusal->text}, true);
+      return moved;
+    }
+    for (const Network::Arrival& arrival : arrivals) compare(arrival);
+  } while (!arrivals.empty());
+  if (nudges) transport_.lanes.nudge();
+  settle();
+  if (const auto loss = network.first_loss(); loss && Clock::now() > loss->since + kGrace) {
+    fail_with({NPU_CCL_RANK_LOST, loss->rank,
+               name_of_rank(loss->rank) + ": its data connection ended: " + loss->text},
+              true);
+  }
+  if (network.is_flushed()) {
+    {
+      std::lock_guard lock(state_mutex_);
+      is_flushed_ = true;
+    }
+    changed_.notify_all();
+  }
+  return moved;
+}
+
+// ---- Signs of life ----
+
+// With the state's mutex held.
+std::optional<Failure> Communicator::silent_rank(std::chrono::milliseconds limit) const {
+  for (uint32_t rank = 0; rank < links_.size(); rank++) {
+    const Link& link = links_[rank];
+    if (!link.is_open || !link.asked_first) continue;
+    const auto silence =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *link.asked_first);
+    if (silence < limit) continue;
+    return Failure{
+        NPU_CCL_RANK_LOST, rank,
+        name_of_rank(rank) + ": no sign of life for " + std::to_string(silence.count()) + " ms"};
+  }
+  return std::nullopt;
+}
+
+// Asks the other ranks while operations are pending, and only then. Where there are other hosts, ranks of this one too: whoever is stopped holds up ranks everywhere, and is to be told from those.
+std::optional<Failure> Communicator::beat() {
+  std::lock_guard lock(state_mutex_);
+  if (state_ != NPU_CCL_READY || !transport_.network.address()) return std::nullopt;
+  const Clock::time_point now = Clock::now();
+  for (uint32_t rank = 0; rank < links_.size(); rank++) {
+    Link& link = links_[rank];
+    if (!link.is_open) continue;
+    if (pending_.empty()) {
+      link.asked_first.reset();
+      continue;
+    }
+    if (now < link.asked_last + settings_.heartbeat / kAsks) continue;
+    link.asked_last = now;
+    if (!link.asked_first) link.asked_first = now;
+    send_now(link.peer.control, make_frame(FrameKind::kPing, Ping{++pings_}));
+  }
+  return silent_rank(settings_.heartbeat);
+}
+
+// ---- Who has called something else ----
+
+bool Communicator::is_suspicious() const {
+  std::lock_guard lock(state_mutex_);
+  return suspicion_.has_value();
+}
+
+void Communicator::suspect(uint64_t sequence) {
+  std::lock_guard lock(state_mutex_);
+  if (!suspicion_) suspicion_ = {sequence, Clock::now() + kHearing};
+}
+
+// A record has come. Either this side sees the other one's, or the other one sees this one's: see write_record().
+void Communicator::compare(const Network::Arrival& arrival) {
+  Record mine, theirs;
+  if (arrival.kind == MessageKind::kCollective) {
+    if (find_collective(settings_.rank, arrival.sequence, &mine) &&
+        find_collective(arrival.rank, arrival.sequence, &theirs) && !agree(mine, theirs)) {
+      suspect(arrival.sequence);
+    }
+    return;
+  }
+  const bool sends = arrival.kind == MessageKind::kReceive;  // this rank
+  const size_t place = arrival.sequence % kRecordedMessages;
+  const Board& own = *transport_.memory.own().board;
+  const Board& other = *transport_.memory.rank(arrival.rank).board;
+  if (!read_record(&(sends ? own.sends : own.receives)[arrival.rank][place], arrival.sequence,
+                   &mine) ||
+      !read_record(&(sends ? other.receives : other.sends)[settings_.rank][place], arrival.sequence,
+                   &theirs) ||
+      agree(mine, theirs)) {
+    return;
+  }
+  const uint32_t other_rank = arrival.rank;
+  fail_with(odd_message(sends ? settings_.rank : other_rank, sends ? mine : theirs,
+                        sends ? other_rank : settings_.rank, sends ? theirs : mine),
+            true);
+}
+
+// The same words on both sides.
+Failure Communicator::odd_message(uint32_t sender, const Record& sent, uint32_t receiver,
+                                  const Record& received) const {
+  return {NPU_CCL_MISMATCH, sender,
+          "operation " + std::to_string(sent.sequence) + ": " + told(sender, sent) + "; " +
+              told(receiver, received)};
+}
+
+// Who has called something else as operation |sequence|, from what is known of the ranks. Every rank comes to the same: what most have called is right, of two as many that of the lower rank.
+std::optional<Failure> Communicator::odd_one(uint64_t sequence) const {
+  std::vector<std::pair<uint32_t, Record>> known;
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
+    Record record;
+    if (find_collective(rank, sequence, &record)) known.emplace_back(rank, record);
+  }
+  const auto agreeing = [&](const Record& record) {
+    return std::count_if(known.begin(), known.end(),
+                         [&](const auto& other) { return agree(record, other.second); });
+  };
+  const auto right = std::max_element(
+      known.begin(), known.end(),
+      [&](const auto& a, const auto& b) { return agreeing(a.second) < agreeing(b.second); });
+  const auto odd = std::find_if(known.begin(), known.end(), [&](const auto& other) {
+    return !agree(other.second, right->second);
+  });
+  if (odd == known.end()) return std::nullopt;
+  const auto first = std::min(right, odd), second = std::max(right, odd);
+  return Failure{NPU_CCL_MISMATCH, odd->first,
+                 "operation " + std::to_string(sequence) + ": " +
+                     told(first->first, first->second) + "; " +
+                     told(second->first, second->second)};
+}
+
+void Communicator::settle() {
+  Suspicion suspicion;
+  {
+    std::lock_guard lock(state_mutex_);
+    if (!suspicion_) return;
+    suspicion = *suspicion_;
+  }
+  bool all = true;
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
+    Record record;
+    all = all && find_collective(rank, suspicion.sequence, &record);
+  }
+  if (!all && Clock::now() < suspicion.until) return;
+  if (auto failure = odd_one(suspicion.sequence)) return fail_with(std::move(*failure), true);
+  std::lock_guard lock(state_mutex_);
+  suspicion_.reset();
+}
+
+}  // namespace npu::ccl

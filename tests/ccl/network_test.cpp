@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// What only ranks of different hosts have: data connections that lie, interfaces, providers, slots that must have left before a rank ends.
+#include <sys/socket.h>
+
+#include <cstdlib>
+
+#include "tests/ccl/operation.h"
+
+namespace npu::test {
+namespace {
+
+// A variable for the time of a test.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    const char* before = std::getenv(name);
+    if (before != nullptr) before_ = before;
+    setenv(name, value, 1);
+  }
+  ~Variable() { before_.empty() ? unsetenv(name_) : setenv(name_, before_.c_str(), 1); }
+  Variable(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::string before_;
+};
+
+struct Lie {
+  const char* variable;
+  const char* words;
+};
+
+class LieTest : public testing::TestWithParam<Lie> {};
+
+TEST_P(LieTest, IsFoundAndNamedOnAllRanks) {
+  const Variable inject("NPU_CCL_INJECT", GetParam().variable);
+  World world(3, make_info(4096));
+  std::vector<npuDevPtr> at;
+  for (uint32_t r = 0; r < 3; r++) at.push_back(world.alloc(r, 64 << 10));
+  world.group([&](uint32_t r) {
+    return npuCclAllReduce(world[r].comm, world[r].queue, at[r], at[r], 16'000, NPU_FLOAT32,
+                           NPU_CCL_SUM, nullptr);
+  });
+  for (uint32_t r = 0; r < 3; r++) {
+    ASSERT_TRUE(world.wait_failed(r)) << "rank " << r;
+    const npuCclFailure failure = world.failure(r);
+    EXPECT_EQ(failure.reason, NPU_CCL_PROTOCOL) << failure.text;
+    EXPECT_EQ(failure.rank, 1u) << failure.text;
+    EXPECT_NE(std::string(failure.text).find(GetParam().words), std::string::npos) << failure.text;
+    // A rank that needed nothing more from the others has come to its end before.
+    const npuResult result = npuQueueSync(world[r].queue, kLongNs);
+    EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_DEPENDENCY_FAILED) << result;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, LieTest,
+                         testing::Values(Lie{"payload:1:3", "rank 1 sent message"},
+                                         Lie{"sequence:1:2", "where message"},
+                                         Lie{"version:1:4", "rank 1 sent a message of version"}),
+                         [](const auto& info) { return std::string(info.param.variable, 7); });
+
+// Two ranks more on the contexts of a world.
+npuResult make_two(World& world, npuCclComm (&comms)[2]) {
+  npuCclId id;
+  npuCclCommInfo info = make_info(4096);
+  info.init_timeout_ms = 3000;
+  if (const npuResult result = npuCclGetId(&id); result != NPU_OK) return result;
+  return world.group(
+      [&](uint32_t r) { return npuCclCommCreate(&id, 2, r, world[r].context, &info, &comms[r]); });
+}
+
+void expect_no_start(World& world, npuResult code, const char* words) {
+  npuCclComm comms[2] = {};
+  EXPECT_EQ(make_two(world, comms), code);
+  EXPECT_NE(std::string(npuCclGetErrorText()).find(words), std::string::npos)
+      << npuCclGetErrorText();
+  for (npuCclComm comm : comms) npuCclCommDestroy(comm);
+}
+
+TEST(NetworkStartTest, WhatIsNotThereIsSaid) {
+  World world(2, make_info(4096));
+  {
+    const Variable variable("NPU_CCL_INTERFACE", "nosuch0");
+    expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT, "\"nosuch0\" (NPU_CCL_INTERFACE)");
+  }
+  {
+    const Variable variable("NPU_CCL_HEARTBEAT_MS", "soon");
+    expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT, "NPU_CCL_HEARTBEAT_MS");
+  }
+  {
+    const Variable variable("NPU_CCL_PROVIDER", "nosuch");
+    expect_no_start(world, NPU_ERROR_DEPENDENCY_FAILED, "provider \"nosuch\" on 127.0.0.1");
+  }
+  npuCclComm comms[2] = {};
+  CCL_EXPECT_OK(make_two(world, comms));
+  for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
+}
+
+TEST(NetworkStartTest, IPv6IsARoadToo) {
+  const int probe = socket(AF_INET6, SOCK_STREAM, 0);
+  World world(2, make_info(4096));
+  const Variable variable("NPU_CCL_INTERFACE", "::1");
+  npuCclComm comms[2] = {};
+  const npuResult result = make_two(world, comms);
+  if (probe < 0 || result == NPU_ERROR_BAD_ENVIRONMENT) {
+    GTEST_SKIP() << "this machine has no IPv6 loopback address: " << npuCclGetErrorText();
+  }
+  CCL_ASSERT_OK(result);
+  CCL_EXPECT_OK(
+      world.group([&](uint32_t r) { return npuCclBarrier(comms[r], world[r].queue, nullptr); }));
+  world.sync();
+  for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
+}
+
+TEST(NetworkEndTest, WhatARankHasSentArrivesAlsoAfterItHasEnded) {
+  constexpr uint64_t kCount = 4000;  // less than the slots hold
+  World world(2, make_info(4096));
+  const Bytes bytes = numbers(NPU_FLOAT32, kCount, 3);
+  const npuDevPtr from = world.put(0, bytes), to = world.alloc(1, bytes.size());
+  CCL_ASSERT_OK(npuCclSend(world[0].comm, world[0].queue, from, kCount, NPU_FLOAT32, 1, nullptr));
+  CCL_ASSERT_OK(npuCclCommDestroy(world[0].comm));
+  world[0].comm = nullptr;
+  CCL_ASSERT_OK(npuCclRecv(world[1].comm, world[1].queue, to, kCount, NPU_FLOAT32, 0, nullptr));
+  CCL_ASSERT_OK(npuQueueSync(world[1].queue, kLongNs)) << world.failure(1).text;
+  EXPECT_EQ(world.get(1, to, bytes.size()), bytes);
+}
+
+}  // namespace
+}  // namespace npu::test

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages between hosts, and their checksum.
+#include "libnpu/ccl/wire.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "libnpu/ccl/checksum.h"
+#include "libnpu/ccl/network.h"
+
+namespace npu::ccl {
+namespace {
+
+WireMessage message_of(MessageKind kind) {
+  WireMessage message{};
+  message.header.kind = static_cast<uint16_t>(kind);
+  message.header.source = 1;
+  message.header.target = 2;
+  message.header.sequence = 77;
+  message.record.count = 5;
+  seal(&message);
+  return message;
+}
+
+std::span<const std::byte> bytes_of(const WireMessage& message) {
+  return std::as_bytes(std::span(&message, 1)).first(message_bytes(message.header.kind));
+}
+
+TEST(ChecksumTest, IsCrc32cWithAndWithoutTheInstruction) {
+  const auto digits = std::as_bytes(std::span("123456789")).first(9);
+  EXPECT_EQ(crc32c(digits), 0xe3069283u);
+  EXPECT_EQ(crc32c_portable(digits), 0xe3069283u);
+  EXPECT_EQ(crc32c({}), 0u);
+  std::vector<std::byte> bytes(1000);
+  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::byte>(i * i >> 3);
+  for (size_t size = 0; size < bytes.size(); size++) {
+    const std::span piece(bytes.data() + size % 8, size - std::min(size, size % 8));
+    ASSERT_EQ(crc32c(piece), crc32c_portable(piece)) << size;
+  }
+}
+
+TEST(WireTest, WhatWasSealedIsRead) {
+  for (auto kind : {MessageKind::kData, MessageKind::kCredit, MessageKind::kReceive}) {
+    const WireMessage message = message_of(kind);
+    WireMessage read;
+    EXPECT_EQ(fault_of(bytes_of(message), 1, 2, &read), "");
+    EXPECT_EQ(read.header.sequence, 77u);
+    EXPECT_EQ(read.record.count, has_record(kind) ? 5u : 0u);
+  }
+}
+
+TEST(WireTest, EachBitCounts) {
+  for (auto kind : {MessageKind::kData, MessageKind::kCollective}) {
+    const WireMessage message = message_of(kind);
+    const std::span<const std::byte> bytes = bytes_of(message);
+    for (size_t bit = 0; bit < bytes.size() * 8; bit++) {
+      std::vector<std::byte> bad(bytes.begin(), bytes.end());
+      bad[bit / 8] ^= std::byte(1 << bit % 8);
+      WireMessage read;
+      EXPECT_NE(fault_of(bad, 1, 2, &read), "") << "bit " << bit;
+    }
+  }
+}
+
+TEST(WireTest, OfAnotherSizeVersionOrPlaceIsAFault) {
+  WireMessage message = message_of(MessageKind::kData), read;
+  EXPECT_NE(fault_of(bytes_of(message), 2, 1, &read), "");
+  EXPECT_NE(fault_of(bytes_of(message).first(63), 1, 2, &read), "");
+  EXPECT_NE(fault_of({}, 1, 2, &read), "");
+  message.header.version++;
+  EXPECT_NE(fault_of(bytes_of(message), 1, 2, &read).find("version"), std::string::npos);
+}
+
+TEST(FaultTest, TheTextIsReadWholeOrNotAtAll) {
+  const auto fault = parse_fault("sequence:3:17");
+  ASSERT_TRUE(fault);
+  EXPECT_EQ(fault->kind, Fault::Kind::kSequence);
+  EXPECT_EQ(fault->rank, 3u);
+  EXPECT_EQ(fault->number, 17u);
+  for (const char* bad : {"", "payload", "payload:1", "none:1:1", "payload:x:1", "payload:1:"}) {
+    EXPECT_FALSE(parse_fault(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace npu::ccl
