@@ -44,8 +44,8 @@ bool run(const std::string& command, const Parse& parse) {
 }
 
 bool run_ours(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
-  const std::string command = "NPU_DEVICE=model:maia100'*" + std::to_string(ranks) +
-                              "' '" + own_folder() + "/../../tools/npu-ccl-bench/npu-ccl-bench' " +
+  const std::string command = "NPU_DEVICE=model:maia100'*" + std::to_string(ranks) + "' '" +
+                              own_folder() + "/../../tools/npu-ccl-bench/npu-ccl-bench' " +
                               way.ours + " --operation " + operation + " --ranks " +
                               std::to_string(ranks) + " --min-bytes " + std::to_string(kSmallest) +
                               " --max-bytes " + std::to_string(kLargest) + " --factor " +

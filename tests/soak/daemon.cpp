@@ -48,6 +48,17 @@ Daemon::~Daemon() {
 
 bool Daemon::is_running() { return pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == 0; }
 
+std::string Daemon::state() {
+  int status = 0;
+  if (pid_ < 0) return "has ended";
+  const pid_t ended = waitpid(pid_, &status, WNOHANG);
+  if (ended == 0) return "runs";
+  pid_ = -1;
+  char text[64];
+  std::snprintf(text, sizeof text, "has ended with status 0x%x", status);
+  return text;
+}
+
 int Daemon::descriptors() const {
   return open_descriptors(("/proc/" + std::to_string(pid_) + "/fd").c_str());
 }

@@ -18,6 +18,8 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   bool is_running();
+  // "runs", or how it has ended.
+  std::string state();
   int descriptors() const;
   // Resident memory that is no file's and not shared: its own books.
   uint64_t own_bytes() const;

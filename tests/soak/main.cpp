@@ -126,7 +126,7 @@ class Soak {
     while (now_ns() < end_ns_) {
       usleep(20'000);
       if (!daemon.is_running()) die("the daemon has ended");
-      look(false);
+      look(daemon, false);
       if (now_ns() < next_kill_ns || now_ns() + 1'000'000'000 > end_ns_) continue;
       next_kill_ns = now_ns() + pause_ns();
       kill_one();
@@ -135,7 +135,7 @@ class Soak {
     close(box_[0]);
     close(box_[1]);
     const int64_t deadline = now_ns() + kEndNs;
-    while (look(true) != 0) {
+    while (look(daemon, true) != 0) {
       if (now_ns() > deadline) hang();
       usleep(20'000);
     }
@@ -183,7 +183,7 @@ class Soak {
   }
 
   // Reaps; a worker that was killed gets a successor unless it is time. Returns how many run.
-  uint32_t look(bool at_end) {
+  uint32_t look(Daemon& daemon, bool at_end) {
     uint32_t running = 0;
     for (uint32_t i = 0; i < children_.size(); i++) {
       Child& child = children_[i];
@@ -196,8 +196,11 @@ class Soak {
       const bool good =
           (child.killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) || status == 0;
       if (!good) {
-        std::fprintf(stderr, "soak: worker %u with seed %llu ended with status 0x%x\n", i,
-                     static_cast<unsigned long long>(child.seed), status);
+        // A worker may learn of the daemon's end before this process can.
+        usleep(1'000'000);
+        std::fprintf(stderr,
+                     "soak: worker %u with seed %llu ended with status 0x%x; the daemon %s\n", i,
+                     static_cast<unsigned long long>(child.seed), status, daemon.state().c_str());
         end_all();
         std::exit(1);
       }

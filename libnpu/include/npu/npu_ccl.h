@@ -134,12 +134,13 @@ NPU_API npuResult npuCclCommGetRank(npuCclComm comm, uint32_t *out_ranks, uint32
 typedef int32_t npuCclReason;
 enum {
   NPU_CCL_NO_FAILURE = 0,
-  NPU_CCL_TIMEOUT = 1,   /* the rank did not do its part within the deadline */
-  NPU_CCL_RANK_LOST = 2, /* its process ended, it destroyed its communicator too early, or its host gives no sign of life */
-  NPU_CCL_MISMATCH = 3,  /* it called another operation, or with other arguments */
-  NPU_CCL_ABORTED = 4,   /* it called npuCclCommAbort */
-  NPU_CCL_DEVICE = 5,    /* its device or queue failed */
-  NPU_CCL_PROTOCOL = 6   /* it sent what no rank of this version sends, or is of another version */
+  NPU_CCL_TIMEOUT = 1, /* the rank did not do its part within the deadline */
+  NPU_CCL_RANK_LOST =
+      2, /* its process ended, it destroyed its communicator too early, or its host gives no sign of life */
+  NPU_CCL_MISMATCH = 3, /* it called another operation, or with other arguments */
+  NPU_CCL_ABORTED = 4,  /* it called npuCclCommAbort */
+  NPU_CCL_DEVICE = 5,   /* its device or queue failed */
+  NPU_CCL_PROTOCOL = 6  /* it sent what no rank of this version sends, or is of another version */
 };
 
 /* The first failure; a communicator has only one. */
