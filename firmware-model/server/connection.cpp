@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "firmware-model/server/server.h"
 
@@ -72,14 +73,14 @@ bool Connection::receive() {
   message.msg_controllen = sizeof(control);
   const ssize_t n = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) {
+    // A peer that has died with something unread is ECONNRESET.
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) close();
     return false;
   }
   const bool fds_fit = collect_fds(&message, &input_fds_);
-  if (n == 0 || !fds_fit) {
-    close();
-    return false;
-  }
+  if (n == 0) close();
+  if (n != 0 && !fds_fit) expel("sent more descriptors than this process can take");
+  if (closed_) return false;
   input_used_ += static_cast<size_t>(n);
   return true;
 }
@@ -91,14 +92,16 @@ void Connection::on_readable() {
     Frame frame;
     const FrameState state = parse_request({input_.data() + at, input_used_ - at}, &frame);
     if (state == FrameState::kIncomplete) break;
-    if (state == FrameState::kBroken || !handle_frame(frame)) return close();
+    if (state == FrameState::kBroken || !handle_frame(frame)) {
+      return expel("sent a frame that is none, or one out of place");
+    }
     at += frame.bytes;
   }
   input_used_ -= at;
   std::memmove(input_.data(), input_.data() + at, input_used_);
   if (input_used_ == 0) {
     // Files come with the first byte of their frame: there is no frame for these.
-    if (!input_fds_.empty()) return close();
+    if (!input_fds_.empty()) return expel("sent descriptors that belong to no frame");
     if (input_.size() > kIdleBufferBytes) {
       input_ = {};
     }
@@ -184,7 +187,7 @@ void Connection::tick(int64_t now_ns) {
   if (client_ != nullptr) {
     client_->tick(now_ns);
   } else if (now_ns >= greet_by_ns_) {
-    close();
+    expel("opened no device in time");
   }
 }
 
@@ -197,6 +200,12 @@ void Connection::close() {
   if (closed_) return;
   closed_ = true;
   server_->connection_closed(this);
+}
+
+void Connection::expel(const char* why) {
+  if (closed_) return;
+  server_->log_expelled(id_, peer_, why);
+  close();
 }
 
 void Connection::timer_changed() { server_->timer_changed(this); }
@@ -217,7 +226,7 @@ void Connection::send(Reply reply) {
   output_bytes_ += output.bytes.size();
   output_.push_back(std::move(output));
   if (output_.size() == 1) flush();
-  if (output_bytes_ > kOutputMaxBytes) close();
+  if (output_bytes_ > kOutputMaxBytes) expel("reads no answers");
 }
 
 bool Connection::send_event(const void* event, size_t bytes) {
@@ -253,7 +262,11 @@ bool Connection::send_some(Output* output) {
   }
   const ssize_t n = sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   if (n < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ETOOMANYREFS) close();
+    if (errno == EPIPE || errno == ECONNRESET) {
+      close();
+    } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ETOOMANYREFS) {
+      expel((std::string("cannot be answered: ") + std::strerror(errno)).c_str());
+    }
     return false;
   }
   output->fds.clear();  // they went with the first byte

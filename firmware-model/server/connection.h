@@ -56,6 +56,8 @@ class Connection final : public ClientHost {
   };
 
   void close();
+  // The peer is sent away, and the log says why: whoever runs the server has to be able to tell a broken client from one that has ended.
+  void expel(const char* why);
   size_t room_wanted() const;
   bool receive();
   bool handle_frame(const Frame& frame);

@@ -9,6 +9,8 @@
 #include <sys/timerfd.h>
 
 #include <algorithm>
+#include <bit>
+#include <cstdio>
 #include <cstring>
 
 namespace npu::model::server {
@@ -271,6 +273,16 @@ void Server::run_timers() {
     if (connection->timer_ns != INT64_MAX) timers_.insert({connection->timer_ns, id});
   }
   dirty_timers_.clear();
+}
+
+void Server::log_expelled(uint32_t id, const Peer& peer, const char* why) {
+  constexpr uint64_t kEach = 32;
+  ++expelled_;
+  if (expelled_ > kEach && !std::has_single_bit(expelled_)) return;
+  std::fprintf(stderr,
+               "npu-modeld: connection %u of process %d (user %u) is closed: it %s; %llu so far\n",
+               id, static_cast<int>(peer.pid), static_cast<unsigned>(peer.uid), why,
+               static_cast<unsigned long long>(expelled_));
 }
 
 void Server::connection_closed(Connection* connection) { closed_.push_back(ids_.at(connection)); }

@@ -63,6 +63,8 @@ class Server {
   CopyEngine* copies(uint32_t index) { return copies_[index].get(); }
   void watch_writable(Connection* connection, bool on);
   void timer_changed(Connection* connection);
+  // One line on stderr; of many such connections fewer and fewer, so that nobody fills a disk with them.
+  void log_expelled(uint32_t id, const Peer& peer, const char* why);
   void connection_closed(Connection* connection);  // it is destroyed at the end of the round
   std::vector<npu_client_info> client_rows(const Device* device, uid_t viewer) const;
 
@@ -97,6 +99,7 @@ class Server {
   int64_t idle_since_ns_ = 0;
   int64_t idle_exit_ns_ = 0;
   int64_t greeting_ns_ = Connection::kGreetingNs;
+  uint64_t expelled_ = 0;
   bool stopping_ = false;
   std::function<bool()> on_empty_;
 

@@ -128,6 +128,18 @@ TEST_F(ModeldTest, ItSaysReadyServesAndEndsWhenItIsIdle) {
   EXPECT_FALSE(fs::exists(socket_));
 }
 
+TEST_F(ModeldTest, ItSaysWhyItSendsSomebodyAway) {
+  Process server(arguments({"--idle-exit", "1"}));
+  EXPECT_EQ(Process::read_some(server.out), "ready " + socket_ + "\n");
+  RawClient client(connect_to(socket_));
+  ASSERT_TRUE(client.send_bytes(Bytes(64, 0xff)));
+  const std::string text = Process::read_some(server.err);
+  EXPECT_NE(text.find("of process " + std::to_string(getpid())), std::string::npos) << text;
+  EXPECT_NE(text.find("sent a frame that is none"), std::string::npos) << text;
+  client.close();
+  EXPECT_EQ(server.end(), 0);
+}
+
 TEST_F(ModeldTest, WithAndWithoutSandboxTheWorkIsTheSame) {
   for (const char* mode : {"--sandbox=off", "--sandbox=basic"}) {
 #ifndef NPU_TEST_SANDBOX
