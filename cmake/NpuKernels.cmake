@@ -60,14 +60,14 @@ function(npu_add_blob target)
     list(APPEND commands COMMAND npu::npu-as -g "${text}" -o "${part}")
   endforeach()
   if(cpp)
-    # Names of sources in the line table as the user wrote them, wherever the tree lies.
+    # Headers too go into the line table without the place of the tree.
     add_executable(${target}_writer ${cpp})
     target_link_libraries(${target}_writer PRIVATE npu::isa_main)
     target_compile_options(${target}_writer PRIVATE "-fmacro-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}/=")
     set(part "${CMAKE_CURRENT_BINARY_DIR}/${target}.cpp.elf")
     list(APPEND parts "${part}")
     list(APPEND needed ${target}_writer)
-    list(APPEND commands COMMAND ${target}_writer "${part}")
+    list(APPEND commands COMMAND ${target}_writer "${part}" ${cpp})
   endif()
   set(program "${B_OUTPUT}.elf")
   add_custom_command(OUTPUT "${B_OUTPUT}" ${commands}

@@ -1,18 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program around npu_kernels(): PROGRAM FILE writes all kernels into one ELF, ready to be signed.
+// The program around npu_kernels(): PROGRAM FILE [SOURCE...] writes all kernels into one ELF, ready to be signed. A source that the compiler
+// knows by a longer path, which ends like one of SOURCE, is named so in the line table: blobs do not depend on where a tree lies.
 #include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "tools/isa/blob.h"
 #include "tools/isa/command_line.h"
 #include "tools/isa/include/npu_kernel.h"
 
+namespace {
+
+using namespace npu::isa;
+
+void name_sources(std::vector<Program>& programs, std::span<char*> names) {
+  for (Program& program : programs) {
+    for (SourceLine& line : program.lines) {
+      for (const std::string_view name : names) {
+        if (line.file.ends_with("/" + std::string(name))) line.file = name;
+      }
+    }
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace npu::isa;
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s FILE\n", argv[0]);
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s FILE [SOURCE...]\n", argv[0]);
     return kExitUsage;
   }
-  const auto elf = write_elf(npu_kernels());
+  std::vector<Program> programs = npu_kernels();
+  name_sources(programs, std::span(argv + 2, static_cast<size_t>(argc - 2)));
+  const auto elf = write_elf(programs);
   if (!elf) return report(argv[0], elf.error());
   if (const auto failure = write_whole_file(argv[1], *elf)) return report(argv[0], failure->text);
   return kExitDone;
