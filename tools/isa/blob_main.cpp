@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program around npu_kernels(): PROGRAM FILE [SOURCE...] writes all kernels into one ELF, ready to be signed. A source that the compiler
-// knows by a longer path, which ends like one of SOURCE, is named so in the line table: blobs do not depend on where a tree lies.
+// knows by a longer path, which ends like one of SOURCE, is named so in the line table, and headers of the builder as in this repository: blobs
+// do not depend on where a tree or the SDK lies.
 #include <cstdio>
 #include <span>
 #include <string>
@@ -14,9 +15,14 @@ namespace {
 
 using namespace npu::isa;
 
+constexpr std::string_view kInstalledHeaders =
+    "/npu-isa/";  // as CMakeLists.txt of this folder installs them
+
 void name_sources(std::vector<Program>& programs, std::span<char*> names) {
   for (Program& program : programs) {
     for (SourceLine& line : program.lines) {
+      const size_t at = line.file.rfind(kInstalledHeaders);
+      if (at != std::string::npos) line.file.erase(0, at + kInstalledHeaders.size());
       for (const std::string_view name : names) {
         if (line.file.ends_with("/" + std::string(name))) line.file = name;
       }
