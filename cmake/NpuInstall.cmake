@@ -31,6 +31,6 @@ function(npu_install_library target)
     INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
   write_basic_package_version_file("${PROJECT_BINARY_DIR}/npuConfigVersion.cmake" VERSION "${PROJECT_VERSION}"
     COMPATIBILITY SameMinorVersion)
-  install(FILES "${PROJECT_BINARY_DIR}/npuConfig.cmake" "${PROJECT_BINARY_DIR}/npuConfigVersion.cmake"
+  install(FILES "${PROJECT_BINARY_DIR}/npuConfig.cmake" "${PROJECT_BINARY_DIR}/npuConfigVersion.cmake" "${PROJECT_SOURCE_DIR}/cmake/NpuKernels.cmake"
     DESTINATION "${package_dir}" COMPONENT sdk)
 endfunction()

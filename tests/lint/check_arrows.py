@@ -42,6 +42,7 @@ ARROWS = {
     "tools/npu-trace": "C C++ tools/trace posix <CLI/",
     "tools/npu-perf": "C C++ libnpu/include tools/trace tools/isa <CLI/",
     "samples": "C C++ libnpu/include <CLI/ <nlohmann/",
+    "samples/kernels": "C C++ libnpu/include tools/isa/include",
     "samples/fork_server": "C libnpu/include posix",
     "samples/ipc_producer_consumer": "C libnpu/include posix",
     "integrations": "C C++ libnpu/include <",
@@ -50,8 +51,8 @@ UNCHECKED = ("tests/", "cmake/")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 MACRO_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+([A-Za-z_]\w*)', re.MULTILINE)
-# Where a path in an #include may start, besides the folder of the file: the root, and the root of the public headers.
-INCLUDE_ROOTS = ("", "libnpu/include")
+# Where a path in an #include may start, besides the folder of the file: the root, and the roots of the public headers.
+INCLUDE_ROOTS = ("", "libnpu/include", "tools/isa/include")
 # Self-includes of X-macro headers: HWY's foreach_target.h includes the file named by this macro, nothing else may.
 ALLOWED_MACRO_INCLUDES = {"HWY_TARGET_INCLUDE"}
 
