@@ -29,6 +29,7 @@ struct Lie {
   const char* variable;
   const char* words;
 };
+void PrintTo(const Lie& lie, std::ostream* out) { *out << lie.variable; }
 
 class LieTest : public testing::TestWithParam<Lie> {};
 
@@ -57,7 +58,10 @@ INSTANTIATE_TEST_SUITE_P(Kinds, LieTest,
                          testing::Values(Lie{"payload:1:3", "rank 1 sent message"},
                                          Lie{"sequence:1:2", "where message"},
                                          Lie{"version:1:4", "rank 1 sent a message of version"}),
-                         [](const auto& info) { return std::string(info.param.variable, 7); });
+                         [](const auto& info) {
+      const std::string text = info.param.variable;
+      return text.substr(0, text.find(':'));
+    });
 
 // Two ranks more on the contexts of a world.
 npuResult make_two(World& world, npuCclComm (&comms)[2]) {
