@@ -59,9 +59,9 @@ INSTANTIATE_TEST_SUITE_P(Kinds, LieTest,
                                          Lie{"sequence:1:2", "where message"},
                                          Lie{"version:1:4", "rank 1 sent a message of version"}),
                          [](const auto& info) {
-      const std::string text = info.param.variable;
-      return text.substr(0, text.find(':'));
-    });
+                           const std::string text = info.param.variable;
+                           return text.substr(0, text.find(':'));
+                         });
 
 // Two ranks more on the contexts of a world.
 npuResult make_two(World& world, npuCclComm (&comms)[2]) {
