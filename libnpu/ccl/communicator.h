@@ -37,6 +37,9 @@ struct Failure {
   std::string text;
 };
 
+// Questions of a heartbeat.
+inline constexpr int kAsks = 4;
+
 class Submission;
 
 class Communicator : public std::enable_shared_from_this<Communicator> {
@@ -106,6 +109,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     // While operations are pending, where there are other hosts: the last question, and the first one since the last sign of life.
     Clock::time_point asked_last{};
     std::optional<Clock::time_point> asked_first;
+    int asks = 0;  // since then
   };
   // Ranks of other hosts that may have called something else: what arrives is held back until all is known, or enough time has passed.
   struct Suspicion {
@@ -122,7 +126,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void lost(uint32_t rank, bool in_order, int error);
   Failure blame(const Pending& late) const;
   Failure late_message(const Pending& late) const;
-  std::optional<Failure> silent_rank(std::chrono::milliseconds limit) const;
+  std::optional<Failure> silent_rank(int asks) const;
   std::optional<Failure> beat();
   npuResult record(const Request& request);
   npuResult record_message(const Request& request);

@@ -11,9 +11,6 @@ namespace {
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 // How long to wait for what the others have called before one of them is named.
 constexpr auto kHearing = std::chrono::milliseconds(200);
-// Questions of a heartbeat.
-constexpr int kAsks = 4;
-
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
 std::string told(uint32_t rank, const Record& record) {
@@ -62,14 +59,14 @@ bool Communicator::move() {
 
 // ---- Signs of life ----
 
-// With the state's mutex held.
-std::optional<Failure> Communicator::silent_rank(std::chrono::milliseconds limit) const {
+// A rank that has not answered |asks| questions and the time that they take. With the state's mutex held. The time alone proves nothing: it may have been this thread that got no processor.
+std::optional<Failure> Communicator::silent_rank(int asks) const {
   for (uint32_t rank = 0; rank < links_.size(); rank++) {
     const Link& link = links_[rank];
     if (!link.is_open || !link.asked_first) continue;
     const auto silence =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *link.asked_first);
-    if (silence < limit) continue;
+    if (link.asks < asks || silence < asks * settings_.heartbeat / kAsks) continue;
     return Failure{
         NPU_CCL_RANK_LOST, rank,
         name_of_rank(rank) + ": no sign of life for " + std::to_string(silence.count()) + " ms"};
@@ -91,10 +88,11 @@ std::optional<Failure> Communicator::beat() {
     }
     if (now < link.asked_last + settings_.heartbeat / kAsks) continue;
     link.asked_last = now;
-    if (!link.asked_first) link.asked_first = now;
+    if (!link.asked_first) link.asked_first = now, link.asks = 0;
+    link.asks++;
     send_now(link.peer.control, make_frame(FrameKind::kPing, Ping{++pings_}));
   }
-  return silent_rank(settings_.heartbeat);
+  return silent_rank(kAsks);
 }
 
 // ---- Who has called something else ----
