@@ -15,7 +15,7 @@ namespace {
 using namespace npu::test;
 
 constexpr int kOperations = 20;
-constexpr uint32_t kOpTimeoutMs = 1500;
+constexpr uint32_t kOpTimeoutMs = 15'000;
 
 int report(npuCclComm comm) {
   npuCclFailure failure{};
