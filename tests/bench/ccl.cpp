@@ -10,7 +10,6 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/measurement.h"
 #include "tests/bench/mpi.h"
-#include "tests/bench/session.h"
 
 namespace npu::bench {
 namespace {
@@ -33,7 +32,7 @@ constexpr Way kWays[] = {
 
 using Seconds = std::map<uint64_t, std::vector<double>>;  // by size
 
-// Adds a line's size and time; |pattern| finds them. False: the command failed.
+// Hands each line of the command's output to |parse|. False: the command failed.
 template <typename Parse>
 bool run(const std::string& command, const Parse& parse) {
   FILE* pipe = popen(command.c_str(), "r");
