@@ -18,14 +18,21 @@ uint64_t state_word(npu_queue_state state, npu_status status) {
   return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
 }
 
-npu_completion launch_record(const Outcome& outcome, uint64_t seq, uint32_t tag,
-                             uint64_t start_ps) {
-  npu_launch_completion record{};
+// What every kind of record has.
+template <typename Record>
+Record begin_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps) {
+  Record record{};
   record.seq = seq;
   record.status = outcome.status;
   record.tag = tag;
   record.start_ps = start_ps;
   record.end_ps = outcome.end_ps;
+  return record;
+}
+
+npu_completion launch_record(const Outcome& outcome, uint64_t seq, uint32_t tag,
+                             uint64_t start_ps) {
+  auto record = begin_record<npu_launch_completion>(outcome, seq, tag, start_ps);
   record.mac_ops = outcome.mac_ops;
   record.hbm_read_bytes = outcome.hbm_read_bytes;
   record.hbm_write_bytes = outcome.hbm_write_bytes;
@@ -38,12 +45,7 @@ npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, u
   if (outcome.launched && outcome.status == NPU_ST_OK) {
     return launch_record(outcome, seq, tag, start_ps);
   }
-  npu_completion record{};
-  record.seq = seq;
-  record.status = outcome.status;
-  record.tag = tag;
-  record.start_ps = start_ps;
-  record.end_ps = outcome.end_ps;
+  auto record = begin_record<npu_completion>(outcome, seq, tag, start_ps);
   record.result = outcome.result;
   record.pc = outcome.pc;
   record.line = outcome.line;
