@@ -7,6 +7,24 @@
 #include <cstdio>
 
 namespace npu::trace {
+namespace {
+
+// What follows the options belongs to the program, which CLI11 never sees.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    const std::string usage = app->get_name() + " [OPTIONS] ";
+    return "Usage: " + usage + "[--] PROGRAM [ARGS...]\n       " + usage + "--from RECORDING\n";
+  }
+};
+
+// "TOOL 0.2.0"
+std::string version_line(const char* tool) {
+  return std::string(tool) + " " + std::to_string(NPU_VERSION_MAJOR) + "." +
+         std::to_string(NPU_VERSION_MINOR) + "." + std::to_string(NPU_VERSION_PATCH);
+}
+
+}  // namespace
 
 CommandLine split_arguments(int argc, const char* const* argv,
                             const std::vector<std::string_view>& with_value) {
@@ -28,9 +46,29 @@ CommandLine split_arguments(int argc, const char* const* argv,
   return line;
 }
 
-std::string version_line(const char* tool) {
-  return std::string(tool) + " " + std::to_string(NPU_VERSION_MAJOR) + "." +
-         std::to_string(NPU_VERSION_MINOR) + "." + std::to_string(NPU_VERSION_PATCH);
+void describe_tool(CLI::App* app, const char* tool, const std::string& footer) {
+  const std::string name = tool;
+  app->name(name);
+  app->formatter(std::make_shared<Formatter>());
+  app->footer(footer +
+              "Exit codes: that of PROGRAM (128 + number of the signal that ended it), 125 " +
+              name + " itself failed, 126 PROGRAM\ncannot be run, 127 it was not found. See " +
+              name + "(1).");
+  app->set_version_flag("-V,--version", version_line(tool));
+}
+
+std::optional<int> parse_tool(CLI::App* app, const CommandLine& line, Source* source) {
+  app->add_option("--max-mb", source->max_mb,
+                  "how large the recording of a process may become (1024)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1048576}));
+  try {
+    app->parse(std::vector<std::string>(line.own.rbegin(), line.own.rend()));
+    if (source->from.empty() == line.program.empty())
+      throw CLI::ValidationError("PROGRAM", "give either a program to run or --from FILE");
+  } catch (const CLI::ParseError& error) {
+    return app->exit(error) == 0 ? kExitDone : kExitFailed;
+  }
+  return std::nullopt;
 }
 
 int report(const char* tool, const std::string& text) {

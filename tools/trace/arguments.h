@@ -2,6 +2,9 @@
 // The command line of a tool that runs a program: where its own arguments end, and its exit codes.
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +28,17 @@ struct CommandLine {
 CommandLine split_arguments(int argc, const char* const* argv,
                             const std::vector<std::string_view>& with_value);
 
-// "TOOL 0.2.0"
-std::string version_line(const char* tool);
+// Gives |app| name, usage, --version, and behind |footer| the exit codes.
+void describe_tool(CLI::App* app, const char* tool, const std::string& footer);
+
+// What such a tool takes besides its own options.
+struct Source {
+  std::string from;  // a recording; empty: a program is run
+  uint64_t max_mb = 1024;
+};
+
+// Adds --max-mb and parses the tool's part. The exit code, where there is nothing more to do.
+std::optional<int> parse_tool(CLI::App* app, const CommandLine& line, Source* source);
 
 // Prints "TOOL: text" to stderr; gives kExitFailed.
 int report(const char* tool, const std::string& text);

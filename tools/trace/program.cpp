@@ -188,4 +188,22 @@ int run_program(const char* tool, const std::vector<std::string>& program,
   return 128 + WTERMSIG(status);
 }
 
+int run_and_tell(
+    const char* tool, const std::vector<std::string>& program, const std::string& parent,
+    uint64_t max_mb, const std::string& verb,
+    const std::function<int(const std::vector<std::string>& recordings, int exit_code)>& tell) {
+  const auto folder = TemporaryFolder::make(parent);
+  if (!folder) return report(tool, folder.error());
+  const int code = run_program(tool, program, *folder, max_mb);
+  const std::vector<std::string> recordings = folder->recordings();
+  if (recordings.empty()) {
+    if (code == kExitNotFound || code == kExitCannotExecute) return code;
+    report(tool, "'" + program[0] + "' has not started libnpu: there is nothing to " + verb +
+                     ". npu-smi doctor tells what keeps a program from it.");
+    return code != 0 ? code : kExitFailed;
+  }
+  const int told = tell(recordings, code);
+  return told != kExitDone ? told : code;
+}
+
 }  // namespace npu::trace

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,5 +44,12 @@ std::string temporary_parent();
 // the terminal. The exit code, as in arguments.h; why it could not be started is printed for |tool|.
 int run_program(const char* tool, const std::vector<std::string>& program,
                 const TemporaryFolder& folder, uint64_t max_mb);
+
+// Runs |program| with its recordings in a folder below |parent|, and hands these to tell(recordings, exit code of the program), which gives an exit code of its own; the program's where that is kExitDone.
+// Without any, says that there is nothing to |verb| ("draw").
+int run_and_tell(
+    const char* tool, const std::vector<std::string>& program, const std::string& parent,
+    uint64_t max_mb, const std::string& verb,
+    const std::function<int(const std::vector<std::string>& recordings, int exit_code)>& tell);
 
 }  // namespace npu::trace
