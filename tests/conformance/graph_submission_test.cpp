@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/conformance/support.h"
+#include "tests/conformance/graph_fixture.h"
 
 namespace npu::conformance {
 namespace {
@@ -32,60 +32,32 @@ struct Work {
   static void release(void* data) { static_cast<Work*>(data)->released++; }
 };
 
-class GraphSubmissionTest : public DeviceTest {
+class GraphSubmissionTest : public GraphFixture {
  protected:
-  void SetUp() override {
-    DeviceTest::SetUp();
-    ASSERT_NPU(NPU_OK, npuGraphCreate(context_, &graph_));
-    a_ = alloc(4096);
-    b_ = alloc(4096);
-  }
-  npuGraphNode add_poke(float value) {
-    const PokeArgs args{a_, value, 0};
-    const npuLaunchInfo info = launch_info(&args, sizeof args);
-    npuGraphNode node = 0;
-    EXPECT_NPU(NPU_OK, npuGraphAddKernel(graph_, 0, nullptr, kernel("poke"), &info, &node));
-    return node;
-  }
   npuGraphNode add_work(Work* work) {
     npuGraphNode node = 0;
     EXPECT_NPU(NPU_OK, npuGraphAddSubmission(graph_, 0, nullptr, "copying", &Work::submit,
                                              &Work::release, work, &node));
     return node;
   }
-  npuGraphExec instantiate() {
-    npuGraphExec exec = nullptr;
-    EXPECT_NPU(NPU_OK, npuGraphInstantiate(graph_, &exec));
-    return exec;
-  }
-  npuResult run(npuGraphExec exec) {
-    uint64_t value = 0;
-    const npuResult result = npuGraphLaunch(exec, queue_, &value);
-    EXPECT_TRUE(result != NPU_OK || value != 0);
-    return result == NPU_OK ? npuQueueWait(queue_, value, kLongNs) : result;
-  }
   npuResult time_of(npuGraphExec exec, npuGraphNode node) {
     npuTiming timing{};
     timing.struct_size = sizeof timing;
     return npuGraphExecGetNodeTiming(exec, node, &timing);
   }
-
-  npuGraph graph_ = nullptr;
-  npuDevPtr a_ = 0;
-  npuDevPtr b_ = 0;
 };
 
 TEST_F(GraphSubmissionTest, RunsInItsPlaceInEachLaunchUntilNoGraphHasIt) {
   Work first{b_, a_}, nothing{0, 0, Work::kNothing}, last{b_ + 64, a_};
-  add_poke(1.0f);
+  add_poke(a_, 1.0f);
   add_work(&first);
   add_work(&nothing);
-  add_poke(2.0f);
+  add_poke(a_, 2.0f);
   add_work(&last);
   const npuGraphExec exec = instantiate();
   for (int i = 0; i < 3; i++) {
     ASSERT_NPU(NPU_OK, npuQueueFill(queue_, b_, 0, 4, 128, nullptr));
-    ASSERT_NPU(NPU_OK, run(exec));
+    ASSERT_NPU(NPU_OK, run(exec, queue_));
     EXPECT_EQ(number_at(b_), 1.0f);
     EXPECT_EQ(number_at(b_ + 64), 2.0f);
   }
@@ -95,7 +67,7 @@ TEST_F(GraphSubmissionTest, RunsInItsPlaceInEachLaunchUntilNoGraphHasIt) {
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, time_of(exec, 2));
   ASSERT_NPU(NPU_OK, npuGraphDestroy(graph_));
   EXPECT_EQ(first.released + nothing.released + last.released, 0);
-  ASSERT_NPU(NPU_OK, run(exec));
+  ASSERT_NPU(NPU_OK, run(exec, queue_));
   ASSERT_NPU(NPU_OK, npuGraphExecDestroy(exec));
   EXPECT_EQ(first.released, 1);
   EXPECT_EQ(nothing.released, 1);
@@ -104,9 +76,9 @@ TEST_F(GraphSubmissionTest, RunsInItsPlaceInEachLaunchUntilNoGraphHasIt) {
 
 TEST_F(GraphSubmissionTest, OneThatIsRefusedEndsTheLaunch) {
   Work work{0, 0, Work::kRefuse};
-  add_poke(1.0f);
+  add_poke(a_, 1.0f);
   add_work(&work);
-  const npuGraphNode behind = add_poke(2.0f);
+  const npuGraphNode behind = add_poke(a_, 2.0f);
   const npuGraphExec exec = instantiate();
   ASSERT_NPU(NPU_ERROR_BUSY, npuGraphLaunch(exec, queue_, nullptr));
   ASSERT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
@@ -114,25 +86,25 @@ TEST_F(GraphSubmissionTest, OneThatIsRefusedEndsTheLaunch) {
   EXPECT_NPU(NPU_OK, time_of(exec, 1));
   EXPECT_NPU(NPU_ERROR_NOT_FOUND, time_of(exec, behind));
   work = {b_, a_};
-  ASSERT_NPU(NPU_OK, run(exec));
+  ASSERT_NPU(NPU_OK, run(exec, queue_));
   EXPECT_EQ(number_at(a_), 2.0f);
   EXPECT_EQ(number_at(b_), 1.0f);
   // A graph of nothing but work that has nothing to do.
   Work nothing{0, 0, Work::kNothing};
   ASSERT_NPU(NPU_OK, npuGraphCreate(context_, &graph_));
   add_work(&nothing);
-  ASSERT_NPU(NPU_OK, run(instantiate()));
+  ASSERT_NPU(NPU_OK, run(instantiate(), queue_));
 }
 
 TEST_F(GraphSubmissionTest, ItsFaultNamesItsNode) {
   Work good{b_, a_}, bad{0, 0, Work::kFault, kernel("poke")};
-  add_poke(1.0f);
+  add_poke(a_, 1.0f);
   add_work(&good);
   const npuGraphNode node = add_work(&bad);
-  const npuGraphNode behind = add_poke(2.0f);
+  const npuGraphNode behind = add_poke(a_, 2.0f);
   const npuGraphExec exec = instantiate();
   // A fast device has failed before the rest is submitted, which is then refused.
-  const npuResult result = run(exec);
+  const npuResult result = run(exec, queue_);
   EXPECT_TRUE(result == NPU_ERROR_VM_FAULT || result == NPU_ERROR_QUEUE_DEAD) << result;
   npuFault fault{};
   fault.struct_size = sizeof fault;
@@ -149,13 +121,13 @@ TEST_F(GraphSubmissionTest, ItsFaultNamesItsNode) {
 TEST_F(GraphSubmissionTest, AFaultOfANodeBehindItNamesThatNode) {
   Work work{b_, a_};
   add_work(&work);
-  add_poke(1.0f);
+  add_poke(a_, 1.0f);
   const PokeArgs args{kNowhere, 2.0f, 0};
   const npuLaunchInfo info = launch_info(&args, sizeof args);
   npuGraphNode bad = 0, failed = 0;
   ASSERT_NPU(NPU_OK, npuGraphAddKernel(graph_, 0, nullptr, kernel("poke"), &info, &bad));
   const npuGraphExec exec = instantiate();
-  EXPECT_NPU(NPU_ERROR_VM_FAULT, run(exec));
+  EXPECT_NPU(NPU_ERROR_VM_FAULT, run(exec, queue_));
   ASSERT_NPU(NPU_OK, npuGraphExecGetFault(exec, &failed, nullptr));
   EXPECT_EQ(failed, bad);
   ASSERT_NPU(NPU_OK, npuQueueReset(queue_, kLongNs));
@@ -178,14 +150,11 @@ TEST_F(GraphSubmissionTest, IsCapturedCopiedAndDumped) {
   npuGraphNode head = 0;
   ASSERT_NPU(NPU_OK, npuGraphAddChild(graph_, 0, nullptr, captured, &head));
   ASSERT_NPU(NPU_OK, npuGraphDestroy(captured));
-  uint64_t bytes = 0;
-  ASSERT_NPU(NPU_OK, npuGraphDump(graph_, NPU_GRAPH_JSON, &bytes, nullptr));
-  std::string text(bytes, ' ');
-  ASSERT_NPU(NPU_OK, npuGraphDump(graph_, NPU_GRAPH_JSON, &bytes, text.data()));
+  const std::string text = dump(NPU_GRAPH_JSON);
   EXPECT_NE(text.find("\"kind\": \"submission\", \"deps\": [2], \"name\": \"copying\""),
             std::string::npos)
       << text;
-  ASSERT_NPU(NPU_OK, run(instantiate()));
+  ASSERT_NPU(NPU_OK, run(instantiate(), queue_));
   EXPECT_EQ(number_at(b_), 5.0f);
   EXPECT_EQ(work.released, 0);
 }
