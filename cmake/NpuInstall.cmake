@@ -1,7 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 # npu_install_library(TARGET): installs a shared library of the SDK, with its place in the CMake package `npu` and a pkg-config file TARGET.pc.
 # The headers of libnpu/include are installed once, with the first library.
+#
+# npu_finish_library(TARGET [REQUIRES pc-module] [DESCRIPTION text]): makes the shared library TARGET one of the SDK and installs it: alias, soname, the symbols of libTARGET.map and no others, beside
+# libnpu.so in the build (both look for the device model and blobs relative to themselves).
 include(CMakePackageConfigHelpers)
+
+function(npu_finish_library target)
+  set(map "${CMAKE_CURRENT_SOURCE_DIR}/lib${target}.map")
+  add_library(npu::${target} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES VERSION 1.${PROJECT_VERSION} SOVERSION 1
+    LINK_DEPENDS "${map}" LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/libnpu")
+  target_include_directories(${target} INTERFACE
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/libnpu/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  target_compile_options(${target} PRIVATE -fno-rtti)
+  target_link_options(${target} PRIVATE "-Wl,--version-script=${map}")
+  # A loaded sanitizer run-time is not a dependency that can be checked at link time.
+  if(NOT NPU_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  endif()
+  npu_install_library(${target} ${ARGN})
+endfunction()
 
 function(npu_install_library target)
   cmake_parse_arguments(I "" "REQUIRES;DESCRIPTION" "" ${ARGN})

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sentence behind npuCclGetErrorText: one for each thread.
+// The sentence behind npuCclGetErrorText.
 #pragma once
 
-#include <npu/npu_types.h>
+#include "libnpu/common/error.h"
 
 namespace npu::ccl {
 
-// Keeps the sentence for this thread and gives |code| back.
-__attribute__((format(printf, 2, 3))) npuResult fail(npuResult code, const char* format, ...);
-const char* error_text();
-
-// A failure of libnpu becomes this library's own, so that one text tells of every failing call here.
-npuResult passed_on(npuResult result);
+using common::error_text;
+using common::fail;
+using common::passed_on;
 
 #define NPU_CCL_TRY(call)                                                 \
   do {                                                                    \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of handles: slot's number plus one in the low half, the slot's generation in the high half. All functions are safe in any thread.
+// The handles of communicators. All functions are safe in any thread.
 #pragma once
 
 #include "libnpu/ccl/communicator.h"

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding and loading the blob, and the argument blocks of its programs.
+// Loading the blob, and the argument blocks of its programs.
 #include "libnpu/ccl/reducer.h"
-
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
+
+#include "libnpu/common/blob_path.h"
 
 namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kBlockElements = 8192;      // of a work-group, as in the programs
 constexpr uint64_t kElementsMax = 1ull << 30;  // of a launch
-constexpr int kLevels = 6;
 constexpr const char* kFolds[kFoldCount] = {"sum", "prod", "min", "max"};
 constexpr const char* kTypes[] = {"f32", "bf16", "f16", "i32"};  // by npuDataType
 
@@ -30,23 +27,6 @@ struct Arguments {
   uint32_t scale;  // bits of an fp32 number; of int32 a divisor
 };
 
-// The blob that NPU_CCL_BLOB names, or one in a folder above this library; empty: none.
-std::string blob_path() {
-  const char* named = std::getenv("NPU_CCL_BLOB");
-  if (named != nullptr && *named != '\0') return named;
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&blob_path), &info) == 0) return {};
-  std::error_code ignored;
-  auto folder = std::filesystem::weakly_canonical(info.dli_fname, ignored).parent_path();
-  for (int i = 0; i < kLevels && !folder.empty(); ++i, folder = folder.parent_path()) {
-    for (const char* place : {"share/npu/blobs/npu_ccl.nfw", "blobs/npu_ccl.nfw"}) {
-      const auto path = folder / place;
-      if (std::filesystem::is_regular_file(path, ignored)) return path.string();
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Reducer::~Reducer() {
@@ -54,7 +34,7 @@ Reducer::~Reducer() {
 }
 
 npuResult Reducer::load(npuContext context) {
-  const std::string path = blob_path();
+  const std::string path = common::blob_path("NPU_CCL_BLOB", "npu_ccl.nfw");
   if (path.empty()) {
     return fail(NPU_ERROR_FILE,
                 "npu_ccl.nfw was not found beside the library; set NPU_CCL_BLOB to its path");

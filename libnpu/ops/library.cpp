@@ -2,88 +2,33 @@
 // Loading, launching, and the handle table.
 #include "libnpu/ops/library.h"
 
-#include <npu/npu_error.h>
-
 #include <cinttypes>
-#include <mutex>
-#include <vector>
 
+#include "libnpu/common/blob_path.h"
+#include "libnpu/common/handle_table.h"
 #include "libnpu/ops/check.h"
 
 namespace npu::ops {
 namespace {
 
-// A handle is the slot's number plus one in the low half and the slot's generation in the high half.
-struct Slot {
-  std::shared_ptr<Library> library;
-  uint32_t generation = 1;
-};
+using Table = common::HandleTable<npuOps, Library>;
 
-struct Table {
-  std::mutex mutex;
-  std::vector<Slot> slots;
-};
-
-// Never destroyed: other threads may still be inside the library when the process ends.
 Table& table() {
   static Table* const made = new Table;
   return *made;
 }
 
-constexpr size_t kSlotsMax = 1 << 16;
-
-// A failure of libnpu becomes this library's own, so that one text tells of every failing call here.
-npuResult passed_on(npuResult result) {
-  if (result >= 0) return result;
-  npuErrorInfo info{};
-  info.struct_size = sizeof(info);
-  npuErrorGetInfo(&info);
-  return fail(result, "%s: %s", info.function, info.text);
-}
-
-Slot* slot_of(Table& t, npuOps handle) {
-  const auto bits = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(handle));
-  const uint64_t number = bits & UINT32_MAX;
-  if (number == 0 || number > t.slots.size()) return nullptr;
-  Slot& slot = t.slots[number - 1];
-  return slot.generation == bits >> 32 && slot.library != nullptr ? &slot : nullptr;
-}
-
 }  // namespace
 
-npuOps add_handle(std::shared_ptr<Library> library) {
-  Table& t = table();
-  std::lock_guard lock(t.mutex);
-  size_t number = 0;
-  while (number < t.slots.size() && t.slots[number].library != nullptr) ++number;
-  if (number == kSlotsMax) return nullptr;
-  if (number == t.slots.size()) t.slots.emplace_back();
-  t.slots[number].library = std::move(library);
-  const uint64_t bits = uint64_t{t.slots[number].generation} << 32 | (number + 1);
-  return reinterpret_cast<npuOps>(static_cast<uintptr_t>(bits));
-}
+npuOps add_handle(std::shared_ptr<Library> library) { return table().add(std::move(library)); }
 
-std::shared_ptr<Library> find_handle(npuOps handle) {
-  Table& t = table();
-  std::lock_guard lock(t.mutex);
-  const Slot* slot = slot_of(t, handle);
-  return slot != nullptr ? slot->library : nullptr;
-}
+std::shared_ptr<Library> find_handle(npuOps handle) { return table().find(handle); }
 
-bool remove_handle(npuOps handle) {
-  std::shared_ptr<Library> last;  // unloads after the lock was given back
-  Table& t = table();
-  std::lock_guard lock(t.mutex);
-  Slot* slot = slot_of(t, handle);
-  if (slot == nullptr) return false;
-  last = std::move(slot->library);
-  slot->library.reset();
-  ++slot->generation;
-  return true;
-}
+bool remove_handle(npuOps handle) { return table().take(handle) != nullptr; }
 
 npuResult Library::create(npuContext context, const char* path, std::shared_ptr<Library>* out) {
-  const std::string found = path != nullptr ? path : blob_path();
+  const std::string found =
+      path != nullptr ? path : common::blob_path("NPU_OPS_BLOB", "npu_ops.nfw");
   if (found.empty()) {
     return fail(NPU_ERROR_FILE,
                 "npu_ops.nfw was not found beside the library; set NPU_OPS_BLOB or give its path");

@@ -19,7 +19,7 @@ namespace npu::ops {
 
 class Library {
  public:
-  // Loads |path|, or where it is NULL the blob that blob_path() finds.
+  // Loads |path|, or where it is NULL the blob that common::blob_path() finds.
   static npuResult create(npuContext context, const char* path, std::shared_ptr<Library>* out);
   ~Library();
 
@@ -39,9 +39,6 @@ class Library {
 npuOps add_handle(std::shared_ptr<Library> library);  // NULL: the table is full
 std::shared_ptr<Library> find_handle(npuOps handle);  // empty: no such handle
 bool remove_handle(npuOps handle);
-
-// The blob that NPU_OPS_BLOB names, or one in a folder above this library; empty: none.
-std::string blob_path();
 
 }  // namespace npu::ops
 

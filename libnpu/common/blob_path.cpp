@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the blob lies: named by the environment, or in a folder above the file that this library was loaded from.
+#include "libnpu/common/blob_path.h"
+
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
-#include "libnpu/ops/library.h"
-
-namespace npu::ops {
+namespace npu::common {
 namespace {
 
 constexpr int kLevels = 6;
@@ -31,14 +30,14 @@ std::filesystem::path own_file() {
 
 }  // namespace
 
-std::string blob_path() {
-  const char* named = std::getenv("NPU_OPS_BLOB");
+std::string blob_path(const char* variable, const char* file) {
+  const char* named = std::getenv(variable);
   if (named != nullptr && *named != '\0') return named;
   std::error_code ignored;
   std::filesystem::path folder = own_file().parent_path();
   for (int i = 0; i < kLevels && !folder.empty(); ++i) {
-    for (const char* place : {"share/npu/blobs/npu_ops.nfw", "blobs/npu_ops.nfw"}) {
-      const auto path = folder / place;
+    for (const char* place : {"share/npu/blobs", "blobs"}) {
+      const auto path = folder / place / file;
       if (std::filesystem::is_regular_file(path, ignored)) return path.string();
     }
     if (folder == folder.parent_path()) break;
@@ -47,4 +46,4 @@ std::string blob_path() {
   return {};
 }
 
-}  // namespace npu::ops
+}  // namespace npu::common

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thread-local error text.
-#include "libnpu/ccl/error.h"
-
-#include <npu/npu_error.h>
+#include "libnpu/common/error.h"
 
 #include <cstdarg>
 #include <cstdio>
 
-namespace npu::ccl {
+namespace npu::common {
 namespace {
 
 thread_local char text[512];
@@ -24,12 +22,4 @@ npuResult fail(npuResult code, const char* format, ...) {
 
 const char* error_text() { return text; }
 
-npuResult passed_on(npuResult result) {
-  if (result >= 0) return result;
-  npuErrorInfo info{};
-  info.struct_size = sizeof(info);
-  npuErrorGetInfo(&info);
-  return fail(result, "%s: %s", info.function, info.text);
-}
-
-}  // namespace npu::ccl
+}  // namespace npu::common
