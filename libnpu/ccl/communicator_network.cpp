@@ -61,17 +61,20 @@ bool Communicator::move() {
 
 // A rank that has not answered |asks| questions and the time that they take. With the state's mutex held. The time alone proves nothing: it may have been this thread that got no processor.
 std::optional<Failure> Communicator::silent_rank(int asks) const {
+  std::optional<Failure> found;
+  std::chrono::milliseconds longest = asks * settings_.heartbeat / kAsks;
   for (uint32_t rank = 0; rank < links_.size(); rank++) {
     const Link& link = links_[rank];
-    if (!link.is_open || !link.asked_first) continue;
+    if (!link.is_open || !link.asked_first || link.asks < asks) continue;
     const auto silence =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *link.asked_first);
-    if (link.asks < asks || silence < asks * settings_.heartbeat / kAsks) continue;
-    return Failure{
+    if (silence < longest) continue;
+    longest = silence;
+    found = {
         NPU_CCL_RANK_LOST, rank,
         name_of_rank(rank) + ": no sign of life for " + std::to_string(silence.count()) + " ms"};
   }
-  return std::nullopt;
+  return found;
 }
 
 // Asks the other ranks while operations are pending, and only then. Where there are other hosts, ranks of this one too: whoever is stopped holds up ranks everywhere, and is to be told from those.

@@ -130,7 +130,7 @@ Failure Communicator::blame(const Pending& late) const {
   const std::string time = " within " + std::to_string(settings_.op_timeout.count()) + " ms";
   const uint64_t sequence = late.record.sequence;
   // Whoever does not even answer is the cause rather than whoever waits for that one.
-  if (auto silent = silent_rank(kAsks / 2)) {
+  if (auto silent = silent_rank(1)) {
     return *silent;
   }
   for (uint32_t rank = 0; rank < settings_.ranks && sequence != 0; rank++) {
