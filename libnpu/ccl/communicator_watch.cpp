@@ -66,9 +66,10 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
     case FrameKind::kFail: {
       const auto notice = frame.as<Notice>();
       const bool is_known = notice.reason > NPU_CCL_NO_FAILURE && notice.reason <= NPU_CCL_PROTOCOL;
+      // Told on: who has it from here must not learn of this rank's end first.
       return fail_with({is_known ? notice.reason : NPU_CCL_PROTOCOL,
                         notice.rank < settings_.ranks ? notice.rank : rank, notice.text},
-                       false);
+                       true);
     }
     case FrameKind::kBye: {
       const auto bye = frame.as<Bye>();

@@ -16,7 +16,7 @@
 namespace npu::test {
 namespace {
 
-constexpr int kLimitMs = 30'000;
+constexpr int kLimitMs = 60'000;
 
 }  // namespace
 
