@@ -73,7 +73,8 @@ int main(int argc, char** argv) {
   RankEnd end;
   uint32_t devices = 0;
   npuCclCommInfo info = make_info(4096, kOpTimeoutMs);
-  info.init_timeout_ms = 30'000;  // libfabric sleeps many times when it starts: long on a busy machine
+  info.init_timeout_ms =
+      30'000;  // libfabric sleeps many times when it starts: long on a busy machine
   if (npuInit() != NPU_OK || npuDeviceGetCount(&devices) != NPU_OK || devices == 0 ||
       npuDeviceOpen(std::to_string(rank % devices).c_str(), &device) != NPU_OK ||
       npuContextCreate(device, &end.context) != NPU_OK ||
