@@ -220,6 +220,8 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   request.step_aside = [this, &queue] { parts_.step_aside(queue); };
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
+  // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
+  if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
   Outcome outcome = lasting(done.duration_ps);
   if (!done.prints.empty() || done.prints_dropped != 0) {
     for (npu_print_record& record : done.prints) {

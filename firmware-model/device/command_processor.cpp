@@ -100,11 +100,10 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
     list.entry_start_ps = later_ps(queue.start_ps, kCommandPs);
   }
   while (list.index < command.count) {
+    // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
+    if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
     Outcome outcome = run_list_entry(queue, command);
     if (outcome.parked) return outcome;
-    if (outcome.status == NPU_ST_OK && queue.cancel.load(std::memory_order_relaxed)) {
-      outcome.status = NPU_ST_CANCELED;
-    }
     if (outcome.status != NPU_ST_OK) {
       outcome.result = list.index;
       outcome.list_index = static_cast<uint16_t>(list.index);

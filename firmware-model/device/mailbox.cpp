@@ -45,7 +45,7 @@ npu_status Device::mailbox(uint32_t command, Args args, uint64_t* result) {
   if (const npu_status status = admit_command(); status != NPU_ST_OK) return status;
   const Answer answer = begin_command(lock, command, args);
   if (const auto& queue = answer.until_stopped; queue != nullptr) {
-    scheduler_.wait(lock, [&] { return !scheduler_.runs(*queue); });
+    scheduler_.wait(lock, [&] { return scheduler_.stopped(*queue); });
     end_command(*queue);
   }
   *result = answer.result;
@@ -80,7 +80,7 @@ void Device::start_mailbox_command(uint32_t command) {
 
 void Device::finish_pending_answers() {
   for (size_t i = 0; i < pending_answers_.size();) {
-    if (scheduler_.runs(*pending_answers_[i].until_stopped)) {
+    if (!scheduler_.stopped(*pending_answers_[i].until_stopped)) {
       ++i;
       continue;
     }

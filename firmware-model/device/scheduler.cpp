@@ -244,7 +244,7 @@ bool Scheduler::urgent(const Queue& queue) {
 
 void Scheduler::step_aside(const Queue& queue) {
   std::unique_lock lock(mutex_);
-  while (!stop_) {
+  while (!stop_ && !queue.cancel.load(std::memory_order_relaxed)) {
     let_others_in(lock);
     take_doorbells();
     look_at_parked();

@@ -74,6 +74,12 @@ class Scheduler {
                        [&](const auto& running) { return running.get() == &queue; });
   }
   bool idle() const { return running_.empty(); }
+  // Nothing of a queue that was removed or suspended touches memory any more. A removed one that has stepped aside need not be waited for, which could take as long as the urgent work
+  // of others: it sees `cancel` before it does anything else.
+  bool stopped(const Queue& queue) const {
+    if (!queue.cancel.load(std::memory_order_relaxed)) return !runs(queue);
+    return idle() || running_.back().get() != &queue;
+  }
   // Waits with the lock given up meanwhile.
   template <typename Condition>
   void wait(Lock& lock, Condition&& condition) {

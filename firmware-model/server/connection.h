@@ -23,7 +23,7 @@ class Connection final : public ClientHost {
   // What may wait to be sent; a peer that leaves more than this unread is sent away.
   static constexpr size_t kOutputMaxBytes = 4u << 20;
   // A peer that has opened no device by then is sent away: silent sockets would use up the descriptors of everybody.
-  static constexpr int64_t kGreetingNs = 10'000'000'000;
+  static constexpr int64_t kGreetingNs = 30'000'000'000;
   // Beyond this no events are added: they are lost, and the peer is told.
   static constexpr size_t kEventOutputBytes = 64u << 10;
 

@@ -46,6 +46,28 @@ TEST_F(PriorityTest, AnUrgentLaunchOvertakesARunningOne) {
   EXPECT_NPU(NPU_OK, npuQueueDestroy(low));
 }
 
+// Destroying must not wait for the urgent work of others: a device server would answer nobody meanwhile.
+TEST_F(PriorityTest, WhatWasOvertakenCanBeDestroyedMeanwhile) {
+  npuQueue low = make_priority(NPU_PRIORITY_LOW);
+  uint64_t begun = 0;
+  ASSERT_NPU(NPU_OK, launch(low, kernel("null"), nullptr, 0, &begun));
+  ASSERT_NPU(NPU_OK, launch(low, kernel("null"), nullptr, 0, nullptr, kEndlessGroups));
+  ASSERT_NPU(NPU_OK, npuQueueWait(low, begun, kLongNs));
+  uint64_t overtaken = 0;
+  uint64_t endless = 0;
+  ASSERT_NPU(NPU_OK, launch(queue_, kernel("null"), nullptr, 0, &overtaken));
+  ASSERT_NPU(NPU_OK, launch(queue_, kernel("null"), nullptr, 0, &endless, kEndlessGroups));
+  ASSERT_NPU(NPU_OK, npuQueueWait(queue_, overtaken, kLongNs));
+  EXPECT_NPU(NPU_OK, npuQueueDestroy(low));
+  EXPECT_EQ(completed(queue_), overtaken);
+  // And the place is free for another one, which runs although the destroyed one has not come back yet.
+  npuQueue high = make_priority(NPU_PRIORITY_HIGH);
+  uint64_t value = 0;
+  ASSERT_NPU(NPU_OK, launch(high, kernel("null"), nullptr, 0, &value));
+  EXPECT_NPU(NPU_OK, npuQueueWait(high, value, kLongNs));
+  EXPECT_EQ(completed(queue_), overtaken);
+}
+
 TEST_F(PriorityTest, AnUrgentLaunchOvertakesAList) {
   npuQueue low = make_priority(NPU_PRIORITY_LOW);
   npuGraph graph = nullptr;

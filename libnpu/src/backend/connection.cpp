@@ -11,12 +11,13 @@
 #include <cstring>
 
 #include "libnpu/src/backend/process.h"
+#include "libnpu/src/core/log.h"
 
 namespace npu {
 namespace {
 
-// No call of the server takes so long unless it hangs.
-constexpr time_t kAnswerTimeoutS = 30;
+// No call of the server takes so long unless it hangs; a server that gets little of an overloaded machine does not.
+constexpr time_t kAnswerTimeoutS = 120;
 
 int store_fds(const msghdr& message, std::vector<int>* out) {
   int error = (message.msg_flags & MSG_CTRUNC) != 0 ? EPROTO : 0;
@@ -36,6 +37,13 @@ int store_fds(const msghdr& message, std::vector<int>* out) {
     }
   }
   return error;
+}
+
+// A server that hangs is told from one that has ended: the caller gets the same result for both.
+void log_silence(int error, const char* what) {
+  if (error != EAGAIN && error != EWOULDBLOCK) return;
+  log_message(LogLevel::kError, "the device server %s for %lld s: its device is given up as lost",
+              what, static_cast<long long>(kAnswerTimeoutS));
 }
 
 }  // namespace
@@ -77,7 +85,10 @@ int Connection::send_request(const Request& request) {
     }
     const ssize_t count = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return ENODEV;
+    if (count < 0) {
+      log_silence(errno, "takes no request");
+      return ENODEV;
+    }
     sent += static_cast<size_t>(count);
   }
   return 0;
@@ -96,7 +107,10 @@ int Connection::receive_more() {
   do {
     count = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
   } while (count < 0 && errno == EINTR);
-  if (count <= 0) return ENODEV;
+  if (count <= 0) {
+    if (count < 0) log_silence(errno, "gives no answer");
+    return ENODEV;
+  }
   input_bytes_ += static_cast<size_t>(count);
   return store_fds(message, &input_fds_);
 }
