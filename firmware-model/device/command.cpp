@@ -187,7 +187,7 @@ Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& comman
 }
 
 Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
-  const auto module = queue.context->modules.find(command.module);
+  const Module* const module = queue.module.get(queue.context->modules, command.module);
   // As in tile.cpp : Worker::run, the marks keep the way of all launches from being compiled for size.
   if (module == nullptr || command.kernel >= module->kernels.size()) [[unlikely]] {
     return Outcome::error(NPU_ST_BAD_MODULE);
@@ -216,8 +216,10 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   request.cancel = &queue.cancel;
   request.owner = queue.context->owner;
   request.prints_most = queue.print_buffer.entries();
-  request.urgent = [this, &queue] { return parts_.urgent(queue); };
-  request.step_aside = [this, &queue] { parts_.step_aside(queue); };
+  if (plane * command.grid_z > 1) {
+    request.urgent = [this, &queue] { return parts_.urgent(queue); };
+    request.step_aside = [this, &queue] { parts_.step_aside(queue); };
+  }
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
   // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
@@ -243,9 +245,9 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
 
 void CommandRunner::account(const LaunchOutcome& outcome) {
   const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
-  parts_.registers.add(NPU_REG_LAUNCHES, 1);
-  parts_.registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
-  parts_.registers.add(NPU_REG_BYTES_MOVED, bytes);
+  parts_.registers.add_alone(NPU_REG_LAUNCHES, 1);
+  parts_.registers.add_alone(NPU_REG_BUSY_PS, outcome.duration_ps);
+  parts_.registers.add_alone(NPU_REG_BYTES_MOVED, bytes);
   add_energy(outcome.stats.mac_ops, bytes);
 }
 
@@ -259,7 +261,7 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
 }
 
 Outcome CommandRunner::transfer(const DmaResult& result) {
-  parts_.registers.add(NPU_REG_BYTES_MOVED, result.hbm_bytes);
+  parts_.registers.add_alone(NPU_REG_BYTES_MOVED, result.hbm_bytes);
   add_energy(0, result.hbm_bytes);
   if (result.status == NPU_ST_VM_FAULT) return Outcome::vm_fault(result.fault_dva, result.access);
   Outcome outcome = lasting(result.duration_ps);

@@ -157,18 +157,20 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
 bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& command,
                                          const Outcome& outcome) {
   const ListRun& list = queue.list;
-  const npu_completion record =
-      make_record(outcome, list.index, list.command.tag, list.entry_start_ps);
-  const uint64_t record_dva = command.records_dva + uint64_t{list.index} * sizeof(record);
-  if (record_dva % sizeof(record) == 0) {
-    std::byte* at = queue.list_record_memory.get(queue.space(), record_dva, sizeof(record),
+  const auto store = [&](std::byte* at) {
+    store_record(at, outcome, list.index, list.command.tag, list.entry_start_ps);
+  };
+  const uint64_t record_dva = command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES;
+  if (record_dva % NPU_COMPLETION_BYTES == 0) {
+    std::byte* at = queue.list_record_memory.get(queue.space(), record_dva, NPU_COMPLETION_BYTES,
                                                  NPU_ACCESS_WRITE, kListAheadBytes);
     if (at == nullptr) return false;
-    store_struct(at, record);
+    store(at);
     return true;
   }
   // A record that is only 8-byte aligned may lie on two pages: word by word.
-  const auto words = std::bit_cast<std::array<uint64_t, sizeof(record) / 8>>(record);
+  std::array<uint64_t, NPU_COMPLETION_BYTES / 8> words;
+  store(reinterpret_cast<std::byte*>(words.data()));
   for (size_t i = 0; i < words.size(); ++i) {
     std::byte* word =
         queue.list_record_memory.get(queue.space(), record_dva + i * 8, 8, NPU_ACCESS_WRITE);
@@ -209,7 +211,7 @@ StepResult CommandProcessor::finish(Queue& queue, const Outcome& outcome) {
 void CommandProcessor::publish(Queue& queue, const Outcome& outcome, std::byte* record,
                                std::byte* page) {
   const uint64_t seq = queue.completed;
-  store_struct(record, make_record(outcome, seq, queue.command.tag, queue.start_ps));
+  store_record(record, outcome, seq, queue.command.tag, queue.start_ps);
   queue.has_command = false;
   queue.time_ps = outcome.end_ps;
   queue.ends.push(outcome.end_ps);

@@ -94,7 +94,8 @@ TileParams tile_params(const npu_profile& profile) {
 
 ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uint64_t groups)
     : group_tiles_(group_tiles),
-      places_per_cluster_(profile.tiles_per_cluster / group_tiles),
+      places_per_cluster_(group_tiles == 1 ? profile.tiles_per_cluster
+                                           : profile.tiles_per_cluster / group_tiles),
       tiles_per_cluster_(profile.tiles_per_cluster) {
   const uint64_t all = uint64_t{profile.clusters} * places_per_cluster_;
   count_ = std::min(all, groups);
@@ -210,7 +211,7 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   }
 
   void run_group(Worker& worker, uint64_t i) {
-    results_[i] = worker.run(launch_, first_ + i);
+    worker.run(launch_, first_ + i, &results_[i]);
     instructions_.fetch_add(results_[i].stats.instructions, std::memory_order_relaxed);
     if (results_[i].fault.status == NPU_ST_OK) return;
     uint64_t lowest = lowest_fault_.load(std::memory_order_relaxed);
@@ -268,14 +269,13 @@ void LaunchEngine::run_window(Window& window, const LaunchRequest& request,
   }
 }
 
-uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
-                                   const ListSchedule& schedule) const {
+uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const {
   const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
   const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
   // A division of 128 bits costs as much as a short launch.
   const Wide memory_ps = bytes == 0 ? 0 : (Wide{bytes} * 1'000'000 + rate - 1) / rate;
-  const auto body_ps = static_cast<uint64_t>(
-      std::min<Wide>(std::max<Wide>(schedule.end_ps(), memory_ps), UINT64_MAX));
+  const auto body_ps =
+      static_cast<uint64_t>(std::min<Wide>(std::max<Wide>(groups_end_ps, memory_ps), UINT64_MAX));
   const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
   // The time of a work-group that failed ends at the fault; what it had begun is not in it.
   if (outcome.fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return end_ps;
@@ -288,22 +288,30 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome,
   return end_ps;
 }
 
-LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::function<void()>& quiet) {
-  const Program& program = request.kernel->program;
-  const uint64_t groups = uint64_t{request.grid[0]} * request.grid[1] * request.grid[2];
-  ListSchedule schedule(profile_, program.group_tiles, groups);
+Launch LaunchEngine::begin(const LaunchRequest& request, uint64_t active_tiles) const {
   Launch launch;
-  launch.program = &program;
+  launch.program = &request.kernel->program;
   launch.space = request.space;
   launch.numerics = &numerics_;
   launch.params = &params_;
   launch.args = request.args;
   launch.grid = request.grid;
-  launch.hbm_share_bytes_per_us =
-      std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / schedule.active_tiles());
+  // A division costs as much as a short launch.
+  const uint64_t share =
+      active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
+  launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
   launch.cancel = request.cancel;
   launch.owner = request.owner;
   launch.prints = request.prints_most != 0;
+  return launch;
+}
+
+LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::function<void()>& quiet) {
+  const Program& program = request.kernel->program;
+  const uint64_t groups = uint64_t{request.grid[0]} * request.grid[1] * request.grid[2];
+  if (groups == 1) return run_single(request);
+  ListSchedule schedule(profile_, program.group_tiles, groups);
+  Launch launch = begin(request, schedule.active_tiles());
 
   // Taken away for the time of this launch: another one may come in between.
   std::vector<GroupResult> results = std::move(spare_results_);
@@ -323,7 +331,25 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
     }
   }
   spare_results_ = std::move(results);
-  outcome.duration_ps = finish_time(outcome, schedule);
+  outcome.duration_ps = finish_time(outcome, schedule.end_ps());
+  return outcome;
+}
+
+// Nothing to share, to place or to interrupt. Small launches are most of what a model is asked for, and what a window costs is most of theirs.
+LaunchOutcome LaunchEngine::run_single(const LaunchRequest& request) {
+  Launch launch = begin(request, request.kernel->program.group_tiles);
+  launch.op_budget = std::max<uint64_t>(request.budget, 1);
+  GroupResult result;
+  pool_.own_worker().run(launch, 0, &result);
+  LaunchOutcome outcome;
+  take_prints(result, 0, request.prints_most, &outcome);
+  outcome.stats = result.stats;
+  outcome.fault = result.fault;
+  if (result.stats.instructions > request.budget && outcome.fault.status == NPU_ST_OK) {
+    outcome.fault.status = NPU_ST_WATCHDOG;
+  }
+  if (outcome.fault.status != NPU_ST_OK) outcome.fault_tile = outcome.fault.tile_in_group;
+  outcome.duration_ps = finish_time(outcome, result.duration_ps);
   return outcome;
 }
 

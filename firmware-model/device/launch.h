@@ -81,14 +81,16 @@ class LaunchEngine {
   // |threads| 0: one a CPU.
   LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics);
 
-  // |quiet| is called between pieces of the grid, when no access to memory is under way.
+  // |quiet| is called after each piece of a grid of several work-groups, when no access to memory is under way.
   LaunchOutcome run(const LaunchRequest& request, const std::function<void()>& quiet);
 
  private:
   class Window;
   void run_window(Window& window, const LaunchRequest& request, const std::function<void()>& quiet);
   void run_pass(Window& window, const Kernel& kernel);
-  uint64_t finish_time(const LaunchOutcome& outcome, const ListSchedule& schedule) const;
+  LaunchOutcome run_single(const LaunchRequest& request);
+  Launch begin(const LaunchRequest& request, uint64_t active_tiles) const;
+  uint64_t finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const;
 
   const npu_profile& profile_;
   const TileParams params_;

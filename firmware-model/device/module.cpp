@@ -27,6 +27,7 @@ uint32_t ModuleTable::add(std::shared_ptr<const Module> module) {
 
 bool ModuleTable::remove(uint32_t number) {
   std::lock_guard lock(mutex_);
+  removals_.fetch_add(1, std::memory_order_relaxed);
   return modules_.erase(number) != 0;
 }
 

@@ -50,11 +50,33 @@ class ModuleTable {
   bool remove(uint32_t number);
   std::shared_ptr<const Module> find(uint32_t number) const;
   bool full() const;
+  // Changes with each removal.
+  uint32_t removals() const { return removals_.load(std::memory_order_relaxed); }
 
  private:
   mutable std::mutex mutex_;
+  std::atomic<uint32_t> removals_{0};
   std::map<uint32_t, std::shared_ptr<const Module>> modules_;
   uint32_t last_ = 0;
+};
+
+// What a queue found last, and a hold on it: most launches name the module of the one before. Belongs to the thread that runs the commands, which also adds and removes.
+class CachedModule {
+ public:
+  // nullptr: there is none. Good until the next call, also if the module is removed meanwhile.
+  const Module* get(const ModuleTable& table, uint32_t number) {
+    if (number != number_ || table.removals() != removals_) {
+      number_ = number;
+      removals_ = table.removals();
+      module_ = table.find(number);
+    }
+    return module_.get();
+  }
+
+ private:
+  uint32_t number_ = 0;  // no module has it
+  uint32_t removals_ = 0;
+  std::shared_ptr<const Module> module_;
 };
 
 // Blobs that are loaded somewhere, by the SHA-256 of all their bytes: the same blob in another

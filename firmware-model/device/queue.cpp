@@ -30,20 +30,16 @@ Record begin_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t
   return record;
 }
 
-npu_completion launch_record(const Outcome& outcome, uint64_t seq, uint32_t tag,
-                             uint64_t start_ps) {
-  auto record = begin_record<npu_launch_completion>(outcome, seq, tag, start_ps);
-  record.mac_ops = outcome.mac_ops;
-  record.hbm_read_bytes = outcome.hbm_read_bytes;
-  record.hbm_write_bytes = outcome.hbm_write_bytes;
-  return std::bit_cast<npu_completion>(record);
-}
-
 }  // namespace
 
-npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps) {
+void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
+                  uint64_t start_ps) {
   if (outcome.launched && outcome.status == NPU_ST_OK) {
-    return launch_record(outcome, seq, tag, start_ps);
+    auto record = begin_record<npu_launch_completion>(outcome, seq, tag, start_ps);
+    record.mac_ops = outcome.mac_ops;
+    record.hbm_read_bytes = outcome.hbm_read_bytes;
+    record.hbm_write_bytes = outcome.hbm_write_bytes;
+    return store_struct(at, record);
   }
   auto record = begin_record<npu_completion>(outcome, seq, tag, start_ps);
   record.result = outcome.result;
@@ -56,7 +52,7 @@ npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, u
   record.access = static_cast<__u8>(outcome.access);
   record.engine = static_cast<__u8>(outcome.engine);
   record.list_index = outcome.list_index;
-  return record;
+  store_struct(at, record);
 }
 
 const std::byte* Queue::ring_slot(uint64_t seq) {

@@ -58,7 +58,9 @@ struct Outcome {
   }
 };
 
-npu_completion make_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps);
+// Writes the record of a command, 8-byte aligned.
+void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
+                  uint64_t start_ps);
 
 // A wait that did not hold when it was looked at. The word may be read as long as the generation of
 // the address space is the same.
@@ -146,6 +148,7 @@ struct Queue : std::enable_shared_from_this<Queue> {
   CachedTranslation list_memory;
   CachedTranslation list_record_memory;
   CachedTranslation word_memory;
+  CachedModule module;
   const std::byte* watched_completed = nullptr;
 
   // Any thread.

@@ -4,11 +4,11 @@
 #ifndef NPU_MODEL_DEVICE_SHARED_MEMORY_H_
 #define NPU_MODEL_DEVICE_SHARED_MEMORY_H_
 
-#include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 namespace npu::model {
 
@@ -27,17 +27,24 @@ inline void store_word(std::byte* at, uint64_t value,
 // The single fetch of a struct that somebody else may be writing.
 template <typename T>
 T load_struct(const std::byte* at) {
-  static_assert(sizeof(T) % 8 == 0);
-  std::array<uint64_t, sizeof(T) / 8> words;
-  for (size_t i = 0; i < words.size(); ++i) words[i] = load_word(at + i * 8);
-  return std::bit_cast<T>(words);
+  static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
+  T value;
+  // Straight to its place: a copy in wider pieces than were written just now makes the processor wait for its own writes.
+  for (size_t i = 0; i < sizeof(T); i += 8) {
+    const uint64_t word = load_word(at + i);
+    std::memcpy(reinterpret_cast<std::byte*>(&value) + i, &word, 8);
+  }
+  return value;
 }
 
 template <typename T>
 void store_struct(std::byte* at, const T& value) {
-  static_assert(sizeof(T) % 8 == 0);
-  const auto words = std::bit_cast<std::array<uint64_t, sizeof(T) / 8>>(value);
-  for (size_t i = 0; i < words.size(); ++i) store_word(at + i * 8, words[i]);
+  static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
+  for (size_t i = 0; i < sizeof(T); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, reinterpret_cast<const std::byte*>(&value) + i, 8);
+    store_word(at + i, word);
+  }
 }
 
 }  // namespace npu::model

@@ -49,8 +49,7 @@ void WorkerPool::start_helpers() {
 }
 
 void WorkerPool::run(Job& job, bool share) {
-  if (own_worker_ == nullptr) own_worker_ = std::make_unique<Worker>(params_);
-  if (!share || threads_ < 2) return job.work(*own_worker_);
+  if (!share || threads_ < 2) return job.work(own_worker());
   start_helpers();
   {
     std::lock_guard lock(mutex_);
@@ -58,7 +57,7 @@ void WorkerPool::run(Job& job, bool share) {
     jobs_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
-  job.work(*own_worker_);
+  job.work(own_worker());
   std::unique_lock lock(mutex_);
   // A helper that wakes from here on finds no job; those that joined are waited for.
   job_ = nullptr;

@@ -36,6 +36,11 @@ class WorkerPool {
   unsigned threads() const { return threads_; }
   // Runs |job| to its end on this thread and, when |share|, on the others.
   void run(Job& job, bool share);
+  // Of the thread that calls run().
+  Worker& own_worker() {
+    if (own_worker_ == nullptr) own_worker_ = std::make_unique<Worker>(params_);
+    return *own_worker_;
+  }
 
  private:
   void start_helpers();

@@ -115,7 +115,7 @@ void pack_floats(Exec& exec, const Operand& d, const Operand& a, const RawRows& 
 
 void account(Exec& exec, const Operand& d, const Operand& a) {
   const uint64_t hbm_bytes = a.data_bytes();
-  exec.group.stats.hbm_read_bytes += hbm_bytes;
+  exec.group.result->stats.hbm_read_bytes += hbm_bytes;
   exec.latency_ps = exec.group.timing.dma_ps(d.data_bytes(), hbm_bytes);
 }
 

@@ -231,7 +231,8 @@ bool copy_fits(const Operand& d, const Operand& a, bool transposed) {
 // Counts a copy that has been done: bytes that a fault kept from moving take no time and must not count.
 void account(Exec& exec, const Operand& outer, uint64_t bytes, bool writes) {
   uint64_t hbm_bytes = outer.space == NPU_SPACE_HBM ? bytes : 0;
-  uint64_t& total = writes ? exec.group.stats.hbm_write_bytes : exec.group.stats.hbm_read_bytes;
+  uint64_t& total =
+      writes ? exec.group.result->stats.hbm_write_bytes : exec.group.result->stats.hbm_read_bytes;
   total += hbm_bytes;
   exec.latency_ps = exec.group.timing.dma_ps(bytes, hbm_bytes);
 }

@@ -39,7 +39,7 @@ bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
   engine.started_ps[engine.place] = start_ps;
   engine.place = next_place(engine.place, group.engine_fifo);
   engine.free_ps = end_ps;
-  uint64_t& busy_ps = group.stats.engine_busy_ps[info.engine];
+  uint64_t& busy_ps = group.result->stats.engine_busy_ps[info.engine];
   busy_ps = add_capped(busy_ps, exec.latency_ps);
   ++group.progress;
   return give_signal(group, tile, exec.insn, end_ps);

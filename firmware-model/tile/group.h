@@ -99,11 +99,9 @@ struct Group {
       staging[4];  // fp32 copies of operands while an operation runs; never seen by a program
   DeviceMemory memory;
   Timing timing;
-  Fault fault;
-  GroupStats stats;
-  std::unique_ptr<GroupPrints> prints;
-  uint64_t progress = 0;    // changes with every step that a tile makes
-  uint32_t drain_mask = 0;  // bit t: tile t got a signal that may let a queued operation run
+  GroupResult* result = nullptr;  // of the run that is under way
+  uint64_t progress = 0;          // changes with every step that a tile makes
+  uint32_t drain_mask = 0;        // bit t: tile t got a signal that may let a queued operation run
   uint32_t at_barrier = 0;
 
   // Records the failure of |insn| and returns false.

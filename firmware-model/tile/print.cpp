@@ -12,10 +12,10 @@ namespace {
 void send(Group& group, Tile& tile, const npu_insn& insn, uint32_t first_reg, uint32_t flags) {
   if (!group.launch->prints) return;
   constexpr uint64_t kBytes = sizeof(npu_print_record);
-  group.stats.hbm_write_bytes += kBytes;
+  group.result->stats.hbm_write_bytes += kBytes;
   tile.time_ps = add_capped(tile.time_ps, group.timing.dma_ps(kBytes, kBytes));
-  if (group.prints == nullptr) group.prints = std::make_unique<GroupPrints>();
-  GroupPrints& prints = *group.prints;
+  if (group.result->prints == nullptr) group.result->prints = std::make_unique<GroupPrints>();
+  GroupPrints& prints = *group.result->prints;
   // The reason of a fault is worth more than what was said before.
   if (flags == 0 && prints.records.size() >= NPU_PRINT_GROUP_MAX) {
     ++prints.dropped;

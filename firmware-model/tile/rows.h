@@ -163,7 +163,7 @@ void for_each_row(Exec& exec, const Operand& d, const Source* sources, int count
 // Work of the vector unit on |elements|: counters and latency.
 inline void account_vector(Exec& exec, uint64_t elements) {
   Group& group = exec.group;
-  group.stats.vector_ops = add_capped(group.stats.vector_ops, elements);
+  group.result->stats.vector_ops = add_capped(group.result->stats.vector_ops, elements);
   exec.latency_ps = group.timing.vector_ps(elements, vector_cost(exec.insn.op));
 }
 

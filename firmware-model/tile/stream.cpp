@@ -65,8 +65,8 @@ bool resolve_streamed(Exec& exec, Operand* d, Operand* a, Operand* b) {
 void account_streamed(Exec& exec, const Operand& d, const Operand& b) {
   const uint64_t hbm_bytes = b.data_bytes();
   const uint64_t mac_ops = mul_capped(d.elements(), b.cols);
-  exec.group.stats.hbm_read_bytes += hbm_bytes;
-  exec.group.stats.mac_ops = add_capped(exec.group.stats.mac_ops, mac_ops);
+  exec.group.result->stats.hbm_read_bytes += hbm_bytes;
+  exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
   exec.latency_ps = std::max(exec.group.timing.mm_ps(mac_ops, NPU_DTYPE_F32),
                              exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
 }

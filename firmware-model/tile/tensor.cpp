@@ -87,7 +87,7 @@ bool account_product(Exec& exec, const Operand& d, const Operand& a, const Opera
   if (d.rows != a.rows || d.cols != n || a.cols != k) return exec.mismatch();
   if (may_overlap(d, a) || may_overlap(d, b)) return exec.mismatch();
   uint64_t mac_ops = mul_capped(d.elements(), k);
-  exec.group.stats.mac_ops = add_capped(exec.group.stats.mac_ops, mac_ops);
+  exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
   exec.latency_ps = exec.group.timing.mm_ps(mac_ops, a.dtype);
   return true;
 }

@@ -44,7 +44,7 @@ bool run_turn(Group& group, Tile& tile, uint64_t budget) {
     }
     const npu_insn& insn = group.code[pc];
     if (group.canceled()) return group.fail(tile, insn, NPU_ST_CANCELED);
-    if (group.stats.instructions >= budget) return group.fail(tile, insn, NPU_ST_WATCHDOG);
+    if (group.result->stats.instructions >= budget) return group.fail(tile, insn, NPU_ST_WATCHDOG);
     tile.pc = pc + 1;
     Step step = kControlHandlers[insn.op](group, tile, insn);
     if (step == Step::kBlocked) {
@@ -52,7 +52,7 @@ bool run_turn(Group& group, Tile& tile, uint64_t budget) {
       return true;
     }
     if (step == Step::kFault) return false;
-    ++group.stats.instructions;
+    ++group.result->stats.instructions;
     ++group.progress;
     tile.time_ps = add_capped(tile.time_ps, cycle_ps);
     if (step == Step::kHalted) return true;
@@ -168,15 +168,12 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
   group.engine_fifo = launch.params->engine_fifo;
   group.tile_count = program.group_tiles;
   group.memory.attach(launch.space);
-  group.fault = Fault{};
-  group.stats = GroupStats{};
-  group.prints.reset();
   group.drain_mask = 0;
   group.at_barrier = 0;
   uint64_t x = launch.grid[0];
   uint64_t y = launch.grid[1];
-  const uint64_t row = linear / x;
-  const uint64_t plane = row / y;
+  const uint64_t row = linear < x ? 0 : linear / x;  // divisions cost as much as a short work-group
+  const uint64_t plane = row < y ? 0 : row / y;
   group.sregs = {linear - row * x,
                  row - plane * y,
                  plane,
@@ -196,6 +193,7 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
 
 bool Group::fail(const Tile& tile, const npu_insn& insn, npu_status status, uint64_t value,
                  npu_fault_access access) {
+  Fault& fault = result->fault;
   fault.status = status;
   fault.pc = static_cast<uint32_t>(&insn - code);
   fault.line = insn.line;
@@ -211,33 +209,37 @@ Worker::~Worker() = default;
 
 GroupResult Worker::run(const Launch& launch, uint64_t linear) {
   GroupResult result;
+  run(launch, linear, &result);
+  return result;
+}
+
+void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
   Impl& impl = *impl_;
   Group& group = impl.group;
+  *result = GroupResult{};
   // Without these marks the compiler takes the way of all launches for a rare one and compiles it for size.
-  result.fault.status = impl.check(launch, linear);
-  if (result.fault.status != NPU_ST_OK) [[unlikely]]
-    return result;
+  result->fault.status = impl.check(launch, linear);
+  if (result->fault.status != NPU_ST_OK) [[unlikely]]
+    return;
   if (!group.timing.configure(*launch.params, launch.hbm_share_bytes_per_us)) [[unlikely]] {
-    result.fault.status = NPU_ST_INTERNAL;
-    return result;
+    result->fault.status = NPU_ST_INTERNAL;
+    return;
   }
   impl.change_owner(launch.owner);
   if (!impl.reserve_memory(*launch.program)) [[unlikely]] {
-    result.fault.status = NPU_ST_OUT_OF_HOST_MEMORY;
-    return result;
+    result->fault.status = NPU_ST_OUT_OF_HOST_MEMORY;
+    return;
   }
+  group.result = result;
   impl.start(launch, linear);
   run_tiles(group);
-  result.fault = group.fault;
-  result.duration_ps = end_ps(group);
-  if (result.duration_ps == kNever && result.fault.status == NPU_ST_OK) {
-    result.fault.status = NPU_ST_WATCHDOG;
+  group.result = nullptr;
+  result->duration_ps = end_ps(group);
+  if (result->duration_ps == kNever && result->fault.status == NPU_ST_OK) {
+    result->fault.status = NPU_ST_WATCHDOG;
   }
-  group.stats.engine_busy_ps[NPU_ENGINE_CTRL] =
-      mul_capped(group.stats.instructions, group.timing.cycle_ps());
-  result.stats = group.stats;
-  result.prints = std::move(group.prints);
-  return result;
+  result->stats.engine_busy_ps[NPU_ENGINE_CTRL] =
+      mul_capped(result->stats.instructions, group.timing.cycle_ps());
 }
 
 }  // namespace npu::model

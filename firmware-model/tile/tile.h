@@ -68,6 +68,8 @@ struct TileParams {
   uint32_t mm_fill_cycles = 0;
   uint32_t vector_setup_cycles = 0;
   uint64_t l1_bytes_per_cycle = 0;  // port of one DMA engine
+
+  bool operator==(const TileParams&) const = default;
 };
 
 // A verified kernel: every instruction has passed the verifier of loader/verifier, so the interpreter checks only what depends on run-time values.
@@ -144,6 +146,7 @@ class Worker {
   // Runs work-group |linear| = x + grid_x (y + grid_y z) to its end. The result is a function of the launch, the number and the memory contents alone, as long as the
   // program reads no scratchpad byte that it has not written: such bytes are zero or were left by an earlier work-group of the same owner.
   // NPU_ST_BAD_LAUNCH: program, arguments or number do not fit this device and grid. NPU_ST_INTERNAL: a member of |launch| is missing, or a rate is 0.
+  void run(const Launch& launch, uint64_t linear, GroupResult* result);
   GroupResult run(const Launch& launch, uint64_t linear);
 
  private:

@@ -57,6 +57,9 @@ uint32_t activation_cost(uint32_t act) {
 }
 
 bool Timing::configure(const TileParams& params, uint64_t hbm_share_bytes_per_us) {
+  // The usual case by far, and the division below costs as much as a short work-group.
+  if (cycle_ps_ != 0 && hbm_share_bytes_per_us == hbm_share_bytes_per_us_ && params == params_)
+    return true;
   params_ = params;
   hbm_share_bytes_per_us_ = hbm_share_bytes_per_us;
   bool usable = params.core_clock_khz != 0 && params.mac_per_cycle_bf16 != 0 &&
