@@ -1,51 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stream of ggml ("backend"): one queue, its graphs, copies in its order.
-#include <cstring>
-#include <vector>
+#include "integrations/ggml/stream.h"
 
-#include "integrations/ggml/device.h"
 #include "integrations/ggml/event.h"
-#include "integrations/ggml/graph.h"
 
 namespace npu::ggml {
 namespace {
-
-class Stream {
- public:
-  static Stream* make(Device& device);
-  ~Stream();
-
-  ggml_status compute(ggml_cgraph* graph);
-  void write(npuDevPtr to, const void* from, size_t bytes);
-  void read(void* to, npuDevPtr from, size_t bytes);
-  // Copies on |from| after its work; this stream waits for it.
-  bool copy_from(Stream& from, npuDevPtr to, npuDevPtr source, size_t bytes);
-  void record(ggml_backend_event_t event);
-  void wait(ggml_backend_event_t event);
-  void synchronize();
-
-  Device& device;
-  StreamHead head;
-
- private:
-  explicit Stream(Device& d);
-  bool is_idle();
-  bool finish();
-  void flush_reads();
-  void fail(const char* what);
-
-  npuQueue queue_ = nullptr;
-  GraphCache graphs_;
-  uint64_t submitted_ = 0;  // the queue's last value
-  bool failed_ = false;     // told by the next graph: ggml's functions that wait have no result
-  // Reads are done by the host when the stream is waited for, and before anything later may overwrite what they read.
-  struct Read {
-    void* to;
-    npuDevPtr from;
-    size_t bytes;
-  };
-  std::vector<Read> reads_;
-};
 
 Stream& of(ggml_backend_t backend) {
   return *static_cast<Stream*>(reinterpret_cast<StreamHead*>(backend)->context);
@@ -72,10 +31,11 @@ constexpr StreamTable kStreamTable = {
     .get_tensor_2d_async = nullptr,
     .cpy_tensor_async =
         [](ggml_backend_t from, ggml_backend_t to, const ggml_tensor* source, ggml_tensor* target) {
-          // Another backend's stream has another table.
-          if (ggml_backend_guid(from) != guid() || ggml_backend_guid(to) != guid()) return false;
-          return of(to).copy_from(of(from), to_npu(target->data), to_npu(source->data),
-                                  ggml_nbytes(source));
+          Stream* source_stream = Stream::of(from);
+          Stream* target_stream = Stream::of(to);
+          if (source_stream == nullptr || target_stream == nullptr) return false;
+          return target_stream->copy_from(*source_stream, to_npu(target->data),
+                                          to_npu(source->data), ggml_nbytes(source));
         },
     .synchronize = [](ggml_backend_t backend) { of(backend).synchronize(); },
     .graph_plans = {},
@@ -88,6 +48,8 @@ constexpr StreamTable kStreamTable = {
     .graph_optimize = nullptr,
 };
 
+}  // namespace
+
 Stream::Stream(Device& d)
     : device(d), head{guid(), kStreamTable, d.handle(), this}, graphs_(d.context(), d.ops()) {}
 
@@ -97,6 +59,12 @@ Stream* Stream::make(Device& device) {
   say_failure("no queue");
   delete stream;
   return nullptr;
+}
+
+// Another backend's stream has another table.
+Stream* Stream::of(ggml_backend_t backend) {
+  if (backend == nullptr || ggml_backend_guid(backend) != guid()) return nullptr;
+  return static_cast<Stream*>(reinterpret_cast<StreamHead*>(backend)->context);
 }
 
 Stream::~Stream() {
@@ -129,7 +97,10 @@ bool Stream::is_idle() {
 }
 
 bool Stream::finish() {
-  if (npuQueueSync(queue_, NPU_TIMEOUT_INFINITE) == NPU_OK) return true;
+  if (npuQueueSync(queue_, NPU_TIMEOUT_INFINITE) == NPU_OK) {
+    submitted_ = 0;
+    return true;
+  }
   fail("a graph failed");
   return false;
 }
@@ -179,7 +150,10 @@ void Stream::synchronize() {
   reads_.clear();
 }
 
-}  // namespace
+npuQueue Stream::begin_foreign() {
+  if (!reads_.empty()) synchronize();
+  return queue_;
+}
 
 ggml_backend_t make_stream(Device& device) {
   Stream* stream = Stream::make(device);
