@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "integrations/ggml/comm.h"
 #include "integrations/ggml/device.h"
 
 namespace npu::ggml {
@@ -40,6 +41,10 @@ ggml_backend_dev_t get_device(ggml_backend_reg_t registration, size_t index) {
   return index < devices.size() ? devices[index]->handle() : nullptr;
 }
 
+void* get_proc_address(ggml_backend_reg_t, const char* name) {
+  return name != nullptr ? find_comm_function(name) : nullptr;
+}
+
 // Made once and never ended: ggml keeps its backends until the process ends, and so may threads that still use them then.
 ggml_backend_reg_t make_registration() {
   auto* devices = new Devices;
@@ -47,7 +52,7 @@ ggml_backend_reg_t make_registration() {
                                 {.get_name = get_name,
                                  .get_device_count = get_device_count,
                                  .get_device = get_device,
-                                 .get_proc_address = nullptr},
+                                 .get_proc_address = get_proc_address},
                                 devices};
   const auto handle = reinterpret_cast<ggml_backend_reg_t>(made);
   uint32_t count = 0;

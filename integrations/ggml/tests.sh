@@ -20,7 +20,7 @@ copy_libraries() {
   mkdir -p "$into"
   while read -r path; do
     cp -L "$path" "$into/"
-  done < <(ldd "$build_dir"/firmware-model/server/{npu-modeld,libnpu_model.so.1} "$build_dir/libnpu/libnpu.so.1" |
+  done < <(ldd "$build_dir"/firmware-model/server/{npu-modeld,libnpu_model.so.1} "$build_dir"/libnpu/libnpu{,ccl}.so.1 |
     awk '$3 ~ /^\// && $1 !~ /^(libc|libm|libstdc\+\+|libgcc_s|libnpu.*)\.so/ { print $3 }' | sort -u)
   mv -T "$into" "$trees/lib" 2>/dev/null || rm -rf "$into"
 }
@@ -35,7 +35,7 @@ in_framework() {
   done
   mkdir -p "$ggml_tree$models"
   in_root_with "$models" "$ggml_tree" env LD_LIBRARY_PATH="$trees/lib:$build_dir/libnpu:$build_dir/firmware-model/server" GGML_BACKEND_PATH="$build_dir/integrations/libggml-npu.so" \
-    NPU_OPS_BLOB="$build_dir/blobs/npu_ops.nfw" PATH="$build_dir/firmware-model/server:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/x86_64-linux-gnu/llama.cpp-tests" \
+    NPU_OPS_BLOB="$build_dir/blobs/npu_ops.nfw" NPU_CCL_BLOB="$build_dir/blobs/npu_ccl.nfw" PATH="$build_dir/firmware-model/server:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/x86_64-linux-gnu/llama.cpp-tests" \
     "${kept[@]}" "$@"
 }
 
