@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -30,12 +31,18 @@ bool is_reducible(npuDataType type) {
   return type == NPU_FLOAT32 || type == NPU_FLOAT16 || type == NPU_BFLOAT16;
 }
 
-// To whoever listens to ggml's messages.
-void log_debug(const char* text) {
-  ggml_log_callback callback = nullptr;
-  void* user_data = nullptr;
-  ggml_log_get(&callback, &user_data);
-  if (callback != nullptr) callback(GGML_LOG_LEVEL_DEBUG, text, user_data);
+// Where libnpu's messages of that level go. Not to ggml's log: programs lose the end of it.
+void log_counts(size_t npus, uint64_t reduced, uint64_t refused) {
+  const char* level = std::getenv("NPU_LOG_LEVEL");
+  if (level == nullptr || (std::strcmp(level, "info") != 0 && std::strcmp(level, "debug") != 0))
+    return;
+  const char* path = std::getenv("NPU_LOG_FILE");
+  const bool has_path = path != nullptr && *path != '\0';
+  std::FILE* file = has_path ? std::fopen(path, "ae") : stderr;
+  if (file == nullptr) return;
+  std::fprintf(file, "ggml-npu: info: %zu NPUs: %llu all-reduces, %llu refused\n", npus,
+               static_cast<unsigned long long>(reduced), static_cast<unsigned long long>(refused));
+  if (has_path) std::fclose(file);
 }
 
 }  // namespace
@@ -54,11 +61,7 @@ Comm* Comm::make(ggml_backend_t* backends, size_t count) {
 
 Comm::~Comm() {
   disconnect();
-  char text[160];
-  std::snprintf(text, sizeof(text), "ggml-npu: %zu NPUs: %llu all-reduces, %llu refused\n",
-                streams_.size(), static_cast<unsigned long long>(reduced_),
-                static_cast<unsigned long long>(refused_));
-  log_debug(text);
+  log_counts(streams_.size(), reduced_, refused_);
 }
 
 bool Comm::fits(ggml_tensor* const* tensors) const {

@@ -12,8 +12,8 @@
 namespace npu::ggml {
 namespace {
 
-// A prompt's graph and a token's, for a few sizes of the cache each.
-constexpr size_t kEntriesMax = 8;
+// A prompt's graph and a token's, for a few sizes of the cache each; where tensors are split over devices, each of them is two graphs for every layer.
+constexpr size_t kEntriesMax = 512;
 
 TensorKey key_of(const ggml_tensor* tensor) {
   TensorKey key;
@@ -42,6 +42,17 @@ bool same_keys(const std::vector<NodeKey>& a, const std::vector<NodeKey>& b) {
 
 bool same_launch(const npuOpsCommand& a, const npuOpsCommand& b) {
   return std::memcmp(&a, &b, offsetof(npuOpsCommand, args) + a.args_bytes) == 0;
+}
+
+// Launches that would have to be patched; SIZE_MAX: these are other kernels.
+size_t count_differences(const std::vector<npuOpsCommand>& a, const std::vector<npuOpsCommand>& b) {
+  if (a.size() != b.size()) return SIZE_MAX;
+  size_t differ = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].kernel != b[i].kernel) return SIZE_MAX;
+    differ += !same_launch(a[i], b[i]);
+  }
+  return differ;
 }
 
 npuLaunchInfo launch_info(const npuOpsCommand& command) {
@@ -123,17 +134,19 @@ GraphCache::Entry* GraphCache::find_equal() {
   return nullptr;
 }
 
-// A graph of the same kernels in the same order.
+// The graph of the same kernels in the same order of which least has to be patched: of many layers that are alike, the one with the same weights.
 GraphCache::Entry* GraphCache::find_like(const std::vector<npuOpsCommand>& commands) {
+  auto best = entries_.end();
+  size_t fewest = SIZE_MAX;
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (!std::equal(
-            it->commands.begin(), it->commands.end(), commands.begin(), commands.end(),
-            [](const npuOpsCommand& a, const npuOpsCommand& b) { return a.kernel == b.kernel; }))
-      continue;
-    entries_.splice(entries_.begin(), entries_, it);
-    return &entries_.front();
+    const size_t differ = count_differences(it->commands, commands);
+    if (differ >= fewest) continue;
+    fewest = differ;
+    best = it;
   }
-  return nullptr;
+  if (best == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, best);
+  return &entries_.front();
 }
 
 bool GraphCache::patch(Entry& entry, const std::vector<npuOpsCommand>& commands) {

@@ -71,6 +71,14 @@ bool lower_map_with_params(const ggml_tensor* node, Lowered* out) {
   return true;
 }
 
+// The operand's elements may be anything, NaN too, and a step of them is a number in any case.
+bool lower_fill(const ggml_tensor* node, Lowered* out) {
+  const npuOpsTensor y = operand(node);
+  add_map(out, NPU_OPS_MAP_STEP, y, y);
+  add_map(out, NPU_OPS_MAP_SCALE, y, y, 0, float_param(node, 0));
+  return true;
+}
+
 bool lower_unary(const ggml_tensor* node, Lowered* out) {
   static constexpr struct {
     ggml_unary_op op;
@@ -362,6 +370,7 @@ constexpr Row kRows[] = {
     {GGML_OP_SCALE, lower_map_with_params<NPU_OPS_MAP_SCALE>},
     {GGML_OP_CLAMP, lower_map_with_params<NPU_OPS_MAP_CLAMP>},
     {GGML_OP_LEAKY_RELU, lower_map_with_params<NPU_OPS_MAP_LEAKY_RELU>},
+    {GGML_OP_FILL, lower_fill},
     {GGML_OP_UNARY, lower_unary},
     {GGML_OP_GLU, lower_glu},
     {GGML_OP_NORM, lower_norm<NPU_OPS_NORM_LAYER>},
