@@ -83,6 +83,7 @@ ggml_status Stream::compute(ggml_cgraph* graph) {
     // The stream can be used again after the failure was told once.
     failed_ = false;
     if (npuQueueReset(queue_, NPU_TIMEOUT_INFINITE) != NPU_OK) say_failure("the queue stays dead");
+    submitted_ = 0;
     return GGML_STATUS_FAILED;
   }
   uint64_t value = 0;
@@ -97,6 +98,8 @@ bool Stream::is_idle() {
 }
 
 bool Stream::finish() {
+  // Of a queue that was reset a wait would tell of the failure once more.
+  if (submitted_ == 0) return true;
   if (npuQueueSync(queue_, NPU_TIMEOUT_INFINITE) == NPU_OK) {
     submitted_ = 0;
     return true;
@@ -138,10 +141,12 @@ bool Stream::copy_from(Stream& from, npuDevPtr to, npuDevPtr source, size_t byte
 }
 
 void Stream::record(ggml_backend_event_t event) {
+  submitted_ = kUnknown;
   if (npuEventRecord(event_of(event), queue_) != NPU_OK) fail("an event could not be recorded");
 }
 
 void Stream::wait(ggml_backend_event_t event) {
+  submitted_ = kUnknown;
   if (npuQueueWaitEvent(queue_, event_of(event)) != NPU_OK) fail("an event cannot be waited for");
 }
 

@@ -50,8 +50,8 @@ class Stream {
   npuQueue queue_ = nullptr;
   GraphCache graphs_;
   static constexpr uint64_t kUnknown = UINT64_MAX;  // only a wait for all of the queue tells
-  uint64_t submitted_ = 0;                          // the queue's last value
-  bool failed_ = false;  // told by the next graph: ggml's functions that wait have no result
+  uint64_t submitted_ = 0;  // the queue's last value; 0: nothing since it was waited for or reset
+  bool failed_ = false;     // told by the next graph: ggml's functions that wait have no result
   // Reads are done by the host when the stream is waited for, and before anything later may overwrite what they read.
   struct Read {
     void* to;
