@@ -79,7 +79,8 @@ bool Comm::fits(ggml_tensor* const* tensors) const {
 bool Comm::connect() {
   if (state_ != State::kNew) return state_ == State::kReady && is_alive();
   npuCclId id;
-  if (npuCclGetId(&id) != NPU_OK) return refuse_from_now_on("no address to meet at");
+  if (npuCclGetId(&id) != NPU_OK)
+    return refuse_from_now_on("no address to meet at", npuCclGetErrorText());
   npuCclCommInfo info{};
   info.struct_size = sizeof(info);
   info.init_timeout_ms = kStartTimeoutMs;
@@ -92,7 +93,7 @@ bool Comm::connect() {
         npuCclCommCreate(&id, count, i, streams_[i]->device.context(), &info, &ranks_[i]) == NPU_OK;
   }
   made = npuCclGroupEnd() == NPU_OK && made;
-  if (!made) return refuse_from_now_on("the NPUs could not be joined");
+  if (!made) return refuse_from_now_on("the NPUs could not be joined", npuCclGetErrorText());
   state_ = State::kReady;
   return true;
 }
@@ -105,8 +106,7 @@ bool Comm::is_alive() {
     failure.struct_size = sizeof(failure);
     if (npuCclCommGetState(rank, &state) == NPU_OK && state == NPU_CCL_READY) continue;
     npuCclCommGetError(rank, &failure);
-    std::fprintf(stderr, "ggml-npu: an all-reduce failed: %s\n", failure.text);
-    return refuse_from_now_on("the NPUs are not joined any more");
+    return refuse_from_now_on("an all-reduce failed", failure.text);
   }
   return true;
 }
@@ -146,7 +146,7 @@ bool Comm::all_reduce(ggml_tensor* const* tensors) {
   }
   if (!done) {
     ++refused_;
-    return refuse_from_now_on("an all-reduce could not be submitted");
+    return refuse_from_now_on("an all-reduce could not be submitted", npuCclGetErrorText());
   }
   ++reduced_;
   return true;
@@ -159,11 +159,11 @@ void Comm::disconnect() {
   ranks_.clear();
 }
 
-bool Comm::refuse_from_now_on(const char* what) {
+bool Comm::refuse_from_now_on(const char* what, const char* why) {
   std::fprintf(stderr,
                "ggml-npu: %s: %s; sums over NPUs are made by copies through the host from here on "
                "(docs/ggml.md)\n",
-               what, npuCclGetErrorText());
+               what, why);
   // What is under way would be waited for.
   for (npuCclComm rank : ranks_) {
     if (rank != nullptr) npuCclCommAbort(rank);

@@ -36,7 +36,7 @@ class Comm {
   bool is_alive();
   bool submit(ggml_tensor* const* tensors);
   void disconnect();
-  bool refuse_from_now_on(const char* what);
+  bool refuse_from_now_on(const char* what, const char* why);
 
   const std::vector<Stream*> streams_;
   std::vector<npuCclComm> ranks_;  // as streams_
