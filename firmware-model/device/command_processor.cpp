@@ -46,7 +46,7 @@ bool CommandProcessor::fetch(Queue& queue) {
                                 : Outcome::vm_fault(queue.config.ctrl_dva, NPU_ACCESS_WRITE));
     return false;
   }
-  queue.command = load_struct<npu_cmd>(slot);
+  load_struct(slot, &queue.command);
   ++queue.fetched;
   queue.has_command = true;
   queue.start_ps = queue.time_ps;
@@ -132,7 +132,7 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
       fault.end_ps = list.entry_start_ps;
       return fault;
     }
-    list.command = load_struct<npu_cmd>(entry);
+    load_struct(entry, &list.command);
     list.fetched = true;
   }
   Outcome outcome;

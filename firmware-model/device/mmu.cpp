@@ -159,18 +159,15 @@ bool CachedTranslation::find(const PageTableSpace& space, uint64_t dva, uint64_t
   // The generation is read before the walk: a flush in between makes the new run look old, never an
   // old run new.
   const uint64_t generation = space.generation();
-  if (generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
-      run_.permits(access)) {
-    return true;
-  }
+  if (holds(generation, dva, access)) return true;
   generation_ = 0;
   if (!space.translate_bytes(dva, wanted_bytes, access, &run_)) return false;
   generation_ = generation;
   return true;
 }
 
-std::byte* CachedTranslation::get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
-                                  npu_fault_access access, uint64_t ahead_bytes) {
+std::byte* CachedTranslation::look_up(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                                      npu_fault_access access, uint64_t ahead_bytes) {
   if (dva > UINT64_MAX - bytes || !find(space, dva, bytes + ahead_bytes, access)) return nullptr;
   if (run_.end_dva - dva < bytes) {
     // The cached run may have been found for less than is wanted now.

@@ -87,7 +87,12 @@ class CachedTranslation {
   // The host address of [dva, dva + bytes), nullptr when a part is not mapped for |access| or the
   // piece is not contiguous. |ahead_bytes|: how much more is likely to be asked for next.
   std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes, npu_fault_access access,
-                 uint64_t ahead_bytes = 0);
+                 uint64_t ahead_bytes = 0) {
+    if (holds(space.generation(), dva, access) && run_.end_dva - dva >= bytes) [[likely]] {
+      return run_.host + (dva - run_.begin_dva);
+    }
+    return look_up(space, dva, bytes, access, ahead_bytes);
+  }
   // Likewise, as many of |wanted_bytes| as are contiguous; 0: a fault at dva.
   uint64_t get_run(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
                    npu_fault_access access, std::byte** out);
@@ -97,8 +102,14 @@ class CachedTranslation {
   }
 
  private:
+  bool holds(uint64_t generation, uint64_t dva, npu_fault_access access) const {
+    return generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
+           run_.permits(access);
+  }
   bool find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
             npu_fault_access access);
+  std::byte* look_up(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                     npu_fault_access access, uint64_t ahead_bytes);
 
   Translation run_;
   uint64_t generation_ = 0;

@@ -26,15 +26,13 @@ inline void store_word(std::byte* at, uint64_t value,
 
 // The single fetch of a struct that somebody else may be writing.
 template <typename T>
-T load_struct(const std::byte* at) {
+void load_struct(const std::byte* at, T* out) {
   static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
-  T value;
   // Straight to its place: a copy in wider pieces than were written just now makes the processor wait for its own writes.
   for (size_t i = 0; i < sizeof(T); i += 8) {
     const uint64_t word = load_word(at + i);
-    std::memcpy(reinterpret_cast<std::byte*>(&value) + i, &word, 8);
+    std::memcpy(reinterpret_cast<std::byte*>(out) + i, &word, 8);
   }
-  return value;
 }
 
 template <typename T>

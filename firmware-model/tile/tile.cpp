@@ -104,6 +104,14 @@ struct Worker::Impl {
 
   TileParams params;
   uint64_t owner = 0;
+  // What reserve_memory() has made ready since the last change of owner.
+  struct Reserved {
+    uint32_t tiles = 0;
+    uint32_t l1_bytes = 0;
+    uint32_t l2_bytes = 0;
+    uint32_t acc_bytes = 0;
+    bool operator==(const Reserved&) const = default;
+  } reserved;
   Group group;
 };
 
@@ -126,6 +134,8 @@ npu_status Worker::Impl::check(const Launch& launch, uint64_t linear) const {
 }
 
 bool Worker::Impl::reserve_memory(const Program& program) {
+  const Reserved wanted{program.group_tiles, program.l1_bytes, program.l2_bytes, program.acc_bytes};
+  if (wanted == reserved) return true;
   // Scratchpads of zero size keep one page: pointers into them stay valid.
   auto sized = [](uint64_t bytes) { return static_cast<size_t>(bytes + NPU_CTRL_BYTES); };
   if (group.tiles.size() < program.group_tiles)
@@ -146,6 +156,7 @@ bool Worker::Impl::reserve_memory(const Program& program) {
   for (Scratchpad& staging : group.staging) {
     if (!staging.reserve(sized(largest * kWorstGrowth))) return false;
   }
+  reserved = wanted;
   return true;
 }
 
@@ -156,6 +167,7 @@ void Worker::Impl::change_owner(uint64_t next) {
     tile.acc.clear();
   }
   group.l2.clear();
+  reserved = {};
   owner = next;
 }
 
