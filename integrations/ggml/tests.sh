@@ -13,16 +13,15 @@ make_framework_tree() {
 }
 
 # Libraries of this machine that the device model needs and the tree has not, or in another version. The C and C++ libraries are the tree's: newer ones run older programs.
-# Made aside and renamed: several programs may start at once.
+# Each is made aside and renamed: several programs may start at once.
 copy_libraries() {
-  local into=$trees/lib.$$ path
-  [[ -d $trees/lib ]] && return
-  mkdir -p "$into"
+  local path to
+  mkdir -p "$trees/lib"
   while read -r path; do
-    cp -L "$path" "$into/"
+    to=$trees/lib/${path##*/}
+    [[ -e $to ]] || { cp -L "$path" "$to.$$" && mv "$to.$$" "$to"; }
   done < <(ldd "$build_dir"/firmware-model/server/{npu-modeld,libnpu_model.so.1} "$build_dir"/libnpu/libnpu{,ccl}.so.1 |
     awk '$3 ~ /^\// && $1 !~ /^(libc|libm|libstdc\+\+|libgcc_s|libnpu.*)\.so/ { print $3 }' | sort -u)
-  mv -T "$into" "$trees/lib" 2>/dev/null || rm -rf "$into"
 }
 
 # in_framework COMMAND...: in the tree, with the backend; NPU_*, GGML_* and LLAMA_* of the caller's environment are kept.
