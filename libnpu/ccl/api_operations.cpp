@@ -31,9 +31,12 @@ struct Call {
 npuResult fill(const Call& call, const Communicator& communicator, Request* request) {
   const Settings& settings = communicator.settings();
   Problem& p = request->problem;
-  if (!is_supported(call.type)) {
-    return fail(NPU_ERROR_NOT_SUPPORTED,
-                "type %d: the device adds float32, bfloat16, float16 and int32", call.type);
+  if (!is_movable(call.type)) {
+    return fail(NPU_ERROR_NOT_SUPPORTED, "type %d has no elements of whole bytes", call.type);
+  }
+  if (reduces(call.op) && !is_reducible(call.type)) {
+    return fail(NPU_ERROR_NOT_SUPPORTED, "the device moves %s, and does not reduce it",
+                kDataTypes[call.type].name);
   }
   if (call.root >= settings.ranks) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "rank %u: the communicator has %u", call.root,

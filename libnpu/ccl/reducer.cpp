@@ -14,7 +14,6 @@ namespace {
 constexpr uint32_t kBlockElements = 8192;      // of a work-group, as in the programs
 constexpr uint64_t kElementsMax = 1ull << 30;  // of a launch
 constexpr const char* kFolds[kFoldCount] = {"sum", "prod", "min", "max"};
-constexpr const char* kTypes[] = {"f32", "bf16", "f16", "i32"};  // by npuDataType
 
 struct Arguments {
   uint64_t to;
@@ -41,8 +40,10 @@ npuResult Reducer::load(npuContext context) {
   }
   NPU_CCL_TRY(passed_on(npuModuleLoad(context, path.c_str(), &module_)));
   for (uint32_t fold = 0; fold < kFoldCount; fold++) {
-    for (uint32_t type = 0; type < std::size(kTypes); type++) {
-      const std::string name = std::string("reduce_") + kFolds[fold] + "_" + kTypes[type];
+    for (uint32_t type = 0; type < std::size(kDataTypes); type++) {
+      if (kDataTypes[type].program == nullptr) continue;
+      const std::string name =
+          std::string("reduce_") + kFolds[fold] + "_" + kDataTypes[type].program;
       npuKernel& kernel = kernels_[fold][type];
       NPU_CCL_TRY(passed_on(npuModuleGetKernel(module_, name.c_str(), &kernel)));
       npuKernelInfo info{};

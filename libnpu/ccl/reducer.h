@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "libnpu/ccl/data_type.h"
 #include "libnpu/ccl/lanes.h"
 
 namespace npu::ccl {
@@ -45,12 +46,7 @@ class Reducer {
 
  private:
   npuModule module_ = nullptr;
-  npuKernel kernels_[kFoldCount][4] = {};  // by npuDataType
+  npuKernel kernels_[kFoldCount][std::size(kDataTypes)] = {};
 };
-
-inline bool is_supported(npuDataType type) { return type >= NPU_FLOAT32 && type <= NPU_INT32; }
-inline uint32_t bytes_of(npuDataType type) {
-  return type == NPU_BFLOAT16 || type == NPU_FLOAT16 ? 2 : 4;
-}
 
 }  // namespace npu::ccl

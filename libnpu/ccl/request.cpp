@@ -7,7 +7,6 @@
 namespace npu::ccl {
 namespace {
 
-constexpr const char* kTypes[] = {"float32", "bfloat16", "float16", "int32"};
 constexpr const char* kReductions[] = {"sum",     "product", "minimum",
                                        "maximum", "average", "pre-multiplied sum"};
 constexpr uint32_t kPreMulSum = 5;
@@ -103,7 +102,7 @@ Record record_of(const Request& request, uint64_t sequence) {
 }
 
 std::string describe(const Record& record) {
-  if (record.op >= kOpCount || record.type >= std::size(kTypes) ||
+  if (record.op >= kOpCount || record.type >= std::size(kDataTypes) ||
       record.reduction >= std::size(kReductions)) {
     return "something unknown";
   }
@@ -111,7 +110,7 @@ std::string describe(const Record& record) {
   std::string text = name_of(op);
   if (op == Op::kBarrier) return text;
   text += record.counts != 0 ? " with counts" : " of " + std::to_string(record.count);
-  text += std::string(" ") + kTypes[record.type];
+  text += std::string(" ") + kDataTypes[record.type].name;
   if (reduces(op)) text += std::string(", ") + kReductions[record.reduction];
   return text + ", root " + std::to_string(record.root);
 }

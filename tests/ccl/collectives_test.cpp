@@ -43,7 +43,7 @@ TEST_P(CollectiveTest, EveryOperationGivesWhatTheReferenceGives) {
         o.count = count;
         o.in_place = in_place;
         o.seed = ++seed;
-        o.type = static_cast<npuDataType>(seed % 4);
+        o.type = some_type(o.kind, seed);
         o.root = static_cast<uint32_t>(seed % world.size());
         if (o.kind == Kind::kBroadcast || o.kind == Kind::kScatter) o.root = world.size() - 1;
         SCOPED_TRACE(o.text());
@@ -142,7 +142,7 @@ TEST(CollectiveOrderTest, FollowsTheQueueThatItIsCalledOn) {
 TEST(CollectiveFactorTest, PreMultipliedSumScalesEachRanksInput) {
   World world(3, make_info(kChunkBytes));
   const std::vector<float> factors = {0.5f, -3.0f, 1.7f};
-  for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16}) {
+  for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3}) {
     std::vector<Bytes> inputs;
     std::vector<npuDevPtr> at;
     std::vector<npuCclRedOp> ops(3);

@@ -8,7 +8,7 @@
 namespace npu::test {
 namespace {
 
-constexpr uint32_t kShortMs = 300;
+constexpr uint32_t kShortMs = 1000;
 
 class FailureTest : public testing::Test {
  protected:
@@ -55,7 +55,8 @@ class PatientTest : public FailureTest {
 
 TEST_F(FailureTest, ARankThatDoesNotCallIsNamed) {
   const auto begin = std::chrono::steady_clock::now();
-  for (uint32_t r : {0u, 1u, 3u}) CCL_ASSERT_OK(all_reduce(r, 1000));
+  // Together: on a busy machine the first call alone may take as long as the deadline.
+  CCL_ASSERT_OK(world_.group([&](uint32_t r) { return r == 2 ? NPU_OK : all_reduce(r, 1000); }));
   expect_failed(NPU_CCL_TIMEOUT, 2, "rank 2 has not called operation 1 (allreduce of 1000 float32");
   const auto took = std::chrono::steady_clock::now() - begin;
   EXPECT_GE(took, std::chrono::milliseconds(kShortMs));
@@ -151,7 +152,10 @@ TEST_F(PatientTest, WhatIsNoRankIsRefusedAndNothingFails) {
   EXPECT_EQ(npuCclCommShrink(world_[0].comm, 1, &far, &none), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuCclSend(world_[0].comm, world_[0].queue, at_[0], 1, NPU_FLOAT32, 4, nullptr),
             NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(all_reduce(0, 1, NPU_INT64), NPU_ERROR_NOT_SUPPORTED);
+  constexpr npuDataType kNone[] = {NPU_INT64, NPU_INT8, NPU_Q8_0, NPU_MXFP4, -1, 1000};
+  for (npuDataType type : kNone) {
+    EXPECT_EQ(all_reduce(0, 1, type), NPU_ERROR_NOT_SUPPORTED) << type;
+  }
   EXPECT_EQ(all_reduce(0, 1 << 20), NPU_ERROR_INVALID_ADDRESS);
   EXPECT_EQ(all_reduce(0, UINT64_MAX), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuCclAllReduce(world_[0].comm, world_[0].queue, at_[0] + 2, at_[0] + 2, 1, NPU_FLOAT32,

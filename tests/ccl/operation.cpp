@@ -123,10 +123,18 @@ Bytes Operation::expected(uint32_t ranks, uint32_t rank) const {
   return out;
 }
 
+npuDataType some_type(Kind kind, uint64_t number) {
+  static constexpr npuDataType kTypes[] = {NPU_FLOAT32, NPU_BFLOAT16,    NPU_FLOAT16,
+                                           NPU_INT32,   NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2,
+                                           NPU_INT8,    NPU_INT64};
+  constexpr uint64_t kReducible = 6;
+  return kTypes[number % (reduces(kind) ? kReducible : std::size(kTypes))];
+}
+
 Operation random_operation(Rng& rng, uint32_t ranks, uint64_t count_max) {
   Operation o;
   o.kind = static_cast<Kind>(rng.below(kKindCount));
-  o.type = static_cast<npuDataType>(rng.below(4));
+  o.type = some_type(o.kind, rng.next());
   o.op = reduces(o.kind) ? static_cast<npuCclRedOp>(rng.below(5)) : NPU_CCL_SUM;
   o.count = rng.percent(10) ? rng.below(2) : rng.below(count_max) + 1;
   o.root = has_root(o.kind) ? static_cast<uint32_t>(rng.below(ranks)) : 0;

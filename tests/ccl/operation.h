@@ -47,6 +47,8 @@ struct Operation {
 };
 
 // In place only where there is such a form.
+// The |number|-th of the types that an operation of this kind takes.
+npuDataType some_type(Kind kind, uint64_t number);
 Operation random_operation(Rng& rng, uint32_t ranks, uint64_t count_max);
 
 // One rank's buffers for an operation.

@@ -12,7 +12,40 @@
 namespace npu::test {
 namespace {
 
+// FP8 by the tables of the OCP specification (OFP8, revision 1.0): sign, 4 or 5 bits of exponent, the rest mantissa. E4M3 has one NaN and no infinity.
+float widen_fp8(npuDataType type, uint8_t bits) {
+  const int mantissa_bits = type == NPU_FLOAT8_E4M3 ? 3 : 2;
+  const int bias = type == NPU_FLOAT8_E4M3 ? 7 : 15;
+  const int exponent = (bits & 0x7f) >> mantissa_bits;
+  const int mantissa = bits & ((1 << mantissa_bits) - 1);
+  const float sign = (bits & 0x80) != 0 ? -1.0f : 1.0f;
+  if (type == NPU_FLOAT8_E4M3 && (bits & 0x7f) == 0x7f) return NAN;
+  if (type == NPU_FLOAT8_E5M2 && exponent == 31) return mantissa != 0 ? NAN : sign * INFINITY;
+  const int whole = exponent != 0 ? mantissa + (1 << mantissa_bits) : mantissa;
+  return sign * std::ldexp(static_cast<float>(whole), std::max(exponent, 1) - bias - mantissa_bits);
+}
+
+// By looking at every number: the nearest one, of two the one with an even code; what is too large becomes the largest.
+uint8_t narrow_fp8(npuDataType type, float value) {
+  const uint8_t sign = std::signbit(value) ? 0x80 : 0;
+  if (std::isnan(value)) return sign | 0x7f;
+  uint8_t best = 0;
+  double least = INFINITY;
+  for (uint8_t code = 0; code < 0x7f; code++) {
+    const float number = widen_fp8(type, code);
+    if (!std::isfinite(number)) break;
+    const double distance =
+        std::isinf(value) ? -number : std::fabs(double{number} - std::fabs(double{value}));
+    if (distance < least || (distance == least && code % 2 == 0)) best = code;
+    least = std::min(least, distance);
+  }
+  return sign | best;
+}
+
+bool is_fp8(npuDataType type) { return type == NPU_FLOAT8_E4M3 || type == NPU_FLOAT8_E5M2; }
+
 float widen(npuDataType type, const uint8_t* from) {
+  if (is_fp8(type)) return widen_fp8(type, *from);
   if (type == NPU_FLOAT32) {
     float value;
     std::memcpy(&value, from, sizeof(value));
@@ -27,7 +60,9 @@ float widen(npuDataType type, const uint8_t* from) {
 }
 
 void narrow(npuDataType type, float value, uint8_t* to) {
-  if (type == NPU_FLOAT32) {
+  if (is_fp8(type)) {
+    *to = narrow_fp8(type, value);
+  } else if (type == NPU_FLOAT32) {
     std::memcpy(to, &value, sizeof(value));
   } else if (type == NPU_BFLOAT16) {
     const auto bits = std::bit_cast<uint32_t>(value);
@@ -88,9 +123,29 @@ float reduce_floats(npuDataType type, npuCclRedOp op, const std::vector<Bytes>& 
 
 }  // namespace
 
+uint32_t size_of(npuDataType type) {
+  switch (type) {
+    case NPU_INT64:
+      return 8;
+    case NPU_BFLOAT16:
+    case NPU_FLOAT16:
+      return 2;
+    case NPU_INT8:
+    case NPU_FLOAT8_E4M3:
+    case NPU_FLOAT8_E5M2:
+      return 1;
+    default:
+      return 4;
+  }
+}
+
 Bytes numbers(npuDataType type, uint64_t count, uint64_t seed) {
   Rng rng(seed);
   Bytes bytes(count * size_of(type));
+  if (type == NPU_INT8 || type == NPU_INT64) {
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(rng.next());
+    return bytes;
+  }
   for (uint64_t i = 0; i < count; i++) {
     uint8_t* to = &bytes[i * size_of(type)];
     if (type == NPU_INT32) {

@@ -11,9 +11,7 @@ namespace npu::test {
 
 using Bytes = std::vector<uint8_t>;
 
-inline uint32_t size_of(npuDataType type) {
-  return type == NPU_BFLOAT16 || type == NPU_FLOAT16 ? 2 : 4;
-}
+uint32_t size_of(npuDataType type);
 
 // |count| numbers of |type| that are different for each seed.
 Bytes numbers(npuDataType type, uint64_t count, uint64_t seed);

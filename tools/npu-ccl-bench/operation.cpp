@@ -21,7 +21,11 @@ enum Kind : uint32_t {
 };
 constexpr const char* kOperations[] = {"allreduce",     "reduce", "broadcast", "allgather",
                                        "reducescatter", "gather", "scatter",   "alltoall"};
-constexpr const char* kTypes[] = {"float32", "bfloat16", "float16", "int32"};
+constexpr ElementType kTypes[] = {
+    {"float32", NPU_FLOAT32, 4, 23, 127},      {"bfloat16", NPU_BFLOAT16, 2, 7, 127},
+    {"float16", NPU_FLOAT16, 2, 10, 15},       {"int32", NPU_INT32, 4, 0, 0},
+    {"float8_e4m3", NPU_FLOAT8_E4M3, 1, 3, 7}, {"float8_e5m2", NPU_FLOAT8_E5M2, 1, 2, 15},
+};
 constexpr const char* kReductions[] = {"sum", "prod", "min", "max", "avg"};
 
 template <typename Names>
@@ -30,31 +34,26 @@ uint32_t index_of(const Names& names, const std::string& name) {
                                std::begin(names));
 }
 
-uint32_t element_bytes(npuDataType type) {
-  return type == NPU_BFLOAT16 || type == NPU_FLOAT16 ? 2 : 4;
+// The numbers sent and their sums are small and not negative, so a code is the exponent, or 0, and behind it the mantissa.
+void put(const ElementType& type, float value, uint8_t* to) {
+  auto bits = static_cast<uint32_t>(value);
+  if (type.mantissa_bits != 0 && value != 0) {
+    int exponent = 0;
+    const float fraction = 2 * std::frexp(value, &exponent) - 1;
+    bits = static_cast<uint32_t>(exponent - 1 + type.bias) << type.mantissa_bits |
+           static_cast<uint32_t>(std::ldexp(fraction, static_cast<int>(type.mantissa_bits)));
+  }
+  std::memcpy(to, &bits, type.bytes);
 }
 
-void put(npuDataType type, float value, uint8_t* to) {
-  const auto whole = static_cast<int32_t>(value);
-  const auto half = static_cast<_Float16>(value);
-  const auto bits = static_cast<uint32_t>(std::bit_cast<uint32_t>(value)) >> 16;
-  const auto high = static_cast<uint16_t>(bits);  // exact: few significant bits
-  if (type == NPU_INT32) std::memcpy(to, &whole, 4);
-  if (type == NPU_FLOAT32) std::memcpy(to, &value, 4);
-  if (type == NPU_FLOAT16) std::memcpy(to, &half, 2);
-  if (type == NPU_BFLOAT16) std::memcpy(to, &high, 2);
-}
-
-float get(npuDataType type, const uint8_t* from) {
-  int32_t whole;
-  float value;
-  _Float16 half;
-  uint16_t high;
-  if (type == NPU_INT32) return std::memcpy(&whole, from, 4), static_cast<float>(whole);
-  if (type == NPU_FLOAT32) return std::memcpy(&value, from, 4), value;
-  if (type == NPU_FLOAT16) return std::memcpy(&half, from, 2), static_cast<float>(half);
-  std::memcpy(&high, from, 2);
-  return std::bit_cast<float>(uint32_t{high} << 16);
+float get(const ElementType& type, const uint8_t* from) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, from, type.bytes);
+  if (type.mantissa_bits == 0 || bits == 0) return static_cast<float>(static_cast<int32_t>(bits));
+  const uint32_t mantissa = bits & ((1u << type.mantissa_bits) - 1);
+  const float fraction =
+      std::ldexp(static_cast<float>(mantissa), -static_cast<int>(type.mantissa_bits));
+  return std::ldexp(1 + fraction, static_cast<int>(bits >> type.mantissa_bits) - type.bias);
 }
 
 }  // namespace
@@ -62,23 +61,28 @@ float get(npuDataType type, const uint8_t* from) {
 std::vector<std::string> operation_names() {
   return {std::begin(kOperations), std::end(kOperations)};
 }
-std::vector<std::string> type_names() { return {std::begin(kTypes), std::end(kTypes)}; }
+std::vector<std::string> type_names() {
+  std::vector<std::string> names;
+  for (const ElementType& type : kTypes) names.emplace_back(type.name);
+  return names;
+}
 std::vector<std::string> reduction_names() {
   return {std::begin(kReductions), std::end(kReductions)};
 }
 
 Operation::Operation(const Options& options, uint64_t bytes)
     : kind_(index_of(kOperations, options.operation)),
-      type_(static_cast<npuDataType>(index_of(kTypes, options.type))),
+      type_(*std::find_if(std::begin(kTypes), std::end(kTypes),
+                          [&](const ElementType& type) { return type.name == options.type; })),
       reduction_(static_cast<npuCclRedOp>(index_of(kReductions, options.reduction))),
       ranks_(options.ranks) {
   const bool is_whole = kind_ == kAllReduce || kind_ == kReduce || kind_ == kBroadcast;
-  count_ = std::max<uint64_t>(bytes / element_bytes(type_) / (is_whole ? 1 : ranks_), 1);
+  count_ = std::max<uint64_t>(bytes / type_.bytes / (is_whole ? 1 : ranks_), 1);
 }
 
 uint64_t Operation::bytes() const {
   const bool is_whole = kind_ == kAllReduce || kind_ == kReduce || kind_ == kBroadcast;
-  return count_ * element_bytes(type_) * (is_whole ? 1 : ranks_);
+  return count_ * type_.bytes * (is_whole ? 1 : ranks_);
 }
 
 double Operation::bus_factor() const {
@@ -94,21 +98,21 @@ bool Operation::has_reduction() const {
 npuResult Operation::call(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv) const {
   switch (kind_) {
     case kAllReduce:
-      return npuCclAllReduce(comm, queue, send, recv, count_, type_, reduction_, nullptr);
+      return npuCclAllReduce(comm, queue, send, recv, count_, type_.type, reduction_, nullptr);
     case kReduce:
-      return npuCclReduce(comm, queue, send, recv, count_, type_, reduction_, 0, nullptr);
+      return npuCclReduce(comm, queue, send, recv, count_, type_.type, reduction_, 0, nullptr);
     case kBroadcast:
-      return npuCclBroadcast(comm, queue, send, recv, count_, type_, 0, nullptr);
+      return npuCclBroadcast(comm, queue, send, recv, count_, type_.type, 0, nullptr);
     case kAllGather:
-      return npuCclAllGather(comm, queue, send, recv, count_, type_, nullptr);
+      return npuCclAllGather(comm, queue, send, recv, count_, type_.type, nullptr);
     case kReduceScatter:
-      return npuCclReduceScatter(comm, queue, send, recv, count_, type_, reduction_, nullptr);
+      return npuCclReduceScatter(comm, queue, send, recv, count_, type_.type, reduction_, nullptr);
     case kGather:
-      return npuCclGather(comm, queue, send, recv, count_, type_, 0, nullptr);
+      return npuCclGather(comm, queue, send, recv, count_, type_.type, 0, nullptr);
     case kScatter:
-      return npuCclScatter(comm, queue, send, recv, count_, type_, 0, nullptr);
+      return npuCclScatter(comm, queue, send, recv, count_, type_.type, 0, nullptr);
     default:
-      return npuCclAllToAll(comm, queue, send, recv, count_, type_, nullptr);
+      return npuCclAllToAll(comm, queue, send, recv, count_, type_.type, nullptr);
   }
 }
 
@@ -118,7 +122,7 @@ const char* Operation::algorithm(npuCclComm comm) const {
       NPU_CCL_REDUCE_SCATTER, NPU_CCL_GATHER, NPU_CCL_SCATTER,   NPU_CCL_ALL_TO_ALL};
   const char* name = nullptr;
   const npuResult result = npuCclCommGetAlgorithm(
-      comm, kNumbers[kind_], count_, type_, has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
+      comm, kNumbers[kind_], count_, type_.type, has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
   return result == NPU_OK ? name : "?";
 }
 
@@ -136,12 +140,12 @@ float Operation::reduced(uint64_t element) const {
   }
   if (reduction_ != NPU_CCL_AVG) return result;
   const auto parts = static_cast<float>(ranks_);
-  return type_ == NPU_INT32 ? std::trunc(result / parts) : result * (1 / parts);
+  return type_.mantissa_bits == 0 ? std::trunc(result / parts) : result * (1 / parts);
 }
 
 uint64_t Operation::output_count(uint32_t rank) const {
   if (rank != 0 && (kind_ == kReduce || kind_ == kGather)) return 0;
-  return kind_ == kReduceScatter || kind_ == kScatter ? count_ : bytes() / element_bytes(type_);
+  return kind_ == kReduceScatter || kind_ == kScatter ? count_ : bytes() / type_.bytes;
 }
 
 float Operation::expected(uint32_t rank, uint64_t element) const {
@@ -164,7 +168,7 @@ float Operation::expected(uint32_t rank, uint64_t element) const {
 
 std::vector<uint8_t> Operation::input(uint32_t rank) const {
   std::vector<uint8_t> bytes(buffer_bytes());
-  const uint32_t size = element_bytes(type_);
+  const uint32_t size = type_.bytes;
   for (uint64_t i = 0; i * size < bytes.size(); i++) put(type_, value(rank, i), &bytes[i * size]);
   return bytes;
 }
@@ -172,11 +176,14 @@ std::vector<uint8_t> Operation::input(uint32_t rank) const {
 uint64_t Operation::wrong(uint32_t rank, const std::vector<uint8_t>& output) const {
   if (has_reduction() && reduction_ == NPU_CCL_PROD) return 0;
   uint64_t wrong = 0;
-  const uint32_t size = element_bytes(type_);
-  // An average of numbers that the ranks do not divide is rounded: to half a unit in the last place of 8 bits.
-  const float room = reduction_ == NPU_CCL_AVG && type_ != NPU_INT32 ? 0.03f : 0;
+  const uint32_t size = type_.bytes;
   for (uint64_t i = 0; i < output_count(rank); i++) {
-    wrong += std::fabs(get(type_, &output[i * size]) - expected(rank, i)) > room ? 1 : 0;
+    const float wanted = expected(rank, i);
+    // A result is rounded: to half a unit in the last place.
+    const float room = type_.mantissa_bits == 0
+                           ? 0
+                           : std::ldexp(wanted, -1 - static_cast<int>(type_.mantissa_bits));
+    wrong += std::fabs(get(type_, &output[i * size]) - wanted) > room ? 1 : 0;
   }
   return wrong;
 }

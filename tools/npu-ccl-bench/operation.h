@@ -16,6 +16,14 @@ std::vector<std::string> operation_names();
 std::vector<std::string> type_names();
 std::vector<std::string> reduction_names();
 
+struct ElementType {
+  const char* name;
+  npuDataType type;
+  uint32_t bytes;
+  uint32_t mantissa_bits;  // 0: whole numbers
+  int bias;
+};
+
 // One operation of one size, the same on all ranks.
 class Operation {
  public:
@@ -30,7 +38,7 @@ class Operation {
 
   npuResult call(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv) const;
   const char* algorithm(npuCclComm comm) const;  // "?": unknown
-  // Small whole numbers, whose sums have no rounding in any type.
+  // Small whole numbers, whose sums have no rounding in any type but FP8.
   std::vector<uint8_t> input(uint32_t rank) const;
   // Elements of a rank's output that are wrong. Products are not checked: of many ranks they overflow.
   uint64_t wrong(uint32_t rank, const std::vector<uint8_t>& output) const;
@@ -42,7 +50,7 @@ class Operation {
   uint64_t output_count(uint32_t rank) const;
 
   uint32_t kind_;
-  npuDataType type_;
+  const ElementType& type_;
   npuCclRedOp reduction_;
   uint32_t ranks_;
   uint64_t count_;
