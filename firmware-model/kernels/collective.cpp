@@ -3,7 +3,7 @@
 // some small programs are checked faster than the operators' hundreds.
 //
 // A program reduces up to kOperandsMax vectors element by element, by the canonical tree over the operands' index (libnpu/ccl/schedule/canonical.h),
-// in fp32 with one rounding at the end, which saturates in FP8; int32 modulo 2^32. The host side is libnpu/ccl/reducer.cpp.
+// in fp32 with one rounding at the end, which saturates in FP8 and int8; int32 modulo 2^32. The host side is libnpu/ccl/reducer.cpp.
 #include <bit>
 #include <cstdio>
 #include <optional>
@@ -38,11 +38,8 @@ struct TypeRow {
   const char* name;
   DType type;
 };
-constexpr TypeRow kTypes[] = {{"f32", DType::F32},
-                              {"bf16", DType::BF16},
-                              {"f16", DType::F16},
-                              {"e4m3", DType::E4M3},
-                              {"e5m2", DType::E5M2}};
+constexpr TypeRow kTypes[] = {{"f32", DType::F32},   {"bf16", DType::BF16}, {"f16", DType::F16},
+                              {"e4m3", DType::E4M3}, {"e5m2", DType::E5M2}, {"i8", DType::I8}};
 
 // The arguments, and the part of the vectors that this work-group takes.
 class Vectors {

@@ -19,7 +19,7 @@ struct DataType {
 inline constexpr DataType kDataTypes[] = {
     {"float32", "f32", 4},      {"bfloat16", "bf16", 2}, {"float16", "f16", 2},
     {"int32", "i32", 4},        {"int64", nullptr, 8},   {"float8_e4m3", "e4m3", 1},
-    {"float8_e5m2", "e5m2", 1}, {"int8", nullptr, 1},
+    {"float8_e5m2", "e5m2", 1}, {"int8", "i8", 1},
 };
 static_assert(std::size(kDataTypes) == NPU_INT8 + 1);
 

@@ -142,7 +142,7 @@ TEST(CollectiveOrderTest, FollowsTheQueueThatItIsCalledOn) {
 TEST(CollectiveFactorTest, PreMultipliedSumScalesEachRanksInput) {
   World world(3, make_info(kChunkBytes));
   const std::vector<float> factors = {0.5f, -3.0f, 1.7f};
-  for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3}) {
+  for (npuDataType type : {NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3, NPU_INT8}) {
     std::vector<Bytes> inputs;
     std::vector<npuDevPtr> at;
     std::vector<npuCclRedOp> ops(3);

@@ -127,7 +127,7 @@ npuDataType some_type(Kind kind, uint64_t number) {
   static constexpr npuDataType kTypes[] = {NPU_FLOAT32, NPU_BFLOAT16,    NPU_FLOAT16,
                                            NPU_INT32,   NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2,
                                            NPU_INT8,    NPU_INT64};
-  constexpr uint64_t kReducible = 6;
+  constexpr uint64_t kReducible = 7;
   return kTypes[number % (reduces(kind) ? kReducible : std::size(kTypes))];
 }
 

@@ -7,8 +7,8 @@ namespace npu::test {
 namespace {
 
 constexpr uint64_t kChunkBytes = 4096;
-constexpr npuDataType kTypes[] = {NPU_FLOAT32, NPU_BFLOAT16,    NPU_FLOAT16,
-                                  NPU_INT32,   NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2};
+constexpr npuDataType kTypes[] = {NPU_FLOAT32,     NPU_BFLOAT16,    NPU_FLOAT16, NPU_INT32,
+                                  NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, NPU_INT8};
 constexpr npuCclRedOp kReductions[] = {NPU_CCL_SUM, NPU_CCL_PROD, NPU_CCL_MIN, NPU_CCL_MAX,
                                        NPU_CCL_AVG};
 constexpr uint64_t kCounts[] = {0, 1, 127, 1000, 5003};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/ccl/reference.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -46,6 +47,7 @@ bool is_fp8(npuDataType type) { return type == NPU_FLOAT8_E4M3 || type == NPU_FL
 
 float widen(npuDataType type, const uint8_t* from) {
   if (is_fp8(type)) return widen_fp8(type, *from);
+  if (type == NPU_INT8) return static_cast<float>(static_cast<int8_t>(*from));
   if (type == NPU_FLOAT32) {
     float value;
     std::memcpy(&value, from, sizeof(value));
@@ -62,6 +64,9 @@ float widen(npuDataType type, const uint8_t* from) {
 void narrow(npuDataType type, float value, uint8_t* to) {
   if (is_fp8(type)) {
     *to = narrow_fp8(type, value);
+  } else if (type == NPU_INT8) {
+    *to = static_cast<uint8_t>(
+        static_cast<int8_t>(std::clamp(std::nearbyint(value), -128.0f, 127.0f)));
   } else if (type == NPU_FLOAT32) {
     std::memcpy(to, &value, sizeof(value));
   } else if (type == NPU_BFLOAT16) {

@@ -22,9 +22,13 @@ enum Kind : uint32_t {
 constexpr const char* kOperations[] = {"allreduce",     "reduce", "broadcast", "allgather",
                                        "reducescatter", "gather", "scatter",   "alltoall"};
 constexpr ElementType kTypes[] = {
-    {"float32", NPU_FLOAT32, 4, 23, 127},      {"bfloat16", NPU_BFLOAT16, 2, 7, 127},
-    {"float16", NPU_FLOAT16, 2, 10, 15},       {"int32", NPU_INT32, 4, 0, 0},
-    {"float8_e4m3", NPU_FLOAT8_E4M3, 1, 3, 7}, {"float8_e5m2", NPU_FLOAT8_E5M2, 1, 2, 15},
+    {"float32", NPU_FLOAT32, 4, 23, 127},
+    {"bfloat16", NPU_BFLOAT16, 2, 7, 127},
+    {"float16", NPU_FLOAT16, 2, 10, 15},
+    {"int32", NPU_INT32, 4, 0, 0},
+    {"float8_e4m3", NPU_FLOAT8_E4M3, 1, 3, 7},
+    {"float8_e5m2", NPU_FLOAT8_E5M2, 1, 2, 15},
+    {"int8", NPU_INT8, 1, 0, 0},
 };
 constexpr const char* kReductions[] = {"sum", "prod", "min", "max", "avg"};
 
@@ -140,7 +144,8 @@ float Operation::reduced(uint64_t element) const {
   }
   if (reduction_ != NPU_CCL_AVG) return result;
   const auto parts = static_cast<float>(ranks_);
-  return type_.mantissa_bits == 0 ? std::trunc(result / parts) : result * (1 / parts);
+  if (type_.type == NPU_INT32) return std::trunc(result / parts);
+  return type_.type == NPU_INT8 ? std::nearbyint(result * (1 / parts)) : result * (1 / parts);
 }
 
 uint64_t Operation::output_count(uint32_t rank) const {

@@ -13,11 +13,11 @@
  * In place   send == recv; where one of them is a block of the other (all-gather, reduce-scatter, gather and scatter at the root): the own block of the larger one. Any other overlap is refused.
  *            All-to-all has no form in place.
  * Counts     0 is legal; the ranks still have to agree.
- * Types      Reductions: NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_INT32, NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2 (FP8 since 0.2). What only moves elements takes NPU_INT8 and NPU_INT64 too. Others, types in
+ * Types      Reductions: NPU_FLOAT32, NPU_BFLOAT16, NPU_FLOAT16, NPU_INT32, and since 0.2 NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, NPU_INT8. What only moves elements takes NPU_INT64 too. Others, types in
  *            blocks among them, give NPU_ERROR_NOT_SUPPORTED: move those as NPU_INT8.
  * Numbers    Reductions of floating-point numbers are one expression, whatever the algorithm, size and place: the binary tree over the ranks' numbers, split at the largest power of two below the size, in
  *            fp32, rounded once to the type. The result has the same bits on all ranks and in all runs. Minimum and maximum give NaN if one operand is NaN; -0 < +0. int32 wraps. What is too large for FP8, infinities
- *            too, becomes the largest number.
+ *            too, becomes the largest number. int8 is reduced like these, from fp32 sums that are exact: rounded to nearest even, and what is too large becomes the largest number.
  * Failure    An operation that cannot end (a rank ended, was stopped, called something else, or its device failed) ends with an error within the communicator's deadline: its queue stops with
  *            NPU_ERROR_DEPENDENCY_FAILED, npuCclCommGetError names rank and reason, and the communicator takes no more operations. npuQueueReset gives the queue back.
  * Capture    On a queue that is being captured a call, or a group of calls, becomes one node (npuGraphAddSubmission); each npuGraphLaunch submits it anew, in the launching thread. All ranks launch
