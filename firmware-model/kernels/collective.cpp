@@ -166,6 +166,16 @@ Reg divided(const Reg& x, const Reg& n) {
   return select(negative, Val(zero - size), size);
 }
 
+// One inside the other: an element costs a branch for each operand that there is, not for each that there could be.
+void fold_from(Vectors& v, const FoldRow& row, const Reg& offset, Reg& sum, uint32_t operand) {
+  if (operand == kOperandsMax) return;
+  v.k.if_(v.operands > static_cast<int>(operand), [&] {
+    Reg next = v.k.load_i32(offset + v.from[operand]);
+    row.fold_i32(sum, next);
+    fold_from(v, row, offset, sum, operand + 1);
+  });
+}
+
 // The vector unit has no integers: element by element through the scalar unit. With |scales| the sum is divided by the bits of |scale|.
 Program reduce_i32(const FoldRow& row) {
   Vectors v(std::string("reduce_") + row.name + "_i32");
@@ -178,11 +188,7 @@ Program reduce_i32(const FoldRow& row) {
   Reg cell = k.reg(results);
   k.for_range(v.count, [&](const Reg&) {
     Reg sum = k.load_i32(offset + v.from[0]);
-    for (uint32_t i = 1; i < kOperandsMax; ++i)
-      k.if_(v.operands > int{static_cast<int>(i)}, [&] {
-        Reg next = k.load_i32(offset + v.from[i]);
-        row.fold_i32(sum, next);
-      });
+    fold_from(v, row, offset, sum, 1);
     k.if_(scales, [&] {
       sum = wrapped(sum);
       sum = divided(sum, divisor);
