@@ -176,14 +176,16 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
   return outcome;
 }
 
-Outcome CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out) {
+bool CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
+                                   uint64_t* fault_dva) {
   CachedTranslation memory;
   for (uint32_t at = 0; at < command.args_bytes; at += 8) {
     const std::byte* word = memory.get(queue.space(), command.args_dva + at, 8, NPU_ACCESS_READ);
-    if (word == nullptr) return Outcome::vm_fault(command.args_dva + at, NPU_ACCESS_READ);
+    *fault_dva = command.args_dva + at;
+    if (word == nullptr) return false;
     (*out)[at / 8] = load_word(word);
   }
-  return {};
+  return true;
 }
 
 Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
@@ -202,10 +204,9 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   if (command.args_dva % 8 != 0) [[unlikely]]
     return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
   Arguments arguments;  // its own: another launch may come in between
-  if (Outcome fault = copy_arguments(queue, command, &arguments); fault.status != NPU_ST_OK)
-      [[unlikely]] {
-    return fault;
-  }
+  uint64_t fault_dva = 0;
+  if (!copy_arguments(queue, command, &arguments, &fault_dva)) [[unlikely]]
+    return Outcome::vm_fault(fault_dva, NPU_ACCESS_READ);
 
   LaunchRequest request;
   request.kernel = &kernel;
@@ -222,9 +223,19 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   }
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
+  return end_of_launch(queue, command, done);
+}
+
+// One variable for all ways out: it is the caller's, and is not copied.
+Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command,
+                                     LaunchOutcome& done) {
+  Outcome outcome;
+  outcome.end_ps = done.duration_ps;
   // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
-  if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
-  Outcome outcome = lasting(done.duration_ps);
+  if (queue.cancel.load(std::memory_order_relaxed)) {
+    outcome.status = NPU_ST_CANCELED;
+    return outcome;
+  }
   if (!done.prints.empty() || done.prints_dropped != 0) {
     for (npu_print_record& record : done.prints) {
       record.seq = queue.completed;

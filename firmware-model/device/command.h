@@ -51,8 +51,11 @@ class CommandRunner {
 
  private:
   Outcome launch(Queue& queue, const npu_cmd_launch& command);
+  Outcome end_of_launch(Queue& queue, const npu_cmd_launch& command, LaunchOutcome& done);
   using Arguments = std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8>;
-  static Outcome copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out);
+  // False: *fault_dva cannot be read.
+  static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
+                             uint64_t* fault_dva);
   Outcome transfer(const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);

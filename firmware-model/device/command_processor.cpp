@@ -35,6 +35,12 @@ Outcome read_fault(const Queue& queue, uint64_t dva) {
   return fault;
 }
 
+Outcome bad_command(uint64_t start_ps) {
+  Outcome outcome = Outcome::error(NPU_ST_BAD_COMMAND);
+  outcome.end_ps = later_ps(start_ps, kCommandPs);
+  return outcome;
+}
+
 }  // namespace
 
 bool CommandProcessor::fetch(Queue& queue) {
@@ -72,8 +78,7 @@ StepResult CommandProcessor::step(Queue& queue) {
   const npu_cmd& command = queue.command;
   Outcome outcome;
   if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {
-    outcome = Outcome::error(NPU_ST_BAD_COMMAND);
-    outcome.end_ps = later_ps(queue.start_ps, kCommandPs);
+    outcome = bad_command(queue.start_ps);
   } else if (command.op == NPU_CMD_EXEC) {
     outcome = run_list(queue, std::bit_cast<npu_cmd_exec>(command));
   } else {
@@ -87,8 +92,7 @@ StepResult CommandProcessor::step(Queue& queue) {
 Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
   ListRun& list = queue.list;
   if (!list.active) {
-    Outcome bad = Outcome::error(NPU_ST_BAD_COMMAND);
-    bad.end_ps = later_ps(queue.start_ps, kCommandPs);
+    Outcome bad = bad_command(queue.start_ps);
     if (command.count > kMaxListCommands) return bad;
     const uint64_t bytes = uint64_t{command.count} * NPU_CMD_BYTES;
     if (command.list_dva > UINT64_MAX - bytes || command.records_dva > UINT64_MAX - bytes) {
@@ -102,6 +106,13 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
   while (list.index < command.count) {
     // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
     if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
+    if (!fetch_list_entry(queue, command)) {
+      Outcome fault = read_fault(queue, command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES);
+      fault.end_ps = list.entry_start_ps;
+      fault.result = list.index;
+      fault.list_index = static_cast<uint16_t>(list.index);
+      return fault;
+    }
     Outcome outcome = run_list_entry(queue, command);
     if (outcome.parked) return outcome;
     if (outcome.status != NPU_ST_OK) {
@@ -121,28 +132,25 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
   return outcome;
 }
 
-Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& command) {
+bool CommandProcessor::fetch_list_entry(Queue& queue, const npu_cmd_exec& command) {
   ListRun& list = queue.list;
-  if (!list.fetched) {
-    const uint64_t dva = command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES;
-    const std::byte* entry =
-        queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ, kListAheadBytes);
-    if (entry == nullptr) {
-      Outcome fault = read_fault(queue, dva);
-      fault.end_ps = list.entry_start_ps;
-      return fault;
-    }
-    load_struct(entry, &list.command);
-    list.fetched = true;
-  }
-  Outcome outcome;
-  if (!command_is_well_formed(list.command) || !allowed_in_list(list.command.op) ||
-      !allowed_in_class(queue.config.queue_class, list.command.op)) {
-    outcome = Outcome::error(NPU_ST_BAD_COMMAND);
-    outcome.end_ps = later_ps(list.entry_start_ps, kCommandPs);
-  } else {
-    outcome = runner_.run(queue, list.command, list.entry_start_ps);
-  }
+  if (list.fetched) return true;
+  const uint64_t dva = command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES;
+  const std::byte* entry =
+      queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ, kListAheadBytes);
+  if (entry == nullptr) return false;
+  load_struct(entry, &list.command);
+  list.fetched = true;
+  return true;
+}
+
+Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& command) {
+  const ListRun& list = queue.list;
+  const bool allowed = command_is_well_formed(list.command) && allowed_in_list(list.command.op) &&
+                       allowed_in_class(queue.config.queue_class, list.command.op);
+  // No assignment: an outcome is large, and made in its place.
+  Outcome outcome = allowed ? runner_.run(queue, list.command, list.entry_start_ps)
+                            : bad_command(list.entry_start_ps);
   const bool canceled = queue.cancel.load(std::memory_order_relaxed);
   if (outcome.parked || canceled || command.records_dva == 0) return outcome;
   if (!write_list_record(queue, command, outcome)) {

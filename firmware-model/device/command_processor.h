@@ -44,6 +44,7 @@ class CommandProcessor {
   bool fetch(Queue& queue);
   bool takes_hang(const Queue& queue);
   Outcome run_list(Queue& queue, const npu_cmd_exec& command);
+  bool fetch_list_entry(Queue& queue, const npu_cmd_exec& command);
   Outcome run_list_entry(Queue& queue, const npu_cmd_exec& command);
   bool write_list_record(Queue& queue, const npu_cmd_exec& command, const Outcome& outcome);
   StepResult finish(Queue& queue, const Outcome& outcome);
