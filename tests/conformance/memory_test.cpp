@@ -129,6 +129,25 @@ TEST_F(DeviceTest, MapAndCopySeeTheSameBytes) {
   EXPECT_STREQ(back, "what a day");
 }
 
+// The host's side of a copy may be a mapping of the very memory.
+TEST_F(DeviceTest, CopiesBetweenMemoryAndItsMappingMayOverlap) {
+  constexpr uint64_t kBytes = 1 << 16;
+  constexpr uint64_t kShift = 512;
+  const npuDevPtr ptr = alloc(2 * kBytes, NPU_MEM_HOST);
+  void* mapping = nullptr;
+  ASSERT_NPU(NPU_OK, npuMemMap(context_, ptr, 2 * kBytes, &mapping));
+  auto* host = static_cast<uint8_t*>(mapping);
+  std::vector<uint8_t> expected(2 * kBytes);
+  for (size_t i = 0; i < expected.size(); i++)
+    expected[i] = host[i] = static_cast<uint8_t>(i * 7 + i / 251);
+  ASSERT_NPU(NPU_OK, npuMemCopyToHost(context_, host + kShift, ptr, kBytes));
+  std::memmove(expected.data() + kShift, expected.data(), kBytes);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), host));
+  ASSERT_NPU(NPU_OK, npuMemCopyToDevice(context_, ptr, host + kShift, kBytes));
+  std::memmove(expected.data(), expected.data() + kShift, kBytes);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), host));
+}
+
 TEST_F(DeviceTest, AllMemoryCanBeUsedAndComesBack) {
   std::vector<npuDevPtr> all;
   uint64_t total = 0;

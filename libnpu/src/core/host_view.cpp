@@ -38,7 +38,7 @@ void HostView::write(uint64_t offset, const void* from, uint64_t size_bytes) con
     uint64_t room = 0;
     std::byte* to = at(offset, &room);
     const uint64_t step = std::min(size_bytes, room);
-    std::memcpy(to, bytes, step);
+    std::memmove(to, bytes, step);  // the caller may copy from a mapping of this very memory
     bytes += step;
     offset += step;
     size_bytes -= step;
@@ -51,7 +51,7 @@ void HostView::read(uint64_t offset, void* to, uint64_t size_bytes) const {
     uint64_t room = 0;
     const std::byte* from = at(offset, &room);
     const uint64_t step = std::min(size_bytes, room);
-    std::memcpy(bytes, from, step);
+    std::memmove(bytes, from, step);  // likewise
     bytes += step;
     offset += step;
     size_bytes -= step;
