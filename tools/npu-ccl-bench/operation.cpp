@@ -2,7 +2,6 @@
 #include "tools/npu-ccl-bench/operation.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -38,26 +37,19 @@ uint32_t index_of(const Names& names, const std::string& name) {
                                std::begin(names));
 }
 
-// The numbers sent and their sums are small and not negative, so a code is the exponent, or 0, and behind it the mantissa.
+// The numbers sent and their results are small and not negative, so a code is the exponent, or 0, and behind it the mantissa, rounded to nearest even.
 void put(const ElementType& type, float value, uint8_t* to) {
   auto bits = static_cast<uint32_t>(value);
   if (type.mantissa_bits != 0 && value != 0) {
     int exponent = 0;
     const float fraction = 2 * std::frexp(value, &exponent) - 1;
-    bits = static_cast<uint32_t>(exponent - 1 + type.bias) << type.mantissa_bits |
-           static_cast<uint32_t>(std::ldexp(fraction, static_cast<int>(type.mantissa_bits)));
+    const float mantissa =
+        std::nearbyint(std::ldexp(fraction, static_cast<int>(type.mantissa_bits)));
+    // A sum: what is rounded up to the next power of two carries into the exponent.
+    bits = (static_cast<uint32_t>(exponent - 1 + type.bias) << type.mantissa_bits) +
+           static_cast<uint32_t>(mantissa);
   }
   std::memcpy(to, &bits, type.bytes);
-}
-
-float get(const ElementType& type, const uint8_t* from) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, from, type.bytes);
-  if (type.mantissa_bits == 0 || bits == 0) return static_cast<float>(static_cast<int32_t>(bits));
-  const uint32_t mantissa = bits & ((1u << type.mantissa_bits) - 1);
-  const float fraction =
-      std::ldexp(static_cast<float>(mantissa), -static_cast<int>(type.mantissa_bits));
-  return std::ldexp(1 + fraction, static_cast<int>(bits >> type.mantissa_bits) - type.bias);
 }
 
 }  // namespace
@@ -183,12 +175,9 @@ uint64_t Operation::wrong(uint32_t rank, const std::vector<uint8_t>& output) con
   uint64_t wrong = 0;
   const uint32_t size = type_.bytes;
   for (uint64_t i = 0; i < output_count(rank); i++) {
-    const float wanted = expected(rank, i);
-    // A result is rounded: to half a unit in the last place.
-    const float room = type_.mantissa_bits == 0
-                           ? 0
-                           : std::ldexp(wanted, -1 - static_cast<int>(type_.mantissa_bits));
-    wrong += std::fabs(get(type_, &output[i * size]) - wanted) > room ? 1 : 0;
+    uint8_t wanted[sizeof(uint32_t)];
+    put(type_, expected(rank, i), wanted);
+    wrong += std::memcmp(&output[i * size], wanted, size) != 0 ? 1 : 0;
   }
   return wrong;
 }
