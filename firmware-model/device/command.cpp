@@ -256,9 +256,9 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
 
 void CommandRunner::account(const LaunchOutcome& outcome) {
   const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
-  parts_.registers.add_alone(NPU_REG_LAUNCHES, 1);
-  parts_.registers.add_alone(NPU_REG_BUSY_PS, outcome.duration_ps);
-  parts_.registers.add_alone(NPU_REG_BYTES_MOVED, bytes);
+  parts_.registers.add(NPU_REG_LAUNCHES, 1);
+  parts_.registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
+  parts_.registers.add(NPU_REG_BYTES_MOVED, bytes);
   add_energy(outcome.stats.mac_ops, bytes);
 }
 
@@ -272,7 +272,7 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
 }
 
 Outcome CommandRunner::transfer(const DmaResult& result) {
-  parts_.registers.add_alone(NPU_REG_BYTES_MOVED, result.hbm_bytes);
+  parts_.registers.add(NPU_REG_BYTES_MOVED, result.hbm_bytes);
   add_energy(0, result.hbm_bytes);
   if (result.status == NPU_ST_VM_FAULT) return Outcome::vm_fault(result.fault_dva, result.access);
   Outcome outcome = lasting(result.duration_ps);

@@ -39,9 +39,8 @@ class RegisterFile {
 
   uint64_t get(npu_reg reg) const { return cell(reg).load(std::memory_order_acquire); }
   void set(npu_reg reg, uint64_t value) { cell(reg).store(value, std::memory_order_release); }
-  void add(npu_reg reg, uint64_t value) { cell(reg).fetch_add(value, std::memory_order_relaxed); }
-  // Cheaper: for a register that no other thread writes meanwhile.
-  void add_alone(npu_reg reg, uint64_t value) {
+  // Each counter has one writer at a time, the command thread or the one that resets the device: no locked instruction.
+  void add(npu_reg reg, uint64_t value) {
     cell(reg).store(cell(reg).load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
   }
   void raise_to(npu_reg reg, uint64_t value);
