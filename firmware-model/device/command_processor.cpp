@@ -2,6 +2,7 @@
 // The life of a command between doorbell and record.
 #include "firmware-model/device/command_processor.h"
 
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -32,6 +33,16 @@ bool allowed_in_class(uint32_t queue_class, uint8_t op) {
 Outcome read_fault(const Queue& queue, uint64_t dva) {
   Outcome fault = Outcome::vm_fault(dva, NPU_ACCESS_READ);
   fault.status = queue.space().fault_status(dva, NPU_ACCESS_READ);
+  return fault;
+}
+
+uint64_t entry_dva(const Queue& queue, const npu_cmd_exec& command) {
+  return command.list_dva + uint64_t{queue.list.index} * NPU_CMD_BYTES;
+}
+
+Outcome entry_fault(const Queue& queue, const npu_cmd_exec& command) {
+  Outcome fault = read_fault(queue, entry_dva(queue, command));
+  fault.end_ps = queue.list.entry_start_ps;
   return fault;
 }
 
@@ -106,14 +117,9 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
   while (list.index < command.count) {
     // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
     if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
-    if (!fetch_list_entry(queue, command)) {
-      Outcome fault = read_fault(queue, command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES);
-      fault.end_ps = list.entry_start_ps;
-      fault.result = list.index;
-      fault.list_index = static_cast<uint16_t>(list.index);
-      return fault;
-    }
-    Outcome outcome = run_list_entry(queue, command);
+    // No assignment: an outcome is large, and made in its place.
+    Outcome outcome = fetch_list_entry(queue, command) ? run_list_entry(queue, command)
+                                                       : entry_fault(queue, command);
     if (outcome.parked) return outcome;
     if (outcome.status != NPU_ST_OK) {
       outcome.result = list.index;
@@ -135,9 +141,8 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
 bool CommandProcessor::fetch_list_entry(Queue& queue, const npu_cmd_exec& command) {
   ListRun& list = queue.list;
   if (list.fetched) return true;
-  const uint64_t dva = command.list_dva + uint64_t{list.index} * NPU_CMD_BYTES;
-  const std::byte* entry =
-      queue.list_memory.get(queue.space(), dva, NPU_CMD_BYTES, NPU_ACCESS_READ, kListAheadBytes);
+  const std::byte* entry = queue.list_memory.get(queue.space(), entry_dva(queue, command),
+                                                 NPU_CMD_BYTES, NPU_ACCESS_READ, kListAheadBytes);
   if (entry == nullptr) return false;
   load_struct(entry, &list.command);
   list.fetched = true;
@@ -148,7 +153,6 @@ Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& comma
   const ListRun& list = queue.list;
   const bool allowed = command_is_well_formed(list.command) && allowed_in_list(list.command.op) &&
                        allowed_in_class(queue.config.queue_class, list.command.op);
-  // No assignment: an outcome is large, and made in its place.
   Outcome outcome = allowed ? runner_.run(queue, list.command, list.entry_start_ps)
                             : bad_command(list.entry_start_ps);
   const bool canceled = queue.cancel.load(std::memory_order_relaxed);

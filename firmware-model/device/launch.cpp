@@ -56,10 +56,9 @@ void take_prints(GroupResult& result, uint64_t group, uint32_t most, LaunchOutco
   }
 }
 
-// Puts the next group in order of numbers to the outcome.
-void count_group(const GroupResult& result, uint64_t group, uint64_t* budget,
-                 ListSchedule* schedule, LaunchOutcome* outcome) {
-  const uint32_t tile = schedule->place(result.duration_ps);
+// Puts the next group in order of numbers, which began on |tile|, to the outcome.
+void count_group(const GroupResult& result, uint64_t group, uint32_t tile, uint64_t* budget,
+                 LaunchOutcome* outcome) {
   add_stats(result.stats, &outcome->stats);
   outcome->fault = result.fault;
   if (result.stats.instructions > *budget && outcome->fault.status == NPU_ST_OK) {
@@ -94,12 +93,11 @@ TileParams tile_params(const npu_profile& profile) {
 
 ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uint64_t groups)
     : group_tiles_(group_tiles),
-      places_per_cluster_(group_tiles == 1 ? profile.tiles_per_cluster
-                                           : profile.tiles_per_cluster / group_tiles),
+      places_per_cluster_(profile.tiles_per_cluster / group_tiles),
       tiles_per_cluster_(profile.tiles_per_cluster) {
   const uint64_t all = uint64_t{profile.clusters} * places_per_cluster_;
   count_ = std::min(all, groups);
-  if (count_ <= 1) return;  // no heap for the many launches of one group
+  if (count_ <= 1) return;  // no heap for one place
   // Ascending numbers with equal times are a heap already.
   places_.reserve(count_);
   for (uint32_t n = 0; n < count_; ++n) places_.push_back({0, n});
@@ -327,7 +325,7 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
     run_window(window, request, quiet);
     for (uint64_t i = 0; i < count && outcome.fault.status == NPU_ST_OK; ++i) {
       take_prints(results[i], first + i, request.prints_most, &outcome);
-      count_group(results[i], first + i, &budget, &schedule, &outcome);
+      count_group(results[i], first + i, schedule.place(results[i].duration_ps), &budget, &outcome);
     }
   }
   spare_results_ = std::move(results);
@@ -338,17 +336,13 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
 // Nothing to share, to place or to interrupt. Small launches are most of what a model is asked for, and what a window costs is most of theirs.
 LaunchOutcome LaunchEngine::run_single(const LaunchRequest& request) {
   Launch launch = begin(request, request.kernel->program.group_tiles);
-  launch.op_budget = std::max<uint64_t>(request.budget, 1);
+  uint64_t budget = request.budget;
+  launch.op_budget = std::max<uint64_t>(budget, 1);
   GroupResult result;
   pool_.own_worker().run(launch, 0, &result);
   LaunchOutcome outcome;
   take_prints(result, 0, request.prints_most, &outcome);
-  outcome.stats = result.stats;
-  outcome.fault = result.fault;
-  if (result.stats.instructions > request.budget && outcome.fault.status == NPU_ST_OK) {
-    outcome.fault.status = NPU_ST_WATCHDOG;
-  }
-  if (outcome.fault.status != NPU_ST_OK) outcome.fault_tile = outcome.fault.tile_in_group;
+  count_group(result, 0, 0, &budget, &outcome);
   outcome.duration_ps = finish_time(outcome, result.duration_ps);
   return outcome;
 }
