@@ -3,7 +3,6 @@
 #include "firmware-model/device/command.h"
 
 #include <atomic>
-#include <bit>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -63,7 +62,7 @@ void put_end(const LaunchOutcome& done, const npu_cmd_launch& command, Outcome* 
 constexpr uint64_t kPrintRecordsAt = sizeof(npu_print_ctrl);
 
 // Appends what a launch has printed, as far as there is room.
-Outcome write_prints(Queue& queue, const LaunchOutcome& done) {
+Outcome write_prints(Queue& queue, const GroupPrints& prints) {
   PrintBuffer& buffer = queue.print_buffer;
   std::byte* ctrl = buffer.memory.get(queue.space(), buffer.dva, kPrintRecordsAt, NPU_ACCESS_WRITE);
   if (ctrl == nullptr) return Outcome::vm_fault(buffer.dva, NPU_ACCESS_WRITE);
@@ -72,8 +71,8 @@ Outcome write_prints(Queue& queue, const LaunchOutcome& done) {
   const uint64_t unread =
       buffer.written - load_word(ctrl + offsetof(npu_print_ctrl, read), std::memory_order_acquire);
   uint64_t room = unread > buffer.entries() ? 0 : buffer.entries() - unread;
-  buffer.dropped += done.prints_dropped;
-  for (const npu_print_record& record : done.prints) {
+  buffer.dropped += prints.dropped;
+  for (const npu_print_record& record : prints.records) {
     if (room == 0) {
       ++buffer.dropped;
       continue;
@@ -103,32 +102,32 @@ bool command_is_well_formed(const npu_cmd& command) {
     case NPU_CMD_FENCE:
       return zero(command.body);
     case NPU_CMD_LAUNCH:
-      return zero(std::bit_cast<npu_cmd_launch>(command).rsvd2);
+      return zero(command_as<npu_cmd_launch>(command).rsvd2);
     case NPU_CMD_COPY:
       return true;
     case NPU_CMD_FILL:
-      return zero(std::bit_cast<npu_cmd_fill>(command).rsvd2);
+      return zero(command_as<npu_cmd_fill>(command).rsvd2);
     case NPU_CMD_SEM_WAIT:
     case NPU_CMD_SEM_SIGNAL: {
-      const auto sem = std::bit_cast<npu_cmd_sem>(command);
+      const auto& sem = command_as<npu_cmd_sem>(command);
       const uint32_t last = command.op == NPU_CMD_SEM_WAIT ? NPU_SEM_WAIT_NE : NPU_SEM_ADD;
       return sem.sem_op <= last && sem.rsvd2 == 0 && zero(sem.rsvd3);
     }
     case NPU_CMD_TIMESTAMP:
-      return zero(std::bit_cast<npu_cmd_timestamp>(command).rsvd2);
+      return zero(command_as<npu_cmd_timestamp>(command).rsvd2);
     case NPU_CMD_EXEC: {
-      const auto exec = std::bit_cast<npu_cmd_exec>(command);
+      const auto& exec = command_as<npu_cmd_exec>(command);
       return exec.rsvd2 == 0 && zero(exec.rsvd3);
     }
     case NPU_CMD_MODULE_LOAD:
     case NPU_CMD_MODULE_UNLOAD: {
-      const auto module = std::bit_cast<npu_cmd_module>(command);
+      const auto& module = command_as<npu_cmd_module>(command);
       if (!zero(module.rsvd3)) return false;
       if (command.op == NPU_CMD_MODULE_LOAD) return module.module == 0 && module.check_only <= 1;
       return module.blob_dva == 0 && module.blob_bytes == 0 && module.check_only == 0;
     }
     case NPU_CMD_PRINT_BUFFER: {
-      const auto print = std::bit_cast<npu_cmd_print_buffer>(command);
+      const auto& print = command_as<npu_cmd_print_buffer>(command);
       if (print.rsvd2 != 0 || !zero(print.rsvd3)) return false;
       if (print.print_dva == 0) return print.print_log2 == 0;
       return print.print_log2 >= NPU_PRINT_LOG2_MIN && print.print_log2 <= NPU_PRINT_LOG2_MAX;
@@ -143,26 +142,26 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
   const auto dispatch = [&]() -> Outcome {
     switch (command.op) {
       case NPU_CMD_LAUNCH:
-        return launch(queue, std::bit_cast<npu_cmd_launch>(command));
+        return launch(queue, command_as<npu_cmd_launch>(command));
       case NPU_CMD_COPY:
-        return transfer(dma_.copy(job, std::bit_cast<npu_cmd_copy>(command)));
+        return transfer(dma_.copy(job, command_as<npu_cmd_copy>(command)));
       case NPU_CMD_FILL:
-        return transfer(dma_.fill(job, std::bit_cast<npu_cmd_fill>(command)));
+        return transfer(dma_.fill(job, command_as<npu_cmd_fill>(command)));
       case NPU_CMD_SEM_WAIT:
-        return sem_wait(queue, std::bit_cast<npu_cmd_sem>(command), now_ps);
+        return sem_wait(queue, command_as<npu_cmd_sem>(command), now_ps);
       case NPU_CMD_SEM_SIGNAL:
-        return sem_signal(queue, std::bit_cast<npu_cmd_sem>(command), now_ps);
+        return sem_signal(queue, command_as<npu_cmd_sem>(command), now_ps);
       case NPU_CMD_TIMESTAMP:
-        return timestamp(queue, std::bit_cast<npu_cmd_timestamp>(command), now_ps);
+        return timestamp(queue, command_as<npu_cmd_timestamp>(command), now_ps);
       case NPU_CMD_FENCE:
         std::atomic_thread_fence(std::memory_order_seq_cst);
         return lasting(kCommandPs);
       case NPU_CMD_MODULE_LOAD:
-        return module_load(queue, std::bit_cast<npu_cmd_module>(command));
+        return module_load(queue, command_as<npu_cmd_module>(command));
       case NPU_CMD_MODULE_UNLOAD:
-        return module_unload(queue, std::bit_cast<npu_cmd_module>(command));
+        return module_unload(queue, command_as<npu_cmd_module>(command));
       case NPU_CMD_PRINT_BUFFER:
-        return set_print_buffer(queue, std::bit_cast<npu_cmd_print_buffer>(command));
+        return set_print_buffer(queue, command_as<npu_cmd_print_buffer>(command));
       default:
         return lasting(kCommandPs);
     }
@@ -210,12 +209,12 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
 
   LaunchRequest request;
   request.kernel = &kernel;
-  request.space = &queue.space();
-  request.args = std::as_bytes(std::span(arguments)).first(command.args_bytes);
-  request.grid = {command.grid_x, command.grid_y, command.grid_z};
+  request.launch.space = &queue.space();
+  request.launch.args = std::as_bytes(std::span(arguments)).first(command.args_bytes);
+  request.launch.grid = {command.grid_x, command.grid_y, command.grid_z};
+  request.launch.cancel = &queue.cancel;
+  request.launch.owner = queue.context->owner;
   request.budget = queue.config.budget;
-  request.cancel = &queue.cancel;
-  request.owner = queue.context->owner;
   request.prints_most = queue.print_buffer.entries();
   if (plane * command.grid_z > 1) {
     request.urgent = [this, &queue] { return parts_.urgent(queue); };
@@ -236,13 +235,13 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
     outcome.status = NPU_ST_CANCELED;
     return outcome;
   }
-  if (!done.prints.empty() || done.prints_dropped != 0) {
-    for (npu_print_record& record : done.prints) {
+  if (done.prints != nullptr) {
+    for (npu_print_record& record : done.prints->records) {
       record.seq = queue.completed;
       record.module = command.module;
       record.kernel = static_cast<__u16>(command.kernel);
     }
-    const Outcome written = write_prints(queue, done);
+    const Outcome written = write_prints(queue, *done.prints);
     if (written.status != NPU_ST_OK && done.fault.status == NPU_ST_OK) {
       outcome.status = written.status;
       outcome.result = outcome.fault_dva = written.fault_dva;

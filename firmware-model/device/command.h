@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <new>
 
 #include "firmware-model/device/dma.h"
 #include "firmware-model/device/launch.h"
@@ -23,6 +24,13 @@ namespace npu::model {
 // Virtual time that the command processor spends on a command that has no cost of its own
 // (inferred: about 30 clocks of a small core).
 inline constexpr uint64_t kCommandPs = 20'000;
+
+// A command, copied by load_struct(), as the struct of its operator. In place: a copy is read in wider pieces than were written just now, and waits for them.
+template <typename Body>
+const Body& command_as(const npu_cmd& command) {
+  static_assert(sizeof(Body) == sizeof(npu_cmd) && alignof(Body) == alignof(npu_cmd));
+  return *std::launder(reinterpret_cast<const Body*>(&command));
+}
 
 // False: an unknown code, or a bit that must be 0 is set.
 bool command_is_well_formed(const npu_cmd& command);

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 
 #include "firmware-model/device/shared_memory.h"
@@ -18,7 +17,7 @@ constexpr uint32_t kMaxListCommands = 65536;
 // Lists and their records are walked in order: one miss then serves many commands.
 constexpr uint64_t kListAheadBytes = 64 * 1024;
 // Every so many commands a list looks for more urgent queues; a long launch does so by itself.
-constexpr uint32_t kListLook = 8;
+constexpr uint32_t kListLook = 16;
 
 bool allowed_in_list(uint8_t op) {
   return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD &&
@@ -91,7 +90,7 @@ StepResult CommandProcessor::step(Queue& queue) {
   if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {
     outcome = bad_command(queue.start_ps);
   } else if (command.op == NPU_CMD_EXEC) {
-    outcome = run_list(queue, std::bit_cast<npu_cmd_exec>(command));
+    outcome = run_list(queue, command_as<npu_cmd_exec>(command));
   } else {
     outcome = runner_.run(queue, command, queue.start_ps);
   }

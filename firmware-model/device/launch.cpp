@@ -10,6 +10,7 @@
 #include <limits>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "firmware-model/device/thread.h"
 #include "firmware-model/device/virtual_time.h"
@@ -42,34 +43,42 @@ void add_stats(const GroupStats& from, GroupStats* to) {
 }
 
 // Puts what the next group in order of numbers has printed to the outcome.
-void take_prints(GroupResult& result, uint64_t group, uint32_t most, LaunchOutcome* outcome) {
-  if (result.prints == nullptr) return;
-  const std::unique_ptr<GroupPrints> prints = std::move(result.prints);
-  outcome->prints_dropped += prints->dropped;
+void take_prints(std::unique_ptr<GroupPrints> prints, uint64_t group, uint32_t most,
+                 LaunchOutcome* outcome) {
+  if (prints == nullptr) return;
+  if (outcome->prints == nullptr) outcome->prints = std::make_unique<GroupPrints>();
+  GroupPrints& all = *outcome->prints;
+  all.dropped += prints->dropped;
   for (npu_print_record& record : prints->records) {
-    if (outcome->prints.size() >= most) {
-      ++outcome->prints_dropped;
+    if (all.records.size() >= most) {
+      ++all.dropped;
       continue;
     }
     record.group = static_cast<__u32>(group);
-    outcome->prints.push_back(record);
+    all.records.push_back(record);
   }
 }
 
-// Puts the next group in order of numbers, which began on |tile|, to the outcome.
-void count_group(const GroupResult& result, uint64_t group, uint32_t tile, uint64_t* budget,
-                 LaunchOutcome* outcome) {
-  add_stats(result.stats, &outcome->stats);
-  outcome->fault = result.fault;
-  if (result.stats.instructions > *budget && outcome->fault.status == NPU_ST_OK) {
+// Fills in where |outcome| failed, if it did: in |group|, which began on |tile| and ran |instructions|.
+void end_group(uint64_t instructions, uint64_t group, uint32_t tile, uint64_t* budget,
+               LaunchOutcome* outcome) {
+  if (instructions > *budget && outcome->fault.status == NPU_ST_OK) {
     outcome->fault.status = NPU_ST_WATCHDOG;
   }
   if (outcome->fault.status == NPU_ST_OK) {
-    *budget -= result.stats.instructions;
+    *budget -= instructions;
     return;
   }
   outcome->fault_group = group;
   outcome->fault_tile = tile + outcome->fault.tile_in_group;
+}
+
+// Puts the next group in order of numbers to the outcome.
+void count_group(const GroupResult& result, uint64_t group, uint32_t tile, uint64_t* budget,
+                 LaunchOutcome* outcome) {
+  add_stats(result.stats, &outcome->stats);
+  outcome->fault = result.fault;
+  end_group(result.stats.instructions, group, tile, budget, outcome);
 }
 
 }  // namespace
@@ -277,6 +286,7 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups
   const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
   // The time of a work-group that failed ends at the fault; what it had begun is not in it.
   if (outcome.fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return end_ps;
+  if (bytes == 0 && outcome.stats.mac_ops == 0) return end_ps;
   check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate,
                  "a launch moved more bytes than the device memory can");
   const Wide macs_per_ms = Wide{profile_.core_clock_khz} * params_.device_tiles *
@@ -286,30 +296,25 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups
   return end_ps;
 }
 
-Launch LaunchEngine::begin(const LaunchRequest& request, uint64_t active_tiles) const {
-  Launch launch;
+void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) const {
+  Launch& launch = request.launch;
   launch.program = &request.kernel->program;
-  launch.space = request.space;
   launch.numerics = &numerics_;
   launch.params = &params_;
-  launch.args = request.args;
-  launch.grid = request.grid;
   // A division costs as much as a short launch.
   const uint64_t share =
       active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
   launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
-  launch.cancel = request.cancel;
-  launch.owner = request.owner;
   launch.prints = request.prints_most != 0;
-  return launch;
 }
 
-LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::function<void()>& quiet) {
+LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void()>& quiet) {
   const Program& program = request.kernel->program;
-  const uint64_t groups = uint64_t{request.grid[0]} * request.grid[1] * request.grid[2];
+  Launch& launch = request.launch;
+  const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
   if (groups == 1) return run_single(request);
   ListSchedule schedule(profile_, program.group_tiles, groups);
-  Launch launch = begin(request, schedule.active_tiles());
+  begin(request, schedule.active_tiles());
 
   // Taken away for the time of this launch: another one may come in between.
   std::vector<GroupResult> results = std::move(spare_results_);
@@ -324,7 +329,7 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
     window.begin(first, count);
     run_window(window, request, quiet);
     for (uint64_t i = 0; i < count && outcome.fault.status == NPU_ST_OK; ++i) {
-      take_prints(results[i], first + i, request.prints_most, &outcome);
+      take_prints(std::move(results[i].prints), first + i, request.prints_most, &outcome);
       count_group(results[i], first + i, schedule.place(results[i].duration_ps), &budget, &outcome);
     }
   }
@@ -334,16 +339,15 @@ LaunchOutcome LaunchEngine::run(const LaunchRequest& request, const std::functio
 }
 
 // Nothing to share, to place or to interrupt. Small launches are most of what a model is asked for, and what a window costs is most of theirs.
-LaunchOutcome LaunchEngine::run_single(const LaunchRequest& request) {
-  Launch launch = begin(request, request.kernel->program.group_tiles);
+LaunchOutcome LaunchEngine::run_single(LaunchRequest& request) {
+  begin(request, request.kernel->program.group_tiles);
   uint64_t budget = request.budget;
-  launch.op_budget = std::max<uint64_t>(budget, 1);
-  GroupResult result;
-  pool_.own_worker().run(launch, 0, &result);
+  request.launch.op_budget = std::max<uint64_t>(budget, 1);
   LaunchOutcome outcome;
-  take_prints(result, 0, request.prints_most, &outcome);
-  count_group(result, 0, 0, &budget, &outcome);
-  outcome.duration_ps = finish_time(outcome, result.duration_ps);
+  pool_.own_worker().run(request.launch, 0, &outcome);
+  take_prints(std::exchange(outcome.prints, nullptr), 0, request.prints_most, &outcome);
+  end_group(outcome.stats.instructions, 0, 0, &budget, &outcome);
+  outcome.duration_ps = finish_time(outcome, outcome.duration_ps);
   return outcome;
 }
 

@@ -52,12 +52,9 @@ class ListSchedule {
 
 struct LaunchRequest {
   const Kernel* kernel = nullptr;
-  const AddressSpace* space = nullptr;
-  std::span<const std::byte> args;
-  std::array<uint32_t, 3> grid{1, 1, 1};
-  uint64_t budget = 0;  // instructions of all work-groups together
-  const std::atomic<bool>* cancel = nullptr;
-  uint64_t owner = 0;
+  // The caller gives space, args, grid, cancel and owner; run() fills in the rest, in place: copies of them are a good part of what a small launch costs.
+  Launch launch;
+  uint64_t budget = 0;       // instructions of all work-groups together
   uint32_t prints_most = 0;  // records that are of use; 0: nobody takes any
   // Asked between two work-groups by the thread that called run(): is there something more urgent? Then step_aside() is called once no work-group runs, and the launch goes on
   // after it. The result does not depend on either. Both or none.
@@ -65,15 +62,10 @@ struct LaunchRequest {
   std::function<void()> step_aside;
 };
 
-struct LaunchOutcome {
-  Fault fault;  // of the lowest work-group that failed
+// What the work-groups did, up to the lowest one that failed. Prints are in order of work-groups, and group is set too.
+struct LaunchOutcome : GroupResult {
   uint64_t fault_group = 0;
-  uint32_t fault_tile = 0;   // of the device
-  uint64_t duration_ps = 0;  // of the work-groups up to the one that failed
-  GroupStats stats;          // likewise
-  // Likewise, in order of work-groups; group is set too.
-  std::vector<npu_print_record> prints;
-  uint64_t prints_dropped = 0;
+  uint32_t fault_tile = 0;  // of the device
 };
 
 class LaunchEngine {
@@ -82,14 +74,14 @@ class LaunchEngine {
   LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics);
 
   // |quiet| is called after each piece of a grid of several work-groups, when no access to memory is under way.
-  LaunchOutcome run(const LaunchRequest& request, const std::function<void()>& quiet);
+  LaunchOutcome run(LaunchRequest& request, const std::function<void()>& quiet);
 
  private:
   class Window;
   void run_window(Window& window, const LaunchRequest& request, const std::function<void()>& quiet);
   void run_pass(Window& window, const Kernel& kernel);
-  LaunchOutcome run_single(const LaunchRequest& request);
-  Launch begin(const LaunchRequest& request, uint64_t active_tiles) const;
+  LaunchOutcome run_single(LaunchRequest& request);
+  void begin(LaunchRequest& request, uint64_t active_tiles) const;
   uint64_t finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const;
 
   const npu_profile& profile_;

@@ -18,16 +18,21 @@ uint64_t state_word(npu_queue_state state, npu_status status) {
   return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
 }
 
-// What every kind of record has.
-template <typename Record>
-Record begin_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t start_ps) {
-  Record record{};
-  record.seq = seq;
-  record.status = outcome.status;
-  record.tag = tag;
-  record.start_ps = start_ps;
-  record.end_ps = outcome.end_ps;
-  return record;
+// In words: put together as a struct first, it would be read in wider pieces than were written just now, and wait for them.
+void store_launch_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
+                         uint64_t start_ps) {
+  using Record = npu_launch_completion;
+  static_assert(offsetof(Record, tag) == offsetof(Record, status) + 4);
+  static_assert(offsetof(Record, rsvd) == sizeof(Record) - 8);
+  store_word(at + offsetof(Record, seq), seq);
+  store_word(at + offsetof(Record, status),
+             uint64_t{static_cast<uint32_t>(outcome.status)} | uint64_t{tag} << 32);
+  store_word(at + offsetof(Record, start_ps), start_ps);
+  store_word(at + offsetof(Record, end_ps), outcome.end_ps);
+  store_word(at + offsetof(Record, mac_ops), outcome.mac_ops);
+  store_word(at + offsetof(Record, hbm_read_bytes), outcome.hbm_read_bytes);
+  store_word(at + offsetof(Record, hbm_write_bytes), outcome.hbm_write_bytes);
+  store_word(at + offsetof(Record, rsvd), 0);
 }
 
 }  // namespace
@@ -35,13 +40,14 @@ Record begin_record(const Outcome& outcome, uint64_t seq, uint32_t tag, uint64_t
 void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
                   uint64_t start_ps) {
   if (outcome.launched && outcome.status == NPU_ST_OK) {
-    auto record = begin_record<npu_launch_completion>(outcome, seq, tag, start_ps);
-    record.mac_ops = outcome.mac_ops;
-    record.hbm_read_bytes = outcome.hbm_read_bytes;
-    record.hbm_write_bytes = outcome.hbm_write_bytes;
-    return store_struct(at, record);
+    return store_launch_record(at, outcome, seq, tag, start_ps);
   }
-  auto record = begin_record<npu_completion>(outcome, seq, tag, start_ps);
+  npu_completion record{};
+  record.seq = seq;
+  record.status = outcome.status;
+  record.tag = tag;
+  record.start_ps = start_ps;
+  record.end_ps = outcome.end_ps;
   record.result = outcome.result;
   record.pc = outcome.pc;
   record.line = outcome.line;

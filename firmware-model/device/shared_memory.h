@@ -29,6 +29,7 @@ template <typename T>
 void load_struct(const std::byte* at, T* out) {
   static_assert(sizeof(T) % 8 == 0 && std::is_trivially_copyable_v<T>);
   // Straight to its place: a copy in wider pieces than were written just now makes the processor wait for its own writes.
+#pragma GCC unroll 8
   for (size_t i = 0; i < sizeof(T); i += 8) {
     const uint64_t word = load_word(at + i);
     std::memcpy(reinterpret_cast<std::byte*>(out) + i, &word, 8);
