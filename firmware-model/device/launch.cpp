@@ -22,8 +22,9 @@ using Wide = unsigned __int128;
 
 constexpr uint64_t kWindowGroups = 1024;
 constexpr uint64_t kMaxChunk = 16;
-// A launch that is expected to be shorter is not worth the wake-up of another thread.
+// A launch that is expected to be shorter is not worth the wake-up of another thread; nor, when that is awake, the way of the job to it and back.
 constexpr uint64_t kShareWorthNs = 15'000;
+constexpr uint64_t kShareWorthAwakeNs = 3'000;
 
 void check_own_rule(bool holds, const char* rule) {
   if (holds) return;
@@ -253,7 +254,8 @@ void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
   if (groups == 0) return;  // the pass before was interrupted after its last group
   const uint64_t estimate_ns =
       uint64_t{kernel.wall_ns_per_group.load(std::memory_order_relaxed)} * groups;
-  const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= kShareWorthNs);
+  const uint64_t worth_ns = pool_.helper_is_awake() ? kShareWorthAwakeNs : kShareWorthNs;
+  const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= worth_ns);
   if (pool_.threads() < 2 || groups == 1) return pool_.run(window, false);
   const auto begin = std::chrono::steady_clock::now();
   pool_.run(window, share);

@@ -77,7 +77,9 @@ bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen
   };
   if (!news()) {
     lock.unlock();
+    looking_.fetch_add(1, std::memory_order_relaxed);
     const bool paid = spin(news, *budget);
+    looking_.fetch_sub(1, std::memory_order_relaxed);
     *budget = paid ? std::min<std::chrono::nanoseconds>(*budget * 2, kHelperSpinMost)
                    : std::max<std::chrono::nanoseconds>(*budget / 2, kHelperSpinLeast);
     lock.lock();

@@ -36,6 +36,8 @@ class WorkerPool {
   unsigned threads() const { return threads_; }
   // Runs |job| to its end on this thread and, when |share|, on the others.
   void run(Job& job, bool share);
+  // Whether a helper looks for a job at this moment, and needs no wake-up.
+  bool helper_is_awake() const { return looking_.load(std::memory_order_relaxed) != 0; }
   // Of the thread that calls run().
   Worker& own_worker() {
     if (own_worker_ == nullptr) own_worker_ = std::make_unique<Worker>(params_);
@@ -59,6 +61,7 @@ class WorkerPool {
   std::atomic<uint64_t> jobs_{0};  // number of shared jobs so far; written under the mutex
   std::atomic<bool> stop_{false};
   Job* job_ = nullptr;
+  std::atomic<unsigned> looking_{0};  // helpers that spin; a hint
   std::atomic<unsigned> active_{0};  // helpers at work; written under the mutex
 };
 
