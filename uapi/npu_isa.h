@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 3 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. A program is of the least minor that has all of its instructions. */
+#define NPU_ISA_MINOR 4 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. 4: TLDW. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -269,6 +269,8 @@ static inline __u32 npu_insn_minor(const struct npu_insn *insn)
 	__u32 dtype = insn->imm >> 8 & 0xff;
 
 	switch (insn->op) {
+	case NPU_OP_TLDW:
+		return 4;
 	case NPU_OP_STC:
 		return 3;
 	case NPU_OP_CVT:

@@ -62,7 +62,7 @@ class WorkerPool {
   std::atomic<bool> stop_{false};
   Job* job_ = nullptr;
   std::atomic<unsigned> looking_{0};  // helpers that spin; a hint
-  std::atomic<unsigned> active_{0};  // helpers at work; written under the mutex
+  std::atomic<unsigned> active_{0};   // helpers at work; written under the mutex
 };
 
 }  // namespace npu::model

@@ -3,6 +3,7 @@
 //
 // A work-group takes rows of queries that meet the same keys: a block of tokens of one head (x: block, y: head, z: batch), or with |grouped| the heads of one token that share a head of keys
 // (y: head of keys). Operations run one after the other.
+#include <bit>
 #include <limits>
 
 #include "firmware-model/kernels/kernels.h"
@@ -41,6 +42,8 @@ class TensorAttention {
   void begin_rows();
   void make_slopes();
   void score();
+  void load_mask();
+  void drop_unseen_keys();
   void add_mask();
   void walk_keys();
   void add_sinks();
@@ -78,7 +81,7 @@ class TensorAttention {
   Buf l1_factor_ = k_.l1(kTensorAttentionQueries * 4);
   Buf l1_slope_ = k_.l1(kTensorAttentionQueries * 4);
   Buf l1_new_ = k_.l1(kTensorAttentionQueries * 4);
-  Reg head_, first_, rows_, keys_;
+  Reg head_, first_, rows_, keys_, mask_rows_;
   Reg key_at_, v_at_, mask_at_;
 };
 
@@ -194,6 +197,41 @@ void TensorAttention::score() {
   });
 }
 
+// Rows of a group are heads of one token, and share its line.
+void TensorAttention::load_mask() {
+  mask_rows_ = rows_ + 0;
+  k_.if_(Reg(grouped_), [&] { mask_rows_ = 1; });
+  Tile mask = k_.tile_l1(DType::F32, l1_m_, mask_rows_, keys_);
+  load(mask, mask_at_, mask_rows_, keys_, mask_.row, mask_type_, 3);
+}
+
+// keys_ becomes the number of keys up to the last one that the mask lets a row see: caches are longer than what is in them, and a causal mask hides half of a prompt. Of several
+// rows only whole blocks are dropped: to look for the last key of all rows costs more than it saves.
+void TensorAttention::drop_unseen_keys() {
+  Tile mask = k_.tile_l1(DType::F32, l1_m_, mask_rows_, keys_);
+  k_.if_(
+      mask_rows_ == 1,
+      [&] {
+        // The key's number where the mask is finite, NaN elsewhere, which is passed over.
+        Tile places = k_.tile_l1(DType::F32, l1_k_, mask_rows_, keys_);
+        k_.iota(places, 0, 0, 1);
+        Tile seen = k_.tile_l1(DType::F32, l1_s_, mask_rows_, keys_);
+        k_.vfma(seen, mask, 0.0f, places);
+        Tile last = k_.tile_l1(DType::I32, l1_new_, mask_rows_, mask_rows_);
+        k_.rargmax(last, seen);
+        keys_ = k_.word_of(last) + 1;  // 1 where no key is seen
+      },
+      [&] {
+        k_.rmax(k_.tile_l1(DType::F32, l1_new_, mask_rows_, 1), mask);
+        Reg one = k_.reg(1);
+        Tile all = k_.tile_l1(DType::F32, l1_factor_, one, one);
+        k_.rmax(all, k_.tile_l1(DType::F32, l1_new_, one, mask_rows_));
+        Reg largest = k_.word_of(all);
+        keys_ = select(largest == std::bit_cast<uint32_t>(-std::numeric_limits<float>::infinity()),
+                       k_.reg(0), keys_);
+      });
+}
+
 void TensorAttention::add_mask() {
   k_.if_(Reg(masked_), [&] {
     Tile s = rows_by(l1_s_, keys_);
@@ -201,13 +239,9 @@ void TensorAttention::add_mask() {
         Reg(grouped_),
         [&] {
           Reg one = k_.reg(1);
-          Tile line = k_.tile_l1(DType::F32, l1_m_, one, keys_);
-          load(line, mask_at_, one, keys_, mask_.row, mask_type_, 3);
-          k_.vadd(rows_by(l1_s_, keys_), s, row(line));
+          k_.vadd(rows_by(l1_s_, keys_), s, row(k_.tile_l1(DType::F32, l1_m_, one, keys_)));
         },
         [&] {
-          Tile mask = rows_by(l1_m_, keys_);
-          load(mask, mask_at_, rows_, keys_, mask_.row, mask_type_, 3);
           k_.if_(Reg(biased_), [&] {
             Tile scaled = rows_by(l1_m_, keys_);
             k_.vmul(scaled, scaled, col(rows_by(l1_slope_, 1)));
@@ -223,20 +257,26 @@ void TensorAttention::walk_keys() {
   Reg width = width_;
   k_.for_range(std::move(blocks), [&](const Reg&) {
     keys_ = min(left, block_keys_);
-    score();
-    add_mask();
-    Tile s = rows_by(l1_s_, keys_);
-    Tile factor = rows_by(l1_factor_, 1);
-    k_.smstep(s, s, rows_by(l1_state_, 2), factor);
-    Tile out = rows_by(l1_o_, width);
-    k_.vmul(out, out, col(factor));
-    Tile values = k_.tile_l1(DType::F32, l1_v_, keys_, width);
-    load(values, v_at_, keys_, width, v_.row, v_type_, std::size(kTypes));
-    k_.mm(out, s, values).acc();
+    k_.if_(Reg(masked_), [&] {
+      load_mask();
+      drop_unseen_keys();
+    });
+    k_.if_(keys_ != 0, [&] {
+      score();
+      add_mask();
+      Tile s = rows_by(l1_s_, keys_);
+      Tile factor = rows_by(l1_factor_, 1);
+      k_.smstep(s, s, rows_by(l1_state_, 2), factor);
+      Tile out = rows_by(l1_o_, width);
+      k_.vmul(out, out, col(factor));
+      Tile values = k_.tile_l1(DType::F32, l1_v_, keys_, width);
+      load(values, v_at_, keys_, width, v_.row, v_type_, std::size(kTypes));
+      k_.mm(out, s, values).acc();
+    });
     key_at_ += key_step_;
     v_at_ += v_step_;
     mask_at_ += mask_step_;
-    left -= keys_;
+    left -= block_keys_;
   });
 }
 

@@ -169,16 +169,21 @@ Step end(Group& group, Tile& tile, const npu_insn& insn) {
 }
 
 Step arg(Group& group, Tile& tile, const npu_insn& insn) {
-  size_t bytes = insn.op == NPU_OP_ARG ? 8 : 4;
+  const bool wide = insn.op == NPU_OP_ARG;
   std::span<const std::byte> args = group.launch->args;
-  if (insn.imm > args.size() || args.size() - insn.imm < bytes) {
+  if (insn.imm > args.size() || args.size() - insn.imm < (wide ? 8u : 4u)) {
     group.fail(tile, insn, NPU_ST_KERNEL_BOUNDS, insn.imm);
     return Step::kFault;
   }
+  // Two copies of known sizes: one of either size is a loop over bytes.
   uint64_t value = 0;
-  std::memcpy(&value, args.data() + insn.imm, bytes);
-  if (insn.op == NPU_OP_ARGS) {
-    value = static_cast<uint64_t>(int64_t{static_cast<int32_t>(static_cast<uint32_t>(value))});
+  uint32_t word = 0;
+  if (wide) {
+    std::memcpy(&value, args.data() + insn.imm, sizeof(value));
+  } else {
+    std::memcpy(&word, args.data() + insn.imm, sizeof(word));
+    value = insn.op == NPU_OP_ARGW ? uint64_t{word}
+                                   : static_cast<uint64_t>(int64_t{static_cast<int32_t>(word)});
   }
   tile.set_reg(insn.r[0], value);
   return Step::kNext;
@@ -211,6 +216,20 @@ Step scalar_load(Group& group, Tile& tile, const npu_insn& insn) {
   tile.set_reg(insn.r[0], value);
   group.result->stats.hbm_read_bytes += sizeof(uint32_t);
   tile.time_ps = add_capped(tile.time_ps, group.timing.dma_ps(sizeof(uint32_t), sizeof(uint32_t)));
+  return Step::kNext;
+}
+
+Step near_load(Group& group, Tile& tile, const npu_insn& insn) {
+  Exec exec{group, tile, insn, {nullptr, &tile.desc[insn.a], nullptr, nullptr}, tile.regs};
+  Operand a;
+  if (!exec.resolve(kA, {kInL1 | kInAcc, kF32 | kI32}, &a)) return Step::kFault;
+  if (a.empty()) {
+    exec.mismatch();
+    return Step::kFault;
+  }
+  uint32_t word;
+  std::memcpy(&word, a.host, sizeof(word));
+  tile.set_reg(insn.r[0], word);
   return Step::kNext;
 }
 

@@ -43,6 +43,7 @@ Step end(Group& group, Tile& tile, const npu_insn& insn);
 Step arg(Group& group, Tile& tile, const npu_insn& insn);
 Step sreg(Group& group, Tile& tile, const npu_insn& insn);
 Step scalar_load(Group& group, Tile& tile, const npu_insn& insn);
+Step near_load(Group& group, Tile& tile, const npu_insn& insn);
 Step trap(Group& group, Tile& tile, const npu_insn& insn);
 Step assert_true(Group& group, Tile& tile, const npu_insn& insn);
 

@@ -7,6 +7,7 @@
 #ifndef NPU_MODEL_TILE_OPERAND_H_
 #define NPU_MODEL_TILE_OPERAND_H_
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -76,25 +77,22 @@ struct Unit {
   uint8_t shift;
 };
 
-inline Unit unit_of(uint8_t dtype) {
-  switch (dtype) {
-    case NPU_DTYPE_BF16:
-    case NPU_DTYPE_F16:
-      return {2, 2, 0};
-    case NPU_DTYPE_E4M3:
-    case NPU_DTYPE_E5M2:
-    case NPU_DTYPE_I8:
-      return {1, 1, 0};
-#define NPU_BLOCK_UNIT(name, elements, bytes, align)                                  \
-  case NPU_DTYPE_##name:                                                              \
-    static_assert(std::has_single_bit(unsigned{elements}) && (bytes) % (align) == 0); \
-    return {bytes, align, std::countr_zero(unsigned{elements})};
-      NPU_BLOCK_TYPES(NPU_BLOCK_UNIT)
+constexpr std::array<Unit, 256> make_units() {
+  std::array<Unit, 256> units;
+  units.fill({4, 4, 0});
+  for (const uint8_t half : {NPU_DTYPE_BF16, NPU_DTYPE_F16}) units[half] = {2, 2, 0};
+  for (const uint8_t byte : {NPU_DTYPE_E4M3, NPU_DTYPE_E5M2, NPU_DTYPE_I8}) units[byte] = {1, 1, 0};
+#define NPU_BLOCK_UNIT(name, elements, bytes, align)                                \
+  static_assert(std::has_single_bit(unsigned{elements}) && (bytes) % (align) == 0); \
+  units[NPU_DTYPE_##name] = {bytes, align, std::countr_zero(unsigned{elements})};
+  NPU_BLOCK_TYPES(NPU_BLOCK_UNIT)
 #undef NPU_BLOCK_UNIT
-    default:
-      return {4, 4, 0};
-  }
+  return units;
 }
+
+// A table: this is asked for every operand of every operation.
+inline constexpr std::array<Unit, 256> kUnits = make_units();
+inline Unit unit_of(uint8_t dtype) { return kUnits[dtype]; }
 
 // One operation while its handler runs.
 struct Exec {

@@ -4,6 +4,8 @@
 // A conversion from fp32 to fp32 moves bits; every other result has only the canonical NaN.
 #include <algorithm>
 #include <bit>
+#include <cstring>
+#include <type_traits>
 
 #include "firmware-model/tile/handlers.h"
 #include "firmware-model/tile/rounding.h"
@@ -127,6 +129,20 @@ Window mask_window(const Exec& exec, uint64_t row) {
   return {clamp_column(first), clamp_column(last)};
 }
 
+// first, first + step, ... modulo 2^64.
+template <typename T>
+void count_up(std::byte* to, uint64_t first, uint64_t step, uint64_t n) {
+  for (uint64_t j = 0; j < n; ++j, first += step) {
+    T value;
+    if constexpr (std::is_same_v<T, float>) {
+      value = static_cast<float>(static_cast<int64_t>(first));
+    } else {
+      value = static_cast<T>(first);
+    }
+    std::memcpy(to + j * sizeof(value), &value, sizeof(value));
+  }
+}
+
 }  // namespace
 
 bool cvt(Exec& exec) {
@@ -228,14 +244,13 @@ bool iota(Exec& exec) {
   Operand d;
   if (!exec.resolve(kDst, {kNear, kF32 | kI32}, &d)) return false;
   account_vector(exec, d.elements());
-  if (d.empty()) return true;
+  const uint64_t step = exec.scalar[2];
   for (uint64_t i = 0; i < d.rows; ++i) {
-    uint64_t value = exec.scalar[0] + i * exec.scalar[1];
-    for (uint64_t j = 0; j < d.cols; ++j, value += exec.scalar[2]) {
-      float rounded = static_cast<float>(static_cast<int64_t>(value));
-      uint32_t bits = d.dtype == NPU_DTYPE_I32 ? static_cast<uint32_t>(value)
-                                               : std::bit_cast<uint32_t>(rounded);
-      std::memcpy(d.row(i) + j * sizeof(bits), &bits, sizeof(bits));
+    const uint64_t first = exec.scalar[0] + i * exec.scalar[1];
+    if (d.dtype == NPU_DTYPE_I32) {
+      count_up<uint32_t>(d.row(i), first, step, d.cols);
+    } else {
+      count_up<float>(d.row(i), first, step, d.cols);
     }
   }
   return true;

@@ -84,6 +84,8 @@ class Kernel {
   Reg tile_id(Loc loc = Loc::current()) { return sreg(NPU_SREG_TILE, loc); }
   Reg load_u32(const Val& dva, int32_t offset_bytes = 0, Loc loc = Loc::current());
   Reg load_i32(const Val& dva, int32_t offset_bytes = 0, Loc loc = Loc::current());
+  // The 32 bits of a's first element, in L1 or ACC, once all engines are at rest: emits a fence.
+  Reg word_of(const Tile& a, Loc loc = Loc::current());
 
   // --- Tiles. stride in elements, 0 = dense (ROW: cols, PANEL: rows) ---------------------------------------------
   Tile tile(Space space, DType dtype, const Val& base, const Val& rows, const Val& cols,

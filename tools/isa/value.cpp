@@ -196,6 +196,17 @@ Reg Kernel::load_i32(const Val& dva, int32_t offset_bytes, Loc loc) {
   return load_scalar(NPU_OP_SLDS, dva, offset_bytes, loc);
 }
 
+Reg Kernel::word_of(const Tile& a, Loc loc) {
+  fence(loc);
+  npu_insn insn{};
+  insn.op = NPU_OP_TLDW;
+  insn.a = a.number();
+  Reg result = new_reg(loc);
+  insn.r[0] = result.number();
+  emit(insn, loc);
+  return result;
+}
+
 // --- Operators ----------------------------------------------------------------------------------------------------------
 
 namespace {

@@ -122,6 +122,11 @@ TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
     limits.isa_minor = 2;
     EXPECT_EQ(find_bad_instruction(code, limits), 0u);
   }
+  const npu_insn word[] = {insn(NPU_OP_TLDW), halt};
+  VerifierLimits third;
+  EXPECT_FALSE(find_bad_instruction(word, third));
+  third.isa_minor = 3;
+  EXPECT_EQ(find_bad_instruction(word, third), 0u);
   const npu_insn old[] = {insn(NPU_OP_LD), insn(NPU_OP_CVT), insn(NPU_OP_TSET), halt};
   VerifierLimits first;
   first.isa_minor = 0;

@@ -2,6 +2,7 @@
 // Attention on tensors against double precision: types of keys and values, groups of heads, masks, slopes, caps, sinks, strides; what is refused.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -20,6 +21,8 @@ struct Case {
   int mask = 0;  // 0 none, 1 one for all heads, 2 one for each
   float max_bias = 0, softcap = 0;
   bool sinks = false;
+  uint64_t seen =
+      UINT64_MAX;  // keys from here on are hidden from all, and are NaN with their values
   std::array<uint32_t, 4> order = {0, 1, 2, 3};  // of queries and results in memory
 };
 
@@ -39,9 +42,16 @@ class Attention {
     sinks_.fill(random_, 2);
     // A third of the keys is hidden, and the first token sees none.
     mask_.for_each([&](const Index& at) {
-      const bool hidden = random_.below(3) == 0 || at[1] == 0;
+      const bool blind = at[1] == 0 && c.seen >= c.keys;
+      const bool hidden = random_.below(3) == 0 || blind || at[0] >= c.seen;
       mask_.set(at, hidden ? -kInf : random_.value(2));
     });
+    if (c.seen >= c.keys) return;
+    for (Weights* w : {&k_, &v_}) {
+      w->floats().for_each([&](const Index& at) {
+        if (at[1] >= c.seen) w->floats().set(at, std::numeric_limits<double>::quiet_NaN());
+      });
+    }
   }
 
   void run() {
@@ -83,16 +93,17 @@ class Attention {
   }
 
   void check(uint64_t t, uint64_t h, uint64_t n) {
-    std::vector<double> scores(c_.keys);
+    std::vector<double> scores(std::min(c_.keys, c_.seen));
     double top = c_.sinks ? sinks_.get({h, 0, 0, 0}) : -kInf;
-    for (uint64_t key = 0; key < c_.keys; ++key)
+    for (uint64_t key = 0; key < std::min(c_.keys, c_.seen); ++key)
       top = std::max(top, scores[key] = score(t, h, n, key));
     double sum = c_.sinks ? std::exp(sinks_.get({h, 0, 0, 0}) - top) : 0;
     for (double& s : scores) sum += s = s == -kInf ? 0 : std::exp(s - top);
     const uint64_t kv = h / (c_.heads / c_.kv_heads);
     for (uint64_t d = 0; d < c_.width; ++d) {
       double want = 0;
-      for (uint64_t key = 0; key < c_.keys; ++key) want += scores[key] * v_.get({d, key, kv, n});
+      for (uint64_t key = 0; key < std::min(c_.keys, c_.seen); ++key)
+        want += scores[key] * v_.get({d, key, kv, n});
       want = sum == 0 ? 0 : want / sum;
       // Scores of a few units in fp32, through exp and sums of |keys| terms.
       ASSERT_NEAR(y_.get({d, h, t, n}), want, 3e-5)
@@ -137,6 +148,22 @@ TEST(TensorAttention, MasksSlopesCapsAndSinks) {
         }
       }
     }
+  }
+}
+
+// One token: up to the last key that it sees. Several: blocks that none of them sees.
+TEST(TensorAttention, KeysThatNoQuerySeesAreNotRead) {
+  for (uint64_t seen : {1, 7, 30, 63}) {
+    Case c{32, 32, 1, 4, 2, 64, 1, NPU_FLOAT16, 1};
+    c.seen = seen;
+    run_case(c);
+    c.heads = c.kv_heads;
+    run_case(c);
+  }
+  for (uint64_t seen : {0, 256}) {
+    Case c{64, 64, 64, 2, 1, 1024, 1, NPU_FLOAT32, 2};  // blocks of 256 keys
+    c.seen = seen;
+    run_case(c);
   }
 }
 

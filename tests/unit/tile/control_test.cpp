@@ -2,6 +2,8 @@
 // Control instructions: what each leaves in its register.
 #include <gtest/gtest.h>
 
+#include <bit>
+
 #include <functional>
 
 #include "machine.h"
@@ -226,6 +228,35 @@ TEST(Control, LoadsWordsFromDeviceMemory) {
   };
   EXPECT_EQ(load(NPU_OP_SLDW), 0x80000001u);
   EXPECT_EQ(load(NPU_OP_SLDS), 0xffffffff80000001u);
+}
+
+TEST(Control, LoadsTheFirstWordOfANearTile) {
+  auto load = [](auto prepare) {
+    Machine m;
+    Kernel k;
+    prepare(k);
+    k.scalar(NPU_OP_TLDW, 1).a = 0;
+    k.emit(1, kOut);
+    const GroupResult result = m.run(k.done());
+    return std::pair(result.fault.status, m.memory.get<uint64_t>(kOut, 1)[0]);
+  };
+  auto filled = [](npu_space space, npu_dtype dtype, uint64_t rows) {
+    return [=](Kernel& k) {
+      k.set(0, {static_cast<uint8_t>(space), static_cast<uint8_t>(dtype)}, 64, rows, 2);
+      npu_insn& fill = k.op(NPU_OP_VFILL, 0);
+      fill.imm = std::bit_cast<uint32_t>(-3.0f);
+      k.op(NPU_OP_FENCE);
+    };
+  };
+  EXPECT_EQ(load(filled(NPU_SPACE_L1, NPU_DTYPE_F32, 1)),
+            std::pair(NPU_ST_OK, uint64_t{std::bit_cast<uint32_t>(-3.0f)}));
+  EXPECT_EQ(load(filled(NPU_SPACE_ACC, NPU_DTYPE_I32, 3)),
+            std::pair(NPU_ST_OK, uint64_t{static_cast<uint32_t>(-3)}));
+  EXPECT_EQ(load(filled(NPU_SPACE_L1, NPU_DTYPE_F32, 0)).first, NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(load(filled(NPU_SPACE_L1, NPU_DTYPE_BF16, 1)).first, NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(load([](Kernel& k) { k.hbm(0, kIn, 1, 1); }).first, NPU_ST_KERNEL_OPERANDS);
+  EXPECT_EQ(load([](Kernel& k) { k.l1(0, uint64_t{1} << 40, 1, 1, NPU_DTYPE_I32); }).first,
+            NPU_ST_KERNEL_BOUNDS);
 }
 
 TEST(Control, ViewsAndOffsetsOfDescriptorsNameTheRightElements) {
