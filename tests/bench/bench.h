@@ -7,6 +7,7 @@
 namespace npu::bench {
 
 bool bench_gemm(const std::string& folder);
+bool bench_attention(const std::string& folder);
 bool bench_launch(const std::string& folder);
 bool bench_runtime(const std::string& folder);
 bool bench_dma(const std::string& folder);

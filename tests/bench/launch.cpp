@@ -2,6 +2,7 @@
 // Launches of a kernel that does nothing: with a wait after each (spinning and sleeping), the call alone, and many for one wait; against OpenCL on the CPU.
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "tests/bench/bench.h"
 #include "tests/bench/measurement.h"
@@ -98,6 +99,27 @@ bool bench_batch(const std::string& road, OpenCl* cl, const std::string& folder)
          publish(make("launch_batched" + suffix, many, cl, 4), folder);
 }
 
+// A launch with a wait beside queues that do nothing, against one alone: nearly as many as a process may have.
+bool bench_idle_queues(const std::string& road, const std::string& folder) {
+  constexpr size_t kQueues = 250;
+  const Session session(road);
+  NullKernel kernel(session);
+  const Body round = [&] { return seconds_per(500, [&] { kernel.wait(kernel.launch()); }); };
+  std::vector<double> alone, beside;
+  for (int turn = 0; turn < 3; turn++) {
+    for (int i = 0; i < kRounds; i++) alone.push_back(round());
+    std::vector<npuQueue> idle(kQueues);
+    for (npuQueue& queue : idle) check(npuQueueCreate(session.context, nullptr, &queue));
+    for (int i = 0; i < kRounds; i++) beside.push_back(round());
+    for (const npuQueue queue : idle) check(npuQueueDestroy(queue));
+  }
+  Paired paired{median(beside), median(alone)};
+  Measurement m =
+      make("launch_wait_250_idle_" + road.substr(0, road.find(':')), paired, nullptr, 0.9);
+  m.peer = "no other queue";
+  return publish(m, folder);
+}
+
 }  // namespace
 
 bool bench_launch(const std::string& folder) {
@@ -108,6 +130,7 @@ bool bench_launch(const std::string& folder) {
     good &= bench_round_trip(road, "spinning", 1000, cl.get(), folder);
     good &= bench_round_trip(road, "sleeping", 0, cl.get(), folder);
     good &= bench_batch(road, cl.get(), folder);
+    good &= bench_idle_queues(road, folder);
   }
   return good;
 }
