@@ -6,6 +6,7 @@
 
 namespace npu::bench {
 
+bool bench_host(const std::string& folder);
 bool bench_gemm(const std::string& folder);
 bool bench_attention(const std::string& folder);
 bool bench_launch(const std::string& folder);
@@ -14,6 +15,7 @@ bool bench_dma(const std::string& folder);
 bool bench_open(const std::string& folder);
 bool bench_llm(const std::string& folder);
 bool bench_ccl(const std::string& folder);
+bool bench_scale(const std::string& folder);
 
 // The hidden commands behind bench_open: one opening in a fresh process, its seconds on stdout.
 int probe_open(const std::string& what);

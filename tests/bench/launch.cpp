@@ -18,7 +18,7 @@ constexpr int kRounds = 9;
 class NullKernel {
  public:
   explicit NullKernel(const Session& session) : session_(session) {
-    kernel_ = load_null_kernel(session);
+    kernel_ = load_null_kernel(session.context);
     info_.struct_size = sizeof info_;
     info_.grid_x = info_.grid_y = info_.grid_z = 1;
   }

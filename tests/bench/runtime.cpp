@@ -29,7 +29,7 @@ constexpr size_t kSmallBytes = 4096;
 class Work {
  public:
   explicit Work(const Session& session) : session_(session), batch_(kBatch) {
-    kernel_ = load_null_kernel(session);
+    kernel_ = load_null_kernel(session.context);
     info_.struct_size = sizeof info_;
     info_.grid_x = info_.grid_y = info_.grid_z = 1;
     check(npuLaunchPrepare(kernel_, &info_, &prepared_));

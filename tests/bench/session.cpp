@@ -44,11 +44,11 @@ Session::Session(const std::string& road, int spin_us) {
   check(npuQueueCreate(context, nullptr, &queue));
 }
 
-npuKernel load_null_kernel(const Session& session) {
+npuKernel load_null_kernel(npuContext context) {
   const char* named = std::getenv("NPU_OPS_BLOB");
   npuModule module = nullptr;
   npuKernel kernel = nullptr;
-  check(npuModuleLoad(session.context, named != nullptr ? named : NPU_BENCH_OPS_BLOB, &module));
+  check(npuModuleLoad(context, named != nullptr ? named : NPU_BENCH_OPS_BLOB, &module));
   check(npuModuleGetKernel(module, "null", &kernel));
   return kernel;
 }

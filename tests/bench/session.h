@@ -25,7 +25,7 @@ class Session {
 };
 
 // The kernel that does nothing, of the operators' blob.
-npuKernel load_null_kernel(const Session& session);
+npuKernel load_null_kernel(npuContext context);
 
 // NPU_DEVICE as the program was started with it, or "model".
 std::string default_road();
