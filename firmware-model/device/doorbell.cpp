@@ -63,10 +63,10 @@ bool Doorbells::ring(uint32_t number, uint32_t slot, uint64_t value) {
   if (page.slots == nullptr) return false;
   std::atomic_ref<uint64_t>(page.slots[slot]).store(value, std::memory_order_release);
   std::atomic_ref<__u64> pending(page.aux->pending[slot / 64]);
-  pending.fetch_or(uint64_t{1} << (slot % 64), std::memory_order_release);
+  // Both in the one order of sequentially consistent operations, which the fence of the other side is in too.
   // pairs with scheduler.cpp : Scheduler::sleep
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  return std::atomic_ref<uint32_t>(page.aux->device_sleeping).load(std::memory_order_relaxed) != 0;
+  pending.fetch_or(uint64_t{1} << (slot % 64), std::memory_order_seq_cst);
+  return std::atomic_ref<uint32_t>(page.aux->device_sleeping).load(std::memory_order_seq_cst) != 0;
 }
 
 void Doorbells::set_sleeping(bool sleeping) {
