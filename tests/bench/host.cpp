@@ -29,8 +29,10 @@ double multiply_add(int rounds, float* sink) {
   const hn::ScalableTag<float> d;
   using V = decltype(hn::Zero(d));
   const V factor = hn::Set(d, 0.999f), term = hn::Set(d, 0.001f);
-  V a0 = term, a1 = term, a2 = term, a3 = term, a4 = term, a5 = term;
-  V a6 = term, a7 = term, a8 = term, a9 = term, a10 = term, a11 = term;
+  // Different, or the compiler might make one of them.
+  V a0 = hn::Set(d, 0.00f), a1 = hn::Set(d, 0.01f), a2 = hn::Set(d, 0.02f), a3 = hn::Set(d, 0.03f);
+  V a4 = hn::Set(d, 0.04f), a5 = hn::Set(d, 0.05f), a6 = hn::Set(d, 0.06f), a7 = hn::Set(d, 0.07f);
+  V a8 = hn::Set(d, 0.08f), a9 = hn::Set(d, 0.09f), a10 = hn::Set(d, 0.1f), a11 = hn::Set(d, 0.11f);
   for (int i = 0; i < rounds; i++) {
     a0 = hn::MulAdd(a0, factor, term), a1 = hn::MulAdd(a1, factor, term);
     a2 = hn::MulAdd(a2, factor, term), a3 = hn::MulAdd(a3, factor, term);
