@@ -54,7 +54,6 @@ void WorkerPool::run(Job& job, bool share) {
   {
     std::lock_guard lock(mutex_);
     job_ = &job;
-    cpu_ = present_cpu();
     jobs_.fetch_add(1, std::memory_order_release);
   }
   wake_.notify_all();
@@ -92,17 +91,14 @@ bool WorkerPool::wait_for_job(std::unique_lock<std::mutex>& lock, uint64_t* seen
 
 void WorkerPool::help() {
   Worker worker(params_);
-  Apart apart;
   uint64_t seen = 0;
   std::chrono::nanoseconds budget = kHelperSpinLeast;
   std::unique_lock lock(mutex_);
   while (wait_for_job(lock, &seen, &budget)) {
     if (job_ == nullptr) continue;
     Job* job = job_;
-    const int cpu = cpu_;
     active_.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
-    apart.from(cpu);
     job->work(worker);
     lock.lock();
     // pairs with worker_pool.cpp : WorkerPool::run

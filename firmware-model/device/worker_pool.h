@@ -61,7 +61,6 @@ class WorkerPool {
   std::atomic<uint64_t> jobs_{0};  // number of shared jobs so far; written under the mutex
   std::atomic<bool> stop_{false};
   Job* job_ = nullptr;
-  int cpu_ = -1;                      // of the thread that called run(), with job_
   std::atomic<unsigned> looking_{0};  // helpers that spin; a hint
   std::atomic<unsigned> active_{0};   // helpers at work; written under the mutex
 };
