@@ -3,8 +3,10 @@
 //
 // Two programs. `attention` takes a block of queries of one head (x: block, y: head, z: batch). `attention_decode` takes one query
 // position of all heads that share a head of K and V (x: position, y: K/V head, z: batch), and reads K by rows as it lies in the cache.
-// Query i stands at position kv_len - q_len + i; causal: it sees the keys up to its own position. A query that sees no key gives 0.
+// Query i stands at position kv_len - q_len + i; causal: it sees the keys up to its own position, the last `window` of them. A query that sees no key gives 0.
+// `attention` leaves the logarithm of the sum of e^score of each query where lse is not 0: -inf where no key is seen.
 #include <limits>
+#include <optional>
 
 #include "firmware-model/kernels/kernels.h"
 #include "firmware-model/kernels/limits.h"
@@ -20,7 +22,11 @@ class Attention {
   Attention(DType type, bool decode)
       : type_(type),
         decode_(decode),
-        k_((decode ? "attention_decode_" : "attention_") + type_name(type)) {}
+        k_((decode ? "attention_decode_" : "attention_") + type_name(type)) {
+    if (decode) return;
+    window_.emplace(k_.arg_u32("window"));
+    lse_.emplace(k_.arg_dva("lse"));
+  }
   Program build();
 
  private:
@@ -31,8 +37,10 @@ class Attention {
   void load_keys(Pipe<2>& pipe, const Tile& from_k, const Tile& from_v);
   void attend(Pipe<2>& pipe, const Tile& out);
   void softmax(const Tile& scores, const Tile& weights, const Tile& out);
+  void begin_window(const Reg& block);
   void walk_keys(const Tile& out);
   void store_rows(const Tile& out);
+  void store_lse();
   Reg head_base(const Arg& base, const Arg& batch_stride, const Arg& head_stride, const Reg& head);
 
   DType type_;
@@ -51,6 +59,8 @@ class Attention {
   Arg head_dim_ = k_.arg_u32("head_dim"), group_ = k_.arg_u32("heads_per_kv");
   Arg causal_ = k_.arg_u32("causal"), scale_arg_ = k_.arg_f32("scale");
   Arg block_q_ = k_.arg_u32("block_q"), block_k_ = k_.arg_u32("block_k");
+
+  std::optional<Arg> window_, lse_;  // not where |decode_|
 
   Buf l1_q_ = k_.l1(rows_max() * kAttentionHead * elem_);  // in the end: the output
   Buf l1_p_ = k_.l1(rows_max() * keys_max() * elem_);
@@ -148,11 +158,16 @@ void Attention::softmax(const Tile& scores, const Tile& weights, const Tile& out
     last -= 1;
     Reg hidden = Val(last) > position_;
     Reg causal = causal_;
+    Reg before = position_ + rows_;
+    before -= *window_;
+    before = Val(key0_) < before;
+    hidden = hidden | before;
+    before.free();
     hidden = hidden & causal;
     k_.if_(
         hidden,
         [&] {
-          k_.mask(scores, scores, position_, key0_).causal().consume(scored_);
+          k_.mask(scores, scores, position_, key0_).causal().window(*window_).consume(scored_);
           step();
         },
         [&] { k_.smstep(weights, scores, state, factor).scale(scale_arg_).consume(scored_); });
@@ -178,6 +193,16 @@ void Attention::attend(Pipe<2>& pipe, const Tile& out) {
   });
 }
 
+// The block with the first key that any row sees.
+void Attention::begin_window(const Reg& block) {
+  key0_ = position_ + 1;
+  key0_ -= *window_;
+  key0_ = max(key0_, 0);
+  key0_ = key0_ / block;
+  key0_ *= block;
+  key0_ = select(causal_, key0_, 0);
+}
+
 void Attention::walk_keys(const Tile& out) {
   Pipe<2> pipe(k_, 2 * kAttentionBlockBytes);
   Reg block = block_k_;
@@ -191,10 +216,16 @@ void Attention::walk_keys(const Tile& out) {
   kv_head_.free();
   stride_k *= elem_;
   stride_v *= elem_;
+  key0_ = k_.reg(0);
+  if (!decode_) {
+    begin_window(block);
+    from_k.advance(key0_ * stride_k);
+    from_v.advance(key0_ * stride_v);
+  }
   stride_k *= block;
   stride_v *= block;
-  key0_ = k_.reg(0);
-  Reg blocks = ceil_div(keys_end_, block);
+  Reg blocks = keys_end_ - key0_;
+  blocks = ceil_div(blocks, block);
   k_.for_range(std::move(blocks), [&](const Reg&) {
     keys_ = min(Val(keys_end_ - key0_), block);
     load_keys(pipe, from_k, from_v);
@@ -205,11 +236,31 @@ void Attention::walk_keys(const Tile& out) {
   });
 }
 
+// largest + ln sum, behind the last step of the softmax.
+void Attention::store_lse() {
+  Reg at = *lse_;
+  k_.if_(at != 0, [&] {
+    Tile largest = k_.tile_l1(DType::F32, l1_state_, rows_, 1, 2);
+    Tile sum = k_.tile_l1(DType::F32, l1_state_.offset_bytes + 4, rows_, 1, 2);
+    Tile lse = k_.tile_l1(DType::F32, l1_factor_, rows_, 1);
+    k_.log(lse, sum);
+    k_.vadd(lse, lse, largest).signal(scored_);
+    Reg row = k_.group_z() * k_.sreg(NPU_SREG_GRID_Y);
+    row += head_;
+    row *= q_len_;
+    row += k_.group_x() * block_q_;
+    row *= 4;
+    at += row;
+    k_.st(k_.tile_hbm(DType::F32, at, rows_, 1), lse).consume(scored_);
+  });
+}
+
 void Attention::store_rows(const Tile& out) {
   Tile sum = k_.tile_l1(DType::F32, l1_state_.offset_bytes + 4, rows_, 1, 2);
   Tile result = k_.tile_l1(type_, l1_q_, rows_, dim_);
   // The largest weight of a row is 1, so a row that saw a key has a sum of at least 1.
   k_.vmax(sum, sum, 0x1p-126f);
+  if (!decode_) store_lse();
   k_.vdiv(result, out, col(sum)).signal(scored_);
   Reg at = head_base(o_, o_batch_, o_head_, head_);
   Reg stride = o_row_;

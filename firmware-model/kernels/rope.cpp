@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rotary position embedding. Angles come as two tables, cos and sin, fp32 [positions, width / 2]; the table row of token t is positions[t], or
-// start + t where there is no list. Columns of a head from `width` on are copied.
+// start + t where there is no list. Columns of a head from `width` on are copied. `backward` turns the other way.
 //
 // Two programs: `rope_tokens` rotates block_tokens tokens (x) of one head (y), for prompts; `rope_heads` all heads of one token (x), for decoding.
 #include "firmware-model/kernels/kernels.h"
@@ -38,7 +38,7 @@ class Rope {
   Arg tokens_ = k_.arg_u32("tokens"), head_count_ = k_.arg_u32("heads");
   Arg dim_arg_ = k_.arg_u32("head_dim"), width_arg_ = k_.arg_u32("width");
   Arg start_ = k_.arg_u32("start"), table_rows_ = k_.arg_u32("table_rows");
-  Arg block_tokens_ = k_.arg_u32("block_tokens");
+  Arg block_tokens_ = k_.arg_u32("block_tokens"), backward_ = k_.arg_u32("backward");
   Buf l1_x_ = k_.l1(kRopeElements * dtype_bytes(type_));
   Buf l1_cos_ = k_.l1(kRopeElements * 2), l1_sin_ = k_.l1(kRopeElements * 2);
   Buf l1_index_ = k_.l1(kRopeRows * 4);
@@ -76,6 +76,8 @@ void Rope::load_angles(const Tile& cosine, const Tile& sine) {
   Reg table_rows = table_rows_;
   k_.gather(cosine, k_.tile_hbm(DType::F32, cos_, table_rows, pairs), index);
   k_.gather(sine, k_.tile_hbm(DType::F32, sin_, table_rows, pairs), index);
+  Reg backward = backward_;
+  k_.if_(std::move(backward), [&] { k_.neg(sine, sine); });
 }
 
 Tile Rope::outer(const Arg& base, const Arg& token_stride, const Arg& head_stride,

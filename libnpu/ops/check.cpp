@@ -58,6 +58,12 @@ npuResult check_enum(const char* name, int64_t value, int64_t count) {
   return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is %" PRId64 ", which has no meaning", name, value);
 }
 
+npuResult check_limit(const char* name, uint64_t value, uint64_t limit) {
+  if (value <= limit) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED, "%s is %" PRIu64 "; the limit is %" PRIu64, name, value,
+              limit);
+}
+
 npuResult check_zero(const char* name, uint64_t value) {
   if (value == 0) return NPU_OK;
   return fail(NPU_ERROR_INVALID_ARGUMENT, "%s must be 0 here, not %" PRIu64, name, value);

@@ -27,6 +27,9 @@ template <>
 inline constexpr uint32_t kFirstBytes<npuOpsGemmInfo> = offsetof(npuOpsGemmInfo, mixed);
 static_assert(kFirstBytes<npuOpsGemmInfo> == 152);
 template <>
+inline constexpr uint32_t kFirstBytes<npuOpsAttentionInfo> = offsetof(npuOpsAttentionInfo, window);
+static_assert(kFirstBytes<npuOpsAttentionInfo> == 168);
+template <>
 inline constexpr uint32_t kFirstBytes<npuOpsElementwiseInfo> = offsetof(npuOpsElementwiseInfo,
                                                                         scale);
 static_assert(kFirstBytes<npuOpsElementwiseInfo> == 80);
@@ -43,6 +46,8 @@ inline uint32_t type_index(npuDataType type) { return type == NPU_BFLOAT16 ? 1 :
 
 npuResult check_count(const char* name, uint64_t count);
 npuResult check_enum(const char* name, int64_t value, int64_t count);
+// What programs take at most.
+npuResult check_limit(const char* name, uint64_t value, uint64_t limit);
 npuResult check_zero(const char* name, uint64_t value);
 npuResult check_reserved(uint64_t value);
 

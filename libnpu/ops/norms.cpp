@@ -7,18 +7,13 @@
 namespace npu::ops {
 namespace {
 
-npuResult check_cols(uint32_t cols, uint32_t limit) {
-  if (cols <= limit) return NPU_OK;
-  return fail(NPU_ERROR_NOT_SUPPORTED, "cols is %u; the limit is %u", cols, limit);
-}
-
 npuResult plan_norm(const void* info, bool layer, Plan* plan) {
   npuOpsNormInfo n;
   NPU_OPS_TRY(read_info(info, &n));
   NPU_OPS_TRY(check_type("type", n.type));
   NPU_OPS_TRY(check_reserved(n.reserved));
   if (!layer) NPU_OPS_TRY(check_zero("bias", n.bias));
-  NPU_OPS_TRY(check_cols(n.cols, kNormCols));
+  NPU_OPS_TRY(check_limit("cols", n.cols, kNormCols));
   const uint32_t elem = type_bytes(n.type);
   Extent x{"x", n.x, elem, n.rows, n.cols, n.ldx};
   Extent y{"y", n.y, elem, n.rows, n.cols, n.ldy};
@@ -46,7 +41,7 @@ npuResult plan_softmax(const void* info, Plan* plan) {
   NPU_OPS_TRY(read_info(info, &s));
   NPU_OPS_TRY(check_type("type", s.type));
   NPU_OPS_TRY(check_reserved(s.reserved));
-  NPU_OPS_TRY(check_cols(s.cols, kSoftmaxCols));
+  NPU_OPS_TRY(check_limit("cols", s.cols, kSoftmaxCols));
   const uint32_t elem = type_bytes(s.type);
   Extent x{"x", s.x, elem, s.rows, s.cols, s.ldx};
   Extent y{"y", s.y, elem, s.rows, s.cols, s.ldy};

@@ -28,8 +28,8 @@ npuResult check_tensor(const char* name, npuDevPtr at, const npuOpsRopeInfo& r, 
 
 npuResult check_limits(const npuOpsRopeInfo& r) {
   NPU_OPS_TRY(check_type("type", r.type));
-  NPU_OPS_TRY(check_reserved(r.reserved));
   NPU_OPS_TRY(check_enum("half", r.half, 2));
+  NPU_OPS_TRY(check_enum("backward", r.backward, 2));
   NPU_OPS_TRY(check_count("tokens", r.tokens));
   NPU_OPS_TRY(check_count("start + tokens", uint64_t{r.start} + r.tokens));
   NPU_OPS_TRY(check_count("table_rows", r.table_rows));
@@ -79,7 +79,8 @@ npuResult plan_rope(const void* info, Plan* plan) {
       .add32(r.width)
       .add32(r.start)
       .add32(r.table_rows)
-      .add32(block);
+      .add32(block)
+      .add32(r.backward);
   return NPU_OK;
 }
 

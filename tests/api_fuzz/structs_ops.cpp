@@ -127,6 +127,9 @@ void fill(Fuzzer& f, npuOpsAttentionInfo& out) {
   for (npuDevPtr* ptr : {&out.q, &out.k, &out.v, &out.o}) *ptr = f.address();
   for (npuOpsStrides* each : {&out.q_strides, &out.k_strides, &out.v_strides, &out.o_strides})
     *each = strides(f);
+  if (out.causal == 1 && f.rng.percent(50)) out.window = extent(f);
+  out.lse = maybe(f);
+  out.reserved = reserved(f);
 }
 
 template <>
@@ -174,7 +177,7 @@ void fill(Fuzzer& f, npuOpsRopeInfo& out) {
   out.sin_table = f.address();
   out.positions = maybe(f);
   out.table_rows = f.valid_only ? 64 : extent(f);
-  out.reserved = reserved(f);
+  out.backward = static_cast<uint32_t>(f.rng.below(f.valid_only ? 2 : 3));
 }
 
 template <>

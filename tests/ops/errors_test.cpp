@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrong input to libnpuops: handles, blobs, indices. Checks of info structs are in tests/unit/kernels/plan_test.cpp.
+#include <npu/npu_tensor.h>
+
 #include <cstdlib>
 #include <cstring>
 
@@ -106,9 +108,9 @@ TEST(Check, AReservedMemberHasItsOwnError) {
   n.reserved = 1;
   EXPECT_EQ(npuOpsCheck(NPU_OPS_RMS_NORM, &n), NPU_ERROR_RESERVED_NOT_ZERO);
   EXPECT_EQ(npuOpsCheck(NPU_OPS_LAYER_NORM, &n), NPU_ERROR_RESERVED_NOT_ZERO);
-  auto r = blank<npuOpsRopeInfo>();
-  r.reserved = 1;
-  EXPECT_EQ(npuOpsCheck(NPU_OPS_ROPE, &r), NPU_ERROR_RESERVED_NOT_ZERO);
+  auto t = blank<npuOpsAttentionInfo>();
+  t.reserved = 1;
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_ATTENTION, &t), NPU_ERROR_RESERVED_NOT_ZERO);
 }
 
 TEST(Check, PackedBytesAreRefusedWhereThePackingIs) {
@@ -139,6 +141,7 @@ TEST(Check, NeedsNoDevice) {
   EXPECT_EQ(npuOpsCheck(NPU_OPS_GEMM, &g), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(npuOpsCheck(-1, &g), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuOpsCheck(14, &g), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_TENSOR_KIND_END, &g), NPU_ERROR_INVALID_ARGUMENT);
 }
 
 }  // namespace

@@ -230,7 +230,7 @@ typedef struct npuOpsStrides {
 
 /* O = softmax(scale Q K^T + mask) V for each head. Q and O have q_len tokens, K and V kv_len; query i stands at position kv_len - q_len + i, so that a KV cache needs no further
  * argument. heads is a multiple of kv_heads: heads h of one group share K and V. A query that sees no key gives zeros. O may be Q.
- * Limits: head_dim up to 256. */
+ * Limits: head_dim up to 256. In release 0.1 the struct ended with |o_strides|; the members behind it are taken as 0 from callers of that time. */
 typedef struct npuOpsAttentionInfo {
   uint32_t struct_size;
   npuDataType type; /* of all four */
@@ -239,6 +239,12 @@ typedef struct npuOpsAttentionInfo {
   float scale;     /* mostly 1 / sqrt(head_dim) */
   npuDevPtr q, k, v, o;
   npuOpsStrides q_strides, k_strides, v_strides, o_strides; /* each must be set */
+  /* since 0.2 */
+  uint32_t
+      window; /* with causal: a query sees the last |window| keys up to its own position; 0: all of them */
+  uint32_t reserved; /* 0 */
+  npuDevPtr
+      lse; /* fp32 [batch, heads, q_len], written: ln of the sum of e^score, -inf where no key is seen; what the gradient needs. 0: not wanted */
 } npuOpsAttentionInfo;
 
 /* Submits an attention.
@@ -317,7 +323,8 @@ typedef struct npuOpsRopeInfo {
   npuDevPtr cos_table, sin_table;
   npuDevPtr positions; /* int32 [tokens]; 0: none */
   uint32_t table_rows;
-  uint32_t reserved; /* 0 */
+  uint32_t
+      backward; /* since 0.2, 0 before: 1 turns the other way, which makes the gradient by X of that by Y */
 } npuOpsRopeInfo;
 
 /* Submits a rotation.

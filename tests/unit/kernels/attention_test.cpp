@@ -16,7 +16,8 @@ struct Case {
   bool causal = false;
   bool decode = false;
   uint32_t block_q = 128, block_k = 128;
-  float size = 1;  // of queries and keys
+  float size = 1;       // of queries and keys
+  uint32_t window = 0;  // keys; 0: all
 };
 
 class AttentionRun {
@@ -33,6 +34,8 @@ class AttentionRun {
     uint32_t elem = isa::dtype_bytes(c_.type);
     uint64_t head = uint64_t{kv_rows_} * c_.dim;
     uint32_t token = c_.heads * c_.dim;
+    at_lse_ =
+        rig.put(DType::F32, std::vector<float>(uint64_t{c_.batch} * c_.heads * c_.q_len, 7.0f));
     at_o_ = rig.put(c_.type, std::vector<float>(q_.size(), 7.0f));
     Args args{{"q", rig.put(c_.type, q_)},
               {"k", rig.put(c_.type, k_)},
@@ -58,6 +61,10 @@ class AttentionRun {
               {"scale", scale()},
               {"block_q", c_.block_q},
               {"block_k", c_.block_k}};
+    if (!c_.decode) {
+      args.insert({"window", c_.window != 0 ? c_.window : uint32_t{INT32_MAX}});
+      args.insert({"lse", at_lse_});
+    }
     if (c_.decode) {
       rig.run("attention_decode_" + type_name(c_.type), args, {c_.q_len, c_.kv_heads, c_.batch});
     } else {
@@ -89,6 +96,7 @@ class AttentionRun {
     int64_t seen = c_.kv_len;
     if (c_.causal) seen = int64_t{c_.kv_len} - c_.q_len + t + 1;
     std::vector<double> p(seen > 0 ? static_cast<size_t>(seen) : 0);
+    const size_t first = c_.window != 0 && p.size() > c_.window ? p.size() - c_.window : 0;
     double largest = -INFINITY;
     double magnitude = 0;
     for (size_t j = 0; j < p.size(); ++j) {
@@ -97,7 +105,7 @@ class AttentionRun {
         p[j] += double{q[d]} * k_[head + j * c_.dim + d];
         abs_sum += std::fabs(double{q[d]} * k_[head + j * c_.dim + d]);
       }
-      p[j] *= scale();
+      p[j] = j >= first ? p[j] * scale() : -INFINITY;
       magnitude = std::max(magnitude, abs_sum * scale());
       largest = std::max(largest, p[j]);
     }
@@ -122,7 +130,7 @@ class AttentionRun {
   Case c_;
   uint32_t kv_rows_;
   std::vector<float> q_, k_, v_;
-  uint64_t at_o_ = 0;
+  uint64_t at_o_ = 0, at_lse_ = 0;
 };
 
 void run_case(const Case& c, uint32_t seed) {
@@ -152,6 +160,17 @@ TEST(Attention, EveryHeadSizeWorks) {
   for (uint32_t dim : {1u, 8u, 40u, 80u, 96u, 129u, 256u}) {
     run_case({1, 2, 1, 19, 35, dim, DType::F32, true, false, 16, 32}, dim);
     run_case({1, 2, 1, 2, 35, dim, DType::BF16, true, true, 16, 32}, dim);
+  }
+}
+
+TEST(Attention, AWindowHidesWhatLiesBeforeIt) {
+  uint32_t seed = 60;
+  for (DType type : kElementTypes) {
+    for (uint32_t window : {1u, 7u, 32u, 33u, 500u}) {
+      Case c{1, 2, 1, 70, 90, 24, type, true, false, 16, 32};
+      c.window = window;
+      run_case(c, seed++);
+    }
   }
 }
 

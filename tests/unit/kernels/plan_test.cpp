@@ -205,6 +205,37 @@ TEST(AttentionPlan, ItsBlocksCoverTheResult) {
   }
 }
 
+// Whether a query is decoded or taken with others, its window is the same. Values are their keys' numbers, and all scores are equal: the result is the mean of what is seen.
+TEST(AttentionPlan, AWindowIsTheSameForOneQueryAndForMany) {
+  constexpr uint32_t kKeys = 50;
+  for (uint32_t q_len : {1u, 20u}) {
+    for (uint32_t window : {0u, 1u, 9u, 50u, 70u}) {
+      Rig rig;
+      npuOpsAttentionInfo t{};
+      t.struct_size = sizeof(t);
+      t.batch = 1, t.heads = 2, t.kv_heads = 1, t.q_len = q_len, t.kv_len = kKeys, t.head_dim = 8;
+      t.causal = 1, t.scale = 1, t.window = window;
+      t.q_strides = t.o_strides = {q_len * 16, 8, 16};
+      t.k_strides = t.v_strides = {kKeys * 8, 8, 8};
+      std::vector<float> values;
+      for (uint32_t i = 0; i < kKeys * 8; ++i) values.push_back(static_cast<float>(i / 8));
+      t.q = rig.put(DType::F32, std::vector<float>(q_len * 16));
+      t.o = rig.put(DType::F32, std::vector<float>(q_len * 16));
+      t.k = t.v = rig.put(DType::F32, values);
+      Plan plan;
+      ASSERT_EQ(ops::plan_attention(&t, &plan), NPU_OK) << ops::error_text();
+      rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
+                   {plan.grid[0], plan.grid[1], plan.grid[2]});
+      const uint32_t seen = window == 0 ? kKeys : std::min(window, kKeys);
+      const float mean = kKeys - 1 - static_cast<float>(seen - 1) / 2;
+      EXPECT_NEAR(rig.get(DType::F32, t.o, q_len * 16).back(), mean, 1e-4)
+          << q_len << ", " << window;
+      t.causal = 0;
+      EXPECT_EQ(ops::plan_attention(&t, &plan), window != 0 ? NPU_ERROR_INVALID_ARGUMENT : NPU_OK);
+    }
+  }
+}
+
 npuOpsElementwiseInfo element_info(uint32_t rows, uint32_t cols) {
   npuOpsElementwiseInfo e{};
   e.struct_size = sizeof(e);
@@ -274,7 +305,9 @@ TEST(Plan, RowOperatorsCheckTheirLimits) {
   r.x = r.y = r.cos_table = r.sin_table = kSome;
   r.x_token_stride = r.y_token_stride = 16, r.x_head_stride = r.y_head_stride = 8;
   EXPECT_EQ(ops::plan_rope(&r, &plan), NPU_OK) << ops::error_text();
-  r.width = 7;
+  r.backward = 2;
+  EXPECT_EQ(ops::plan_rope(&r, &plan), NPU_ERROR_INVALID_ARGUMENT);
+  r.backward = 0, r.width = 7;
   EXPECT_EQ(ops::plan_rope(&r, &plan), NPU_ERROR_INVALID_ARGUMENT);
   r.width = 10;
   EXPECT_EQ(ops::plan_rope(&r, &plan), NPU_ERROR_INVALID_ARGUMENT);

@@ -13,6 +13,7 @@ struct Case {
   uint32_t tokens, heads, dim, width;
   bool by_heads, half, list;
   DType type;
+  bool backward = false;
 };
 
 void run_case(const Case& c, uint32_t seed) {
@@ -51,7 +52,8 @@ void run_case(const Case& c, uint32_t seed) {
            {"width", c.width},
            {"start", kStart},
            {"table_rows", kTable},
-           {"block_tokens", kBlock}},
+           {"block_tokens", kBlock},
+           {"backward", c.backward ? 1 : 0}},
           c.by_heads ? Grid{c.tokens} : Grid{ceil_div(c.tokens, kBlock), c.heads});
   std::vector<float> got = rig.get(c.type, y, x.size());
   for (uint32_t t = 0; t < c.tokens; ++t) {
@@ -62,7 +64,7 @@ void run_case(const Case& c, uint32_t seed) {
         uint64_t a = at + (c.half ? i : 2 * i);
         uint64_t b = at + (c.half ? i + pairs : 2 * i + 1);
         double co = cosine[position * pairs + i];
-        double si = sine[position * pairs + i];
+        double si = (c.backward ? -1.0 : 1.0) * sine[position * pairs + i];
         double bound = 0x1p-22 + half_ulp(c.type) * 1.5;
         ASSERT_NEAR(got[a], x[a] * co - x[b] * si, bound);
         ASSERT_NEAR(got[b], x[a] * si + x[b] * co, bound);
@@ -81,6 +83,7 @@ TEST(Rope, BothProgramsMatchTheReference) {
           run_case({17, 3, 32, 32, by_heads, half, list, type}, seed++);
           run_case({1, 5, 40, 20, by_heads, half, list, type}, seed++);
           run_case({9, 1, 129, 66, by_heads, half, list, type}, seed++);
+          run_case({11, 2, 40, 20, by_heads, half, list, type, true}, seed++);
         }
       }
     }
@@ -107,7 +110,8 @@ TEST(Rope, APositionOutsideTheTableFaults) {
            {"width", 8},
            {"start", 4},
            {"table_rows", 4},
-           {"block_tokens", 1}},
+           {"block_tokens", 1},
+           {"backward", 0}},
           {1}, NPU_ST_KERNEL_BOUNDS);
 }
 
