@@ -14,6 +14,12 @@ Programs all_kernels() {
   add_rope(out);
   add_elementwise(out);
   add_rows(out);
+  add_loss(out);
+  add_norms_backward(out);
+  add_elementwise_backward(out);
+  add_column_sums(out);
+  add_optimizer(out);
+  add_attention_backward(out);
   add_tensor_map(out);
   add_tensor_combine(out);
   add_tensor_rows(out);

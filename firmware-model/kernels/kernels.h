@@ -26,6 +26,13 @@ void add_norms(Programs& out);  // softmax, rms_norm, layer_norm
 void add_rope(Programs& out);
 void add_elementwise(Programs& out);  // unary, binary, silu_mul, convert
 void add_rows(Programs& out);         // gather, scatter, argmax
+// Of training (npu_ops_train.h).
+void add_loss(Programs& out);                  // cross-entropy, softmax backward
+void add_norms_backward(Programs& out);        // RMSnorm, layernorm
+void add_elementwise_backward(Programs& out);  // activations, silu_mul, dropout
+void add_column_sums(Programs& out);           // column sum, gather backward
+void add_optimizer(Programs& out);             // AdamW, sums of squares
+void add_attention_backward(Programs& out);
 // On tensors of any strides, with functions of one operand, of two, and rows by index.
 void add_tensor_map(Programs& out);
 void add_tensor_combine(Programs& out);

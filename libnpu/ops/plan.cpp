@@ -25,6 +25,21 @@ npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan) {
       plan_sort,          plan_tensor_norm,    plan_tensor_softmax, plan_tensor_rope,
       plan_tensor_gather, plan_tensor_scatter, plan_matmul,         plan_tensor_attention};
   static_assert(std::size(kTensorPlans) == NPU_OPS_TENSOR_KIND_END - NPU_OPS_TENSOR_MAP);
+  static constexpr Function kTrainPlans[] = {plan_column_sum,
+                                             plan_cross_entropy,
+                                             plan_softmax_backward,
+                                             plan_rms_norm_backward,
+                                             plan_layer_norm_backward,
+                                             plan_unary_backward,
+                                             plan_silu_mul_backward,
+                                             plan_gather_backward,
+                                             plan_adamw,
+                                             plan_attention_backward,
+                                             plan_dropout,
+                                             plan_sum_squares};
+  static_assert(std::size(kTrainPlans) == NPU_OPS_TRAIN_KIND_END - NPU_OPS_COLUMN_SUM);
+  if (kind >= NPU_OPS_COLUMN_SUM && kind < NPU_OPS_TRAIN_KIND_END)
+    return kTrainPlans[kind - NPU_OPS_COLUMN_SUM](info, plan);
   if (kind >= NPU_OPS_TENSOR_MAP && kind < NPU_OPS_TENSOR_KIND_END)
     return kTensorPlans[kind - NPU_OPS_TENSOR_MAP](info, plan);
   NPU_OPS_TRY(check_enum("kind", kind, std::size(kPlans)));

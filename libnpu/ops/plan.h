@@ -5,6 +5,7 @@
 #define LIBNPU_OPS_PLAN_H_
 
 #include <npu/npu_ops.h>
+#include <npu/npu_ops_train.h>
 #include <npu/npu_tensor.h>
 
 #include <algorithm>
@@ -55,6 +56,12 @@ inline constexpr uint32_t kGroupElementsWanted = 4096;
 // Rows of one block, for work that is cut by rows only; at most |limit| elements.
 uint32_t choose_rows(uint32_t rows, uint32_t cols, uint32_t limit);
 
+// A block of work that is cut by columns only, with every row.
+struct ColumnBlock {
+  uint32_t rows, cols;
+};
+ColumnBlock choose_columns(uint32_t rows, uint32_t cols);
+
 npuResult plan_gemm(const void* info, Plan* plan);
 // What plan_gemm leaves to the programs for any type; |info| is not checked yet.
 npuResult plan_gemm_any(const npuOpsGemmInfo& info, Plan* plan);
@@ -89,6 +96,20 @@ npuResult plan_tensor_gather(const void* info, Plan* plan);
 npuResult plan_tensor_scatter(const void* info, Plan* plan);
 npuResult plan_matmul(const void* info, Plan* plan);
 npuResult plan_tensor_attention(const void* info, Plan* plan);
+
+// Kinds of npu_ops_train.h.
+npuResult plan_column_sum(const void* info, Plan* plan);
+npuResult plan_cross_entropy(const void* info, Plan* plan);
+npuResult plan_softmax_backward(const void* info, Plan* plan);
+npuResult plan_rms_norm_backward(const void* info, Plan* plan);
+npuResult plan_layer_norm_backward(const void* info, Plan* plan);
+npuResult plan_unary_backward(const void* info, Plan* plan);
+npuResult plan_silu_mul_backward(const void* info, Plan* plan);
+npuResult plan_gather_backward(const void* info, Plan* plan);
+npuResult plan_adamw(const void* info, Plan* plan);
+npuResult plan_attention_backward(const void* info, Plan* plan);
+npuResult plan_dropout(const void* info, Plan* plan);
+npuResult plan_sum_squares(const void* info, Plan* plan);
 
 // By npuOpsKind.
 npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan);

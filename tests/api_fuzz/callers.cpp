@@ -265,14 +265,14 @@ struct OpsInfo {
   const void* info;
 };
 
-template <typename... Infos>
-OpsInfo tensor_info(Fuzzer& f) {
+template <npuOpsKind first, npuOpsKind end, typename... Infos>
+OpsInfo info_of(Fuzzer& f) {
   using Maker = const void* (*)(Fuzzer&);
   static constexpr Maker kMakers[] = {
       [](Fuzzer& fuzzer) -> const void* { return make_struct<Infos>(fuzzer); }...};
-  static_assert(sizeof...(Infos) == NPU_OPS_TENSOR_KIND_END - NPU_OPS_TENSOR_MAP);
+  static_assert(sizeof...(Infos) == end - first);
   const uint64_t i = f.rng.below(sizeof...(Infos));
-  return {NPU_OPS_TENSOR_MAP + static_cast<int32_t>(i), kMakers[i](f)};
+  return {first + static_cast<int32_t>(i), kMakers[i](f)};
 }
 
 OpsInfo matrix_info(Fuzzer& f) {
@@ -301,17 +301,28 @@ OpsInfo matrix_info(Fuzzer& f) {
   }
 }
 
+OpsInfo tensor_info(Fuzzer& f) {
+  return info_of<NPU_OPS_TENSOR_MAP, NPU_OPS_TENSOR_KIND_END, npuOpsMapInfo, npuOpsCombineInfo,
+                 npuOpsGateInfo, npuOpsReduceInfo, npuOpsSortInfo, npuOpsTensorNormInfo,
+                 npuOpsTensorSoftmaxInfo, npuOpsTensorRopeInfo, npuOpsTensorGatherInfo,
+                 npuOpsTensorScatterInfo, npuOpsMatmulInfo, npuOpsTensorAttentionInfo>(f);
+}
+
+OpsInfo train_info(Fuzzer& f) {
+  return info_of<NPU_OPS_COLUMN_SUM, NPU_OPS_TRAIN_KIND_END, npuOpsColumnSumInfo,
+                 npuOpsCrossEntropyInfo, npuOpsSoftmaxBackwardInfo, npuOpsNormBackwardInfo,
+                 npuOpsNormBackwardInfo, npuOpsUnaryBackwardInfo, npuOpsSiluMulBackwardInfo,
+                 npuOpsGatherBackwardInfo, npuOpsAdamWInfo, npuOpsAttentionBackwardInfo,
+                 npuOpsDropoutInfo, npuOpsSumSquaresInfo>(f);
+}
+
 OpsInfo ops_info(Fuzzer& f) {
-  OpsInfo made =
-      f.rng.percent(40)
-          ? matrix_info(f)
-          : tensor_info<npuOpsMapInfo, npuOpsCombineInfo, npuOpsGateInfo, npuOpsReduceInfo,
-                        npuOpsSortInfo, npuOpsTensorNormInfo, npuOpsTensorSoftmaxInfo,
-                        npuOpsTensorRopeInfo, npuOpsTensorGatherInfo, npuOpsTensorScatterInfo,
-                        npuOpsMatmulInfo, npuOpsTensorAttentionInfo>(f);
+  const uint64_t which = f.rng.below(3);
+  OpsInfo made = which == 0 ? matrix_info(f) : which == 1 ? tensor_info(f) : train_info(f);
   if (!f.valid_only && f.rng.percent(10)) {
-    made.kind = f.rng.of<int32_t>({-1, 14, NPU_OPS_TENSOR_KIND_END, INT32_MAX,
-                                   static_cast<int32_t>(f.rng.below(NPU_OPS_TENSOR_KIND_END))});
+    made.kind =
+        f.rng.of<int32_t>({-1, 14, NPU_OPS_TENSOR_KIND_END, NPU_OPS_TRAIN_KIND_END, INT32_MAX,
+                           static_cast<int32_t>(f.rng.below(NPU_OPS_TRAIN_KIND_END))});
   }
   return made;
 }

@@ -7,6 +7,7 @@
 #include <npu/npu.h>
 #include <npu/npu_ml.h>
 #include <npu/npu_ops.h>
+#include <npu/npu_ops_train.h>
 #include <npu/npu_prof.h>
 #include <npu/npu_tensor.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrong input to libnpuops: handles, blobs, indices. Checks of info structs are in tests/unit/kernels/plan_test.cpp.
-#include <npu/npu_tensor.h>
+#include <npu/npu_ops_train.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -142,6 +142,7 @@ TEST(Check, NeedsNoDevice) {
   EXPECT_EQ(npuOpsCheck(-1, &g), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuOpsCheck(14, &g), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(npuOpsCheck(NPU_OPS_TENSOR_KIND_END, &g), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(npuOpsCheck(NPU_OPS_TRAIN_KIND_END, &g), NPU_ERROR_INVALID_ARGUMENT);
 }
 
 }  // namespace

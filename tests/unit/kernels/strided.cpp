@@ -133,10 +133,21 @@ npuOpsTensor dense(const Sizes& sizes, npuDataType type) {
 }
 
 void run_planned(Rig& rig, npuOpsKind kind, const void* info) {
+  run_planned(rig, kind, info, NPU_ST_OK);
+}
+
+void run_planned(Rig& rig, npuOpsKind kind, const void* info, npu_status expect) {
   ops::Plan plan;
   ASSERT_EQ(ops::plan_of(kind, info, &plan), NPU_OK) << ops::error_text();
-  rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
-               {plan.grid[0], plan.grid[1], plan.grid[2]});
+  const auto run = [&](const ops::Plan& p) {
+    rig.run_plan(ops::program_name(p.program), {p.args, p.block_bytes()},
+                 {p.grid[0], p.grid[1], p.grid[2]}, expect);
+  };
+  run(plan);
+  if (plan.then == nullptr) return;
+  ops::Plan last;
+  ASSERT_EQ(plan.then(info, &last), NPU_OK) << ops::error_text();
+  run(last);
 }
 
 }  // namespace npu::kernels

@@ -63,8 +63,9 @@ inline npuOpsTensor tensor_of(Strided* t) { return t != nullptr ? t->tensor() : 
 // A dense tensor somewhere, for checks of plans that do not run.
 npuOpsTensor dense(const Sizes& sizes, npuDataType type = NPU_FLOAT32);
 
-// Runs a plan that must be accepted.
+// Runs a plan that must be accepted, and what it wants behind it.
 void run_planned(Rig& rig, npuOpsKind kind, const void* info);
+void run_planned(Rig& rig, npuOpsKind kind, const void* info, npu_status expect);
 
 // Error of the whole against the whole: sum of squares of differences by sum of squares of |want|.
 class Nmse {
