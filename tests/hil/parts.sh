@@ -29,10 +29,11 @@ configure_apt() {
 }
 
 # latest_kernel PACKAGE WITH [WITHOUT]: the release behind the newest version of a meta package whose version holds WITH and does not hold WITHOUT.
+# Reads to the end: apt-cache fails when nobody takes the rest of its answer.
 latest_kernel() {
   in_tree "$part" apt-cache show "$1" | awk -v with="$2" -v without="${3-}" '
     /^Version:/ { fits = (with == "" || index($2, with)) && (without == "" || !index($2, without)) }
-    /^Depends:/ && fits && match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); exit }'
+    /^Depends:/ && fits && !found && match($0, /linux-headers-[0-9][^ ,]*-amd64/) { print substr($0, RSTART + 14, RLENGTH - 14); found = 1 }'
 }
 
 # unpack_kernel RELEASE PACKAGE...: linux-PACKAGE-RELEASE and what the headers need, unpacked only: installing them would bring an initramfs, udev and
