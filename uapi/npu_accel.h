@@ -27,6 +27,7 @@
  *   1.0  first version
  *   1.1  NPU_QUEUE_FLAG_CONTINUE
  *   1.2  struct npu_launch_completion; metrics 0x28 to 0x2a
+ *   1.3  struct npu_port_info from tx_packets on; PORTS and PORT_STATE are answered where a device has ports
  */
 #ifndef NPU_UAPI_ACCEL_H
 #define NPU_UAPI_ACCEL_H
@@ -37,7 +38,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 2
+#define NPU_UAPI_MINOR 3
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)
@@ -222,22 +223,52 @@ enum npu_port_state {
 	NPU_PORT_TRAINING = 1,
 	NPU_PORT_UP = 2,
 	NPU_PORT_DISABLED = 3,
+	NPU_PORT_STATE_COUNT = 4,
 };
 
-/* NPU_QUERY_PORTS */
+#define NPU_MAX_PORTS 64 /* of one device */
+#define NPU_PORT_INTERFACE_BYTES 16 /* the name ends with a NUL inside its field */
+#define NPU_MAC_BYTES 6
+
+/* flags of npu_port_info: which members hold something; the others are 0 */
+#define NPU_PORT_FLAG_PEER (1u << 0) /* peer_uuid, peer_port: another NPU is at the other end */
+#define NPU_PORT_FLAG_UP_LINK (1u << 1) /* leads to a switch, not to a neighbour */
+#define NPU_PORT_FLAG_BOUND (1u << 2) /* a model's port that stands for the interface of its name */
+#define NPU_PORT_FLAG_MAC (1u << 3)
+#define NPU_PORT_FLAG_IPV4 (1u << 4)
+#define NPU_PORT_FLAG_IPV6 (1u << 5)
+#define NPU_PORT_FLAG_COUNTERS (1u << 6) /* bytes, packets, errors */
+#define NPU_PORT_FLAG_RETRANSMITS (1u << 7)
+#define NPU_PORT_FLAGS_ALL 0xffu
+
+/* NPU_QUERY_PORTS. Counters only grow, unless counters_generation changes. */
 struct npu_port_info {
 	__u32 index;
 	__u32 state; /* enum npu_port_state */
-	__u32 speed_mbps;
-	__u32 peer_port; /* valid while UP */
+	__u32 speed_mbps; /* 0: not known */
+	__u32 peer_port;
 	__u8 peer_uuid[NPU_UUID_BYTES];
 	__u64 tx_bytes;
 	__u64 rx_bytes;
-	__u64 errors;
-	__u64 flaps;
+	__u64 errors; /* tx_errors + rx_errors */
+	__u64 flaps; /* times that the link was lost */
 	__u64 counters_generation; /* +1 when the counters begin at 0 again */
+	__u64 tx_packets;
+	__u64 rx_packets;
+	__u64 tx_errors;
+	__u64 rx_errors;
+	__u64 retransmits;
+	__u32 flags; /* NPU_PORT_FLAG_* */
+	__u32 lanes; /* 0: not known */
+	__u8 mac[NPU_MAC_BYTES];
+	__u8 pad[2];
+	__u8 ipv4[4];
+	__u8 pad1[4];
+	__u8 ipv6[16];
+	char interface[NPU_PORT_INTERFACE_BYTES]; /* of the host; empty: none */
 };
-NPU_UAPI_SIZE(npu_port_info, 72);
+NPU_UAPI_SIZE(npu_port_info, 168);
+#define NPU_PORT_INFO_MIN_BYTES 72 /* when it appeared */
 
 /* NPU_QUERY_LIMITS, one element. What one open file may have; npu_validate.h checks arguments against it. */
 struct npu_limits {

@@ -55,7 +55,7 @@ enum npu_platform {
 
 /* FW_ABI of the firmware that this header describes. A driver accepts any minor of a major that it knows. */
 #define NPU_FW_ABI_MAJOR 1
-#define NPU_FW_ABI_MINOR 1
+#define NPU_FW_ABI_MINOR 2
 #define NPU_FW_MAX_BYTES (4u << 20)
 
 enum npu_event_type {
@@ -64,6 +64,7 @@ enum npu_event_type {
 	NPU_EVENT_QUEUE_FAULT = 2, /* queue stopped; value = number of the command, status, address and place as in its completion record */
 	NPU_EVENT_OVERFLOW = 3, /* records before this one were lost */
 	NPU_EVENT_COMMAND_FAULT = 4, /* as QUEUE_FAULT, of a queue that goes on after errors */
+	NPU_EVENT_PORT_STATE = 5, /* `queue` is the number of a port, value its enum npu_port_state from now on */
 };
 
 /* Record n lies in slot n mod entries. Written whole, then seq = n + 1 with release. */

@@ -47,7 +47,8 @@ std::string Device::check(const npu_device_config& config) {
   if (config.struct_size != sizeof(npu_device_config)) {
     return "npu_device_config.struct_size is not that of this library; build both from one version";
   }
-  if (config.pad != 0) return "npu_device_config.pad is not 0; zero the struct before filling it";
+  if (config.pad != 0 || config.pad1 != 0)
+    return "the padding of npu_device_config is not 0; zero the struct before filling it";
   if (config.key_count > kMaxKeys || (config.key_count != 0 && config.keys == nullptr)) {
     return "keys must point to key_count public keys, at most 64";
   }
@@ -58,6 +59,7 @@ std::string Device::check(const npu_device_config& config) {
   if (config.injection_count != 0 && config.injections == nullptr) {
     return "injections must point to injection_count faults";
   }
+  if (std::string problem = Ports::check(config); !problem.empty()) return problem;
   if (config.worker_threads > kMaxThreads) return "worker_threads may be 1024 at most";
   if (profile.clusters == 0 || profile.tiles_per_cluster == 0 ||
       uint64_t{profile.clusters} * profile.tiles_per_cluster > kMaxTiles) {
@@ -144,7 +146,14 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
       contexts_(config.max_contexts != 0 ? config.max_contexts : kDefaultContexts),
       queues_(config.max_queues != 0 ? config.max_queues : kDefaultQueues),
       sensors_(profile_, registers_, [this] { return scheduler_.busy_wall_ns(); }),
-      scheduler_(processor_, registers_) {
+      scheduler_(processor_, registers_),
+      network_(
+          config,
+          [this](const std::function<void()>& body) {
+            Lock lock(scheduler_);
+            body();
+          },
+          [this](uint32_t port, npu_port_state state) { on_port_state(port, state); }) {
   scheduler_.set_after_command([this] { finish_pending_answers(); });
   set_identity_registers();
 }
@@ -170,6 +179,7 @@ void Device::set_identity_registers() {
   registers_.set(NPU_REG_MAX_QUEUES, queues_.size());
   registers_.set(NPU_REG_MAX_CONTEXTS, contexts_.size());
   registers_.set(NPU_REG_DOORBELL_PAGES, Doorbells::kPages);
+  registers_.set(NPU_REG_PORTS, network_.count());
 }
 
 bool Device::access_hbm(uint64_t offset, uint32_t size_bytes, bool write, uint64_t* value) {

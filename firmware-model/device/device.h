@@ -22,6 +22,7 @@
 #include "firmware-model/device/launch.h"
 #include "firmware-model/device/loader.h"
 #include "firmware-model/device/npu_device.h"
+#include "firmware-model/device/port.h"
 #include "firmware-model/device/queue.h"
 #include "firmware-model/device/ras.h"
 #include "firmware-model/device/registers.h"
@@ -105,6 +106,7 @@ class Device {
   npu_status inject(Lock& lock, uint32_t fault, uint64_t place, uint64_t count);
   npu_status inject_memory_error(uint32_t fault, uint64_t place, uint64_t count);
   npu_status inject_interrupts(uint32_t fault, uint64_t place, uint64_t count);
+  npu_status inject_link(uint32_t fault, uint64_t place, uint64_t count);
   static npu_status inject_counted(uint64_t* counter, uint64_t place, uint64_t count);
 
   // Whether a command is refused, or swallowed (TIMEOUT), before anybody looks at it.
@@ -114,6 +116,8 @@ class Device {
   Answer queue_command(Lock& lock, uint32_t command, Args args);
   Answer metric(Lock& lock, uint64_t id);
   Answer identity(uint64_t word) const;
+  Answer port(Args args) const;
+  void on_port_state(uint32_t port, npu_port_state state);
   void end_command(Queue& queue);
   Answer context_create(Args args);
   Answer context_destroy(Args args);
@@ -156,8 +160,9 @@ class Device {
   Sensors::Heat heat_ = Sensors::Heat::kNormal;
   std::thread boot_thread_;
 
-  // Last: its thread uses everything above.
+  // Last: their threads use everything above. Guarded by the scheduler's mutex: the ports.
   Scheduler scheduler_;
+  Ports network_;
 };
 
 }  // namespace npu::model

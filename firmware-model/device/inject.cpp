@@ -38,6 +38,17 @@ npu_status Device::inject_interrupts(uint32_t fault, uint64_t place, uint64_t co
   return NPU_ST_OK;
 }
 
+npu_status Device::inject_link(uint32_t fault, uint64_t place, uint64_t count) {
+  if (place >= network_.count()) return NPU_ST_INVALID_ARGUMENT;
+  if (fault == NPU_INJECT_LINK_DOWN) {
+    if (count > 1) return NPU_ST_INVALID_ARGUMENT;
+    network_.hold_down(place, count == 1);
+    return NPU_ST_OK;
+  }
+  if (count > kMaxAtOnce) return NPU_ST_INVALID_ARGUMENT;
+  return network_.flap(place, count) ? NPU_ST_OK : NPU_ST_BUSY;
+}
+
 npu_status Device::inject_counted(uint64_t* counter, uint64_t place, uint64_t count) {
   if (place != 0) return NPU_ST_INVALID_ARGUMENT;
   *counter = count;
@@ -52,6 +63,9 @@ npu_status Device::inject(Lock& lock, uint32_t fault, uint64_t place, uint64_t c
     case NPU_INJECT_LOST_IRQ:
     case NPU_INJECT_SPURIOUS_IRQ:
       return inject_interrupts(fault, place, count);
+    case NPU_INJECT_LINK_FLAP:
+    case NPU_INJECT_LINK_DOWN:
+      return inject_link(fault, place, count);
     case NPU_INJECT_BOOT_FAIL:
       return inject_counted(&armed_.boot_fail, place, count);
     case NPU_INJECT_BOOT_STALL:

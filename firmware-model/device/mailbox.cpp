@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "firmware-model/device/device.h"
+#include "firmware-model/device/shared_memory.h"
 #include "uapi/npu_pagetable.h"
 
 namespace npu::model {
@@ -140,6 +141,7 @@ Device::Answer Device::begin_command(Lock& lock, uint32_t command, Args args) {
     case NPU_MBOX_METRIC:
     case NPU_MBOX_IDENTITY:
     case NPU_MBOX_INJECT:
+    case NPU_MBOX_PORT:
       return report_command(lock, command, args);
     default:
       return queue_command(lock, command, args);
@@ -160,6 +162,8 @@ Device::Answer Device::report_command(Lock& lock, uint32_t command, Args args) {
       return metric(lock, args[0]);
     case NPU_MBOX_IDENTITY:
       return identity(args[0]);
+    case NPU_MBOX_PORT:
+      return port(args);
     default:
       // Answered before the fault shows: a driver that stops its own firmware learns that it did.
       answer.status = args[0] > UINT32_MAX
@@ -200,6 +204,41 @@ Device::Answer Device::identity(uint64_t word) const {
   }
   for (size_t i = 8; i-- > 0;) answer.result = answer.result << 8 | bytes[word * 8 + i];
   return answer;
+}
+
+Device::Answer Device::port(Args args) const {
+  Answer answer;
+  npu_port_info info{};
+  const uint64_t iova = args[1];
+  if (!network_.describe(args[0], &info)) {
+    answer.status = NPU_ST_NOT_FOUND;
+  } else if (iova % 8 != 0 || args[2] % 8 != 0) {
+    answer.status = NPU_ST_UNALIGNED;
+  } else {
+    const uint64_t bytes = std::min<uint64_t>(args[2], sizeof(info));
+    uint64_t room = 0;
+    auto* at = static_cast<std::byte*>(ports_.host_memory(ports_.ctx, iova, 1, &room));
+    if (at == nullptr || room < bytes) {
+      answer.status = NPU_ST_INVALID_ADDRESS;
+      return answer;
+    }
+    for (uint64_t byte = 0; byte < bytes; byte += 8) {
+      uint64_t word = 0;
+      std::memcpy(&word, reinterpret_cast<const std::byte*>(&info) + byte, 8);
+      store_word(at + byte, word);
+    }
+    answer.result = bytes;
+  }
+  return answer;
+}
+
+void Device::on_port_state(uint32_t port, npu_port_state state) {
+  npu_event_record record{};
+  record.type = NPU_EVENT_PORT_STATE;
+  record.queue = port;
+  record.value = state;
+  events_.post(record);
+  interrupts_.raise(NPU_IRQ_EVENT);
 }
 
 uint64_t Device::host_changed() {

@@ -45,7 +45,28 @@ typedef struct npu_profile {
   uint32_t pj_per_mac_f32; /* energy of one operation, picojoule x 1000 */
   uint32_t pj_per_mac_bf16;
   uint32_t pj_per_hbm_byte;
+  uint32_t
+      ports; /* network ports: first those to neighbours, in turn, then those that lead up to switches */
+  uint32_t port_mbps;
+  uint32_t port_lanes;
+  uint32_t port_neighbours; /* devices that ports lead to */
+  uint32_t ports_up;        /* how many lead up */
 } npu_profile;
+
+/* A network port: what the device cannot find out by itself. */
+typedef struct npu_port_config {
+  uint32_t state; /* enum npu_port_state that it has without an interface */
+  uint32_t flags; /* NPU_PORT_FLAG_PEER, _UP_LINK, _MAC, _IPV4, _IPV6 */
+  uint32_t speed_mbps;
+  uint32_t lanes;
+  uint32_t peer_port;
+  uint8_t peer_uuid[16];
+  uint8_t mac[6];
+  uint8_t ipv4[4];
+  uint8_t ipv6[16];
+  char
+      interface[16]; /* of the host: state, speed and counters are those of this interface; empty: none */
+} npu_port_config;
 
 /* A fault that is injected before the device starts: a row of uapi/spec/ras.def. */
 typedef struct npu_injection {
@@ -74,6 +95,10 @@ typedef struct npu_device_config {
                               image through FW_IOVA and CONTROL */
   uint32_t injection_count;
   const npu_injection *injections; /* copied */
+  const npu_port_config *ports;    /* copied */
+  uint32_t port_count;             /* at most NPU_MAX_PORTS */
+  uint32_t pad1;
+  const char *net_class; /* folder of the host's interfaces; NULL: /sys/class/net. Copied */
 } npu_device_config;
 
 typedef struct npu_device_ports {

@@ -44,9 +44,12 @@ Client::Client(Device* device, CopyEngine* copies, ClientHost* host, const Peer&
       peer_(peer),
       account_(
           std::make_shared<Account>(device->connection_limits(), device->user_account(peer.uid))),
-      doorbells_(device) {}
+      doorbells_(device) {
+  device_->add_port_listener(this);
+}
 
 Client::~Client() {
+  device_->remove_port_listener(this);
   for (const auto& [job, call] : copy_waits_) copies_->abandon(job);
   for (const Wait& wait : waits_) unwatch(wait);
   for (const auto& [cookie, notification] : notifications_) {

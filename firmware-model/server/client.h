@@ -47,7 +47,7 @@ class ClientHost {
   virtual std::vector<npu_client_info> client_rows(const Device* device, uid_t viewer) = 0;
 };
 
-class Client final : public QueueListener {
+class Client final : public QueueListener, public PortListener {
  public:
   // A call's result that comes later.
   static constexpr int kLater = -1;
@@ -70,6 +70,8 @@ class Client final : public QueueListener {
 
   void on_queue_fault(uint32_t number, const npu_event_record& record) override;
   void on_queue_progress(uint32_t number) override;
+  void on_port_state(uint32_t port, uint32_t state) override;
+  void on_ports_lost() override;
 
   // Deadlines, watchdogs, words that nobody announces, samples. `tick` at or after next_due_ns() (INT64_MAX: never).
   void tick(int64_t now_ns);

@@ -20,4 +20,15 @@ void Client::send_event(npu_event* event, uint32_t type, uint32_t bytes) {
   events_lost_ = !host_->send_event(event, bytes);
 }
 
+void Client::on_port_state(uint32_t port, uint32_t state) {
+  npu_event_port_state event{};
+  event.port = port;
+  event.state = state;
+  send_event(&event.base, NPU_EVENT_TYPE_PORT_STATE, sizeof(event));
+}
+
+void Client::on_ports_lost() {
+  if ((event_mask_ & NPU_EVENT_MASK_PORT_STATE) != 0) events_lost_ = true;
+}
+
 }  // namespace npu::model::server

@@ -53,7 +53,7 @@ int Client::dev_query(Call& call, npu_dev_query& args) {
       device_->collect();
       return query_regions(call, args);
     case NPU_QUERY_PORTS:
-      return call.write_array(&args.out, std::vector<npu_port_info>{});
+      return call.write_array(&args.out, device_->ports());
     case NPU_QUERY_LIMITS:
       return call.write_array(&args.out, std::vector<npu_limits>{device_->limits()});
     case NPU_QUERY_METRICS:
@@ -66,7 +66,7 @@ int Client::dev_query(Call& call, npu_dev_query& args) {
   }
 }
 
-// This model has no ports; NPU_FEATURE_PORTS says so.
+// No queue of this model drives a port; NPU_FEATURE_PORTS says so.
 int Client::mr_create(Call&, npu_mr_create&) { return EOPNOTSUPP; }
 int Client::mr_destroy(Call&, npu_mr_destroy&) { return EOPNOTSUPP; }
 

@@ -66,6 +66,8 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   fill_uuid(options.profile, options.index, config.uuid);
   config.injections = options.injections.data();
   config.injection_count = static_cast<uint32_t>(options.injections.size());
+  config.ports = options.ports.data();
+  config.port_count = static_cast<uint32_t>(options.ports.size());
   device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt, nullptr};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
   char text[512] = "";
@@ -90,11 +92,7 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   device->listeners_.resize(device->queues_.count());
   device->make_limits();
 
-  uint64_t ring_iova = 0;
-  const uint64_t ring_bytes = EventHub::kEntries * sizeof(npu_event_record);
-  if (device->iova_.add(reinterpret_cast<std::byte*>(ring), ring_bytes, true, &ring_iova) != 0 ||
-      device->mailbox(NPU_MBOX_EVENT_RING, {ring_iova, EventHub::kEntries}) != NPU_ST_OK ||
-      !device->read_identity()) {
+  if (!device->make_buffers(ring) || !device->read_identity()) {
     *error =
         "the device refuses the event ring or its identity; server and device model are of "
         "different versions, or a fault was injected into the mailbox";
@@ -108,6 +106,26 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
 
 Device::~Device() {
   if (device_ != nullptr) npu_device_destroy(device_);
+}
+
+// Memory that the device writes to.
+bool Device::make_buffers(npu_event_record* ring) {
+  uint64_t ring_iova = 0;
+  const uint64_t ring_bytes = EventHub::kEntries * sizeof(npu_event_record);
+  return iova_.add(reinterpret_cast<std::byte*>(ring), ring_bytes, true, &ring_iova) == 0 &&
+         iova_.add(reinterpret_cast<std::byte*>(port_buffer_.data()), sizeof(port_buffer_), true,
+                   &port_buffer_iova_) == 0 &&
+         mailbox(NPU_MBOX_EVENT_RING, {ring_iova, EventHub::kEntries}) == NPU_ST_OK;
+}
+
+std::vector<npu_port_info> Device::ports() {
+  std::vector<npu_port_info> ports(reg(NPU_REG_PORTS));
+  for (uint32_t i = 0; i < ports.size(); ++i) {
+    const int status = mailbox(NPU_MBOX_PORT, {i, port_buffer_iova_, sizeof(npu_port_info)});
+    if (status == NPU_ST_OK) std::memcpy(&ports[i], port_buffer_.data(), sizeof(npu_port_info));
+    ports[i].index = i;
+  }
+  return ports;
 }
 
 bool Device::read_identity() {
@@ -176,7 +194,16 @@ void Device::collect() {
 void Device::dispatch_events() {
   const HubNews news = events_.take();
   for (const npu_event_record& record : news.faults) {
-    if (record.type == NPU_EVENT_OVERFLOW) continue;
+    if (record.type == NPU_EVENT_OVERFLOW) {
+      for (PortListener* listener : port_listeners_) listener->on_ports_lost();
+      continue;
+    }
+    if (record.type == NPU_EVENT_PORT_STATE) {
+      for (PortListener* listener : port_listeners_) {
+        listener->on_port_state(record.queue, static_cast<uint32_t>(record.value));
+      }
+      continue;
+    }
     QueueListener* listener = listeners_[record.queue];
     if (listener != nullptr) listener->on_queue_fault(record.queue, record);
   }
@@ -262,6 +289,7 @@ npu_dev_info Device::info() const {
   info.health = ready ? NPU_HEALTH_OK : NPU_HEALTH_WEDGED;
   info.clusters = static_cast<uint32_t>(reg(NPU_REG_CLUSTERS));
   info.tiles_per_cluster = static_cast<uint32_t>(reg(NPU_REG_TILES_PER_CLUSTER));
+  info.ports = static_cast<uint32_t>(reg(NPU_REG_PORTS));
   info.va_bits = NPU_VA_BITS;
   info.core_clock_khz = profile_.core_clock_khz;
   info.hbm_clock_khz = profile_.hbm_clock_khz;

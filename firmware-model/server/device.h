@@ -40,6 +40,7 @@ struct DeviceOptions {
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;
+  std::vector<npu_port_config> ports;
   int io_event_fd = -1;  // written when the I/O thread should look at events()
 };
 
@@ -51,6 +52,15 @@ class QueueListener {
   virtual void on_queue_fault(uint32_t queue, const npu_event_record& record) = 0;
   // A queue that is watched (EventHub::watch) has completed something.
   virtual void on_queue_progress(uint32_t queue) = 0;
+};
+
+// Who wants to hear of ports.
+class PortListener {
+ public:
+  virtual ~PortListener() = default;
+  virtual void on_port_state(uint32_t port, uint32_t state) = 0;
+  // Changes were lost: every port may have another state.
+  virtual void on_ports_lost() = 0;
 };
 
 class Device {
@@ -96,8 +106,14 @@ class Device {
 
   // Who hears of a queue: set while the queue exists.
   void set_listener(uint32_t queue, QueueListener* listener) { listeners_[queue] = listener; }
-  // Hands out what the device threads have left: faults, progress. Called when io_event_fd fires.
+  // Likewise, of ports; until it is taken away.
+  void add_port_listener(PortListener* listener) { port_listeners_.push_back(listener); }
+  void remove_port_listener(PortListener* listener) { std::erase(port_listeners_, listener); }
+  // Hands out what the device threads have left: faults, progress, ports. Called when io_event_fd fires.
   void dispatch_events();
+
+  // All ports, as the device tells of them now.
+  std::vector<npu_port_info> ports();
 
   // HBM that objects of clients hold; kept by Bo.
   uint64_t object_bytes = 0;
@@ -105,6 +121,7 @@ class Device {
  private:
   Device() = default;
   void make_limits();
+  bool make_buffers(npu_event_record* ring);
   bool read_identity();
 
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
@@ -128,6 +145,10 @@ class Device {
   NumberPool queues_;
   NumberPool doorbell_pages_;
   std::vector<QueueListener*> listeners_;  // by number of the queue
+  std::vector<PortListener*> port_listeners_;
+  std::array<uint64_t, sizeof(npu_port_info) / 8>
+      port_buffer_{};  // where the device describes a port
+  uint64_t port_buffer_iova_ = 0;
   std::map<uint32_t, std::weak_ptr<Account>> users_;
 };
 

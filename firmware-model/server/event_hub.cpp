@@ -62,6 +62,11 @@ void EventHub::handle_locked(const npu_event_record& record) {
     tell_io_locked();
     return;
   }
+  if (record.type == NPU_EVENT_PORT_STATE) {
+    news_.faults.push_back(record);
+    tell_io_locked();
+    return;
+  }
   if (record.queue >= slots_.size()) return;
   Slot& slot = slots_[record.queue];
   if (slot.queue == nullptr) return;
@@ -129,7 +134,7 @@ void EventHub::detach(uint32_t number) {
   slots_[number] = {};
   std::erase(news_.progressed, number);
   std::erase_if(news_.faults, [number](const npu_event_record& r) {
-    return r.type != NPU_EVENT_OVERFLOW && r.queue == number;
+    return r.type != NPU_EVENT_OVERFLOW && r.type != NPU_EVENT_PORT_STATE && r.queue == number;
   });
 }
 

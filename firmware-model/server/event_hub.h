@@ -33,7 +33,8 @@ struct Notification {
 
 // What the I/O thread takes out.
 struct HubNews {
-  std::vector<npu_event_record> faults;
+  std::vector<npu_event_record>
+      faults;                        // of queues; changes of ports and losses among them, in order
   std::vector<uint32_t> progressed;  // queues that completed something and have watchers
 };
 

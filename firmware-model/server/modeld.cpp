@@ -175,11 +175,15 @@ int take_place(const std::string& path, Place* out, std::string* error) {
 }
 
 // One device for each path, until a signal or for as long as somebody uses one of them.
-int serve_machines(const Arguments& arguments, const ServerOptions& options) {
+int serve_machines(const Arguments& arguments, ServerOptions options) {
   if (options.device_count != 1 && options.device_count != arguments.vfio_user.size()) {
     return fail(kStatusUsage, "--vfio-user makes one device for each path; leave the count away");
   }
+  options.device_count = static_cast<uint32_t>(arguments.vfio_user.size());
   std::string error;
+  if (!bindings_fit(options.bindings, options.device_count, &error)) {
+    return fail(kStatusFailed, error);
+  }
   raise_descriptor_limit();
   VfioHost host(options, arguments.idle_exit, catch_signals());
   std::vector<Place> places(arguments.vfio_user.size());

@@ -22,6 +22,7 @@
 #pragma pop_macro("NDEBUG")
 
 #include "firmware-model/server/places.h"
+#include "uapi/npu_model.h"
 
 namespace npu::model::server {
 namespace {
@@ -123,9 +124,92 @@ bool read_name(const toml::table& root, char* out, size_t bytes, std::string* pr
   return true;
 }
 
-bool fill(const toml::table& root, npu_profile* out, std::string* problem) {
+bool check_ports(const npu_profile& profile, std::string* problem) {
+  // Neighbours are paired by exclusive or, so a group has a power of two of devices.
+  if ((profile.port_neighbours & (profile.port_neighbours + 1)) != 0) {
+    *problem = "key 'port_neighbours' is " + std::to_string(profile.port_neighbours) +
+               "; allowed: 0, 1, 3, 7, 15";
+    return false;
+  }
+  if (profile.ports_up > profile.ports) {
+    *problem =
+        "key 'ports_up' is larger than ports; allowed: 0 to " + std::to_string(profile.ports);
+    return false;
+  }
+  const uint32_t local = profile.ports - profile.ports_up;
+  if (local < profile.port_neighbours || (profile.port_neighbours == 0 && local != 0)) {
+    *problem = "key 'port_neighbours' does not fit: " + std::to_string(local) +
+               " ports do not lead up; allowed: at least one of them for each neighbour, and none "
+               "without neighbours";
+    return false;
+  }
+  if ((profile.ports == 0) != (profile.port_mbps == 0)) {
+    *problem = "key 'port_mbps' is 0 where there are no ports, and only there";
+    return false;
+  }
+  return true;
+}
+
+// One integer of a table [[port]].
+bool read_index(const toml::table& table, const char* key, int64_t fallback, uint64_t end,
+                uint32_t* out, std::string* problem) {
+  const toml::node* node = table.get(key);
+  const toml::value<int64_t>* number = node == nullptr ? nullptr : node->as_integer();
+  const int64_t value = number != nullptr ? number->get() : node == nullptr ? fallback : -1;
+  if (value >= 0 && static_cast<uint64_t>(value) < end) {
+    *out = static_cast<uint32_t>(value);
+    return true;
+  }
+  *problem = std::string("key 'port.") + key + "' must be an integer; allowed: " +
+             (end == 0 ? "none, the chip has no ports" : "0 to " + std::to_string(end - 1));
+  return false;
+}
+
+bool read_binding(const toml::table& table, const npu_profile& profile, PortBinding* out,
+                  std::string* problem) {
+  for (const auto& [key, value] : table) {
+    if (key.str() == "device" || key.str() == "index") continue;
+    const toml::value<std::string>* text = value.as_string();
+    if ((key.str() != "interface" && key.str() != "address") || text == nullptr) {
+      *problem =
+          "key 'port." + std::string(key.str()) +
+          "' cannot be; allowed: integers device and index, and a string interface or address";
+      return false;
+    }
+    (key.str() == "interface" ? out->interface : out->address) = text->get();
+  }
+  return read_index(table, "device", 0, NPU_MODEL_MAX_DEVICES, &out->device, problem) &&
+         read_index(table, "index", -1, profile.ports, &out->port, problem);
+}
+
+bool read_bindings(const toml::table& root, const npu_profile& profile,
+                   std::vector<PortBinding>* out, std::string* problem) {
+  const toml::node* node = root.get("port");
+  if (node == nullptr) return true;
+  const toml::array* tables = node->as_array();
+  if (tables == nullptr) {
+    *problem = "key 'port' must be tables [[port]]";
+    return false;
+  }
+  for (const toml::node& entry : *tables) {
+    if (entry.as_table() == nullptr) {
+      *problem = "key 'port' must be tables [[port]]";
+      return false;
+    }
+    PortBinding binding;
+    if (!read_binding(*entry.as_table(), profile, &binding, problem)) return false;
+    out->push_back(std::move(binding));
+  }
+  return check_bindings(*out, problem);
+}
+
+bool fill(const toml::table& root, npu_profile* out, std::vector<PortBinding>* bindings,
+          std::string* problem) {
   for (const auto& [key, value] : root) {
-    if (key.str() == "name" || key.str() == "source" || find_field(key.str()) != nullptr) continue;
+    if (key.str() == "name" || key.str() == "source" || key.str() == "port" ||
+        find_field(key.str()) != nullptr) {
+      continue;
+    }
     *problem = "key '" + std::string(key.str()) + "' is unknown";
     return false;
   }
@@ -142,14 +226,16 @@ bool fill(const toml::table& root, npu_profile* out, std::string* problem) {
                std::to_string(out->power_limit_mw);
     return false;
   }
-  return check_sources(root, problem);
+  return check_ports(*out, problem) && check_sources(root, problem) &&
+         read_bindings(root, *out, bindings, problem);
 }
 
 }  // namespace
 
 bool parse_profile(std::string_view text, const std::string& file, npu_profile* out,
-                   std::string* error) {
+                   std::vector<PortBinding>* bindings, std::string* error) {
   npu_profile profile{};
+  std::vector<PortBinding> found;
   std::string problem;
   const auto strange = std::find_if(text.begin(), text.end(), [](char c) {
     return (c < 0x20 || c > 0x7e) && c != '\n' && c != '\t';
@@ -162,8 +248,9 @@ bool parse_profile(std::string_view text, const std::string& file, npu_profile* 
   }
   try {
     const toml::table root = toml::parse(text);
-    if (fill(root, &profile, &problem)) {
+    if (fill(root, &profile, &found, &problem)) {
       *out = profile;
+      *bindings = std::move(found);
       return true;
     }
   } catch (const toml::parse_error& parse) {
@@ -177,7 +264,8 @@ bool parse_profile(std::string_view text, const std::string& file, npu_profile* 
   return false;
 }
 
-bool load_profile(const std::string& file, npu_profile* out, std::string* error) {
+bool load_profile(const std::string& file, npu_profile* out, std::vector<PortBinding>* bindings,
+                  std::string* error) {
   std::ifstream stream(file, std::ios::binary);
   constexpr std::streamsize kMaxBytes = 64 << 10;
   std::string text(static_cast<size_t>(kMaxBytes) + 1, '\0');
@@ -191,7 +279,7 @@ bool load_profile(const std::string& file, npu_profile* out, std::string* error)
     *error = "profile " + file + " is longer than 64 KiB";
     return false;
   }
-  return parse_profile(text, file, out, error);
+  return parse_profile(text, file, out, bindings, error);
 }
 
 std::string profile_directory() {

@@ -2,7 +2,8 @@
 // Chip profiles: TOML files that describe what a device is made of.
 //
 // A profile is `name`, one integer for each row of NPU_PROFILE_FIELDS, and a table [source] that says for each of them where the number comes
-// from ("inferred: why" where nobody has published it). Nothing else may stand in it and nothing may be missing.
+// from ("inferred: why" where nobody has published it). Nothing may be missing, and nothing else may stand in it but tables [[port]]: a port
+// of the model that stands for an interface of the host.
 #ifndef NPU_MODEL_SERVER_PROFILE_H_
 #define NPU_MODEL_SERVER_PROFILE_H_
 
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "firmware-model/device/npu_device.h"
+#include "firmware-model/server/port.h"
 
 namespace npu::model::server {
 
@@ -37,12 +39,19 @@ namespace npu::model::server {
   NPU_PROFILE_FIELD(power_limit_mw, 1, 10000000, 1)              \
   NPU_PROFILE_FIELD(pj_per_mac_f32, 0, 1000000, 1)               \
   NPU_PROFILE_FIELD(pj_per_mac_bf16, 0, 1000000, 1)              \
-  NPU_PROFILE_FIELD(pj_per_hbm_byte, 0, 10000000, 1)
+  NPU_PROFILE_FIELD(pj_per_hbm_byte, 0, 10000000, 1)             \
+  NPU_PROFILE_FIELD(ports, 0, NPU_MAX_PORTS, 1)                  \
+  NPU_PROFILE_FIELD(port_mbps, 0, 10000000, 1)                   \
+  NPU_PROFILE_FIELD(port_lanes, 0, 64, 1)                        \
+  NPU_PROFILE_FIELD(port_neighbours, 0, 15, 1)                   \
+  NPU_PROFILE_FIELD(ports_up, 0, NPU_MAX_PORTS, 1)
 
-// False: |error| names the file, the key and what is allowed. |file| is used in messages only.
+// False: |error| names the file, the key and what is allowed. |file| is used in messages only. |bindings|: the tables [[port]], not looked up yet
+// (resolve_bindings()).
 bool parse_profile(std::string_view text, const std::string& file, npu_profile* out,
-                   std::string* error);
-bool load_profile(const std::string& file, npu_profile* out, std::string* error);
+                   std::vector<PortBinding>* bindings, std::string* error);
+bool load_profile(const std::string& file, npu_profile* out, std::vector<PortBinding>* bindings,
+                  std::string* error);
 
 // The folder of the profiles: NPU_PROFILE_DIR, else beside the library that this code is in, else the source tree of this build.
 std::string profile_directory();

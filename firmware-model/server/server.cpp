@@ -73,7 +73,10 @@ bool Server::open(const ServerOptions& options, std::string* error) {
   device.keys = options.keys;
   device.injections = options.injections;
   device.io_event_fd = io_event_.get();
+  if (!bindings_fit(options.bindings, options.device_count, error)) return false;
   for (device.index = 0; device.index < options.device_count; ++device.index) {
+    device.ports =
+        make_ports(options.profile, options.bindings, device.index, options.device_count);
     devices_.push_back(Device::create(device, error));
     if (devices_.back() == nullptr) return false;
     copies_.push_back(std::make_unique<CopyEngine>(devices_.back().get()));

@@ -18,6 +18,7 @@
 #include "firmware-model/server/connection.h"
 #include "firmware-model/server/copy_engine.h"
 #include "firmware-model/server/device.h"
+#include "firmware-model/server/port.h"
 #include "firmware-model/server/unique_fd.h"
 
 namespace npu::model::server {
@@ -30,6 +31,7 @@ struct ServerOptions {
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;  // into every device
+  std::vector<PortBinding> bindings;      // resolved
 };
 
 class Server {

@@ -100,7 +100,12 @@ bool parse_injection(const std::string& text, npu_injection* out, std::string* e
 bool options_from_spec(const std::string& spec, ServerOptions* out, std::string* error) {
   std::string name;
   if (!parse_spec(spec, &name, &out->device_count, error)) return false;
-  if (!load_profile(profile_directory() + "/" + name + ".toml", &out->profile, error)) return false;
+  const std::string file = profile_directory() + "/" + name + ".toml";
+  if (!load_profile(file, &out->profile, &out->bindings, error)) return false;
+  if (!resolve_bindings(&out->bindings, error)) {
+    *error = "profile " + file + ": " + *error;
+    return false;
+  }
   const char* threads = getenv("NPU_MODEL_THREADS");
   if (threads != nullptr && !parse_threads(threads, &out->worker_threads)) {
     *error = std::string("NPU_MODEL_THREADS is '") + threads + "'; allowed: 0 (one a CPU) to 1024";

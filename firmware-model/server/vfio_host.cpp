@@ -31,10 +31,14 @@ VfioHost::VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd 
   options_.production = options.production;
   options_.keys = options.keys;
   options_.injections = options.injections;
+  bindings_ = options.bindings;
+  device_count_ = options.device_count;
 }
 
 bool VfioHost::add(UniqueFd listener, const std::string& path, std::string* error) {
-  fill_uuid(options_.profile, static_cast<uint32_t>(servers_.size()), options_.uuid.data());
+  const auto index = static_cast<uint32_t>(servers_.size());
+  fill_uuid(options_.profile, index, options_.uuid.data());
+  options_.ports = make_ports(options_.profile, bindings_, index, device_count_);
   auto server = vfio_user::Server::create(options_, std::move(listener), path, error);
   if (server == nullptr) return false;
   servers_.push_back(std::move(server));

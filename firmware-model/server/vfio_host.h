@@ -20,7 +20,7 @@ namespace npu::model::server {
 class VfioHost {
  public:
   // run() ends when |stop| becomes readable, or |idle_exit_s| seconds after the last client (0:
-  // never).
+  // never). |options| counts the devices that add() will make.
   VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd stop);
 
   // A device of its own behind a listening socket. False: |error| says why.
@@ -32,6 +32,8 @@ class VfioHost {
   int idle_ms_left() const;
 
   vfio_user::FunctionOptions options_;
+  std::vector<PortBinding> bindings_;
+  uint32_t device_count_ = 0;
   const int64_t idle_exit_ns_;
   UniqueFd stop_;
   std::vector<std::unique_ptr<vfio_user::Server>> servers_;

@@ -50,6 +50,8 @@ bool PciFunction::make_device(const FunctionOptions& options, std::string* error
   std::copy(options.uuid.begin(), options.uuid.end(), config.uuid);
   config.injections = options.injections.data();
   config.injection_count = static_cast<uint32_t>(options.injections.size());
+  config.ports = options.ports.data();
+  config.port_count = static_cast<uint32_t>(options.ports.size());
   config.boot_from_host = options.boot_from_host ? 1 : 0;
   const npu_device_ports ports{this, &PciFunction::host_memory, &PciFunction::interrupt,
                                &PciFunction::host_copy};

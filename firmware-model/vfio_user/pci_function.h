@@ -33,7 +33,8 @@ struct FunctionOptions {
   std::vector<std::array<uint8_t, 32>> keys;
   std::array<uint8_t, 16> uuid{};         // of the board
   std::vector<npu_injection> injections;  // faults to begin with
-  bool boot_from_host = true;             // the machine's driver brings the firmware
+  std::vector<npu_port_config> ports;
+  bool boot_from_host = true;  // the machine's driver brings the firmware
 };
 
 class PciFunction {

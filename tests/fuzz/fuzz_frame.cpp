@@ -32,7 +32,8 @@ server::Server* the_server() {
   static server::Server* const instance = [] {
     server::ServerOptions options;
     std::string error;
-    if (!server::load_profile(NPU_TEST_PROFILE_DIR "/tiny.toml", &options.profile, &error))
+    if (!server::load_profile(NPU_TEST_PROFILE_DIR "/tiny.toml", &options.profile,
+                              &options.bindings, &error))
       die(error);
     options.worker_threads = 1;
     std::unique_ptr<server::Server> made = server::Server::create(options, &error);

@@ -78,7 +78,13 @@ void log_lists(Session& session) {
     log.add("query.regions." + number(row.region) + "." + number(row.instance),
             "page " + number(row.page_bytes) + (sound ? " sound" : " UNSOUND"));
   }
-  log.add("query.ports.count", number(query<npu_port_info>(session, NPU_QUERY_PORTS, 16).size()));
+  const auto ports = query<npu_port_info>(session, NPU_QUERY_PORTS, 16);
+  log.add("query.ports.count", number(ports.size()));
+  for (const npu_port_info& row : ports) {
+    log.add("query.ports." + number(row.index),
+            "state " + number(row.state) + " speed " + number(row.speed_mbps) + " lanes " +
+                number(row.lanes) + " flags " + number(row.flags));
+  }
   const auto metrics = query<npu_metric>(session, NPU_QUERY_METRICS, 256);
   log.add("query.metrics.count", number(metrics.size()));
   for (const npu_metric& row : metrics) {

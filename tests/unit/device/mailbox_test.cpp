@@ -43,7 +43,7 @@ TEST(RegisterTest, EachRowOfTheTableReadsWithItsOwnWidthOnly) {
 
 TEST(RegisterTest, WhereNothingIsReadsGiveAllOnes) {
   TestDriver driver;
-  for (const uint64_t offset : {0x04cull, 0x160ull, 0x1000ull, 0x100000ull, ~0ull}) {
+  for (const uint64_t offset : {0x068ull, 0x160ull, 0x1000ull, 0x100000ull, ~0ull}) {
     const Access access = read(driver, offset, 4);
     EXPECT_EQ(access.status, -1) << offset;
     EXPECT_EQ(access.value, ~0ull);

@@ -103,7 +103,7 @@ TEST_F(RasTest, EachWrongInjectionIsRefused) {
   EXPECT_EQ(inject(NPU_INJECT_TEMPERATURE, 1ull << 62, 0), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(inject(NPU_INJECT_BOOT_FAIL, 1, 1), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(inject(static_cast<npu_inject>(0)), NPU_ST_NOT_FOUND);
-  EXPECT_EQ(inject(static_cast<npu_inject>(12)), NPU_ST_NOT_FOUND);
+  EXPECT_EQ(inject(static_cast<npu_inject>(14)), NPU_ST_NOT_FOUND);
   EXPECT_EQ(driver_.mailbox(NPU_MBOX_INJECT, {1ull << 32 | NPU_INJECT_FW_ASSERT}),
             NPU_ST_NOT_FOUND);
   EXPECT_EQ(status(), NPU_DEVICE_STATUS_READY);

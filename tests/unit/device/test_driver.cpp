@@ -74,6 +74,9 @@ TestDriver::TestDriver(const DriverOptions& options) {
   std::memcpy(config.uuid, options.uuid.data(), sizeof(config.uuid));
   config.injections = options.injections.data();
   config.injection_count = static_cast<uint32_t>(options.injections.size());
+  config.ports = options.ports.data();
+  config.port_count = static_cast<uint32_t>(options.ports.size());
+  if (!options.net_class.empty()) config.net_class = options.net_class.c_str();
   const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt, nullptr};
   char error[256] = "";
   device_ = npu_device_create(&config, &ports, error, sizeof(error));

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "firmware-model/device/npu_device.h"
@@ -43,6 +44,8 @@ struct DriverOptions {
   bool boot_from_host = false;  // then the device stays in ROM, and there is no event ring
   std::array<uint8_t, 16> uuid{};
   std::vector<npu_injection> injections;
+  std::vector<npu_port_config> ports;
+  std::string net_class;  // empty: the host's
 };
 
 enum class Place { kHbm, kHost };

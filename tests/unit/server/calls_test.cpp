@@ -83,7 +83,7 @@ TEST_F(CallsTest, QueriesCountWhatExistsAndWriteWhatFits) {
   ASSERT_EQ(client_->call(NPU_CALL_DEV_QUERY, &args, {}, &payload), 0);
   EXPECT_EQ(payload.size(), 48u);
   EXPECT_EQ(client_->query<npu_engine_info>(NPU_QUERY_ENGINES).size(), 2u);
-  EXPECT_EQ(client_->query<npu_port_info>(NPU_QUERY_PORTS).size(), 0u);
+  EXPECT_EQ(client_->query<npu_port_info>(NPU_QUERY_PORTS).size(), 3u);
   EXPECT_EQ(client_->query<npu_limits>(NPU_QUERY_LIMITS).at(0).bind_ops_max,
             static_cast<uint32_t>(NPU_MAX_BIND_OPS));
   args.type = NPU_QUERY_COUNT;

@@ -33,8 +33,9 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 
 std::string error_of(const std::string& text) {
   npu_profile profile{};
+  std::vector<PortBinding> bindings;
   std::string error;
-  EXPECT_FALSE(parse_profile(text, "x.toml", &profile, &error));
+  EXPECT_FALSE(parse_profile(text, "x.toml", &profile, &bindings, &error));
   return error;
 }
 
@@ -42,8 +43,10 @@ TEST(ProfileTest, EveryProfileOfTheRepositoryIsValid) {
   size_t count = 0;
   for (const auto& entry : fs::directory_iterator(NPU_TEST_PROFILE_DIR)) {
     npu_profile profile{};
+    std::vector<PortBinding> bindings;
     std::string error;
-    EXPECT_TRUE(load_profile(entry.path().string(), &profile, &error)) << error;
+    EXPECT_TRUE(load_profile(entry.path().string(), &profile, &bindings, &error)) << error;
+    EXPECT_TRUE(bindings.empty()) << "no profile of the repository knows a machine";
     EXPECT_EQ(entry.path().stem().string(), profile.name);
     ++count;
   }
@@ -52,11 +55,15 @@ TEST(ProfileTest, EveryProfileOfTheRepositoryIsValid) {
 
 TEST(ProfileTest, Maia100HasItsPublishedSizes) {
   npu_profile profile{};
+  std::vector<PortBinding> bindings;
   std::string error;
-  ASSERT_TRUE(load_profile(NPU_TEST_PROFILE_DIR "/maia100.toml", &profile, &error)) << error;
+  ASSERT_TRUE(load_profile(NPU_TEST_PROFILE_DIR "/maia100.toml", &profile, &bindings, &error))
+      << error;
   EXPECT_EQ(profile.clusters * profile.tiles_per_cluster, 64u);
   EXPECT_EQ(profile.hbm_bytes, 64ull << 30);
   EXPECT_EQ(profile.hbm_mbytes_per_s, 1'800'000u);
+  EXPECT_EQ(profile.ports, 12u);
+  EXPECT_EQ(profile.port_mbps, 400'000u);
   // 2 operations a MAC: about 0.8 POPS in bf16.
   const double pops = 2.0 * 64 * profile.mac_per_cycle_bf16 * profile.core_clock_khz * 1e3 * 1e-15;
   EXPECT_NEAR(pops, 0.75, 0.01);
@@ -93,8 +100,9 @@ TEST(ProfileTest, ErrorsNameTheFileTheKeyAndWhatIsAllowed) {
 
 TEST(ProfileTest, AMissingFileSaysWhichThereAre) {
   npu_profile profile{};
+  std::vector<PortBinding> bindings;
   std::string error;
-  EXPECT_FALSE(load_profile(NPU_TEST_PROFILE_DIR "/none.toml", &profile, &error));
+  EXPECT_FALSE(load_profile(NPU_TEST_PROFILE_DIR "/none.toml", &profile, &bindings, &error));
   EXPECT_NE(error.find("maia100"), std::string::npos) << error;
 }
 

@@ -23,7 +23,8 @@ class ServerTest : public ::testing::Test {
   void SetUp() override {
     server::ServerOptions options;
     std::string error;
-    ASSERT_TRUE(server::load_profile(NPU_TEST_PROFILE_DIR "/tiny.toml", &options.profile, &error))
+    ASSERT_TRUE(server::load_profile(NPU_TEST_PROFILE_DIR "/tiny.toml", &options.profile,
+                                     &options.bindings, &error))
         << error;
     options.device_count = 2;
     options.worker_threads = 2;
