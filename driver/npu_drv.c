@@ -517,6 +517,7 @@ int npu_device_init(struct npu_device *npu)
 	init_completion(&npu->mbox.done);
 	mutex_init(&npu->events.lock);
 	mutex_init(&npu->ras.lock);
+	npu_port_setup(npu);
 	INIT_LIST_HEAD(&npu->ras.bad_pages);
 	mutex_init(&npu->hbm_mm.lock);
 	ida_init(&npu->contexts);

@@ -31,6 +31,8 @@
  *   events.lock             the event ring; around copy.lock and queues_lock
  *   queues_lock (spinlock, irq)   number -> queue, states, sleepers. Innermost; taken by the interrupt thread.
  *   events_lock (spinlock)  list of files that want events
+ *   ports.lock              the buffer in which the device describes a port; around mbox.lock
+ *   ports.changes_lock (spinlock)  changes of links on their way to files; leaf
  *
  * mmap_lock of a process may be held around drm_gem_object.resv (page faults) and around no other lock here, so nothing
  * above resv may touch user memory while it is held.
@@ -79,6 +81,7 @@ struct npu_vm;
 /* Entries of the rings that the device writes; powers of two. */
 #define NPU_EVENT_ENTRIES 4096u
 #define NPU_ERROR_ENTRIES 256u
+#define NPU_PORT_CHANGES 256u /* changes of links that wait to be sent; a power of two */
 
 /* Limits of one open file, beside those that the device sets (npu_query.c). */
 #define NPU_FILE_QUEUES_MAX 256u
@@ -130,6 +133,7 @@ struct npu_identity {
 	u32 l1_bytes, l2_bytes, acc_bytes;
 	u32 core_clock_khz, hbm_clock_khz;
 	u32 max_queues, max_contexts, doorbell_pages;
+	u32 ports;
 	u64 hbm_bytes;
 };
 
@@ -156,6 +160,11 @@ struct npu_tables {
 	u32 damage_count; /* likewise */
 	u32 mended; /* lines written again */
 	struct work_struct mend_work;
+};
+
+struct npu_port_change {
+	u32 port;
+	u32 state; /* enum npu_port_state */
 };
 
 struct npu_copy; /* the driver's own queue: npu_copy.c */
@@ -231,6 +240,17 @@ struct npu_device {
 		u32 retired_pages;
 		struct list_head bad_pages; /* guarded by hbm_mm.lock; npu_hbm.c */
 	} ras;
+
+	struct {
+		struct mutex lock; /* one question at a time: guards what is in info */
+		struct npu_port_info *info; /* written by the device */
+		dma_addr_t iova;
+		spinlock_t changes_lock; /* guards the rest */
+		struct npu_port_change changes[NPU_PORT_CHANGES]; /* slot = number % NPU_PORT_CHANGES */
+		u32 noted, taken; /* numbers of changes; they wrap */
+		bool lost; /* since the last one was taken */
+		struct work_struct work;
+	} ports;
 
 	struct {
 		struct mutex lock;
@@ -764,6 +784,19 @@ void npu_event_irq(struct npu_device *npu); /* interrupt thread: drains the ring
 /* Sends one event to a file if it wants it; sets time and header. */
 void npu_event_send(struct npu_file *file, struct npu_event *event, u32 type, u32 bytes, u64 mask_bit);
 void npu_event_send_all(struct npu_device *npu, struct npu_event *event, u32 type, u32 bytes, u64 mask_bit);
+/* An event that they want is lost: the next one tells them. */
+void npu_event_lose_all(struct npu_device *npu, u64 mask_bit);
+
+/* ----------------------------------------------------------------------------------------------- npu_port.c -- */
+void npu_port_setup(struct npu_device *npu); /* locks and work; before anything may fail */
+int npu_port_init(struct npu_device *npu); /* allocates the buffer */
+void npu_port_fini(struct npu_device *npu);
+void npu_port_work(struct work_struct *work);
+/* Thread that drains the event ring: a link has changed; changes may be lost. */
+void npu_port_changed(struct npu_device *npu, const struct npu_event_record *record);
+void npu_port_overflowed(struct npu_device *npu);
+/* Asks the device; inside npu_enter(). */
+int npu_port_describe(struct npu_device *npu, u32 port, struct npu_port_info *out);
 
 /* ---------------------------------------------------------------------------------------------- npu_reset.c -- */
 void npu_reset_init(struct npu_device *npu);

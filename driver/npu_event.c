@@ -40,6 +40,7 @@ static void npu_event_overflow(struct npu_device *npu)
 	unsigned long number;
 
 	npu_copy_progress(npu);
+	npu_port_overflowed(npu);
 	for (number = 1; number < npu->id.max_queues; number++) {
 		queue = npu_queue_by_number(npu, number);
 		if (!queue)
@@ -64,6 +65,10 @@ static void npu_event_handle(struct npu_device *npu, const struct npu_event_reco
 	lockdep_assert_held(&npu->events.lock);
 	if (record->type == NPU_EVENT_OVERFLOW) {
 		npu_event_overflow(npu);
+		return;
+	}
+	if (record->type == NPU_EVENT_PORT_STATE) {
+		npu_port_changed(npu, record);
 		return;
 	}
 	if (record->type == NPU_EVENT_QUEUE_FAULT)
@@ -187,6 +192,20 @@ void npu_event_send_all(struct npu_device *npu, struct npu_event *event, u32 typ
 	mutex_lock(&npu->files_lock);
 	list_for_each_entry(file, &npu->files, link)
 		npu_event_send(file, event, type, bytes, mask_bit);
+	mutex_unlock(&npu->files_lock);
+}
+
+void npu_event_lose_all(struct npu_device *npu, u64 mask_bit)
+{
+	struct npu_file *file;
+	unsigned long flags;
+
+	mutex_lock(&npu->files_lock);
+	spin_lock_irqsave(&npu->events_lock, flags);
+	list_for_each_entry(file, &npu->files, link)
+		if (file->event_mask & mask_bit)
+			file->events_lost = true;
+	spin_unlock_irqrestore(&npu->events_lock, flags);
 	mutex_unlock(&npu->files_lock);
 }
 

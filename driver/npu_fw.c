@@ -227,6 +227,10 @@ static void npu_fw_read_sizes(struct npu_device *npu, struct npu_identity *id)
 	id->max_queues = npu_read32(npu, NPU_REG_MAX_QUEUES);
 	id->max_contexts = npu_read32(npu, NPU_REG_MAX_CONTEXTS);
 	id->doorbell_pages = npu_read32(npu, NPU_REG_DOORBELL_PAGES);
+	/* A device that has no such register answers with ones. */
+	id->ports = npu_read32(npu, NPU_REG_PORTS);
+	if (id->ports > NPU_MAX_PORTS)
+		id->ports = 0;
 	id->hbm_bytes = npu_read64(npu, NPU_REG_HBM_BYTES);
 }
 

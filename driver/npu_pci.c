@@ -447,6 +447,7 @@ static void npu_fini(struct npu_device *npu)
 	npu_reset_fini(npu);
 	/* A reset that was under way may have started it again, without queues. */
 	npu_hw_stop(npu);
+	npu_port_fini(npu);
 	npu_copy_fini(npu);
 	npu_ras_fini(npu);
 	npu_hbm_fini(npu);
@@ -505,6 +506,8 @@ static int npu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		err = npu_event_init(npu);
 	if (!err)
 		err = npu_ras_init(npu);
+	if (!err)
+		err = npu_port_init(npu);
 	if (!err)
 		err = npu_hw_init(npu);
 	if (err)

@@ -269,6 +269,7 @@ static int npu_query_device(struct npu_device *npu, struct npu_rows *rows)
 	info->health = npu_health(npu);
 	info->clusters = id->clusters;
 	info->tiles_per_cluster = id->tiles_per_cluster;
+	info->ports = id->ports;
 	info->va_bits = NPU_VA_BITS;
 	info->core_clock_khz = id->core_clock_khz;
 	info->hbm_clock_khz = id->hbm_clock_khz;
@@ -332,6 +333,27 @@ static int npu_query_regions(struct npu_file *file, struct npu_rows *rows, bool 
 					    npu_query_left(limits->hbm_bytes_max, user->uid, &user->hbm_bytes));
 	regions[1].cpu_visible_bytes = file->npu->hbm_cpu_bytes;
 	regions[1].page_bytes = NPU_PAGE_64K;
+	return 0;
+}
+
+/* While the device is away its links are down, as far as anybody can tell. */
+static int npu_query_ports(struct npu_device *npu, struct npu_rows *rows, bool entered)
+{
+	const u32 count = READ_ONCE(npu->id.ports);
+	struct npu_port_info *ports;
+	u32 i;
+
+	if (!count)
+		return 0;
+	ports = npu_rows_alloc(rows, count, sizeof(*ports));
+	if (!ports)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		ports[i].index = i;
+		/* A device that stops answering is seen by the mailbox, which asks for a reset. */
+		if (entered && npu_port_describe(npu, i, &ports[i]))
+			entered = false;
+	}
 	return 0;
 }
 
@@ -472,7 +494,7 @@ static int npu_query_run(struct npu_file *file, u32 type, struct npu_rows *rows,
 	case NPU_QUERY_REGIONS:
 		return npu_query_regions(file, rows, entered);
 	case NPU_QUERY_PORTS:
-		return 0; /* it has none */
+		return npu_query_ports(npu, rows, entered);
 	case NPU_QUERY_LIMITS:
 		return npu_query_limits(npu, rows);
 	case NPU_QUERY_METRICS:

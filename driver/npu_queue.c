@@ -847,7 +847,7 @@ int npu_queue_set_ioctl(struct drm_device *drm, void *data, struct drm_file *drm
 	return err;
 }
 
-/* No ports on this device; NPU_FEATURE_PORTS says so. */
+/* No queue drives a port; NPU_FEATURE_PORTS says so. */
 int npu_mr_create_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_file)
 {
 	return -EOPNOTSUPP;
