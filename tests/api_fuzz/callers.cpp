@@ -185,6 +185,13 @@ npuResult Caller<npuMlGetProcesses>::call(Fuzzer& f, Names) {
   });
 }
 
+npuResult Caller<npuMlGetPorts>::call(Fuzzer& f, Names) {
+  const auto device = handle<npuMlDevice>(f);
+  return call_list<npuMlPort>(f, kArrayMax, [&](uint32_t* count, npuMlPort* array) {
+    return npuMlGetPorts(device, count, array);
+  });
+}
+
 npuResult Caller<npuGraphDump>::call(Fuzzer& f, Names) {
   const auto graph = handle<npuGraph>(f);
   const npuGraphFormat format = f.valid_only ? static_cast<int32_t>(f.rng.below(2))

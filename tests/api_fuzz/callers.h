@@ -62,6 +62,7 @@ NPU_OWN_CALLER(npuOpsGetCommand);
 NPU_OWN_CALLER(npuOpsRopeTable);
 NPU_OWN_CALLER(npuMlGetMetrics);
 NPU_OWN_CALLER(npuMlGetProcesses);
+NPU_OWN_CALLER(npuMlGetPorts);
 #undef NPU_OWN_CALLER
 
 // At the end of a round.

@@ -198,6 +198,100 @@ typedef struct npuMlProcess {
  */
 NPU_API npuResult npuMlGetProcesses(npuMlDevice device, uint32_t *inout_count, npuMlProcess *array);
 
+/* State of the link of a port. */
+typedef int32_t npuMlPortState;
+enum {
+  NPU_ML_PORT_DOWN = 0,     /* no link: no cable, or nobody at the other end */
+  NPU_ML_PORT_TRAINING = 1, /* a link is being made */
+  NPU_ML_PORT_UP = 2,
+  NPU_ML_PORT_DISABLED = 3 /* switched off by an administrator */
+};
+
+/* Bits of npuMlPort.flags: which members hold something; the others are 0 or empty. */
+enum {
+  NPU_ML_PORT_HAS_PEER = 1, /* peer_uuid, peer_port: another NPU is at the other end */
+  NPU_ML_PORT_LEADS_UP = 2, /* to a switch, not to a neighbour */
+  NPU_ML_PORT_IS_BOUND = 4, /* a model's port that stands for the host's interface of that name */
+  NPU_ML_PORT_HAS_MAC = 8,
+  NPU_ML_PORT_HAS_IPV4 = 16,
+  NPU_ML_PORT_HAS_IPV6 = 32,
+  NPU_ML_PORT_HAS_COUNTERS = 64,    /* bytes, packets, errors */
+  NPU_ML_PORT_HAS_RETRANSMITS = 128 /* retransmits */
+};
+
+/* A network port. Counters only grow, from the device's start (those of a bound port: from the start of its interface), unless
+ * counters_generation changes: then they began at 0 again. With the device model a bound port shows the counters of its interface, whoever
+ * used it, at most 0.1 s old; ports of the model that are not bound carry no bytes and have no counters. */
+typedef struct npuMlPort {
+  uint32_t struct_size; /* of each element of the array, set by the caller in the first one */
+  uint32_t index;
+  npuMlPortState state;
+  uint32_t flags;      /* NPU_ML_PORT_HAS_*, _LEADS_UP, _IS_BOUND */
+  uint32_t speed_mbps; /* 10^6 bits a second, one direction; 0: not known */
+  uint32_t lanes;      /* 0: not known */
+  uint32_t peer_port;
+  uint32_t reserved;
+  char peer_uuid[48];
+  char mac[24];  /* "02:00:00:00:00:01" */
+  char ipv4[16]; /* "192.0.2.1" */
+  char ipv6[48]; /* "2001:db8::1" */
+  char interface_name[16];
+  uint64_t rx_bytes;
+  uint64_t tx_bytes;
+  uint64_t rx_packets;
+  uint64_t tx_packets;
+  uint64_t rx_errors;
+  uint64_t tx_errors;
+  uint64_t retransmits;
+  uint64_t link_downs; /* times that the link was lost; always known */
+  uint64_t counters_generation;
+} npuMlPort;
+
+/* The network ports, by index (a list, see npu_types.h); none where the device has none.
+ *
+ * Threads:   any.   Blocks: for one call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_DEVICE_LOST; NPU_INCOMPLETE
+ * Since:     0.2
+ */
+NPU_API npuResult npuMlGetPorts(npuMlDevice device, uint32_t *inout_count, npuMlPort *array);
+
+/* Kinds of events; bits, so that several can be chosen. */
+typedef uint32_t npuMlEventKind;
+enum {
+  NPU_ML_EVENT_DEVICE_RESET = 4, /* not sent by the device model outside of a virtual machine */
+  NPU_ML_EVENT_PORT_STATE = 8
+};
+
+/* Something that happened to the device. */
+typedef struct npuMlEvent {
+  uint32_t struct_size;
+  npuMlEventKind kind;
+  uint32_t lost; /* 1: events before this one were lost; ask for the state of everything */
+  uint32_t port; /* PORT_STATE */
+  npuMlPortState port_state;
+  uint32_t reserved;
+  int64_t time_ns; /* CLOCK_MONOTONIC */
+  uint64_t epoch;  /* DEVICE_RESET: resets so far */
+} npuMlEvent;
+
+/* Chooses the events that |device| keeps from now on; none at first. |kinds|: NPU_ML_EVENT_* together, 0 for none. What was kept before stays.
+ *
+ * Threads:   any.   Blocks: for one call to the driver.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_DEVICE_LOST
+ * Since:     0.2
+ */
+NPU_API npuResult npuMlSelectEvents(npuMlDevice device, npuMlEventKind kinds);
+
+/* Takes the oldest event that |device| has kept, or waits for one. Each event is given to one caller.
+ *
+ * timeout_ns  as everywhere: 0 asks without waiting. NPU_TIMEOUT: none came.
+ *
+ * Threads:   any; who waits meanwhile waits longer than timeout_ns.   Blocks: at most timeout_ns.
+ * Errors:    NPU_TIMEOUT; NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_DEVICE_LOST
+ * Since:     0.2
+ */
+NPU_API npuResult npuMlWaitEvent(npuMlDevice device, int64_t timeout_ns, npuMlEvent *inout_event);
+
 /* An environment variable of the stack. The strings are the library's own and stay valid. */
 typedef struct npuMlVariable {
   uint32_t struct_size;

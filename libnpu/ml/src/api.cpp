@@ -78,7 +78,8 @@ class Pin {
   Pin(const Pin&) = delete;
   Pin& operator=(const Pin&) = delete;
   bool valid() const { return slot_ != nullptr; }
-  Device* operator->() const { return static_cast<Device*>(slot_->object); }
+  Device* get() const { return static_cast<Device*>(slot_->object); }
+  Device* operator->() const { return get(); }
 
  private:
   HandleTable::Slot* slot_;
@@ -124,19 +125,37 @@ Status describe_metric(uint32_t id, npuMlMetricDescription* out) {
   return fail(NPU_ERROR_NOT_FOUND, "there is no metric 0x%x", id);
 }
 
-Status get_processes(npuMlDevice device, uint32_t* inout_count, npuMlProcess* array) {
+// A list of structs that may have grown, made by |rows| of the device.
+template <typename T>
+Status get_structs(npuMlDevice device, uint32_t* inout_count, T* array,
+                   Result<std::vector<T>> (Device::*rows)()) {
   if (inout_count == nullptr) return null_argument("inout_count");
-  uint32_t stride = sizeof(npuMlProcess);
+  uint32_t stride = sizeof(T);
   if (array != nullptr && *inout_count > 0) {
     stride = array->struct_size;
-    NPU_TRY(check_struct_size("array[0]", stride, sizeof(npuMlProcess)));
+    NPU_TRY(check_struct_size("array[0]", stride, sizeof(T)));
   }
   const Pin pin(device);
   if (!pin.valid()) return bad_handle(device);
-  NPU_TRY_ASSIGN(const std::vector<npuMlProcess> rows, pin->processes());
-  return write_list(rows, array == nullptr, inout_count, [&](uint32_t i, const npuMlProcess& row) {
+  NPU_TRY_ASSIGN(const std::vector<T> made, (pin.get()->*rows)());
+  return write_list(made, array == nullptr, inout_count, [&](uint32_t i, const T& row) {
     write_struct(row, reinterpret_cast<char*>(array) + size_t{i} * stride, stride);
   });
+}
+
+Status wait_event(npuMlDevice device, int64_t timeout_ns, npuMlEvent* inout_event) {
+  if (inout_event == nullptr) return null_argument("inout_event");
+  if (timeout_ns < 0) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "timeout_ns is %lld",
+                static_cast<long long>(timeout_ns));
+  }
+  NPU_TRY(check_struct_size("inout_event", inout_event->struct_size, sizeof(npuMlEvent)));
+  const Pin pin(device);
+  if (!pin.valid()) return bad_handle(device);
+  npuMlEvent event{};
+  const Status status = pin->wait_event(timeout_ns, &event);
+  if (status.is_ok()) write_struct(event, inout_event, inout_event->struct_size);
+  return status;
 }
 
 Status describe(uint32_t number, npuMlVariable* out) {
@@ -248,8 +267,28 @@ npuResult npuMlGetMetricDescription(uint32_t id, npuMlMetricDescription* inout_d
 }
 
 npuResult npuMlGetProcesses(npuMlDevice device, uint32_t* inout_count, npuMlProcess* array) {
-  return run("npuMlGetProcesses",
-             [&]() -> Status { return get_processes(device, inout_count, array); });
+  return run("npuMlGetProcesses", [&]() -> Status {
+    return get_structs(device, inout_count, array, &ml::Device::processes);
+  });
+}
+
+npuResult npuMlGetPorts(npuMlDevice device, uint32_t* inout_count, npuMlPort* array) {
+  return run("npuMlGetPorts", [&]() -> Status {
+    return get_structs(device, inout_count, array, &ml::Device::ports);
+  });
+}
+
+npuResult npuMlSelectEvents(npuMlDevice device, npuMlEventKind kinds) {
+  return run("npuMlSelectEvents", [&]() -> Status {
+    const Pin pin(device);
+    if (!pin.valid()) return bad_handle(device);
+    return pin->select_events(kinds);
+  });
+}
+
+npuResult npuMlWaitEvent(npuMlDevice device, int64_t timeout_ns, npuMlEvent* inout_event) {
+  return run("npuMlWaitEvent",
+             [&]() -> Status { return wait_event(device, timeout_ns, inout_event); });
 }
 
 npuResult npuMlGetVariable(uint32_t number, npuMlVariable* inout_variable) {

@@ -9,8 +9,10 @@
 
 #include "libnpu/ml/src/library.h"
 #include "libnpu/ml/src/metric.h"
+#include "libnpu/ml/src/port.h"
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
+#include "libnpu/src/core/time.h"
 #include "libnpu/src/core/uuid.h"
 #include "uapi/npu_metrics.h"
 
@@ -172,6 +174,37 @@ Result<std::vector<npuMlProcess>> Device::processes() {
   std::vector<npuMlProcess> out;
   for (const npu_client_info& row : rows) out.push_back(translate(row));
   return out;
+}
+
+Result<std::vector<npuMlPort>> Device::ports() {
+  std::vector<npu_port_info> rows;
+  NPU_TRY(query(NPU_QUERY_PORTS, "listing the ports", &rows));
+  std::vector<npuMlPort> out;
+  for (const npu_port_info& row : rows) out.push_back(translate_port(row));
+  return out;
+}
+
+Status Device::select_events(npuMlEventKind kinds) {
+  constexpr npuMlEventKind kAll = NPU_ML_EVENT_DEVICE_RESET | NPU_ML_EVENT_PORT_STATE;
+  if ((kinds & ~kAll) != 0) {
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "kinds is 0x%x, which is not made of NPU_ML_EVENT_*",
+                kinds);
+  }
+  npu_event_mask args{};
+  args.mask = kinds;
+  const int error = call_event_mask(*backend_, args);
+  return error == 0 ? Status::ok() : fail_call(error, "choosing the events");
+}
+
+Status Device::wait_event(int64_t timeout_ns, npuMlEvent* out) {
+  const Deadline deadline = Deadline::in(timeout_ns);
+  for (;;) {
+    std::byte bytes[NPU_EVENT_MAX_BYTES] = {};
+    const int error = backend_->next_event(bytes, sizeof bytes, deadline.left_ns());
+    if (error == ETIME) return Status(NPU_TIMEOUT);
+    if (error != 0) return fail_call(error, "waiting for an event");
+    if (translate_event(bytes, out)) return Status::ok();
+  }
 }
 
 }  // namespace npu::ml

@@ -25,6 +25,10 @@ class Device final : public Object {
   Result<npuMlInfo> info();
   Result<std::vector<npuMlMetric>> metrics();
   Result<std::vector<npuMlProcess>> processes();
+  Result<std::vector<npuMlPort>> ports();
+  Status select_events(npuMlEventKind kinds);
+  // NPU_TIMEOUT: none came.
+  Status wait_event(int64_t timeout_ns, npuMlEvent* out);
 
  private:
   template <typename T>

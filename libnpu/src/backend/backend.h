@@ -4,6 +4,7 @@
 // Thread safety: all functions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -51,6 +52,10 @@ class Backend {
                          int64_t timeout_ns) = 0;
   // Lets those of this process who sleep on |word| look again. Its queue was ended before, by QUEUE_DESTROY.
   virtual void wake(const uint64_t* word) = 0;
+
+  // The next event of those that EVENT_MASK asked for: at most |room| bytes of it, at least its head. 0, ETIME when none came in time, ENODEV, or
+  // EPROTO for what is no event.
+  virtual int next_event(void* event, size_t room, int64_t timeout_ns) = 0;
 
   // True once the device or its server went away; it never comes back.
   virtual bool is_lost() = 0;

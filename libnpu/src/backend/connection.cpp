@@ -7,17 +7,21 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "libnpu/src/backend/process.h"
 #include "libnpu/src/core/log.h"
+#include "libnpu/src/core/time.h"
 
 namespace npu {
 namespace {
 
 // No call of the server takes so long unless it hangs; a server that gets little of an overloaded machine does not.
 constexpr time_t kAnswerTimeoutS = 120;
+// Of one connection, for a caller that asks for events and does not take them.
+constexpr size_t kMaxEvents = 1024;
 
 int store_fds(const msghdr& message, std::vector<int>* out) {
   int error = (message.msg_flags & MSG_CTRUNC) != 0 ? EPROTO : 0;
@@ -94,7 +98,7 @@ int Connection::send_request(const Request& request) {
   return 0;
 }
 
-int Connection::receive_more() {
+int Connection::receive_more(int flags) {
   if (input_.size() < input_bytes_ + 4096) input_.resize(input_bytes_ + 16384);
   iovec piece{input_.data() + input_bytes_, input_.size() - input_bytes_};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * NPU_FRAME_MAX_FDS)];
@@ -105,9 +109,10 @@ int Connection::receive_more() {
   message.msg_controllen = sizeof control;
   ssize_t count = 0;
   do {
-    count = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    count = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | flags);
   } while (count < 0 && errno == EINTR);
   if (count <= 0) {
+    if (count < 0 && flags != 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return ETIME;
     if (count < 0) log_silence(errno, "gives no answer");
     return ENODEV;
   }
@@ -115,22 +120,55 @@ int Connection::receive_more() {
   return store_fds(message, &input_fds_);
 }
 
-// Leaves the reply |sequence| at the start of input_. Events that stand before it are passed over: this library asks for none.
+void Connection::drop_frame() {
+  std::memmove(input_.data(), input_.data() + frame_bytes_, input_bytes_ - frame_bytes_);
+  input_bytes_ -= frame_bytes_;
+}
+
+// Takes the event at the start of input_ out, for next_event().
+int Connection::keep_event() {
+  npu_frame header;
+  std::memcpy(&header, input_.data(), sizeof header);
+  const std::byte* const begin = input_.data() + sizeof header;
+  npu_event event{};
+  const bool fits = header.call == NPU_WIRE_EVENT && header.struct_bytes == 0 &&
+                    header.fd_count == 0 && header.payload_bytes >= sizeof event &&
+                    header.payload_bytes <= NPU_EVENT_MAX_BYTES;
+  if (fits) std::memcpy(&event, begin, sizeof event);
+  if (!fits || event.length != header.payload_bytes) return EPROTO;
+  if (events_.size() < kMaxEvents) {
+    if (events_lost_) event.flags |= NPU_EVENT_FLAG_LOST;
+    events_lost_ = false;
+    auto& kept = events_.emplace_back(begin, begin + header.payload_bytes);
+    std::memcpy(kept.data(), &event, sizeof event);
+  } else {
+    events_lost_ = true;
+  }
+  drop_frame();
+  return 0;
+}
+
+// Leaves the reply |sequence| at the start of input_. Events that stand before it are kept.
 int Connection::receive_frame(uint32_t sequence) {
   for (;;) {
     const int64_t length = frame_length({input_.data(), input_bytes_});
     if (length < 0) return EPROTO;
     if (length == 0 || static_cast<uint64_t>(length) > input_bytes_) {
-      if (const int error = receive_more(); error != 0) return error;
+      if (const int error = receive_more(0); error != 0) return error;
       continue;
     }
     npu_frame header;
     std::memcpy(&header, input_.data(), sizeof header);
     frame_bytes_ = static_cast<size_t>(length);
     if (header.flags != NPU_FRAME_EVENT) return header.sequence == sequence ? 0 : EPROTO;
-    std::memmove(input_.data(), input_.data() + frame_bytes_, input_bytes_ - frame_bytes_);
-    input_bytes_ -= frame_bytes_;
+    if (const int error = keep_event(); error != 0) return error;
   }
+}
+
+int Connection::give_up(int error) {
+  lost_.store(true, std::memory_order_relaxed);
+  drop_input();
+  return error;
 }
 
 int Connection::ask(uint32_t nr, void* args) {
@@ -142,11 +180,7 @@ int Connection::ask(uint32_t nr, void* args) {
   if (const int error = build_request(desc, args, sequence, &request_); error != 0) return error;
   int error = send_request(request_);
   if (error == 0) error = receive_frame(sequence);
-  if (error != 0) {
-    lost_.store(true, std::memory_order_relaxed);
-    drop_input();
-    return error;
-  }
+  if (error != 0) return give_up(error);
   int used_fd = -1;
   bool broken = false;
   error = read_reply(desc, {input_.data(), frame_bytes_}, sequence, input_fds_, args, &used_fd,
@@ -156,9 +190,48 @@ int Connection::ask(uint32_t nr, void* args) {
   if (broken || !input_fds_.empty()) lost_.store(true, std::memory_order_relaxed);
   for (const int fd : input_fds_) UniqueFd(fd).reset();
   input_fds_.clear();
-  std::memmove(input_.data(), input_.data() + frame_bytes_, input_bytes_ - frame_bytes_);
-  input_bytes_ -= frame_bytes_;
+  drop_frame();
   return error;
+}
+
+// What has arrived is looked at without waiting; mutex_ is held. ETIME: there is no event.
+int Connection::take_event(void* event, size_t room) {
+  while (events_.empty()) {
+    const int64_t length = frame_length({input_.data(), input_bytes_});
+    int error = length < 0 ? EPROTO : 0;
+    if (error == 0 && (length == 0 || static_cast<uint64_t>(length) > input_bytes_)) {
+      error = receive_more(MSG_DONTWAIT);
+      if (error == ETIME) return ETIME;
+    } else if (error == 0) {
+      npu_frame header;
+      std::memcpy(&header, input_.data(), sizeof header);
+      frame_bytes_ = static_cast<size_t>(length);
+      // No question is open, so there can be no answer.
+      error = header.flags == NPU_FRAME_EVENT ? keep_event() : EPROTO;
+    }
+    if (error != 0) return give_up(error);
+  }
+  std::memcpy(event, events_.front().data(), std::min(room, events_.front().size()));
+  events_.pop_front();
+  return 0;
+}
+
+// Another thread's question may take the event off the socket while this one sleeps: hence the slices.
+int Connection::next_event(void* event, size_t room, int64_t timeout_ns) {
+  constexpr int64_t kNsPerMs = 1'000'000;
+  const Deadline deadline = Deadline::in(timeout_ns);
+  for (;;) {
+    {
+      std::lock_guard lock(mutex_);
+      if (lost_.load(std::memory_order_relaxed)) return ENODEV;
+      const int error = take_event(event, room);
+      if (error != ETIME) return error;
+    }
+    const int64_t left_ns = std::min(deadline.left_ns(), kSleepSliceNs);
+    if (left_ns == 0) return ETIME;
+    pollfd state{socket_.get(), POLLIN | POLLRDHUP, 0};
+    poll(&state, 1, static_cast<int>((left_ns + kNsPerMs - 1) / kNsPerMs));
+  }
 }
 
 bool Connection::is_lost() {

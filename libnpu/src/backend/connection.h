@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -24,13 +25,20 @@ class Connection {
   // A descriptor in the reply becomes the caller's, in the struct's member.
   int ask(uint32_t nr, void* args);
 
+  // The next event, as Backend::next_event().
+  int next_event(void* event, size_t room, int64_t timeout_ns);
+
   // True once the other side has hung up or broken the protocol.
   bool is_lost();
 
  private:
   int send_request(const Request& request);
   int receive_frame(uint32_t sequence);
-  int receive_more();
+  int receive_more(int flags);
+  int keep_event();
+  void drop_frame();
+  int take_event(void* event, size_t room);
+  int give_up(int error);
   void drop_input();
 
   UniqueFd socket_;
@@ -42,6 +50,8 @@ class Connection {
   size_t input_bytes_ = 0;
   size_t frame_bytes_ = 0;  // of the frame at the start of input_
   std::vector<int> input_fds_;
+  std::deque<std::vector<std::byte>> events_;  // that nobody has asked for yet
+  bool events_lost_ = false;                   // since the newest of them
 };
 
 // Connects to the Unix socket |path|. 0 or an errno.

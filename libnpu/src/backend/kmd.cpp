@@ -8,7 +8,9 @@
 // (An eventfd per sleeper by NOTIFY closes the gap too, at three system calls instead of one for every sleep.)
 #include "libnpu/src/backend/kmd.h"
 
+#include <poll.h>
 #include <time.h>
+#include <unistd.h>
 #include <xf86drm.h>
 
 #include <algorithm>
@@ -17,6 +19,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/backend/process.h"
@@ -76,6 +79,7 @@ class KmdBackend final : public Backend {
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t*) override {}
+  int next_event(void* event, size_t room, int64_t timeout_ns) override;
   bool is_lost() override;
 
  private:
@@ -91,7 +95,9 @@ class KmdBackend final : public Backend {
   std::map<uint32_t, uint32_t> shared_;  // uses of handles that PRIME may give out twice
   WordTable words_;
   std::mutex doorbell_mutex_;
-  Mapping doorbells_;  // before the first queue exists for its owner
+  Mapping doorbells_;       // before the first queue exists for its owner
+  std::mutex event_mutex_;  // of what follows: events that one read() gave, whole
+  std::vector<std::byte> events_;
 };
 
 // drmIoctl() restarts a call that a signal interrupted; deadlines are absolute, so that takes no longer.
@@ -244,6 +250,39 @@ void KmdBackend::write_death(const uint64_t* word, const WordPlace& place) {
   if (ask(NPU_CALL_QUEUE_QUERY, &query) != 0 || !NPU_QUEUE_STATE_IS_DEAD(query.state)) return;
   std::atomic_ref<__s32>(control->error_status).store(query.status, std::memory_order_relaxed);
   state.store(query.state, std::memory_order_release);
+}
+
+// The kernel gives whole events, as many as fit. A reset ends no wait here: its own event does.
+int KmdBackend::next_event(void* event, size_t room, int64_t timeout_ns) {
+  constexpr int64_t kNsPerMs = 1'000'000;
+  constexpr size_t kReadBytes = 4096;
+  const Deadline deadline = Deadline::in(timeout_ns);
+  std::lock_guard lock(event_mutex_);
+  while (events_.empty()) {
+    const int64_t left_ns = std::min(deadline.left_ns(), kSleepSliceNs);
+    pollfd state{node_.get(), POLLIN, 0};
+    const int ready = poll(&state, 1, static_cast<int>((left_ns + kNsPerMs - 1) / kNsPerMs));
+    if (ready > 0 && (state.revents & POLLIN) != 0) {
+      events_.resize(kReadBytes);
+      const ssize_t bytes = read(node_.get(), events_.data(), events_.size());
+      const int error = bytes < 0 ? errno : 0;
+      events_.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+      // An end of the file is the device's end too.
+      if (bytes == 0 || (error != 0 && error != EINTR && error != EAGAIN)) return ENODEV;
+    } else if (is_lost() || (ready > 0 && (state.revents & (POLLHUP | POLLERR)) != 0)) {
+      return ENODEV;
+    }
+    if (events_.empty() && left_ns == 0) return ETIME;
+  }
+  npu_event head{};
+  if (events_.size() >= sizeof head) std::memcpy(&head, events_.data(), sizeof head);
+  if (head.length < sizeof head || head.length > events_.size()) {
+    events_.clear();
+    return EPROTO;
+  }
+  std::memcpy(event, events_.data(), std::min<size_t>(room, head.length));
+  events_.erase(events_.begin(), events_.begin() + static_cast<ptrdiff_t>(head.length));
+  return 0;
 }
 
 // Wedged is as good as gone: only loading the driver again helps, and that closes this file.

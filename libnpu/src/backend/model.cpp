@@ -45,6 +45,9 @@ class ModelBackend final : public Backend {
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t* word) override;
+  int next_event(void* event, size_t room, int64_t timeout_ns) override {
+    return connection_.next_event(event, room, timeout_ns);
+  }
   bool is_lost() override { return connection_.is_lost(); }
 
  private:
