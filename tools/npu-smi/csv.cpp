@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CSV output: header "field [unit]", empty cell for null, quoting of RFC 4180.
 #include "tools/npu-smi/output.h"
+#include "tools/npu-smi/port.h"
 
 namespace npu::smi {
 
@@ -20,6 +21,7 @@ namespace {
 std::string cell_text(const Json& value) {
   if (value.is_null()) return "";
   if (value.is_string()) return printable(value.get<std::string>());
+  if (value.is_object()) return port_summary(value);
   if (!value.is_array()) return value.dump();
   std::string words;
   for (const Json& word : value) words += (words.empty() ? "" : " ") + cell_text(word);
@@ -63,6 +65,23 @@ std::string process_rows(const Options& options, const Snapshot& snapshot) {
   return csv.text();
 }
 
+std::string port_rows(const Options& options, const Snapshot& snapshot) {
+  Csv csv(options);
+  csv.header("timestamp", "");
+  csv.header("device", "");
+  for (const PortField& field : port_fields()) csv.header(field.path, field.unit);
+  csv.end_row();
+  for (const Device& device : snapshot.devices) {
+    for (const npuMlPort& port : device.ports) {
+      csv.value(snapshot.timestamp, "");
+      csv.value(device.index, "");
+      for (const PortField& field : port_fields()) csv.value(field.read(port), field.unit);
+      csv.end_row();
+    }
+  }
+  return csv.text();
+}
+
 std::string schema_rows(const Options& options) {
   Csv csv(options);
   for (const char* name : {"path", "section", "unit", "type", "description"}) csv.header(name, "");
@@ -82,6 +101,7 @@ std::string schema_rows(const Options& options) {
 std::string make_csv(const Options& options, const Snapshot& snapshot) {
   if (options.command == Command::kSchema) return schema_rows(options);
   if (options.command == Command::kProcesses) return process_rows(options, snapshot);
+  if (options.command == Command::kLink) return port_rows(options, snapshot);
   Csv csv(options);
   const std::vector<const Field*> fields = chosen_fields(options);
   csv.header("timestamp", "");

@@ -15,13 +15,6 @@ namespace {
 constexpr uint32_t kMetricIdEnd = 256;  // npu_ml.h: ids are below it
 constexpr int kListTries = 8;           // a list may grow between the two calls
 
-Failure last_failure(npuResult code) {
-  npuErrorInfo info{};
-  info.struct_size = sizeof info;
-  if (npuMlErrorGetInfo(&info) != NPU_OK || info.code != code) return {code, "no detail", ""};
-  return {code, info.text, info.remedy};
-}
-
 const std::map<std::string, npuMlMetricDescription>& descriptions() {
   static const auto kAll = [] {
     std::map<std::string, npuMlMetricDescription> all;
@@ -89,7 +82,10 @@ npuResult read_open(npuMlDevice handle, Device* out) {
   });
   if (result != NPU_OK) return result;
   for (const npuMlMetric& metric : metrics) out->metrics[key_of(metric.id)] = metric;
-  return read_processes(handle, out);
+  result = read_list(&out->ports, [&](uint32_t* count, npuMlPort* array) {
+    return npuMlGetPorts(handle, count, array);
+  });
+  return result == NPU_OK ? read_processes(handle, out) : result;
 }
 
 Device read_device(uint32_t index) {
@@ -101,17 +97,6 @@ Device read_device(uint32_t index) {
   if (result != NPU_OK) device.failure = last_failure(result);
   npuMlClose(handle);
   return device;
-}
-
-std::string now_text() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
-  char text[64];
-  const size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text + used, sizeof text - used, ".%06ldZ", now.tv_nsec / 1000);
-  return text;
 }
 
 std::string lower(std::string text) {
@@ -145,6 +130,24 @@ void keep_named(const std::vector<std::string>& names, Snapshot* snapshot) {
 }
 
 }  // namespace
+
+Failure last_failure(npuResult code) {
+  npuErrorInfo info{};
+  info.struct_size = sizeof info;
+  if (npuMlErrorGetInfo(&info) != NPU_OK || info.code != code) return {code, "no detail", ""};
+  return {code, info.text, info.remedy};
+}
+
+std::string now_text() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  char text[64];
+  const size_t used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + used, sizeof text - used, ".%06ldZ", now.tv_nsec / 1000);
+  return text;
+}
 
 const npuMlMetricDescription* find_metric(const std::string& key) {
   const auto found = descriptions().find(key);

@@ -31,6 +31,7 @@ struct Device {
   npuMlInfo info{};
   std::map<std::string, npuMlMetric> metrics;  // by key
   std::vector<Process> processes;              // without npu-smi itself
+  std::vector<npuMlPort> ports;
 };
 
 struct Snapshot {
@@ -41,6 +42,11 @@ struct Snapshot {
 
 // Reads the selected devices through libnpuml. One that fails does not hide the others.
 Snapshot take_snapshot(const Selector& selector);
+
+// The detail of this thread's last call of npu_ml.h, which gave |code|.
+Failure last_failure(npuResult code);
+// Now, RFC 3339, UTC.
+std::string now_text();
 
 // What a metric is: by its key; nullptr: the library has no such metric.
 const npuMlMetricDescription* find_metric(const std::string& key);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tools/npu-smi/port.h"
+
 namespace npu::smi {
 namespace {
 
@@ -88,8 +90,9 @@ Reading read_bus(const Device& device) {
 }
 
 Reading read_ports(const Device& device) {
-  if (device.info.ports != 0) return {nullptr, "not_supported"};
-  return {Json::array()};
+  Json ports = Json::array();
+  for (const npuMlPort& port : device.ports) ports.push_back(port_object(port));
+  return {std::move(ports)};
 }
 
 using D = Device;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tools/npu-smi/output.h"
+#include "tools/npu-smi/port.h"
 
 namespace npu::smi {
 namespace {
@@ -64,6 +65,12 @@ std::string schema_text() {
                                       {"unit", field.unit},
                                       {"type", field.type},
                                       {"description", field.doc}});
+  }
+  for (const PortField& field : port_fields()) {
+    root["port_fields"].push_back({{"path", field.path},
+                                   {"unit", field.unit},
+                                   {"type", field.type},
+                                   {"description", field.doc}});
   }
   return text_of(root);
 }

@@ -22,15 +22,20 @@ uint64_t now_ns() {
 
 }  // namespace
 
-Loop::Loop(uint64_t interval_ms, uint64_t count)
-    : interval_ns_(interval_ms * 1'000'000), count_(interval_ms == 0 ? 1 : count) {
-  if (interval_ms == 0) return;
+void catch_end_signals() {
   struct sigaction action {};
   action.sa_handler = end_loop;
   // A second one ends a turn that hangs.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+bool end_was_asked() { return ended != 0; }
+
+Loop::Loop(uint64_t interval_ms, uint64_t count)
+    : interval_ns_(interval_ms * 1'000'000), count_(interval_ms == 0 ? 1 : count) {
+  if (interval_ms != 0) catch_end_signals();
 }
 
 bool Loop::next() {

@@ -21,4 +21,8 @@ class Loop {
   uint64_t due_ns_ = 0;  // CLOCK_MONOTONIC
 };
 
+// SIGINT and SIGTERM end what looks at end_was_asked() now and then; a second one ends the process.
+void catch_end_signals();
+bool end_was_asked();
+
 }  // namespace npu::smi

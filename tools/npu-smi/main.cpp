@@ -7,6 +7,7 @@
 
 #include "tools/npu-smi/device.h"
 #include "tools/npu-smi/doctor.h"
+#include "tools/npu-smi/event.h"
 #include "tools/npu-smi/exit_code.h"
 #include "tools/npu-smi/loop.h"
 #include "tools/npu-smi/options.h"
@@ -99,6 +100,7 @@ int run(const Options& options) {
     return kExitUsage;
   }
   if (options.command == Command::kSchema) return print(make_output(options, {}), kExitDone);
+  if (options.command == Command::kEvent) return follow_events(options, *selector);
   return run_loop(options, *selector);
 }
 

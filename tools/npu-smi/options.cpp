@@ -82,12 +82,13 @@ std::string check_loop_seconds(std::string& text) {
   return "'" + text + "': from 0.01 to 86400 seconds";
 }
 
-// A report and a list of fields do not change.
+// A report and a list of fields do not change; events come by themselves.
 void read_loop(double seconds, Options* out) {
   out->loop_ms = static_cast<uint64_t>(seconds * 1000 + 0.5);
   if (out->loop_ms == 0) return;
-  if (out->command == Command::kDoctor || out->command == Command::kSchema)
-    throw CLI::ValidationError("--loop", "doctor and schema are made once");
+  if (out->command == Command::kDoctor || out->command == Command::kSchema ||
+      out->command == Command::kEvent)
+    throw CLI::ValidationError("--loop", "not for doctor, schema and event");
 }
 
 // Sections under the names of another tool's `info -t`.
@@ -142,6 +143,13 @@ void add_commands(CLI::App& app, Options& options, Words& words) {
   CLI::App* ps = app.add_subcommand("ps", "processes on the devices");
   ps->alias("pmon");
   ps->callback([&] { options.command = Command::kProcesses; });
+  app.add_subcommand("link", "network ports: state, speed, other end, counters")->callback([&] {
+    options.command = Command::kLink;
+  });
+  CLI::App* event = app.add_subcommand("event", "changes of links, and resets, as they happen");
+  event->add_option("-n,--number", options.event_count, "end after so many")
+      ->check(CLI::PositiveNumber);
+  event->callback([&] { options.command = Command::kEvent; });
   app.add_subcommand("doctor", "what keeps programs from working here, and what to do")
       ->callback([&] { options.command = Command::kDoctor; });
   app.add_subcommand("schema", "the fields: name, section, unit, type, meaning")->callback([&] {

@@ -8,7 +8,7 @@
 
 namespace npu::smi {
 
-enum class Command { kOverview, kList, kInfo, kProcesses, kDoctor, kSchema };
+enum class Command { kOverview, kList, kInfo, kProcesses, kLink, kEvent, kDoctor, kSchema };
 enum class Format { kTable, kCsv, kJson };
 
 struct Options {
@@ -19,8 +19,9 @@ struct Options {
   bool csv_header = true;
   bool csv_units = true;
   bool list_full = false;
-  uint64_t loop_ms = 0;     // 0: once
-  uint64_t loop_count = 0;  // 0: until a signal comes
+  uint64_t loop_ms = 0;      // 0: once
+  uint64_t loop_count = 0;   // 0: until a signal comes
+  uint64_t event_count = 0;  // likewise, of event
 };
 
 struct ParsedOptions {

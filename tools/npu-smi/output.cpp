@@ -13,6 +13,8 @@ std::vector<const Field*> chosen_fields(const Options& options) {
     switch (options.command) {
       case Command::kProcesses:
         return path == "index" || path == "uuid";
+      case Command::kLink:
+        return path == "index" || path == "uuid" || path == "nics";
       case Command::kList: {
         const std::string section = field.section;
         return section == "identity" || (options.list_full && section == "architecture");

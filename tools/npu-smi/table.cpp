@@ -4,6 +4,7 @@
 
 #include "tools/npu-smi/grid.h"
 #include "tools/npu-smi/output.h"
+#include "tools/npu-smi/port.h"
 
 namespace npu::smi {
 namespace {
@@ -29,6 +30,8 @@ std::string value_text(const Json& value, const std::string& unit) {
   } else if (value.is_array()) {
     for (const Json& word : value) text += (text.empty() ? "" : ", ") + value_text(word, "");
     if (value.empty()) text = "none";
+  } else if (value.is_object()) {
+    text = port_summary(value);
   } else {
     text = value.dump();
   }
@@ -154,6 +157,9 @@ std::string schema_table() {
   for (const ProcessField& field : process_fields()) {
     grid.row({field.path, field.type, field.unit, "(ps)", field.doc});
   }
+  for (const PortField& field : port_fields()) {
+    grid.row({field.path, field.type, field.unit, "(link)", field.doc});
+  }
   return grid.text();
 }
 
@@ -167,8 +173,11 @@ std::string make_table(const Options& options, const Snapshot& snapshot) {
       return info_table(options, snapshot);
     case Command::kProcesses:
       return process_grid(snapshot);
+    case Command::kLink:
+      return link_table(snapshot);
     case Command::kSchema:
       return schema_table();
+    case Command::kEvent:   // has no snapshot: follow_events()
     case Command::kDoctor:  // has no snapshot: make_report()
     case Command::kOverview:
       break;

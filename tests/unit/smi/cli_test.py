@@ -49,7 +49,7 @@ class Output(unittest.TestCase):
         return value
 
     def test_every_json_output_follows_the_schema(self):
-        for arguments in [], ["list"], ["list", "--full"], ["info"], ["info", "-d", "memory,power"], ["ps"]:
+        for arguments in [], ["list"], ["list", "--full"], ["info"], ["info", "-d", "memory,power"], ["ps"], ["link"]:
             with self.subTest(arguments):
                 self.assertEqual(len(self.json_of(*arguments)["devices"]), 2)
 
@@ -67,6 +67,24 @@ class Output(unittest.TestCase):
         self.assertEqual(device["clock_mhz"]["core"], 1000)
         self.assertEqual(device["power_cap_w"], 50)
         self.assertTrue(device["is_virtual"])
+
+    def test_links_lead_to_each_other(self):
+        first, second = self.json_of("link")["devices"]
+        self.assertEqual([port["port"] for port in first["nics"]], [0, 1, 2])
+        for near, far in (first, second), (second, first):
+            self.assertEqual([port["peer_uuid"] for port in near["nics"]], [far["uuid"], far["uuid"], None])
+            self.assertEqual([port["leads_to"] for port in near["nics"]], ["device", "device", "switch"])
+        table = self.succeed("link").splitlines()
+        self.assertEqual(len(table), 1 + 6)
+        self.assertIn("device 1:0", table[1])
+        rows = list(csv.DictReader(io.StringIO(self.succeed("link", "--format", "csv"))))
+        self.assertEqual([row["state"] for row in rows], ["up"] * 6)
+        self.assertEqual(self.json_of("info", "-d", "nic")["devices"][0]["nics"], first["nics"])
+
+    def test_the_schema_knows_every_field_of_a_port(self):
+        registry = [field["path"] for field in json.loads(self.succeed("schema", "--format", "json"))["port_fields"]]
+        self.assertEqual(registry, list(SCHEMA["$defs"]["port"]["properties"]))
+        self.assertEqual(registry, SCHEMA["$defs"]["port"]["required"])
 
     def test_devices_differ_in_index_and_uuid(self):
         first, second = self.json_of("list")["devices"]
@@ -208,6 +226,14 @@ class Loop(unittest.TestCase):
             for line in rest.splitlines():
                 json.loads(line)
 
+    def test_events_are_waited_for_until_a_signal(self):
+        for number in signal.SIGINT, signal.SIGTERM:
+            tool = subprocess.Popen([TOOL, "event", "--format", "csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(tool.stdout.readline(), "timestamp,device,event,port,state,epoch,lost_before\n")
+            tool.send_signal(number)
+            self.assertEqual(tool.communicate(timeout=60), ("", ""))
+            self.assertEqual(tool.returncode, 0)
+
     def test_what_never_was_there_ends_it_at_once(self):
         done = run("--loop", "1", "-i", "7")
         self.assertEqual((done.returncode, done.stdout), (6, ""))
@@ -268,7 +294,8 @@ class ExitCode(unittest.TestCase):
         for arguments in (["nonsense"], ["--format", "xml"], ["--format", "csv,loud"], ["--format", "json,nounits"], ["info", "-d", "nonsense"],
                           ["-i", ""], ["-i", "x"], ["-i", "0,NPU-" + "0" * 32], ["-i", "3-1"], ["info", "-d", "memory", "-t", "temp"],
                           ["--loop", "0"], ["--loop", "-1"], ["--loop", "1e9"], ["--loop", "nan"], ["--count", "3"], ["--loop", "1", "--count", "0"],
-                          ["doctor", "--loop", "1"], ["schema", "--loop", "1"]):
+                          ["doctor", "--loop", "1"], ["schema", "--loop", "1"],
+                          ["event", "--loop", "1"], ["event", "-n", "0"], ["event", "-n", "x"]):
             with self.subTest(arguments):
                 self.expect(2, *arguments)
 

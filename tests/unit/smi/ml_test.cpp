@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -92,6 +93,49 @@ TEST_F(Ml, ProcessesHoldThisOne) {
   bool found = false;
   for (uint32_t i = 0; i < count; i++) found |= rows[i].pid == static_cast<uint32_t>(getpid());
   EXPECT_TRUE(found);
+}
+
+TEST_F(Ml, PortsTellOfTheOtherEnd) {
+  uint32_t count = 0;
+  ASSERT_EQ(npuMlGetPorts(device_, &count, nullptr), NPU_OK);
+  ASSERT_EQ(count, 3u);
+  auto info = make_struct<npuMlInfo>();
+  ASSERT_EQ(npuMlGetInfo(device_, &info), NPU_OK);
+  EXPECT_EQ(info.ports, count);
+  npuMlPort ports[3] = {};
+  ports[0].struct_size = sizeof ports[0];
+  ASSERT_EQ(npuMlGetPorts(device_, &count, ports), NPU_OK);
+  npuMlDevice other = nullptr;
+  ASSERT_EQ(npuMlOpen("1", &other), NPU_OK);
+  auto peer = make_struct<npuMlInfo>();
+  ASSERT_EQ(npuMlGetInfo(other, &peer), NPU_OK);
+  EXPECT_EQ(npuMlClose(other), NPU_OK);
+  for (uint32_t i = 0; i < count; i++) {
+    EXPECT_EQ(ports[i].index, i);
+    EXPECT_EQ(ports[i].struct_size, sizeof ports[i]);
+    EXPECT_EQ(ports[i].state, NPU_ML_PORT_UP);
+    EXPECT_EQ(ports[i].speed_mbps, 100'000u);
+    EXPECT_EQ(ports[i].flags,
+              static_cast<uint32_t>(i < 2 ? NPU_ML_PORT_HAS_PEER : NPU_ML_PORT_LEADS_UP));
+    EXPECT_STREQ(ports[i].peer_uuid, i < 2 ? peer.uuid : "");
+    EXPECT_STREQ(ports[i].mac, "");
+  }
+}
+
+TEST_F(Ml, AnEventIsWaitedForNoLongerThanAsked) {
+  auto event = make_struct<npuMlEvent>();
+  ASSERT_EQ(npuMlSelectEvents(device_, NPU_ML_EVENT_PORT_STATE), NPU_OK);
+  EXPECT_EQ(npuMlWaitEvent(device_, 0, &event), NPU_TIMEOUT);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(npuMlWaitEvent(device_, 20'000'000, &event), NPU_TIMEOUT);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(20));
+  EXPECT_EQ(npuMlSelectEvents(device_, 1), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(npuMlSelectEvents(nullptr, 0), NPU_ERROR_INVALID_HANDLE);
+  EXPECT_EQ(npuMlWaitEvent(device_, -1, &event), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(npuMlWaitEvent(device_, 0, nullptr), NPU_ERROR_INVALID_ARGUMENT);
+  event.struct_size = 8;
+  EXPECT_EQ(npuMlWaitEvent(device_, 0, &event), NPU_ERROR_STRUCT_SIZE);
+  EXPECT_EQ(npuMlSelectEvents(device_, 0), NPU_OK);
 }
 
 TEST_F(Ml, StructSizesAreChecked) {

@@ -6,11 +6,13 @@
 #include <cstring>
 #include <set>
 
+#include "tools/npu-smi/event.h"
 #include "tools/npu-smi/exit_code.h"
 #include "tools/npu-smi/field.h"
 #include "tools/npu-smi/grid.h"
 #include "tools/npu-smi/options.h"
 #include "tools/npu-smi/output.h"
+#include "tools/npu-smi/port.h"
 #include "tools/npu-smi/selector.h"
 
 namespace npu::smi {
@@ -164,6 +166,89 @@ TEST(SmiCsv, CellsAreQuotedWhereTheyMustBe) {
   const std::string text = make_csv(options, make_snapshot({make_device(0, 1)}));
   EXPECT_NE(text.find("\"made, \"\"up\"\"\""), std::string::npos) << text;
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
+npuMlPort make_port(uint32_t index, uint32_t flags) {
+  npuMlPort port{};
+  port.index = index;
+  port.state = NPU_ML_PORT_UP;
+  port.flags = flags;
+  port.speed_mbps = 400'000;
+  port.rx_bytes = 123;
+  port.rx_errors = 4;
+  port.tx_errors = 5;
+  port.link_downs = 6;
+  return port;
+}
+
+TEST(SmiLink, WhatAPortDoesNotHaveIsNull) {
+  const Json bare = port_object(make_port(1, NPU_ML_PORT_LEADS_UP));
+  for (const char* key : {"lanes", "peer_uuid", "peer_port", "interface", "mac", "ipv4", "ipv6",
+                          "rx_bytes", "tx_errors", "retransmits"}) {
+    EXPECT_TRUE(bare[key].is_null()) << key;
+  }
+  EXPECT_EQ(bare["leads_to"], "switch");
+  EXPECT_EQ(bare["link_downs"], 6);
+  const Json full =
+      port_object(make_port(1, NPU_ML_PORT_HAS_COUNTERS | NPU_ML_PORT_HAS_RETRANSMITS));
+  EXPECT_EQ(full["rx_bytes"], 123);
+  EXPECT_EQ(full["retransmits"], 0);
+  EXPECT_EQ(full["leads_to"], "unknown");
+}
+
+TEST(SmiLink, TheTableIsAsItWas) {
+  Options options;
+  options.command = Command::kLink;
+  Device device = make_device(0, 1);
+  Device peer = make_device(1, 1);
+  std::strcpy(peer.info.uuid, "NPU-00000000-0000-0000-0000-000000000002");
+  device.ports = {make_port(0, NPU_ML_PORT_HAS_PEER), make_port(1, NPU_ML_PORT_LEADS_UP),
+                  make_port(2, NPU_ML_PORT_HAS_COUNTERS | NPU_ML_PORT_IS_BOUND)};
+  std::strcpy(device.ports[0].peer_uuid, peer.info.uuid);
+  device.ports[0].peer_port = 7;
+  device.ports[1].state = NPU_ML_PORT_DOWN;
+  device.ports[2].speed_mbps = 2500;
+  std::strcpy(device.ports[2].interface_name, "eth\x1b[0");
+  std::strcpy(device.ports[2].ipv6, "2001:db8::1");
+  EXPECT_EQ(
+      make_table(options, make_snapshot({device, peer})),
+      "idx  port  state      speed  leads to    interface  address      rx bytes  tx bytes  "
+      "errors  retransmits  downs\n"
+      "  0     0  up      400 Gb/s  device 1:7  -          -                   -         -    "
+      "   -            -      6\n"
+      "  0     1  down    400 Gb/s  switch      -          -                   -         -    "
+      "   -            -      6\n"
+      "  0     2  up     2500 Mb/s  unknown     eth?[0     2001:db8::1       123         0    "
+      "   9            -      6\n");
+  EXPECT_NE(make_table(options, make_snapshot({peer})).find("no ports"), std::string::npos);
+}
+
+TEST(SmiLink, CsvHasARowForEachPort) {
+  Options options;
+  options.command = Command::kLink;
+  options.format = Format::kCsv;
+  Device device = make_device(3, 1);
+  device.ports = {make_port(0, 0), make_port(1, NPU_ML_PORT_HAS_COUNTERS)};
+  const std::string text = make_csv(options, make_snapshot({device, make_broken(4)}));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 3);
+  EXPECT_NE(text.find(",rx_bytes [B],"), std::string::npos) << text;
+  EXPECT_NE(text.find("Z,3,1,up,400000 Mb/s,"), std::string::npos) << text;
+}
+
+TEST(SmiEvent, ALineSaysWhatHappenedInEachFormat) {
+  npuMlEvent event{};
+  event.kind = NPU_ML_EVENT_PORT_STATE;
+  event.port = 2;
+  event.port_state = NPU_ML_PORT_DOWN;
+  EXPECT_EQ(event_line(Format::kTable, "T", 1, event), "T  device 1  port 2 is down\n");
+  EXPECT_EQ(event_line(Format::kCsv, "T", 1, event), "T,1,port_state,2,down,,false\n");
+  event.lost = 1;
+  EXPECT_EQ(Json::parse(event_line(Format::kJson, "T", 1, event))["lost_before"], true);
+  event = {};
+  event.kind = NPU_ML_EVENT_DEVICE_RESET;
+  event.epoch = 9;
+  EXPECT_EQ(event_line(Format::kTable, "T", 1, event), "T  device 1  was reset, epoch 9\n");
+  EXPECT_TRUE(Json::parse(event_line(Format::kJson, "T", 1, event))["port"].is_null());
 }
 
 TEST(SmiExitCode, KnownResultsHaveTheirOwnCodes) {
