@@ -22,7 +22,10 @@ void FairShare::share(std::span<Flow> flows) {
       users_[link].push_back(i);
     }
   }
-  for (uint32_t link : used_) open_[link] = static_cast<uint32_t>(users_[link].size());
+  for (uint32_t link : used_) {
+    open_[link] = 0;
+    for (uint32_t user : users_[link]) open_[link] += flows[user].number;
+  }
   for (;;) {
     double level = std::numeric_limits<double>::infinity();
     for (uint32_t link : used_) {
@@ -39,8 +42,8 @@ void FairShare::share(std::span<Flow> flows) {
         if (flows[user].rate >= 0) continue;
         flows[user].rate = level;
         for (uint32_t other : flows[user].links) {
-          left_[other] = std::max(0.0, left_[other] - level);
-          open_[other]--;
+          left_[other] = std::max(0.0, left_[other] - level * flows[user].number);
+          open_[other] -= flows[user].number;
         }
       }
     }

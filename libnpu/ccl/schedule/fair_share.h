@@ -14,7 +14,8 @@ class FairShare {
 
   struct Flow {
     std::span<const uint32_t> links;  // at least one
-    double rate = 0;                  // result
+    double rate = 0;                  // result; of each
+    uint32_t number = 1;              // so many flows with the same way
   };
   // A function of the set of flows, not of their order (up to rounding).
   void share(std::span<Flow> flows);

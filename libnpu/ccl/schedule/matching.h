@@ -13,16 +13,19 @@ namespace npu::ccl {
 
 // A group whose schedules repeat every |kept| ranks needs only the first |kept|: the others are their images under the shift by |kept|.
 // A message to an image is received, in the folded group, from the image of the sender that is as far on the other side.
+// |mirrored|: under the exclusive or instead of the shift; the number of images is a power of two.
 struct Fold {
   uint32_t ranks;
   uint32_t kept;
+  bool mirrored = false;
 
-  static Fold none(uint32_t ranks) { return {ranks, ranks}; }
+  static Fold none(uint32_t ranks) { return {ranks, ranks, false}; }
   uint32_t image_of(uint32_t rank) const { return rank % kept; }
   // How many times |kept| ranks lie between the two, cyclically.
   uint32_t distance(uint32_t source, uint32_t target) const {
-    const uint32_t nodes = ranks / kept;
-    return (target / kept + nodes - source / kept) % nodes;
+    if (mirrored) return target / kept ^ source / kept;
+    const uint32_t images = ranks / kept;
+    return (target / kept + images - source / kept) % images;
   }
 };
 

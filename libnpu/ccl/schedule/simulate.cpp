@@ -2,11 +2,12 @@
 #include "libnpu/ccl/schedule/simulate.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <queue>
 #include <tuple>
 
-#include "libnpu/ccl/schedule/fair_share.h"
+#include "libnpu/ccl/schedule/flows.h"
 
 namespace npu::ccl {
 namespace {
@@ -19,12 +20,14 @@ class Engine {
          const Workload& workload)
       : schedules_(schedules),
         workload_(workload),
+        fold_(fold),
         latency_s_(topology.hop_latency_s),
         matching_(match(schedules, fold)),
         graph_(schedules),
         network_(topology, fold),
-        sharing_(network_.capacities()),
-        engine_free_(schedules.size()) {
+        flows_(network_.capacities()),
+        reducing_(schedules.size()),
+        sender_free_s_(schedules.size()) {
     result_.rank_seconds.resize(schedules.size());
     result_.error = matching_.error;
     result_.messages = matching_.messages.size();
@@ -40,50 +43,71 @@ class Engine {
     while (!flows_.empty() || !events_.empty()) advance();
     if (done_ != graph_.size()) result_.error = "the schedule has a deadlock";
     for (double end : result_.rank_seconds) result_.seconds = std::max(result_.seconds, end);
+    sum_up();
     return std::move(result_);
   }
 
  private:
-  struct Flow {
-    uint32_t message;
-    double left_bytes;
-    double all_bytes;
+  struct Route {
+    uint32_t bundle;
+    uint32_t hops;
   };
   struct Event {
     double time_s;
-    uint32_t node;  // becomes complete
+    uint32_t number;  // of a node that becomes complete, or of a message that starts
+    bool starts;
     bool operator>(const Event& other) const {
-      return std::tie(time_s, node) > std::tie(other.time_s, other.node);
+      return std::tie(time_s, starts, number) > std::tie(other.time_s, other.starts, other.number);
     }
+  };
+  // What runs the reductions of a rank.
+  struct Reducing {
+    double free_s = 0;
+    double busy_s = 0;
   };
 
   const Step& step(uint32_t node) const {
     return schedules_[graph_.rank_of(node)].steps[graph_.step_of(node)];
   }
 
+  double bytes_of(const Message& message) const {
+    const Step& s = schedules_[message.source].steps[message.send_step];
+    return static_cast<double>(s.count * workload_.sizes.of(s.format)) * workload_.scale;
+  }
+
   bool find_routes() {
     for (const Message& message : matching_.messages) {
       const uint32_t peer = schedules_[message.source].steps[message.send_step].peer;
-      routes_.push_back(network_.route(message.source, peer));
+      const Network::Route route = network_.route(message.source, peer);
+      if (route.links.empty()) {
+        result_.error = "no link is left from rank " + std::to_string(message.source) +
+                        " to rank " + std::to_string(peer);
+        return false;
+      }
+      routes_.push_back({flows_.bundle_of(route.links), route.hops});
       waits_.push_back(message.first ? 2 : 3);
-      if (!routes_.back().links.empty()) continue;
-      result_.error = "no link is left from rank " + std::to_string(message.source) + " to rank " +
-                      std::to_string(peer);
-      return false;
     }
     return true;
   }
 
+  // Messages that become ready at one moment start in the order of the schedule: their senders start them one after another.
   void start_ready() {
-    while (!ready_.empty()) {
-      const uint32_t node = ready_.back();
-      ready_.pop_back();
-      const uint32_t message = matching_.message_of[graph_.rank_of(node)][graph_.step_of(node)];
-      if (message != Message::kNone) {
-        release(message);
-      } else {
-        run_locally(node);
-      }
+    while (!ready_.empty() || !starting_.empty()) {
+      for (size_t i = 0; i < ready_.size(); i++) begin(ready_[i]);
+      ready_.clear();
+      std::sort(starting_.begin(), starting_.end());
+      std::vector<uint32_t> starting;
+      starting.swap(starting_);
+      for (uint32_t message : starting) take_turn(message);
+    }
+  }
+
+  void begin(uint32_t node) {
+    const uint32_t message = matching_.message_of[graph_.rank_of(node)][graph_.step_of(node)];
+    if (message != Message::kNone) {
+      release(message);
+    } else {
+      run_locally(node);
     }
   }
 
@@ -95,27 +119,42 @@ class Engine {
     for (const Place& place : schedule.operands_of(s)) {
       bytes += s.count * workload_.sizes.of(format_of(place.buffer));
     }
-    double& free_s = engine_free_[graph_.rank_of(node)];
-    free_s = std::max(free_s, now_s_) + static_cast<double>(bytes) / workload_.reduce_bytes_per_s;
-    events_.push({free_s, node});
+    const double needed_s =
+        static_cast<double>(bytes) * workload_.scale / workload_.reduce_bytes_per_s;
+    Reducing& reducing = reducing_[graph_.rank_of(node)];
+    reducing.busy_s += needed_s;
+    reducing.free_s = std::max(reducing.free_s, now_s_) + needed_s;
+    events_.push({reducing.free_s, node, false});
   }
 
   void release(uint32_t index) {
-    if (--waits_[index] != 0) return;
-    const Message& message = matching_.messages[index];
-    const Step& s = schedules_[message.source].steps[message.send_step];
-    const auto bytes = static_cast<double>(s.count * workload_.sizes.of(s.format));
+    if (--waits_[index] == 0) starting_.push_back(index);
+  }
+
+  void take_turn(uint32_t index) {
+    double& free_s = sender_free_s_[matching_.messages[index].source];
+    const double start_s = std::max(free_s, now_s_);
+    free_s = start_s + workload_.gap_s;
+    if (start_s > now_s_) {
+      events_.push({start_s, index, true});
+    } else {
+      start(index);
+    }
+  }
+
+  void start(uint32_t index) {
+    const double bytes = bytes_of(matching_.messages[index]);
     if (bytes == 0) return leave(index);
-    flows_.push_back({index, bytes, bytes});
-    changed_ = true;
+    result_.sent_bytes += bytes;
+    flows_.start(routes_[index].bundle, index, bytes);
   }
 
   // The last byte of a message has left.
   void leave(uint32_t index) {
     const Message& message = matching_.messages[index];
     complete(graph_.node(message.source, message.send_step));
-    const double arrival_s = now_s_ + routes_[index].hops * latency_s_;
-    events_.push({arrival_s, graph_.node(message.target, message.recv_step)});
+    const double arrival_s = now_s_ + workload_.message_s + routes_[index].hops * latency_s_;
+    events_.push({arrival_s, graph_.node(message.target, message.recv_step), false});
     if (message.next != Message::kNone) release(message.next);
   }
 
@@ -128,68 +167,65 @@ class Engine {
     }
   }
 
-  void share_links() {
-    if (!changed_) return;
-    shares_.clear();
-    for (const Flow& flow : flows_) shares_.push_back({routes_[flow.message].links, 0});
-    sharing_.share(shares_);
-    changed_ = false;
-  }
-
   // To the next moment at which something ends, and over it.
   void advance() {
-    share_links();
-    double next_s = events_.empty() ? kNever : events_.top().time_s;
-    for (size_t i = 0; i < flows_.size(); i++) {
-      next_s = std::min(next_s, now_s_ + flows_[i].left_bytes / shares_[i].rate);
-    }
-    const double elapsed_s = next_s - now_s_;
-    now_s_ = next_s;
-    std::vector<uint32_t> gone;
-    size_t kept = 0;
-    for (size_t i = 0; i < flows_.size(); i++) {
-      Flow flow = flows_[i];
-      flow.left_bytes -= elapsed_s * shares_[i].rate;
-      // Flows that end together must not be separated by rounding.
-      if (flow.left_bytes <= flow.all_bytes * 1e-9) {
-        gone.push_back(flow.message);
-        continue;
-      }
-      shares_[kept] = shares_[i];
-      flows_[kept++] = flow;
-    }
-    changed_ = changed_ || kept != flows_.size();
-    flows_.resize(kept);
-    for (uint32_t message : gone) leave(message);
-    while (!events_.empty() && events_.top().time_s <= now_s_) {
-      const uint32_t node = events_.top().node;
+    // Moments that only rounding separates are one.
+    constexpr double kSame = 1e-12;
+    const double event_s = events_.empty() ? kNever : events_.top().time_s;
+    const double elapsed_s = std::min(flows_.next_end_s(), event_s - now_s_);
+    now_s_ = std::min(now_s_ + elapsed_s, event_s);
+    for (uint32_t message : flows_.advance(elapsed_s)) leave(message);
+    while (!events_.empty() && events_.top().time_s <= now_s_ * (1 + kSame)) {
+      const Event event = events_.top();
       events_.pop();
-      complete(node);
+      if (event.starts) {
+        start(event.number);
+      } else {
+        complete(event.number);
+      }
     }
     start_ready();
   }
 
+  void sum_up() {
+    const double images = fold_.ranks / fold_.kept;
+    result_.sent_bytes *= images;
+    for (const Reducing& one : reducing_) result_.reduce_s = std::max(result_.reduce_s, one.busy_s);
+    for (uint32_t link = 0; link < network_.capacities().size(); link++) {
+      if (!network_.exists(link)) continue;
+      LinkLoad& load = result_.loads[static_cast<size_t>(network_.kind_of(link))];
+      const double bytes = flows_.carried_bytes()[link];
+      const double needed_s = bytes / network_.capacities()[link];
+      load.links += static_cast<uint64_t>(images);
+      load.bytes += bytes * images;
+      load.bytes_per_s += network_.capacities()[link] * images;
+      if (!load.busiest.empty() && needed_s <= load.busiest_s) continue;
+      load.busiest_s = needed_s;
+      load.busiest = network_.ends_of(link);
+    }
+  }
+
   std::span<const RankSchedule> schedules_;
   const Workload& workload_;
+  Fold fold_;
   double latency_s_;
   Matching matching_;
   StepGraph graph_;
   Network network_;
-  FairShare sharing_;
-  std::vector<Network::Route> routes_;  // by message
-  std::vector<uint32_t> waits_;         // by message: ends that are not ready, and the predecessor
-  std::vector<Flow> flows_;
-  std::vector<FairShare::Flow> shares_;  // of flows_
-  bool changed_ = false;                 // flows_ since shares_
-  std::vector<uint32_t> ready_;
+  Flows flows_;
+  std::vector<Route> routes_;       // by message
+  std::vector<uint32_t> waits_;     // by message: ends that are not ready, and the predecessor
+  std::vector<uint32_t> ready_;     // nodes
+  std::vector<uint32_t> starting_;  // messages
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
-  std::vector<double> engine_free_;  // by rank: when its reductions have ended
+  std::vector<Reducing> reducing_;     // by rank
+  std::vector<double> sender_free_s_;  // by rank: when it may start its next message
   double now_s_ = 0;
   uint32_t done_ = 0;
   Simulation result_;
 };
 
-// Equal but for the shift by whole nodes.
+// Equal but for the way from one image to the other.
 bool is_image(const RankSchedule& a, const RankSchedule& b, Fold fold) {
   if (a.steps.size() != b.steps.size() || a.dependencies != b.dependencies) return false;
   for (size_t i = 0; i < a.steps.size(); i++) {
@@ -224,34 +260,49 @@ Simulation simulate(std::span<const RankSchedule> schedules, Fold fold, const To
   return Engine(schedules, fold, topology, workload).run();
 }
 
-std::string refuse_fold(const Problem& problem, Algorithm algorithm, const Topology& topology) {
-  const Fold fold{problem.ranks, topology.chips_per_node};
+std::string refuse_fold(const Problem& problem, Algorithm algorithm, const Topology& topology,
+                        Fold fold) {
   if (!topology.failures.empty()) return "a failed link breaks the symmetry";
-  if (topology.ranks() != problem.ranks) return "the topology is of another group";
-  const uint32_t nodes = topology.nodes;
-  std::vector<uint32_t> images{1 % nodes, nodes / 2, nodes - 1};
+  if (topology.ranks() != problem.ranks || fold.ranks != problem.ranks) {
+    return "the topology is of another group";
+  }
+  const uint32_t period = topology.period();
+  if (period == 0) return "the last leaf has fewer nodes than the others";
+  if (fold.kept == 0 || fold.ranks % fold.kept != 0 || fold.kept % period != 0) {
+    return "the part that is kept does not repeat";
+  }
+  const uint32_t count = fold.ranks / fold.kept;
+  if (fold.mirrored && !std::has_single_bit(count)) return "a mirror needs a power of two images";
+  std::vector<uint32_t> images{1 % count, count / 2, count - 1};
   if (problem.ranks <= kFoldCheckAll) {
     images.clear();
-    for (uint32_t node = 1; node < nodes; node++) images.push_back(node);
+    for (uint32_t image = 1; image < count; image++) images.push_back(image);
   }
-  for (uint32_t chip = 0; chip < fold.kept; chip++) {
-    const RankSchedule first = generate(problem, algorithm, chip);
-    for (uint32_t node : images) {
-      if (!is_image(first, generate(problem, algorithm, node * fold.kept + chip), fold)) {
-        return "node " + std::to_string(node) + " is no image of node 0";
+  for (uint32_t rank = 0; rank < fold.kept; rank++) {
+    const RankSchedule first = generate(problem, algorithm, rank);
+    for (uint32_t image : images) {
+      if (!is_image(first, generate(problem, algorithm, image * fold.kept + rank), fold)) {
+        return "ranks from " + std::to_string(image * fold.kept) +
+               " on are no image of those from 0 on";
       }
     }
   }
   return "";
 }
 
+std::optional<Fold> fold_of(const Problem& problem, Algorithm algorithm, const Topology& topology) {
+  for (const bool mirrored : {false, true}) {
+    const Fold fold{problem.ranks, topology.period(), mirrored};
+    if (refuse_fold(problem, algorithm, topology, fold).empty()) return fold;
+  }
+  return std::nullopt;
+}
+
 Simulation simulate(const Problem& problem, Algorithm algorithm, const Topology& topology,
-                    const Workload& workload, bool folded) {
+                    const Workload& workload, Fold fold) {
   Simulation refused;
   refused.error = refuse(problem, algorithm);
-  if (refused.error.empty() && folded) refused.error = refuse_fold(problem, algorithm, topology);
   if (!refused.error.empty()) return refused;
-  const Fold fold{problem.ranks, folded ? topology.chips_per_node : problem.ranks};
   Schedule schedules;
   for (uint32_t rank = 0; rank < fold.kept; rank++) {
     schedules.push_back(generate(problem, algorithm, rank));

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "libnpu/ccl/schedule/fair_share.h"
+#include "tests/unit/ccl/cases.h"
 
 namespace npu::ccl {
 namespace {
@@ -35,7 +36,11 @@ double size_of(const Problem& problem) {
 // Seconds; a failure of the test if there is no result.
 double seconds(const Topology& topology, const Problem& problem, Algorithm algorithm,
                bool folded = false) {
-  const Simulation simulation = simulate(problem, algorithm, topology, {kBytes, 0}, folded);
+  const Fold fold = folded ? Fold{problem.ranks, topology.period()} : Fold::none(problem.ranks);
+  if (folded) {
+    EXPECT_EQ(refuse_fold(problem, algorithm, topology, fold), "");
+  }
+  const Simulation simulation = simulate(problem, algorithm, topology, {kBytes}, fold);
   EXPECT_EQ(simulation.error, "") << name_of(problem.op) << " " << name_of(algorithm);
   return simulation.seconds;
 }
@@ -127,53 +132,84 @@ TEST(Simulate, FailedLinksSlowDownAndAreGoneAround) {
   topology.failures.push_back({Kind::kUp, 0, 0, 2});
   expect_within(seconds(topology, problem, Algorithm::kDirect), whole * 3, 1e-6);
   topology.failures.back().links = 3;
-  const Simulation cut = simulate(problem, Algorithm::kDirect, topology, {kBytes, 0}, false);
+  const Simulation cut =
+      simulate(problem, Algorithm::kDirect, topology, {kBytes}, Fold::none(problem.ranks));
   EXPECT_EQ(cut.error, "no link is left from rank 0 to rank 1");
 }
 
+// Every algorithm, on a fabric that never blocks and on leaves that are oversubscribed, with times for everything.
 TEST(Simulate, FoldedIsTheSameAsTheWhole) {
-  struct Row {
-    Op op;
-    Algorithm algorithm;
-  };
-  for (const Row& row : {Row{Op::kAllGather, Algorithm::kHierarchical},
-                         {Op::kReduceScatter, Algorithm::kHierarchical},
-                         {Op::kAllReduce, Algorithm::kHierarchical},
-                         {Op::kAllToAll, Algorithm::kDirect},
-                         {Op::kAllGather, Algorithm::kRing},
-                         {Op::kBarrier, Algorithm::kDissemination}}) {
-    for (uint32_t nodes : {2u, 3u, 8u}) {
-      Topology topology = maia100(nodes);
-      topology.hop_latency_s = 1e-6;
-      topology.up_links = 2;
-      const uint64_t each = row.op == Op::kAllReduce ? 1000 * topology.ranks() : 1000;
-      const Problem problem = problem_on(topology, row.op, row.op == Op::kBarrier ? 0 : each);
-      const double whole = seconds(topology, problem, row.algorithm, false);
-      const double folded = seconds(topology, problem, row.algorithm, true);
-      EXPECT_NEAR(folded, whole, whole * 1e-9) << name_of(row.op) << " " << nodes;
+  uint32_t compared = 0;
+  for (const Op op : all_ops()) {
+    for (const Algorithm algorithm : algorithms_of(op)) {
+      for (const uint32_t nodes : {2u, 3u, 4u, 8u}) {
+        for (const uint32_t leaf_nodes : {0u, 2u}) {
+          Topology topology = maia100(nodes);
+          topology.hop_latency_s = 1e-6;
+          topology.up_links = 2;
+          topology.leaf_nodes = leaf_nodes;
+          topology.oversubscription = 3;
+          const uint64_t count = op == Op::kBarrier ? 0 : 2 * 32 * 3 * 5 * nodes;
+          const Problem problem = problem_on(topology, op, count);
+          if (!refuse(problem, algorithm).empty()) continue;
+          const auto fold = fold_of(problem, algorithm, topology);
+          if (!fold) continue;
+          const Workload workload{{2, 4}, 40e9, 1e-6, 0.1e-6, 100};
+          const Simulation folded = simulate(problem, algorithm, topology, workload, *fold);
+          const Simulation whole =
+              simulate(problem, algorithm, topology, workload, Fold::none(problem.ranks));
+          SCOPED_TRACE(describe(problem, algorithm));
+          EXPECT_EQ(folded.error + whole.error, "");
+          EXPECT_NEAR(folded.seconds, whole.seconds, whole.seconds * 1e-9);
+          EXPECT_NEAR(folded.sent_bytes, whole.sent_bytes, whole.sent_bytes * 1e-9);
+          EXPECT_NEAR(folded.reduce_s, whole.reduce_s, 1e-15);
+          for (uint32_t kind = 0; kind < kLinkKindCount; kind++) {
+            EXPECT_EQ(folded.loads[kind].links, whole.loads[kind].links);
+            EXPECT_NEAR(folded.loads[kind].bytes, whole.loads[kind].bytes, 1e-3);
+            EXPECT_NEAR(folded.loads[kind].busiest_s, whole.loads[kind].busiest_s, 1e-12);
+          }
+          compared++;
+        }
+      }
     }
   }
+  EXPECT_GT(compared, 60u);
 }
 
 TEST(Simulate, DoesNotFoldWhatIsNotSymmetric) {
   const Topology topology = maia100(8);
-  EXPECT_NE(refuse_fold(problem_on(topology, Op::kAllReduce, 3200), Algorithm::kHalving, topology),
-            "");
-  EXPECT_NE(refuse_fold(problem_on(topology, Op::kBroadcast, 3200), Algorithm::kTree, topology),
-            "");
-  EXPECT_NE(
-      refuse_fold(problem_on(topology, Op::kAllReduce, 3201), Algorithm::kHierarchical, topology),
-      "");
-  EXPECT_EQ(
-      refuse_fold(problem_on(topology, Op::kAllReduce, 3200), Algorithm::kHierarchical, topology),
-      "");
+  const auto refusal = [&](Op op, Algorithm algorithm, uint64_t count, bool mirrored = false) {
+    return refuse_fold(problem_on(topology, op, count), algorithm, topology, {32, 4, mirrored});
+  };
+  EXPECT_NE(refusal(Op::kAllReduce, Algorithm::kHalving, 3200), "");
+  EXPECT_EQ(refusal(Op::kAllReduce, Algorithm::kHalving, 3200, true), "");
+  EXPECT_NE(refusal(Op::kBroadcast, Algorithm::kTree, 3200), "");
+  EXPECT_NE(refusal(Op::kBroadcast, Algorithm::kTree, 3200, true), "");
+  EXPECT_NE(refusal(Op::kAllReduce, Algorithm::kHierarchical, 3201), "");
+  EXPECT_EQ(refusal(Op::kAllReduce, Algorithm::kHierarchical, 3200), "");
+  EXPECT_NE(refusal(Op::kAllReduce, Algorithm::kHierarchical, 3200, true), "");
+}
+
+TEST(Simulate, FoldsOnlyWholeLeaves) {
+  Topology topology = maia100(8);
+  topology.leaf_nodes = 2;
+  EXPECT_EQ(topology.period(), 8u);
+  const Problem problem = problem_on(topology, Op::kAllToAll, 16);
+  EXPECT_NE(refuse_fold(problem, Algorithm::kDirect, topology, {32, 4}), "");
+  EXPECT_EQ(refuse_fold(problem, Algorithm::kDirect, topology, {32, 8}), "");
+  topology.leaf_nodes = 3;
+  EXPECT_EQ(topology.period(), 0u);
+  EXPECT_FALSE(fold_of(problem, Algorithm::kDirect, topology).has_value());
+  topology.leaf_nodes = 8;
+  EXPECT_EQ(topology.period(), 4u);
 }
 
 TEST(Simulate, ReductionsTakeTime) {
   const Topology topology = maia100(1);
   const Problem problem = problem_on(topology, Op::kReduceScatter, 1 << 20);
   const double links = seconds(topology, problem, Algorithm::kDirect);
-  const Simulation slow = simulate(problem, Algorithm::kDirect, topology, {kBytes, 1e9}, false);
+  const Simulation slow =
+      simulate(problem, Algorithm::kDirect, topology, {kBytes, 1e9}, Fold::none(problem.ranks));
   EXPECT_NEAR(slow.seconds, links + 4.0 * (1 << 20) / 1e9, 1e-9);
 }
 
@@ -183,8 +219,12 @@ TEST(Simulate, RefusesTopologiesThatAreNone) {
   topology.failures = {{Topology::Failure::Kind::kNeighbour, 0, 4, 1}};
   EXPECT_NE(topology.refuse(), "");
   const Problem problem = problem_on(maia100(1), Op::kAllGather, 8);
-  EXPECT_NE(simulate(problem, Algorithm::kDirect, topology, {kBytes, 0}, false).error, "");
-  EXPECT_NE(simulate(problem, Algorithm::kDirect, maia100(2), {kBytes, 0}, false).error, "");
+  EXPECT_NE(
+      simulate(problem, Algorithm::kDirect, topology, {kBytes}, Fold::none(problem.ranks)).error,
+      "");
+  EXPECT_NE(
+      simulate(problem, Algorithm::kDirect, maia100(2), {kBytes}, Fold::none(problem.ranks)).error,
+      "");
 }
 
 TEST(FairShare, IsMaxMin) {
