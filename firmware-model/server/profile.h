@@ -2,8 +2,8 @@
 // Chip profiles: TOML files that describe what a device is made of.
 //
 // A profile is `name`, one integer for each row of NPU_PROFILE_FIELDS, and a table [source] that says for each of them where the number comes
-// from ("inferred: why" where nobody has published it). Nothing may be missing, and nothing else may stand in it but tables [[port]]: a port
-// of the model that stands for an interface of the host.
+// from ("inferred: why" where nobody has published it). Tables [[port]] may follow (a port of the model that stands for an interface of the host), and a table [network]
+// (network/profile.h). Nothing else may stand in it and nothing may be missing.
 #ifndef NPU_MODEL_SERVER_PROFILE_H_
 #define NPU_MODEL_SERVER_PROFILE_H_
 

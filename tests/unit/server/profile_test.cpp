@@ -98,6 +98,12 @@ TEST(ProfileTest, ErrorsNameTheFileTheKeyAndWhatIsAllowed) {
             "profile x.toml: line 2: a character that is not plain ASCII");
 }
 
+// network_profile_test.cpp has the rest.
+TEST(ProfileTest, AWrongNetworkIsNoProfile) {
+  EXPECT_EQ(error_of(tiny() + "[network]\n"),
+            "profile x.toml: key 'network.node_chips' is missing; allowed: 1 to 64");
+}
+
 TEST(ProfileTest, AMissingFileSaysWhichThereAre) {
   npu_profile profile{};
   std::vector<PortBinding> bindings;
