@@ -19,4 +19,7 @@ std::string to_json(const Problem& problem, Algorithm algorithm,
 // operands, = copies. Several steps of one kind in one cell are >3,4,7. All ranks' schedules, and only such as verify() accepts.
 std::string to_timeline(std::span<const RankSchedule> schedule);
 
+// For Graphviz: a cluster per rank, a box per step, arrows for dependencies, dashed ones for messages. Small groups only, a person shall read it.
+std::string to_dot(std::span<const RankSchedule> schedule);
+
 }  // namespace npu::ccl

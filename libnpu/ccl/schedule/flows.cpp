@@ -47,15 +47,13 @@ double Flows::next_end_s() {
 }
 
 std::vector<uint32_t> Flows::advance(double elapsed_s) {
-  // Flows that end together must not be separated by rounding.
-  constexpr double kSame = 1e-9;
   std::vector<Flow> ended;
   for (uint32_t number : active_) {
     Bundle& bundle = bundles_[number];
     bundle.served_bytes += elapsed_s * bundle.bytes_per_s;
     while (!bundle.flows.empty()) {
       const Flow& flow = bundle.flows.top();
-      if (flow.end_bytes - bundle.served_bytes > flow.bytes * kSame) break;
+      if (flow.end_bytes - bundle.served_bytes > flow.bytes * tolerance_) break;
       ended.push_back(flow);
       bundle.flows.pop();
     }

@@ -14,13 +14,18 @@ namespace npu::ccl {
 
 class Flows {
  public:
-  explicit Flows(const std::vector<double>& capacities)
-      : sharing_(capacities), carried_bytes_(capacities.size()) {}
+  // A flow of which no more than the part |tolerance| is left when another one ends, ends with it.
+  Flows(const std::vector<double>& capacities, double tolerance)
+      : sharing_(capacities), tolerance_(tolerance), carried_bytes_(capacities.size()) {}
 
   // The bundle of what takes |links|, at least one.
   uint32_t bundle_of(const std::vector<uint32_t>& links);
   void start(uint32_t bundle, uint32_t message, double bytes);
   bool empty() const { return active_.empty(); }
+  // What the next change costs.
+  size_t bundles() const { return active_.size(); }
+  double tolerance() const { return tolerance_; }
+  void raise_tolerance(double tolerance) { tolerance_ = tolerance; }
   // Until the next flow ends; infinity if there is none.
   double next_end_s();
   // |elapsed_s| later: the messages that have ended, in the order in which they started where they ended together.
@@ -48,6 +53,7 @@ class Flows {
   void share();
 
   FairShare sharing_;
+  double tolerance_;
   std::vector<double> carried_bytes_;
   std::vector<Bundle> bundles_;
   std::map<std::vector<uint32_t>, uint32_t> numbers_;  // of bundles, by their links

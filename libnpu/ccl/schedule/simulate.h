@@ -22,12 +22,18 @@
 
 namespace npu::ccl {
 
+inline constexpr double kToleranceExact = 1e-9;
+inline constexpr double kToleranceMost = 0.05;
+
 struct Workload {
   ElementSizes sizes;
   double reduce_bytes_per_s = 0;  // operands read, copies too; 0: they take no time
   double message_s = 0;           // of each message, besides its bytes and hops
   double gap_s = 0;               // from one start of a message to the next of the same rank
   double scale = 1;               // of all bytes: elements of another length than |sizes| says
+  // A message of which no more than this part is left when another one ends, ends with it: so much too early. Thousands that end one by one are so many moments less.
+  // Not less than what keeps rounding from separating those that end together. Where it is more, it is raised, at most to kToleranceMost, while a simulation goes on and on.
+  double tolerance = kToleranceExact;
 };
 
 // All links of one kind, of all ranks.
@@ -46,6 +52,8 @@ struct Simulation {
   uint64_t messages = 0;             // of the kept ranks
   double sent_bytes = 0;             // of all ranks
   double reduce_s = 0;               // that the busiest rank reduces and copies
+  double starting_s = 0;             // that the busiest rank starts messages
+  double tolerance = 0;              // at the end
   std::array<LinkLoad, kLinkKindCount> loads;
 };
 

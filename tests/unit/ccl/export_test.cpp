@@ -54,5 +54,18 @@ TEST(Export, TimelineJoinsWhatHappensAtOnce) {
             "2 | >0,1 <1,0 | +3 | >0,1 <1,0 |\n");
 }
 
+TEST(Export, DotHasEveryStepAndEveryMessage) {
+  EXPECT_EQ(to_dot(generate_all(all_reduce(2), Algorithm::kDoubling)),
+            "digraph schedule {\n  node [shape=box];\n"
+            "  subgraph cluster_0 {\n    label=\"rank 0\";\n"
+            "    r0s0 [label=\"send 8 to 1\"];\n    r0s1 [label=\"recv 8 from 1\"];\n"
+            "    r0s2 [label=\"add 2 of 8\"];\n    r0s1 -> r0s2;\n  }\n"
+            "  subgraph cluster_1 {\n    label=\"rank 1\";\n"
+            "    r1s0 [label=\"send 8 to 0\"];\n    r1s1 [label=\"recv 8 from 0\"];\n"
+            "    r1s2 [label=\"add 2 of 8\"];\n    r1s1 -> r1s2;\n  }\n"
+            "  r0s0 -> r1s1 [style=dashed, constraint=false];\n"
+            "  r1s0 -> r0s1 [style=dashed, constraint=false];\n}\n");
+}
+
 }  // namespace
 }  // namespace npu::ccl
