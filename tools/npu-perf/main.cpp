@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// npu-perf: runs a program and tells where its devices' time went, kernel by kernel.
+// npu-perf: runs a program and tells where its devices' time went, kernel by kernel; or predicts a collective operation.
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tools/isa/command_line.h"
+#include "tools/npu-perf/collective.h"
 #include "tools/npu-perf/output.h"
 #include "tools/trace/arguments.h"
 #include "tools/trace/program.h"
@@ -27,7 +29,8 @@ struct Options {
 // The exit code, where there is nothing more to do.
 std::optional<int> parse(const CommandLine& line, Options* out) {
   CLI::App app{"Runs PROGRAM and tells where the time of its NPUs went, kernel by kernel."};
-  describe_tool(&app, kTool, "");
+  describe_tool(&app, kTool,
+                "npu-perf collective --help: how long a collective operation would take.\n");
   app.add_option("-o,--output", out->output,
                  "file for the report, - for stdout (stderr; with --from stdout)");
   app.add_option("--format", out->format, "table (default) or json")
@@ -82,6 +85,7 @@ int run(const Options& options, const std::vector<std::string>& program) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "collective") return run_collective(argc, argv);
   const CommandLine line =
       split_arguments(argc, argv, {"-o", "--output", "--format", "--svg", "--from", "--max-mb"});
   Options options;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/npu-perf/quantity.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iterator>
 
@@ -36,6 +37,30 @@ std::string duration(double ps) {
   static constexpr const char* kUnits[] = {"ps", "ns", "us", "ms", "s"};
   if (ps == 0) return "0 ps";
   return scaled(ps, kUnits, std::size(kUnits), "");
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", share * 100);
+  return text;
+}
+
+std::string align(const std::vector<Row>& rows) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); i++) {
+      const std::string gap(widths[i] - row[i].size(), ' ');
+      line += i == 0 ? row[i] + gap : "  " + gap + row[i];
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
 }
 
 }  // namespace npu::perf

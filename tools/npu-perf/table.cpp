@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables: one of kernels and one of transfers for each device.
 #include <algorithm>
-#include <cstdio>
 #include <vector>
 
 #include "tools/npu-perf/output.h"
@@ -10,33 +9,6 @@
 
 namespace npu::perf {
 namespace {
-
-using Row = std::vector<std::string>;
-
-// Names stand left, numbers right.
-std::string align(const std::vector<Row>& rows) {
-  std::vector<size_t> widths(rows[0].size());
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); i++) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const Row& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); i++) {
-      const std::string gap(widths[i] - row[i].size(), ' ');
-      line += i == 0 ? row[i] + gap : "  " + gap + row[i];
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
-std::string percent(double share) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f %%", share * 100);
-  return text;
-}
 
 // Names come from files: nothing in them may move a terminal's cursor.
 std::string printable(std::string text) {
