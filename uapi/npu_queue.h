@@ -186,6 +186,12 @@ struct npu_cmd_print_buffer {
 #define NPU_PRINT_ARGS 4
 #define NPU_PRINT_GROUP_MAX 256 /* PRINTs of one work-group that are kept; the rest count as dropped */
 #define NPU_PRINT_ASSERT 0x1 /* flag of a record: a CHECK that failed */
+/*
+ * Flag of a record: args are 32 bytes of a text about the fault of the launch, padded with zeros, to be put together in order of the records; format is 0. "@PC/LINE" in it
+ * is an instruction and its line id. At most NPU_PRINT_REPORT_MAX records.
+ */
+#define NPU_PRINT_REPORT 0x2
+#define NPU_PRINT_REPORT_MAX 16
 #define NPU_ASSERT_FORMAT 0x100000000ull /* in the result of an assertion: the rest is the number of a format */
 
 /* Host and device write different cache lines. Record n lies in slot n mod 2^print_log2. */
@@ -216,6 +222,20 @@ enum npu_fault_access {
 	NPU_ACCESS_EXEC = 3,
 };
 
+/*
+ * result of NPU_ST_KERNEL_RACE and NPU_ST_KERNEL_UNINITIALISED: the first byte of the scratchpad 31:0 | the other access, 0 when there is none: instruction 47:32,
+ * engine 50:48, tile of the work-group 54:51, it writes 55 | enum npu_space 57:56
+ */
+#define NPU_CHECK_RESULT(offset, space, pc, engine, tile, writes)                                            \
+	((__u64)(__u32)(offset) | ((__u64)((pc) & 0xffffu) << 32) | ((__u64)((engine) & 7u) << 48) |         \
+	 ((__u64)((tile) & 0xfu) << 51) | ((__u64)((writes) ? 1 : 0) << 55) | ((__u64)((space) & 3u) << 56))
+#define NPU_CHECK_OFFSET(r) ((__u32)(r))
+#define NPU_CHECK_PC(r) ((__u32)((r) >> 32) & 0xffffu)
+#define NPU_CHECK_ENGINE(r) ((__u32)((r) >> 48) & 7u)
+#define NPU_CHECK_TILE(r) ((__u32)((r) >> 51) & 0xfu)
+#define NPU_CHECK_WRITES(r) ((__u32)((r) >> 55) & 1u)
+#define NPU_CHECK_SPACE(r) ((__u32)((r) >> 56) & 3u)
+
 /* One record a command. For an error in a kernel all fields below tell where; a LAUNCH that succeeded has struct npu_launch_completion; else they are 0. */
 struct npu_completion {
 	__u64 seq; /* number of the command */
@@ -223,7 +243,7 @@ struct npu_completion {
 	__u32 tag;
 	__u64 start_ps; /* virtual time of the queue */
 	__u64 end_ps;
-	__u64 result; /* module number | fault address | trap or assert code | index in an EXEC list */
+	__u64 result; /* module number | fault address | trap or assert code | NPU_CHECK_RESULT | index in an EXEC list */
 	__u32 pc; /* instruction index inside the kernel */
 	__u32 line; /* line id of that instruction */
 	__u32 module;

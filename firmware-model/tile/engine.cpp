@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "firmware-model/tile/checker.h"
 #include "firmware-model/tile/handlers.h"
 
 namespace npu::model {
@@ -33,8 +34,15 @@ bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
   Group& group = exec.group;
   Tile& tile = exec.tile;
   Engine& engine = tile.engines[info.engine];
+  Checker* const checker = group.checker;
+  if (checker != nullptr) [[unlikely]] {
+    const uint32_t place = engine.queued != 0 ? engine.head : Checker::kNotQueued;
+    checker->begin(tile, exec.insn, info.engine, place);
+  }
   uint64_t start_ps = std::max({engine.free_ps, issue_ps, take_waits(tile, exec.insn)});
   if (!info.run(exec)) return false;
+  if (checker != nullptr && !checker->end(exec)) [[unlikely]]
+    return false;
   uint64_t end_ps = add_capped(start_ps, exec.latency_ps);
   engine.started_ps[engine.place] = start_ps;
   engine.place = next_place(engine.place, group.engine_fifo);
@@ -45,9 +53,12 @@ bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
   return give_signal(group, tile, exec.insn, end_ps);
 }
 
-void capture(Tile& tile, Engine& engine, uint32_t fifo, const npu_insn& insn, uint64_t issue_ps) {
+// Returns the place in the queue.
+uint32_t capture(Tile& tile, Engine& engine, uint32_t fifo, const npu_insn& insn,
+                 uint64_t issue_ps) {
   uint32_t place = engine.head + engine.queued;
-  QueuedOp& op = engine.queue[place >= fifo ? place - fifo : place];
+  if (place >= fifo) place -= fifo;
+  QueuedOp& op = engine.queue[place];
   const uint8_t slots[4] = {insn.dst, insn.a, insn.b, insn.c};
   op.insn = &insn;
   op.issue_ps = issue_ps;
@@ -57,6 +68,7 @@ void capture(Tile& tile, Engine& engine, uint32_t fifo, const npu_insn& insn, ui
     op.scalar[i] = tile.regs[insn.r[i]];
   }
   ++engine.queued;
+  return place;
 }
 
 // Runs the head of |engine| if its waits hold. *moved tells; false: a fault was recorded.
@@ -156,7 +168,9 @@ Step issue(Group& group, Tile& tile, const npu_insn& insn) {
   tile.time_ps = issue_ps;
   ++tile.issued;
   if (engine.queued != 0 || !waits_hold(tile, insn)) {
-    capture(tile, engine, group.engine_fifo, insn, issue_ps);
+    const uint32_t place = capture(tile, engine, group.engine_fifo, insn, issue_ps);
+    if (group.checker != nullptr) [[unlikely]]
+      group.checker->queued(tile, info.engine, place);
     tile.queued_engines |= 1u << info.engine;
     return Step::kNext;
   }

@@ -82,6 +82,8 @@ struct Tile {
   }
 };
 
+class Checker;
+
 // What became of an instruction of the control stream.
 enum class Step : uint8_t { kNext, kBlocked, kHalted, kFault };
 
@@ -99,6 +101,7 @@ struct Group {
       staging[4];  // fp32 copies of operands while an operation runs; never seen by a program
   DeviceMemory memory;
   Timing timing;
+  Checker* checker = nullptr;     // null unless the run is checked
   GroupResult* result = nullptr;  // of the run that is under way
   uint64_t progress = 0;          // changes with every step that a tile makes
   uint32_t drain_mask = 0;        // bit t: tile t got a signal that may let a queued operation run

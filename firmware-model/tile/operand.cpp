@@ -4,6 +4,8 @@
 
 #include <bit>
 
+#include "firmware-model/tile/checker.h"
+
 namespace npu::model {
 namespace {
 
@@ -89,10 +91,10 @@ bool Exec::resolve(OperandSlot slot, const Rules& rules, Operand* out) {
     npu_fault_access access = slot == kDst ? NPU_ACCESS_WRITE : NPU_ACCESS_READ;
     return in_hbm ? fail(NPU_ST_VM_FAULT, d.base, access) : fail(NPU_ST_KERNEL_BOUNDS, d.base);
   }
-  return in_hbm || place_in_scratchpad(out);
+  return in_hbm || place_in_scratchpad(slot, out);
 }
 
-bool Exec::place_in_scratchpad(Operand* operand) {
+bool Exec::place_in_scratchpad(OperandSlot slot, Operand* operand) {
   const Program& program = *group.launch->program;
   std::byte* memory = nullptr;
   uint64_t limit = 0;
@@ -113,7 +115,7 @@ bool Exec::place_in_scratchpad(Operand* operand) {
     return fail(NPU_ST_KERNEL_BOUNDS, operand->base < limit ? limit : operand->base);
   }
   operand->host = memory + operand->base;
-  return true;
+  return group.checker == nullptr || group.checker->use(*this, slot, *operand);
 }
 
 }  // namespace npu::model

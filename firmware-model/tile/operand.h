@@ -117,7 +117,7 @@ struct Exec {
   bool resolve(OperandSlot slot, const Rules& rules, Operand* out);
 
  private:
-  bool place_in_scratchpad(Operand* operand);
+  bool place_in_scratchpad(OperandSlot slot, Operand* operand);
 };
 
 }  // namespace npu::model

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <bit>
 
+#include "firmware-model/tile/checker.h"
 #include "firmware-model/tile/engine.h"
 #include "firmware-model/tile/group.h"
 #include "firmware-model/tile/handlers.h"
+#include "firmware-model/tile/report.h"
 
 namespace npu::model {
 namespace {
@@ -74,6 +76,7 @@ bool run_tiles(Group& group) {
     }
     if (lowest_running == nullptr) return true;
     if (group.progress == progress_before) {
+      group.result->report = std::make_unique<std::string>(deadlock_text(group, *lowest_running));
       return group.fail(*lowest_running, oldest_blocked(group, *lowest_running),
                         NPU_ST_KERNEL_DEADLOCK);
     }
@@ -101,6 +104,7 @@ struct Worker::Impl {
   bool reserve_memory(const Program& program);
   void change_owner(uint64_t owner);
   void start(const Launch& launch, uint64_t linear);
+  void start_checks(bool wanted);
 
   TileParams params;
   uint64_t owner = 0;
@@ -113,6 +117,7 @@ struct Worker::Impl {
     bool operator==(const Reserved&) const = default;
   } reserved;
   Group group;
+  std::unique_ptr<Checker> checker;  // made for the first run that is checked
 };
 
 npu_status Worker::Impl::check(const Launch& launch, uint64_t linear) const {
@@ -203,6 +208,14 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
   }
 }
 
+void Worker::Impl::start_checks(bool wanted) {
+  group.checker = nullptr;
+  if (!wanted) return;
+  if (checker == nullptr) checker = std::make_unique<Checker>();
+  checker->start(group);
+  group.checker = checker.get();
+}
+
 bool Group::fail(const Tile& tile, const npu_insn& insn, npu_status status, uint64_t value,
                  npu_fault_access access) {
   Fault& fault = result->fault;
@@ -244,6 +257,7 @@ void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
   }
   group.result = result;
   impl.start(launch, linear);
+  impl.start_checks(launch.checks);
   run_tiles(group);
   group.result = nullptr;
   result->duration_ps = end_ps(group);

@@ -98,6 +98,7 @@ struct Launch {
       nullptr;          // looked at between instructions; then NPU_ST_CANCELED
   uint64_t owner = 0;   // scratchpads are cleared before another owner may see them
   bool prints = false;  // somebody takes what PRINT sends
+  bool checks = false;  // checking mode: races on scratchpads and reads of what nobody has written are faults
 };
 
 // Where a work-group failed.
@@ -133,6 +134,8 @@ struct GroupResult {
   uint64_t duration_ps = 0;
   GroupStats stats;
   std::unique_ptr<GroupPrints> prints;  // null: nothing
+  // A sentence about a race, a read of what nobody has written or a deadlock (report.h); null otherwise.
+  std::unique_ptr<std::string> report;
 };
 
 // The scratchpads and interpreter state that one host thread uses to run work-groups, one after the other.

@@ -178,11 +178,15 @@ npu_status Rig::run_with(const model::Numerics& numerics, const std::string& ker
   launch.hbm_share_bytes_per_us = 64000;
   launch.op_budget = 100000000;
   launch.owner = 1;
+  // Once in the checking mode: the result is the same, unless something is not ordered.
+  launch.checks = &numerics == &model::simd_numerics();
   const uint64_t groups = uint64_t{grid.x} * grid.y * grid.z;
   for (uint64_t g = 0; g < groups; ++g) {
     model::GroupResult result = worker.run(launch, g);
     stats_ = result.stats;
     if (result.fault.status == NPU_ST_OK) continue;
+    EXPECT_NE(result.fault.status, NPU_ST_KERNEL_RACE) << kernel << ": " << *result.report;
+    EXPECT_NE(result.fault.status, NPU_ST_KERNEL_UNINITIALISED) << kernel << ": " << *result.report;
     return result.fault.status;
   }
   return NPU_ST_OK;
