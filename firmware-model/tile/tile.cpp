@@ -36,6 +36,7 @@ void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
 }
 
 // Runs |tile| until it blocks, halts or has had its turn. False: a fault was recorded.
+template <bool kWatched>
 bool run_turn(Group& group, Tile& tile, uint64_t budget) {
   uint64_t cycle_ps = group.timing.cycle_ps();
   for (uint32_t left = kTurnInstructions; left != 0; --left) {
@@ -46,6 +47,10 @@ bool run_turn(Group& group, Tile& tile, uint64_t budget) {
     }
     const npu_insn& insn = group.code[pc];
     if (group.canceled()) return group.fail(tile, insn, NPU_ST_CANCELED);
+    if constexpr (kWatched) {
+      if (!group.launch->watcher->before(group, tile, pc))
+        return group.fail(tile, insn, NPU_ST_CANCELED);
+    }
     if (group.result->stats.instructions >= budget) return group.fail(tile, insn, NPU_ST_WATCHDOG);
     tile.pc = pc + 1;
     Step step = kControlHandlers[insn.op](group, tile, insn);
@@ -63,6 +68,7 @@ bool run_turn(Group& group, Tile& tile, uint64_t budget) {
 }
 
 // Gives every tile its turn until all have halted. False: a fault was recorded.
+template <bool kWatched>
 bool run_tiles(Group& group) {
   uint64_t budget = group.launch->op_budget != 0 ? group.launch->op_budget : UINT64_MAX;
   for (;;) {
@@ -71,7 +77,7 @@ bool run_tiles(Group& group) {
     for (uint32_t i = 0; i < group.tile_count; ++i) {
       Tile& tile = group.tiles[i];
       if (tile.halted) continue;
-      if (!run_turn(group, tile, budget)) return false;
+      if (!run_turn<kWatched>(group, tile, budget)) return false;
       if (!tile.halted && lowest_running == nullptr) lowest_running = &tile;
     }
     if (lowest_running == nullptr) return true;
@@ -258,7 +264,11 @@ void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
   group.result = result;
   impl.start(launch, linear);
   impl.start_checks(launch.checks);
-  run_tiles(group);
+  if (launch.watcher != nullptr) [[unlikely]] {
+    run_tiles<true>(group);
+  } else {
+    run_tiles<false>(group);
+  }
   group.result = nullptr;
   result->duration_ps = end_ps(group);
   if (result->duration_ps == kNever && result->fault.status == NPU_ST_OK) {

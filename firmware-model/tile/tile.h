@@ -22,6 +22,8 @@
 namespace npu::model {
 
 struct Numerics;
+struct Group;
+struct Tile;
 
 // A run of device addresses that is contiguous in host memory.
 struct Translation {
@@ -83,6 +85,15 @@ struct Program {
   uint32_t group_tiles = 1;
 };
 
+// Sees a work-group between its instructions: a debugger.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  // |tile| is about to execute instruction |pc| of its control stream; an instruction that has to wait comes again. The state is in group.h, and is not to be
+  // changed. False: the work-group ends with NPU_ST_CANCELED.
+  virtual bool before(const Group& group, const Tile& tile, uint32_t pc) = 0;
+};
+
 struct Launch {
   const Program* program = nullptr;
   const AddressSpace* space = nullptr;
@@ -95,10 +106,12 @@ struct Launch {
   uint64_t op_budget =
       0;  // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
   const std::atomic<bool>* cancel =
-      nullptr;          // looked at between instructions; then NPU_ST_CANCELED
+      nullptr;  // looked at between instructions; then NPU_ST_CANCELED
+  Watcher* watcher = nullptr;
   uint64_t owner = 0;   // scratchpads are cleared before another owner may see them
   bool prints = false;  // somebody takes what PRINT sends
-  bool checks = false;  // checking mode: races on scratchpads and reads of what nobody has written are faults
+  bool checks =
+      false;  // checking mode: races on scratchpads and reads of what nobody has written are faults
 };
 
 // Where a work-group failed.

@@ -38,6 +38,7 @@ ARROWS = {
     "tools/specdoc": "C C++ uapi",
     "tools/npu-as": "C C++ uapi tools/isa <CLI/",
     "tools/npu-dis": "C C++ uapi tools/isa <CLI/",
+    "tools/npu-dbg": "C C++ uapi tools/isa firmware-model posix <CLI/",
     "tools/npu-fw": "C C++ uapi tools/isa posix <CLI/ <sodium <nlohmann/",
     "tools/trace": "C C++ libnpu/include tools/isa/outcome.h posix <CLI/ <nlohmann/",
     "tools/npu-trace": "C C++ tools/trace posix <CLI/",
