@@ -135,7 +135,8 @@ enum npu_health {
 #define NPU_FEATURE_PORTS (1ULL << 2) /* queues of class NET, MR_CREATE */
 #define NPU_FEATURE_PERF (1ULL << 3) /* PERF_OPEN */
 #define NPU_FEATURE_USERPTR (1ULL << 4) /* BO_CREATE_USERPTR takes an address (else: only an fd) */
-#define NPU_FEATURE_ALL0 0x1fULL
+#define NPU_FEATURE_CHECK (1ULL << 5) /* kernels run in the checking mode; a queue with a print buffer gets reports (NPU_PRINT_REPORT) */
+#define NPU_FEATURE_ALL0 0x3fULL
 
 /* NPU_QUERY_DEVICE, one element. */
 struct npu_dev_info {

@@ -2,6 +2,7 @@
 // Field checks and effects of each command.
 #include "firmware-model/device/command.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -225,6 +226,23 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   return end_of_launch(queue, command, done);
 }
 
+// The report of a fault as the last records of the launch.
+void add_report(LaunchOutcome* done) {
+  const std::string& text = *done->report;
+  constexpr size_t kBytes = sizeof(npu_print_record::args);
+  const size_t bytes = std::min(text.size(), kBytes * NPU_PRINT_REPORT_MAX);
+  if (done->prints == nullptr) done->prints = std::make_unique<GroupPrints>();
+  for (size_t begin = 0; begin < bytes; begin += kBytes) {
+    npu_print_record record{};
+    record.line = done->fault.line;
+    record.tile = done->fault.tile_in_group;
+    record.group = static_cast<__u32>(done->fault_group);
+    record.flags = NPU_PRINT_REPORT;
+    std::memcpy(record.args, text.data() + begin, std::min(kBytes, bytes - begin));
+    done->prints->records.push_back(record);
+  }
+}
+
 // One variable for all ways out: it is the caller's, and is not copied.
 Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command,
                                      LaunchOutcome& done) {
@@ -235,6 +253,8 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
     outcome.status = NPU_ST_CANCELED;
     return outcome;
   }
+  if (done.report != nullptr && queue.print_buffer.entries() != 0) [[unlikely]]
+    add_report(&done);
   if (done.prints != nullptr) {
     for (npu_print_record& record : done.prints->records) {
       record.seq = queue.completed;

@@ -47,8 +47,8 @@ std::string Device::check(const npu_device_config& config) {
   if (config.struct_size != sizeof(npu_device_config)) {
     return "npu_device_config.struct_size is not that of this library; build both from one version";
   }
-  if (config.pad != 0 || config.pad1 != 0)
-    return "the padding of npu_device_config is not 0; zero the struct before filling it";
+  if (config.pad1 != 0)
+    return "npu_device_config.pad1 is not 0; zero the struct before filling it";
   if (config.key_count > kMaxKeys || (config.key_count != 0 && config.keys == nullptr)) {
     return "keys must point to key_count public keys, at most 64";
   }
@@ -137,7 +137,8 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
       hbm_{hbm.base, hbm.bytes, &ras_.poison()},
       policy_(make_policy(config)),
       launches_(profile_, config.worker_threads,
-                config.scalar_numerics != 0 ? scalar_numerics() : simd_numerics()),
+                config.scalar_numerics != 0 ? scalar_numerics() : simd_numerics(),
+                config.checks != 0),
       processor_({profile_, hbm_, policy_, registers_, signals_, module_cache_, launches_,
                   [this] { scheduler_.quiet(); },
                   [this](const Queue& queue) { return scheduler_.urgent(queue); },

@@ -75,10 +75,11 @@ void end_group(uint64_t instructions, uint64_t group, uint32_t tile, uint64_t* b
 }
 
 // Puts the next group in order of numbers to the outcome.
-void count_group(const GroupResult& result, uint64_t group, uint32_t tile, uint64_t* budget,
+void count_group(GroupResult& result, uint64_t group, uint32_t tile, uint64_t* budget,
                  LaunchOutcome* outcome) {
   add_stats(result.stats, &outcome->stats);
   outcome->fault = result.fault;
+  outcome->report = std::move(result.report);
   end_group(result.stats.instructions, group, tile, budget, outcome);
 }
 
@@ -243,10 +244,12 @@ class LaunchEngine::Window final : public WorkerPool::Job {
   std::vector<Range> returned_;
 };
 
-LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics)
+LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics,
+                           bool checks)
     : profile_(profile),
       params_(tile_params(profile)),
       numerics_(numerics),
+      checks_(checks),
       pool_(params_, threads != 0 ? threads : usable_cpus()) {}
 
 void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
@@ -308,6 +311,7 @@ void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) const {
       active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
   launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
   launch.prints = request.prints_most != 0;
+  launch.checks = checks_;
 }
 
 LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void()>& quiet) {

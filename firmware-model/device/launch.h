@@ -70,8 +70,9 @@ struct LaunchOutcome : GroupResult {
 
 class LaunchEngine {
  public:
-  // |threads| 0: one a CPU.
-  LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics);
+  // |threads| 0: one a CPU. |checks|: in the checking mode.
+  LaunchEngine(const npu_profile& profile, unsigned threads, const Numerics& numerics,
+               bool checks = false);
 
   // |quiet| is called after each piece of a grid of several work-groups, when no access to memory is under way.
   LaunchOutcome run(LaunchRequest& request, const std::function<void()>& quiet);
@@ -87,6 +88,7 @@ class LaunchEngine {
   const npu_profile& profile_;
   const TileParams params_;
   const Numerics& numerics_;
+  const bool checks_;
   WorkerPool pool_;
   std::vector<GroupResult> spare_results_;  // memory for the next launch
 };

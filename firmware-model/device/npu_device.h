@@ -88,7 +88,8 @@ typedef struct npu_device_config {
   uint32_t key_count;
   uint32_t max_queues;   /* 0 = 1024 */
   uint32_t max_contexts; /* 0 = 256 */
-  uint32_t pad;
+  uint32_t
+      checks; /* non-zero: the checking mode of kernels; a race on a scratchpad and a read of what nobody has written are faults. Results and device times do not depend on it. */
   npu_profile profile;
   uint8_t uuid[16];        /* of the board; the mailbox command IDENTITY tells it */
   uint32_t boot_from_host; /* 0: built-in firmware, READY at once. 1: ROM until the host boots an

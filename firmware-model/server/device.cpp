@@ -51,11 +51,13 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   std::unique_ptr<Device> device(new Device);
   device->profile_ = options.profile;
   device->index_ = options.index;
+  device->checks_ = options.checks;
 
   npu_device_config config{};
   config.struct_size = sizeof(config);
   config.worker_threads = options.worker_threads;
   config.scalar_numerics = options.scalar_numerics ? 1 : 0;
+  config.checks = options.checks ? 1 : 0;
   config.production = options.production ? 1 : 0;
   static_assert(sizeof(std::array<uint8_t, 32>) == 32);
   config.keys = reinterpret_cast<const uint8_t(*)[32]>(options.keys.data());
@@ -269,7 +271,7 @@ std::shared_ptr<Account> Device::user_account(uint32_t uid) {
 
 npu_dev_info Device::info() const {
   npu_dev_info info = identity_;
-  info.features[0] = NPU_FEATURE_HBM_MMAP | NPU_FEATURE_PERF;
+  info.features[0] = NPU_FEATURE_HBM_MMAP | NPU_FEATURE_PERF | (checks_ ? NPU_FEATURE_CHECK : 0);
   info.epoch = epoch();
   info.page_sizes = NPU_PAGE_4K | NPU_PAGE_64K | NPU_PAGE_2M;
   info.hbm_bytes = reg(NPU_REG_HBM_BYTES);

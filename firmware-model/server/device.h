@@ -37,6 +37,7 @@ struct DeviceOptions {
   uint32_t index = 0;
   uint32_t worker_threads = 0;
   bool scalar_numerics = false;
+  bool checks = false;  // the checking mode of kernels
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;
@@ -129,6 +130,7 @@ class Device {
 
   npu_profile profile_{};
   uint32_t index_ = 0;
+  bool checks_ = false;
   npu_dev_info identity_{};  // name, uuid and build id, as the device tells them
   npu_limits limits_{};
   IovaMap iova_;

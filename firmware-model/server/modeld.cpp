@@ -46,6 +46,7 @@ struct Arguments {
   std::string profiles;
   std::string sandbox;
   std::vector<std::string> injections;
+  bool check = false;
   bool production = false;
 };
 
@@ -132,6 +133,7 @@ bool make_options(const Arguments& arguments, ServerOptions* options, std::strin
     return false;
   }
   if (!arguments.numerics.empty()) parse_numerics(arguments.numerics, &options->scalar_numerics);
+  if (arguments.check) options->checks = true;
   options->production = arguments.production;
   for (const std::string& fault : arguments.injections) {
     if (!parse_injection(fault, &options->injections.emplace_back(), error)) return false;
@@ -248,6 +250,9 @@ int run(int argc, char** argv) {
   app.add_option("--threads", arguments.threads, "Threads that run tiles; 0: one a CPU");
   app.add_option("--numerics", arguments.numerics, "scalar or simd; both give the same bits")
       ->check(CLI::IsMember({"scalar", "simd"}));
+  app.add_flag("--check", arguments.check,
+               "Checking mode: races of kernels on scratchpads and reads of unwritten bytes are "
+               "faults");
   app.add_option("--keys", arguments.keys,
                  "Folder of the accepted public keys (*.pub), instead of the default ones");
   app.add_flag("--production", arguments.production,

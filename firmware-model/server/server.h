@@ -28,6 +28,7 @@ struct ServerOptions {
   uint32_t device_count = 1;
   uint32_t worker_threads = 0;
   bool scalar_numerics = false;
+  bool checks = false;  // the checking mode of kernels
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;  // into every device

@@ -32,6 +32,12 @@ bool parse_numerics(const std::string& text, bool* out_scalar) {
   return true;
 }
 
+bool parse_check(const std::string& text, bool* out_checks) {
+  if (text != "0" && text != "1") return false;
+  *out_checks = text == "1";
+  return true;
+}
+
 namespace {
 
 std::string injection_keys() {
@@ -114,6 +120,11 @@ bool options_from_spec(const std::string& spec, ServerOptions* out, std::string*
   const char* numerics = getenv("NPU_MODEL_NUMERICS");
   if (numerics != nullptr && !parse_numerics(numerics, &out->scalar_numerics)) {
     *error = std::string("NPU_MODEL_NUMERICS is '") + numerics + "'; allowed: scalar, simd";
+    return false;
+  }
+  const char* check = getenv("NPU_MODEL_CHECK");
+  if (check != nullptr && !parse_check(check, &out->checks)) {
+    *error = std::string("NPU_MODEL_CHECK is '") + check + "'; allowed: 0, 1";
     return false;
   }
   const char* faults = getenv("NPU_MODEL_INJECT");

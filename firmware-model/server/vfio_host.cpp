@@ -28,6 +28,7 @@ VfioHost::VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd 
   options_.profile = options.profile;
   options_.worker_threads = options.worker_threads;
   options_.scalar_numerics = options.scalar_numerics;
+  options_.checks = options.checks;
   options_.production = options.production;
   options_.keys = options.keys;
   options_.injections = options.injections;

@@ -135,7 +135,18 @@ void Checker::begin(const Tile& tile, const npu_insn& insn, npu_engine engine, u
   give(tile, insn, unit_);
 }
 
-bool Checker::use(Exec& exec, OperandSlot slot, const Operand& operand) {
+void Checker::begin_control(const Tile& tile) {
+  unit_ = unit_number(tile.index, NPU_ENGINE_CTRL);
+  const uint32_t step = knows_[unit_].step(unit_);
+  recent(unit_, step) = {.step = step, .ranges = {}};
+}
+
+bool Checker::use(Exec& exec, OperandSlot slot, const Operand& whole) {
+  Operand operand = whole;
+  if (exec.insn.op == NPU_OP_TLDW) {  // it reads the first element
+    operand.rows = operand.cols = operand.stride = 1;
+    operand.extent_bytes = operand.elem_bytes;
+  }
   const uint32_t step = knows_[unit_].at(unit_);
   recent(unit_, step).ranges[slot] = {operand.base, operand.base + operand.extent_bytes};
   if (reads(exec.insn, slot) && !touch(exec, slot, operand, false)) return false;
@@ -173,7 +184,7 @@ bool Checker::touch_run(Exec& exec, OperandSlot slot, const Operand& operand, bo
   if (operand.space == NPU_SPACE_L2) {
     fine = apply(l2_, exec.tile.index);  // LD alone reads it
   } else {
-    fine = apply(operand.space == NPU_SPACE_L1 ? state.l1 : state.acc, engine - NPU_ENGINE_LD);
+    fine = apply(operand.space == NPU_SPACE_L1 ? state.l1 : state.acc, engine);
   }
   return fine || fail(exec, slot, operand, writes, conflict);
 }
@@ -238,10 +249,8 @@ void Checker::fenced(const Tile& tile) {
 
 void Checker::barrier_left() {
   Clocks all;
-  for (uint32_t i = 0; i < tiles_; ++i)
-    all.join(knows_[unit_number(i, NPU_ENGINE_CTRL)], units_);
-  for (uint32_t i = 0; i < tiles_; ++i)
-    knows_[unit_number(i, NPU_ENGINE_CTRL)].join(all, units_);
+  for (uint32_t i = 0; i < tiles_; ++i) all.join(knows_[unit_number(i, NPU_ENGINE_CTRL)], units_);
+  for (uint32_t i = 0; i < tiles_; ++i) knows_[unit_number(i, NPU_ENGINE_CTRL)].join(all, units_);
 }
 
 }  // namespace npu::model

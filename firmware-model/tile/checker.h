@@ -30,9 +30,12 @@ class Checker {
   static constexpr uint32_t kNotQueued = UINT32_MAX;
   void begin(const Tile& tile, const npu_insn& insn, npu_engine engine, uint32_t place);
   // It uses an operand in a scratchpad. False: a fault was recorded.
-  bool use(Exec& exec, OperandSlot slot, const Operand& operand);
+  bool use(Exec& exec, OperandSlot slot, const Operand& whole);
   // It has done its work. False: a fault was recorded.
   bool end(Exec& exec);
+
+  // TLDW: control reads a word itself.
+  void begin_control(const Tile& tile);
 
   // WAIT, SIG, SEMSET, FENCE of control; BARRIER, when a tile comes and when all leave.
   void waited(const Tile& tile, const npu_insn& insn);
@@ -55,8 +58,8 @@ class Checker {
   struct TileState {
     std::array<SemaphoreOrder, NPU_TILE_SEMS> sems;
     std::array<std::vector<Clocks>, NPU_ENGINE_COUNT> issued;  // by place in the engine's queue
-    Shadow<4> l1;
-    Shadow<4> acc;
+    Shadow<NPU_ENGINE_COUNT> l1;
+    Shadow<NPU_ENGINE_COUNT> acc;
   };
 
   void take(const Tile& tile, const npu_insn& insn, Clocks* knows);

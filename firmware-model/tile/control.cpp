@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "firmware-model/tile/checker.h"
 #include "firmware-model/tile/handlers.h"
 
 namespace npu::model {
@@ -220,6 +221,8 @@ Step scalar_load(Group& group, Tile& tile, const npu_insn& insn) {
 }
 
 Step near_load(Group& group, Tile& tile, const npu_insn& insn) {
+  if (group.checker != nullptr) [[unlikely]]
+    group.checker->begin_control(tile);
   Exec exec{group, tile, insn, {nullptr, &tile.desc[insn.a], nullptr, nullptr}, tile.regs};
   Operand a;
   if (!exec.resolve(kA, {kInL1 | kInAcc, kF32 | kI32}, &a)) return Step::kFault;

@@ -21,7 +21,9 @@ namespace npu::model {
 
 inline constexpr uint32_t kMaxUnits = NPU_GROUP_MAX_TILES * NPU_ENGINE_COUNT;
 
-inline uint32_t unit_number(uint32_t tile, uint32_t engine) { return tile * NPU_ENGINE_COUNT + engine; }
+inline uint32_t unit_number(uint32_t tile, uint32_t engine) {
+  return tile * NPU_ENGINE_COUNT + engine;
+}
 
 // The first |units| of the work-group count; the rest is never looked at.
 class Clocks {

@@ -52,9 +52,32 @@ bool signals(const npu_insn& insn, uint32_t from_tile, uint32_t to_tile, uint32_
   return (to_peer ? NPU_SIGNAL_PEER_TILE(insn.signal) : from_tile) == to_tile;
 }
 
+// Instructions that a control stream which stands at |pc| may come to, itself among them; how often a loop runs and where a condition goes is not asked.
+std::vector<bool> reachable_from(const Group& group, uint32_t pc) {
+  std::vector<bool> seen(group.code_size);
+  std::vector<uint32_t> left{pc};
+  while (!left.empty()) {
+    const uint32_t at = left.back();
+    left.pop_back();
+    if (at >= group.code_size || seen[at]) continue;
+    seen[at] = true;
+    const npu_insn& insn = group.code[at];
+    if (insn.op == NPU_OP_HALT || insn.op == NPU_OP_TRAP) continue;
+    if (insn.op != NPU_OP_BR) left.push_back(at + 1);
+    const bool jumps = insn.op == NPU_OP_BR || insn.op == NPU_OP_BZ || insn.op == NPU_OP_BNZ;
+    if (jumps) left.push_back(at + insn.imm);
+    // As loop() and end() of control.cpp: behind the END, and back to the body.
+    if (insn.op == NPU_OP_LOOP || insn.op == NPU_OP_END) left.push_back(at + insn.imm + 1);
+  }
+  return seen;
+}
+
 class Deadlock {
  public:
-  explicit Deadlock(const Group& group) : group_(group) {}
+  explicit Deadlock(const Group& group) : group_(group) {
+    for (uint32_t i = 0; i < group.tile_count; ++i)
+      reachable_.push_back(reachable_from(group, group.tiles[i].pc));
+  }
 
   std::string describe(Node start) {
     std::vector<Edge> way;
@@ -83,7 +106,7 @@ class Deadlock {
   }
   std::string standing(Node node) const {
     const npu_insn& insn = insn_of(node);
-    return name_of(node) + " stands at " + mnemonic(insn.op) + " " + at(insn);
+    return name_of(node) + " waits at " + mnemonic(insn.op) + " " + at(insn);
   }
   std::string at(const npu_insn& insn) const {
     return "@" + std::to_string(&insn - group_.code) + "/" + std::to_string(insn.line);
@@ -95,7 +118,8 @@ class Deadlock {
     if (node.engine != NPU_ENGINE_CTRL || insn.op == NPU_OP_WAIT) return wait_edges(node, insn);
     if (insn.op == NPU_OP_BARRIER && tile.barrier == BarrierState::kArrived) return late_tiles();
     std::vector<Edge> found;
-    const uint32_t only = kOps[insn.op].engine;  // control stands at an operation: its queue is full
+    const uint32_t only =
+        kOps[insn.op].engine;  // control stands at an operation: its queue is full
     for (uint32_t engine = NPU_ENGINE_LD; engine < NPU_ENGINE_COUNT; ++engine) {
       if (only != NPU_ENGINE_CTRL && engine != only) continue;
       if (tile.engines[engine].queued == 0) continue;
@@ -113,8 +137,8 @@ class Deadlock {
       const Tile& tile = group_.tiles[i];
       if (tile.barrier == BarrierState::kArrived) continue;
       const std::string who = " until tile " + std::to_string(i) + " comes";
-      found.push_back({tile.halted ? who + ", which has halted" : who, !tile.halted,
-                       {i, NPU_ENGINE_CTRL}});
+      found.push_back(
+          {tile.halted ? who + ", which has halted" : who, !tile.halted, {i, NPU_ENGINE_CTRL}});
     }
     return found;
   }
@@ -142,7 +166,7 @@ class Deadlock {
       for (uint32_t q = 0; q < engine.queued; ++q) {
         const npu_insn& insn = *engine.queue[(engine.head + q) % group_.engine_fifo].insn;
         if (!signals(insn, i, node.tile, sem)) continue;
-        found->push_back({why + "for " + place_text(group_, i, insn) + " to signal", true, {i, e}});
+        found->push_back({why + "for " + place_text(group_, i, insn), true, {i, e}});
         break;
       }
     }
@@ -155,9 +179,9 @@ class Deadlock {
     if (group_.tiles[i].halted || control == node) return;
     for (uint32_t pc = 0; pc < group_.code_size; ++pc) {
       const npu_insn& insn = group_.code[pc];
-      if (!signals(insn, i, node.tile, sem)) continue;
+      if (!reachable_[i][pc] || !signals(insn, i, node.tile, sem)) continue;
       found->push_back(
-          {why + "for " + place_text(group_, i, insn) + ", not issued, to signal", true, control});
+          {why + "for " + place_text(group_, i, insn) + ", not issued", true, control});
       return;
     }
   }
@@ -194,7 +218,8 @@ class Deadlock {
   }
 
   const Group& group_;
-  std::vector<Node> left_;  // no cycle goes through them
+  std::vector<std::vector<bool>> reachable_;  // by tile
+  std::vector<Node> left_;                    // no cycle goes through them
 };
 
 }  // namespace

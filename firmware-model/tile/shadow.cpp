@@ -124,7 +124,7 @@ bool Shadow<kReaders>::write(uint64_t begin, uint64_t end, const Touch& mine, co
   });
 }
 
-template class Shadow<4>;
+template class Shadow<NPU_ENGINE_COUNT>;
 template class Shadow<NPU_GROUP_MAX_TILES>;
 
 }  // namespace npu::model

@@ -79,7 +79,7 @@ class Shadow {
   uint64_t pieces_ = 0;  // that were split off in this run
 };
 
-extern template class Shadow<4>;
+extern template class Shadow<NPU_ENGINE_COUNT>;
 extern template class Shadow<NPU_GROUP_MAX_TILES>;
 
 }  // namespace npu::model

@@ -43,6 +43,7 @@ bool PciFunction::make_device(const FunctionOptions& options, std::string* error
   config.struct_size = sizeof(config);
   config.worker_threads = options.worker_threads;
   config.scalar_numerics = options.scalar_numerics ? 1 : 0;
+  config.checks = options.checks ? 1 : 0;
   config.production = options.production ? 1 : 0;
   config.keys = reinterpret_cast<const uint8_t(*)[32]>(options.keys.data());
   config.key_count = static_cast<uint32_t>(options.keys.size());

@@ -29,6 +29,7 @@ struct FunctionOptions {
   npu_profile profile{};
   uint32_t worker_threads = 0;
   bool scalar_numerics = false;
+  bool checks = false;  // the checking mode of kernels
   bool production = false;
   std::vector<std::array<uint8_t, 32>> keys;
   std::array<uint8_t, 16> uuid{};         // of the board

@@ -123,6 +123,43 @@ Program grid() {
   return k.finish();
 }
 
+// out = in + in, 64 numbers; VE waits for nobody.
+Program racing_add() {
+  Kernel k("racing_add");
+  Arg in = k.arg_dva("in"), out = k.arg_dva("out");
+  Tile tile = k.tile_l1(DType::F32, k.l1(256), 1, 64);
+  Sem added = k.sem();
+  k.ld(tile, k.tile_hbm(DType::F32, in, 1, 64));
+  k.vadd(tile, tile, tile).signal(added);
+  k.st(k.tile_hbm(DType::F32, out, 1, 64), tile).consume(added);
+  return k.finish();
+}
+
+// Work-group |group| stores 64 numbers of which it has written 32.
+Program half_written() {
+  Kernel k("half_written");
+  Arg out = k.arg_dva("out"), group = k.arg_u32("group");
+  k.chain(true);
+  Buf place = k.l1(256);
+  Tile half = k.tile_l1(DType::F32, place, 1, 32);
+  Tile all = k.tile_l1(DType::F32, place, 1, 64);
+  k.if_(
+      k.group_x() == group, [&] { k.vfill(half, 1.0f); }, [&] { k.vfill(all, 1.0f); });
+  k.st(k.tile_hbm(DType::F32, out + k.group_x() * 256, 1, 64), all);
+  return k.finish();
+}
+
+// LD and VE wait for each other.
+Program deadlock() {
+  Kernel k("deadlock");
+  Arg in = k.arg_dva("in");
+  Tile tile = k.tile_l1(DType::F32, k.l1(256), 1, 64);
+  Sem full = k.sem(), empty = k.sem();
+  k.ld(tile, k.tile_hbm(DType::F32, in, 1, 64)).consume(empty).signal(full);
+  k.vadd(tile, tile, tile).consume(full).signal(empty);
+  return k.finish();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -142,6 +179,9 @@ int main(int argc, char** argv) {
   programs.push_back(grid());
   programs.push_back(print_lines());
   programs.push_back(check_value());
+  programs.push_back(racing_add());
+  programs.push_back(half_written());
+  programs.push_back(deadlock());
   auto elf = write_elf(programs);
   if (!elf) {
     std::fprintf(stderr, "%s\n", elf.error().c_str());

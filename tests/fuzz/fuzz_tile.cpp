@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fuzzes the tile interpreter: the input becomes a program of which only the static rules hold.
 // Whatever it does, it must end, stay inside its memory (sanitizers tell), and come out the same
-// with scalar and with SIMD arithmetic.
+// with scalar and with SIMD arithmetic, and in the checking mode, unless that finds something.
 //
 // Input: byte 0 = tiles of the work-group - 1 (2 bits), then instructions of 32 bytes.
 #define NPU_ISA_WANT_TABLE
@@ -140,7 +140,7 @@ npu::model::TileParams params() {
 }
 
 GroupResult run(const Program& program, const npu::model::Numerics& numerics, uint64_t owner,
-                Memory* memory) {
+                Memory* memory, bool checks = false) {
   static const npu::model::TileParams kParams = params();
   static npu::model::Worker worker(kParams);
   static const std::array<std::byte, 64> kArgs{};
@@ -153,6 +153,7 @@ GroupResult run(const Program& program, const npu::model::Numerics& numerics, ui
   launch.hbm_share_bytes_per_us = 1000;
   launch.op_budget = 500;
   launch.owner = owner;
+  launch.checks = checks;
   return worker.run(launch, 0);
 }
 
@@ -187,7 +188,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Memory simd_memory;
   GroupResult scalar = run(program, npu::model::scalar_numerics(), ++owner, &scalar_memory);
   GroupResult simd = run(program, npu::model::simd_numerics(), ++owner, &simd_memory);
+  Memory checked_memory;
+  GroupResult checked = run(program, npu::model::simd_numerics(), ++owner, &checked_memory, true);
   require(scalar.fault.status == simd.fault.status && scalar.fault.pc == simd.fault.pc);
+  const bool found = checked.fault.status == NPU_ST_KERNEL_RACE ||
+                     checked.fault.status == NPU_ST_KERNEL_UNINITIALISED;
+  require(found ? checked.report != nullptr
+                : checked.fault.status == simd.fault.status && checked.fault.pc == simd.fault.pc &&
+                      checked.duration_ps == simd.duration_ps && checked_memory == simd_memory);
   require(scalar.duration_ps == simd.duration_ps);
   require(scalar.stats.instructions == simd.stats.instructions);
   require(scalar.stats.instructions <= 500);

@@ -3,6 +3,7 @@
 #include "libnpu/src/core/print.h"
 
 #include <bit>
+#include <charconv>
 #include <cstdio>
 
 #include "libnpu/src/core/log.h"
@@ -61,6 +62,28 @@ std::string format_record(const Image* image, uint32_t number, const __u64* args
     }
   }
   return text + format.substr(at);
+}
+
+std::string with_places(const Image* image, const std::string& text) {
+  std::string out;
+  size_t done = 0;
+  for (size_t at = text.find('@'); at != std::string::npos; at = text.find('@', at + 1)) {
+    uint32_t pc = 0;
+    uint32_t id = 0;
+    const char* const end = text.data() + text.size();
+    const auto number = std::from_chars(text.data() + at + 1, end, pc);
+    if (number.ec != std::errc() || number.ptr == end || *number.ptr != '/') continue;
+    const auto line = std::from_chars(number.ptr + 1, end, id);
+    if (line.ec != std::errc()) continue;
+    out.append(text, done, at - done);
+    done = static_cast<size_t>(line.ptr - text.data());
+    std::string file;
+    uint32_t source_line = 0;
+    const bool known = image != nullptr && image->place_of(id, &file, &source_line);
+    out += known ? "(" + file.substr(file.rfind('/') + 1) + ":" + std::to_string(source_line) + ")"
+                 : "(instruction " + std::to_string(pc) + ")";
+  }
+  return out + text.substr(done);
 }
 
 std::string format_text(const Image* image, uint32_t number) {

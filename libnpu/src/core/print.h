@@ -32,6 +32,9 @@ std::string format_record(const Image* image, uint32_t number, const __u64* args
 // The format as it stands in the blob, for an assertion whose arguments were lost.
 std::string format_text(const Image* image, uint32_t number);
 
+// A report with a file, without its folder, and a line in the place of each "@PC/LINE", as far as the blob has a line table.
+std::string with_places(const Image* image, const std::string& text);
+
 void deliver(const PrintSink& sink, uint64_t queue_handle, const Printed& printed);
 
 }  // namespace npu

@@ -9,6 +9,7 @@
 #include "libnpu/src/core/callback.h"
 #include "libnpu/src/core/capture.h"
 #include "libnpu/src/core/context.h"
+#include "libnpu/src/core/device.h"
 #include "libnpu/src/core/error.h"
 #include "libnpu/src/core/validation.h"
 #include "uapi/npu_accel.h"
@@ -19,6 +20,8 @@ Queue::Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns)
     : Object(kKind),
       context_(std::move(context)),
       options_(options),
+      takes_reports_(options.queue_class == NPU_QUEUE_COMPUTE &&
+                     (context_->device().info().features[0] & NPU_FEATURE_CHECK) != 0),
       spin_ns_(spin_ns),
       spin_budget_ns_(spin_ns) {}
 
@@ -158,6 +161,7 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
   });
   if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_kernels(batch));
   const bool prints =
+      takes_reports_ ||
       std::any_of(batch.begin(), batch.end(), [](const Submission& one) { return one.prints; });
   if (calls_host) NPU_TRY(context_->callbacks().prepare());
   if (Hooks::has(Hook::kValidation)) NPU_TRY(Validation::check_batch(*this, batch));

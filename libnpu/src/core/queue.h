@@ -78,7 +78,7 @@ struct Fault {
   npuResult code = NPU_OK;
   uint64_t value = 0;
   npu_completion record{};   // all 0 when the library, not the device, stopped the queue
-  std::string message = {};  // of a CHECK that failed
+  std::string message = {};  // of a CHECK that failed, or the device's report
   FaultOrigin origin = {};   // of DEPENDENCY_FAILED
 };
 
@@ -228,6 +228,7 @@ class Queue final : public Object {
   Status submit_batch(std::span<const Submission> batch, uint32_t together, uint64_t* out_value);
   Status prepare_prints(std::unique_lock<std::mutex>& lock);
   void collect_prints_locked();
+  void keep_text_locked(uint64_t value, std::string text);
   std::vector<Fault> known_faults_locked();
   // Where the failure of |value| began.
   FaultOrigin origin_of(uint64_t value, npuResult code);
@@ -257,6 +258,7 @@ class Queue final : public Object {
 
   const Ref<Context> context_;
   const RingOptions options_;
+  const bool takes_reports_;  // of every launch, whether it prints or not
   const int64_t spin_ns_;
   std::atomic<uint32_t> dependency_count_{0};
   // How long spinning has paid lately, up to spin_ns_; and waits so far. Guesses: a lost update does no harm.
@@ -283,7 +285,7 @@ class Queue final : public Object {
   bool print_ready_ = false;                         // the present ring has been told of it
   std::deque<Printed> printed_;                      // taken, and not yet handed over
   uint64_t print_dropped_ = 0;                       // likewise, where there was no message to tell
-  std::map<uint64_t, std::string> assert_texts_;     // of CHECKs that failed, by value
+  std::map<uint64_t, std::string> assert_texts_;     // of CHECKs that failed, and reports, by value
 
   // Before mutex_; held while functions of the user run, which may come back here.
   std::recursive_mutex delivery_mutex_;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernels of a queue print: its buffer, and the way from there to the user.
+#include <algorithm>
+#include <cstring>
+#include <span>
 #include <utility>
 
 #include "libnpu/src/core/context.h"
@@ -10,6 +13,28 @@ namespace {
 
 // Texts of failed assertions that are kept for the faults, as many as faults are.
 constexpr size_t kTextsKept = 256;
+
+// What |records|, of one command, say together.
+std::string report_of(std::span<const npu_print_record> records) {
+  std::string text;
+  for (const npu_print_record& record :
+       records.first(std::min<size_t>(records.size(), NPU_PRINT_REPORT_MAX))) {
+    const auto* bytes = reinterpret_cast<const char*>(record.args);
+    text.append(bytes, strnlen(bytes, sizeof record.args));
+  }
+  // It comes from the device and goes to terminals.
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text;
+}
+
+// How many records from the first one on are parts of its report; 0: it is none.
+size_t report_length(std::span<const npu_print_record> records) {
+  const auto other = std::find_if(records.begin(), records.end(), [&](const auto& record) {
+    return (record.flags & NPU_PRINT_REPORT) == 0 || record.seq != records.front().seq;
+  });
+  return static_cast<size_t>(other - records.begin());
+}
 
 }  // namespace
 
@@ -26,18 +51,31 @@ Status Queue::prepare_prints(std::unique_lock<std::mutex>& lock) {
   return Status::ok();
 }
 
+void Queue::keep_text_locked(uint64_t value, std::string text) {
+  if (assert_texts_.size() == kTextsKept) assert_texts_.erase(assert_texts_.begin());
+  assert_texts_[value] = std::move(text);
+}
+
 void Queue::collect_prints_locked() {
   if (print_buffer_ == nullptr) return;
   std::vector<npu_print_record> records;
   print_dropped_ += print_buffer_->take(&records);
-  for (const npu_print_record& record : records) {
+  for (size_t i = 0; i < records.size(); i++) {
+    const npu_print_record& record = records[i];
     Printed printed;
     printed.record = record;
     printed.value = base_ + record.seq + 1;
     printed.image = context_->image_of(record.module);
+    const size_t parts = report_length(std::span(records).subspan(i));
+    if (parts != 0) {
+      keep_text_locked(printed.value,
+                       with_places(printed.image.get(), report_of({&records[i], parts})));
+      i += parts - 1;
+      continue;
+    }
     if ((record.flags & NPU_PRINT_ASSERT) != 0) {
-      if (assert_texts_.size() == kTextsKept) assert_texts_.erase(assert_texts_.begin());
-      assert_texts_[printed.value] = format_record(printed.image.get(), record.format, record.args);
+      keep_text_locked(printed.value,
+                       format_record(printed.image.get(), record.format, record.args));
     }
     printed_.push_back(std::move(printed));
   }

@@ -372,6 +372,10 @@ TEST_F(InprocTest, ErrorsAreNegativeErrnosWithASentence) {
   EXPECT_EQ(connect("tiny*3"), -EINVAL);
   EXPECT_NE(std::string(error_).find("scalar, simd"), std::string::npos);
   unsetenv("NPU_MODEL_NUMERICS");
+  setenv("NPU_MODEL_CHECK", "yes", 1);
+  EXPECT_EQ(connect("tiny*3"), -EINVAL);
+  EXPECT_NE(std::string(error_).find("NPU_MODEL_CHECK is 'yes'; allowed: 0, 1"), std::string::npos);
+  unsetenv("NPU_MODEL_CHECK");
   setenv("NPU_MODEL_THREADS", "many", 1);
   EXPECT_EQ(connect("tiny*3"), -EINVAL);
   unsetenv("NPU_MODEL_THREADS");

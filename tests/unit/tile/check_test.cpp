@@ -408,6 +408,32 @@ TEST(Check, AScatteredWriteOfTooManyPiecesEndsTheLaunchAndNotTheModel) {
   EXPECT_EQ(m.run(k.program).fault.status, NPU_ST_OK);
 }
 
+TEST(Check, ControlReadsAWordOfWhatItHasWaitedFor) {
+  for (bool waits : {false, true}) {
+    Kernel k = kernel();
+    const uint32_t fill = k.here();
+    k.op(NPU_OP_VFILL, kX).signal = NPU_SIGNAL(0, 1);
+    if (waits) k.op(NPU_OP_WAIT).wait0 = NPU_WAIT(0, 1, 1);
+    npu_insn& load = k.scalar(NPU_OP_TLDW, 1);
+    load.a = kX;
+    const Fault fault = checked(k.done()).fault;
+    EXPECT_EQ(fault.status, waits ? NPU_ST_OK : NPU_ST_KERNEL_RACE);
+    if (waits) continue;
+    EXPECT_EQ(fault.engine, NPU_ENGINE_CTRL);
+    EXPECT_EQ(NPU_CHECK_PC(fault.value), fill);
+  }
+}
+
+TEST(Check, WhatControlReadsIsOneWordAndOrderedBeforeWhatItIssues) {
+  Kernel k = kernel();
+  k.l1(kView, 0, 1, 1);
+  k.op(NPU_OP_VFILL, kView);
+  k.op(NPU_OP_FENCE);
+  k.scalar(NPU_OP_TLDW, 1).a = kX;  // 16 x 16, of which one word is written
+  k.op(NPU_OP_LD, kX, kHbm);
+  EXPECT_EQ(status_of(k), NPU_ST_OK);
+}
+
 TEST(Check, StatsAndTimesAreTheSameWithChecks) {
   Kernel k = double_buffer(2, 20);
   Machine m;
@@ -433,10 +459,9 @@ TEST(Deadlock, TheReportShowsTheCycle) {
   EXPECT_EQ(result.fault.status, NPU_ST_KERNEL_DEADLOCK);
   EXPECT_EQ(result.fault.pc, ld);
   ASSERT_NE(result.report, nullptr);
-  EXPECT_EQ(*result.report, "LD stands at ld " + at(ld) + ", s0 is 0 of 1, for relu " + at(ld + 1) +
-                                " to signal; VE stands at relu " + at(ld + 1) +
-                                ", s1 is 0 of 1, for ld " + at(ld) +
-                                " to signal; LD again: a cycle");
+  EXPECT_EQ(*result.report, "LD waits at ld " + at(ld) + ", s0 is 0 of 1, for relu " + at(ld + 1) +
+                                "; VE waits at relu " + at(ld + 1) + ", s1 is 0 of 1, for ld " +
+                                at(ld) + "; LD again: a cycle");
 }
 
 TEST(Deadlock, ASignalThatControlNeverComesTo) {
@@ -448,8 +473,8 @@ TEST(Deadlock, ASignalThatControlNeverComesTo) {
   const GroupResult result = checked(k.done());
   EXPECT_EQ(result.fault.status, NPU_ST_KERNEL_DEADLOCK);
   ASSERT_NE(result.report, nullptr);
-  EXPECT_EQ(*result.report, "LD stands at ld " + at(ld) + ", s0 is 0 of 2, for sig " + at(ld + 2) +
-                                ", not issued, to signal; CTRL stands at fence " + at(ld + 1) +
+  EXPECT_EQ(*result.report, "LD waits at ld " + at(ld) + ", s0 is 0 of 2, for sig " + at(ld + 2) +
+                                ", not issued; CTRL waits at fence " + at(ld + 1) +
                                 " until LD has run dry; LD again: a cycle");
 }
 
@@ -459,8 +484,8 @@ TEST(Deadlock, ASemaphoreThatNobodySignals) {
   k.op(NPU_OP_LD, kX, kHbm).wait0 = NPU_WAIT(7, 1, 1);
   const GroupResult result = checked(k.done());
   ASSERT_NE(result.report, nullptr);
-  EXPECT_EQ(*result.report, "LD stands at ld " + at(ld) +
-                                ", s7 is 0 of 1, and nothing is left to signal it");
+  EXPECT_EQ(*result.report,
+            "LD waits at ld " + at(ld) + ", s7 is 0 of 1, and nothing is left to signal it");
 }
 
 TEST(Deadlock, AcrossTiles) {
@@ -478,11 +503,10 @@ TEST(Deadlock, AcrossTiles) {
   const GroupResult result = checked(k.done());
   EXPECT_EQ(result.fault.status, NPU_ST_KERNEL_DEADLOCK);
   ASSERT_NE(result.report, nullptr);
-  EXPECT_EQ(*result.report,
-            "CTRL of tile 0 stands at barrier " + at(barrier) +
-                " until tile 1 comes; CTRL of tile 1 stands at wait " + at(wait) +
-                ", s0 is 0 of 1, for sig " + at(barrier + 1) +
-                " on tile 0, not issued, to signal; CTRL of tile 0 again: a cycle");
+  EXPECT_EQ(*result.report, "CTRL of tile 0 waits at barrier " + at(barrier) +
+                                " until tile 1 comes; CTRL of tile 1 waits at wait " + at(wait) +
+                                ", s0 is 0 of 1, for sig " + at(barrier + 1) +
+                                " on tile 0, not issued; CTRL of tile 0 again: a cycle");
 }
 
 }  // namespace
