@@ -365,10 +365,10 @@ typedef struct npuFault {
   uint32_t access; /* 0 none, 1 read, 2 write, 3 execute */
   uint64_t group;  /* linear work-group number */
   uint64_t
-      address; /* faulting device address, or the code of a trap or assertion; 2^32 + number of its text when it is CHECK */
+      address; /* faulting device address, or the code of a trap or assertion; 2^32 + number of its text when it is CHECK; of a race or a read of unwritten bytes NPU_CHECK_RESULT of uapi/npu_queue.h */
   /* Since 0.2 */
   char message
-      [256]; /* of a failed assertion with a text (CHECK): that text, with its arguments as far as the print buffer had room for them; else empty */
+      [256]; /* of a failed assertion with a text (CHECK): that text, with its arguments as far as the print buffer had room for them; of a fault in the checking mode: who and where; else empty */
   npuQueue
       origin_queue; /* of NPU_ERROR_DEPENDENCY_FAILED: the queue in which the failure began, maybe several waits away; else NULL */
   uint64_t origin_value; /* the command there */
