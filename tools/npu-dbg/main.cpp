@@ -141,7 +141,8 @@ int run(Options& options) {
   npu_profile profile{};
   std::string error;
   const std::string path = model::server::profile_directory() + "/" + options.profile + ".toml";
-  if (!model::server::load_profile(path, &profile, &error)) return report(kTool, error);
+  std::vector<model::server::PortBinding> ports;  // of no use to one work-group
+  if (!model::server::load_profile(path, &profile, &ports, &error)) return report(kTool, error);
   return debug(options, *program, profile);
 }
 

@@ -381,7 +381,7 @@ TEST(DeviceTest, ConfigurationsThatCannotWorkAreRefusedWithASentence) {
     return refused(candidate);
   };
   EXPECT_TRUE(with([](auto& c) { c.struct_size = 4; }));
-  EXPECT_TRUE(with([](auto& c) { c.pad = 1; }));
+  EXPECT_TRUE(with([](auto& c) { c.pad1 = 1; }));
   EXPECT_TRUE(with([](auto& c) { c.key_count = 1; }));
   EXPECT_TRUE(with([](auto& c) { c.max_contexts = 65536; }));
   EXPECT_TRUE(with([](auto& c) { c.profile.clusters = 0; }));
