@@ -47,8 +47,7 @@ std::string Device::check(const npu_device_config& config) {
   if (config.struct_size != sizeof(npu_device_config)) {
     return "npu_device_config.struct_size is not that of this library; build both from one version";
   }
-  if (config.pad1 != 0)
-    return "npu_device_config.pad1 is not 0; zero the struct before filling it";
+  if (config.pad1 != 0) return "npu_device_config.pad1 is not 0; zero the struct before filling it";
   if (config.key_count > kMaxKeys || (config.key_count != 0 && config.keys == nullptr)) {
     return "keys must point to key_count public keys, at most 64";
   }

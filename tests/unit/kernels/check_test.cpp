@@ -95,6 +95,7 @@ TEST(MissingWait, InAnAttention) {
   info.k = Flat::kBase + (2 << 20);
   info.v = Flat::kBase + (4 << 20);
   info.o = Flat::kBase + (6 << 20);
+  info.lse = Flat::kBase + (7 << 20);
   info.q_strides = info.k_strides = info.v_strides = info.o_strides = {2048 * 64, 2048 * 64, 64};
   // The wait of control for the queries: those for the keys, which LD loads behind them, tell of both.
   expect_missing_waits_found(NPU_OPS_ATTENTION, &info, 1);
