@@ -94,12 +94,13 @@ NPU_UAPI_SIZE(npu_wire_bo_close, 8);
  * The page after the doorbell page; it takes the place of the bus.
  *
  * Client, after it stored the write index in its doorbell slot:
- *   fetch_or(pending[slot / 64], 1 << slot % 64) release; seq_cst fence;
- *   if (load(device_sleeping)) write 1 to the wake eventfd
+ *   fetch_or(pending[slot / 64], 1 << slot % 64) seq_cst;
+ *   if (load(device_sleeping) seq_cst) { store(waker_cpu, 1 + CPU) relaxed; write 1 to the wake eventfd }
  * Server, before it sleeps:
  *   store(device_sleeping, 1); seq_cst fence; look at pending[] of every client; if none: poll the eventfds
  * Server, when it takes work: exchange(pending[i], 0) acquire, then load those doorbell slots.
- * The two fences are a pair: either the client sees device_sleeping or the server sees pending.
+ * The client's two operations and the server's fence are in one order: either the client sees device_sleeping or the server sees pending. A fence in
+ * the place of the client's seq_cst does as well.
  */
 struct npu_doorbell_aux {
 	__u32 device_sleeping; /* written by the server */
@@ -107,7 +108,9 @@ struct npu_doorbell_aux {
 	__u64 epoch; /* written by the server: device epoch */
 	__u8 pad1[48];
 	__u64 pending[NPU_DOORBELL_WORDS]; /* set by the client, cleared by the server; own cache line */
-	__u8 pad2[3968];
+	__u32 waker_cpu; /* set by the client: 1 + the CPU from which it wakes; 0: not said. A hint: the kernel may have put the server there, and the client goes on. */
+	__u32 pad2;
+	__u8 pad3[3960];
 };
 NPU_UAPI_SIZE(npu_doorbell_aux, 4096);
 NPU_UAPI_OFFSET(npu_doorbell_aux, pending, 64);

@@ -83,15 +83,29 @@ void Doorbells::set_epoch(uint64_t epoch) {
   }
 }
 
-bool Doorbells::any_pending() const {
-  for (const uint32_t number : active_) {
-    npu_doorbell_aux* aux = pages_[number].aux;
-    for (unsigned word = 0; word < NPU_DOORBELL_WORDS; ++word) {
-      std::atomic_ref<__u64> pending(aux->pending[word]);
-      if (pending.load(std::memory_order_relaxed) != 0) return true;
-    }
+bool Doorbells::is_pending(const Page& page) {
+  for (__u64& word : page.aux->pending) {
+    if (std::atomic_ref<__u64>(word).load(std::memory_order_relaxed) != 0) return true;
   }
   return false;
+}
+
+bool Doorbells::any_pending() const {
+  for (const uint32_t number : active_) {
+    if (is_pending(pages_[number])) return true;
+  }
+  return false;
+}
+
+int Doorbells::waker_cpu() const {
+  for (const uint32_t number : active_) {
+    const Page& page = pages_[number];
+    if (!is_pending(page)) continue;
+    const uint32_t said =
+        std::atomic_ref<__u32>(page.aux->waker_cpu).load(std::memory_order_relaxed);
+    return said == 0 || said > INT32_MAX ? -1 : static_cast<int>(said - 1);
+  }
+  return -1;
 }
 
 }  // namespace npu::model

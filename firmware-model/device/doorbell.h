@@ -39,6 +39,9 @@ class Doorbells {
   template <typename Found>
   bool collect(Found&& found);
 
+  // The CPU from which a client with something pending has woken the device, as it says; -1: not known.
+  int waker_cpu() const;
+
  private:
   struct Memory {  // what a page has while no client shares its own
     std::array<uint64_t, NPU_DOORBELL_SLOTS> slots{};
@@ -54,6 +57,7 @@ class Doorbells {
   void use_own_memory(Page* page);
   static uint64_t take_pending(npu_doorbell_aux* aux, unsigned word);
   static uint64_t load_slot(const Page& page, unsigned slot);
+  static bool is_pending(const Page& page);
 
   std::array<Page, kPages> pages_;
   std::vector<uint32_t> active_;  // pages with a bound queue, ascending

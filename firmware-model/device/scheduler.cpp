@@ -318,6 +318,7 @@ void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
     lock.unlock();
     waker_.wait();
     lock.lock();
+    apart_.from(doorbells_.waker_cpu());
   }
   asleep_ = false;
   doorbells_.set_sleeping(false);

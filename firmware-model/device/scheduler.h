@@ -29,6 +29,7 @@
 #include "firmware-model/device/doorbell.h"
 #include "firmware-model/device/queue.h"
 #include "firmware-model/device/registers.h"
+#include "firmware-model/device/thread.h"
 #include "firmware-model/device/waker.h"
 
 namespace npu::model {
@@ -146,6 +147,7 @@ class Scheduler {
       urgent_look_;  // of the command thread: when urgent() looked last
   std::chrono::nanoseconds spin_budget_;
   unsigned vain_spins_ = 0;
+  Apart apart_;  // of the thread from the client that has woken it
 
   std::atomic<uint64_t> busy_total_ns_{0};
   std::atomic<uint64_t> busy_since_ns_{0};  // 0: idle

@@ -33,4 +33,23 @@ unsigned usable_cpus() {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&cpus)));
 }
 
+int present_cpu() { return sched_getcpu(); }
+
+bool Apart::from(int cpu) {
+  constexpr auto kRest = std::chrono::milliseconds(1);
+  if (cpu < 0 || cpu >= CPU_SETSIZE || cpu != present_cpu()) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_) return false;
+  next_ = now + kRest;
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) < 2) return false;
+  cpu_set_t others = allowed;
+  CPU_CLR(cpu, &others);
+  // The first call moves the thread, the second one leaves later moves to the kernel again.
+  if (sched_setaffinity(0, sizeof(others), &others) != 0) return false;
+  sched_setaffinity(0, sizeof(allowed), &allowed);
+  return true;
+}
+
 }  // namespace npu::model

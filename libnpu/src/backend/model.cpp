@@ -5,6 +5,7 @@
 #include "libnpu/src/backend/model.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -159,6 +160,8 @@ void ModelBackend::ring(uint32_t slot, uint64_t value) {
   // Both in the one order of sequentially consistent operations, which the fence of the other side is in too: no fence of our own, which costs a quarter of a submission.
   // pairs with firmware-model/device/scheduler.cpp : Scheduler::sleep
   if (std::atomic_ref<__u32>(aux->device_sleeping).load(std::memory_order_seq_cst) != 0) {
+    std::atomic_ref<__u32>(aux->waker_cpu)
+        .store(static_cast<__u32>(sched_getcpu() + 1), std::memory_order_relaxed);
     const uint64_t one = 1;
     // The counter of an eventfd cannot overflow by this, and a full one wakes as well.
     [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof one);
