@@ -16,9 +16,12 @@
 namespace npu::model {
 namespace {
 
-// Those of this process that are open, and how many of them watch memory.
 std::mutex g_wakers_mutex;
-std::vector<Waker*> g_wakers;
+// Those of this process that are open, and how many of them watch memory. Never destroyed: a program that ends with a device open has one that ends after its static objects.
+std::vector<Waker*>& open_wakers() {
+  static auto* const all = new std::vector<Waker*>;
+  return *all;
+}
 std::atomic<uint32_t> g_watchers{0};
 
 }  // namespace
@@ -26,7 +29,7 @@ std::atomic<uint32_t> g_watchers{0};
 Waker::~Waker() {
   {
     std::lock_guard lock(g_wakers_mutex);
-    std::erase(g_wakers, this);
+    std::erase(open_wakers(), this);
     stop_watching();
   }
   for (const auto& [page, fd] : page_fds_) close(fd);
@@ -52,7 +55,7 @@ std::string Waker::open() {
   if (own_fd_ >= 0) shared_fd_ = add_eventfd();
   if (shared_fd_ >= 0) {
     std::lock_guard lock(g_wakers_mutex);
-    g_wakers.push_back(this);
+    open_wakers().push_back(this);
     return {};
   }
   return std::string("no file descriptors for the wake-up of the device (") + std::strerror(errno) +
@@ -91,7 +94,7 @@ void Waker::wake_watchers() const {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (g_watchers.load(std::memory_order_relaxed) == 0) return;
   std::lock_guard lock(g_wakers_mutex);
-  for (Waker* waker : g_wakers) {
+  for (Waker* waker : open_wakers()) {
     if (waker != this && waker->stop_watching()) waker->wake();
   }
 }
