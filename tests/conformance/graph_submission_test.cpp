@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes whose work another library submits in each launch: their place, their failures, who owns the data.
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct Work {
 
 class GraphSubmissionTest : public GraphFixture {
  protected:
+  // Of a graph that lives as long as the library: it is released when that is shut down.
+  Work& own(const Work& work) { return works_.emplace_back(work); }
   npuGraphNode add_work(Work* work) {
     npuGraphNode node = 0;
     EXPECT_NPU(NPU_OK, npuGraphAddSubmission(graph_, 0, nullptr, "copying", &Work::submit,
@@ -45,6 +48,9 @@ class GraphSubmissionTest : public GraphFixture {
     timing.struct_size = sizeof timing;
     return npuGraphExecGetNodeTiming(exec, node, &timing);
   }
+
+ private:
+  std::deque<Work> works_;
 };
 
 TEST_F(GraphSubmissionTest, RunsInItsPlaceInEachLaunchUntilNoGraphHasIt) {
@@ -75,7 +81,7 @@ TEST_F(GraphSubmissionTest, RunsInItsPlaceInEachLaunchUntilNoGraphHasIt) {
 }
 
 TEST_F(GraphSubmissionTest, OneThatIsRefusedEndsTheLaunch) {
-  Work work{0, 0, Work::kRefuse};
+  Work& work = own({0, 0, Work::kRefuse});
   add_poke(a_, 1.0f);
   add_work(&work);
   const npuGraphNode behind = add_poke(a_, 2.0f);
@@ -90,14 +96,15 @@ TEST_F(GraphSubmissionTest, OneThatIsRefusedEndsTheLaunch) {
   EXPECT_EQ(number_at(a_), 2.0f);
   EXPECT_EQ(number_at(b_), 1.0f);
   // A graph of nothing but work that has nothing to do.
-  Work nothing{0, 0, Work::kNothing};
+  Work& nothing = own({0, 0, Work::kNothing});
   ASSERT_NPU(NPU_OK, npuGraphCreate(context_, &graph_));
   add_work(&nothing);
   ASSERT_NPU(NPU_OK, run(instantiate(), queue_));
 }
 
 TEST_F(GraphSubmissionTest, ItsFaultNamesItsNode) {
-  Work good{b_, a_}, bad{0, 0, Work::kFault, kernel("poke")};
+  Work& good = own({b_, a_});
+  Work& bad = own({0, 0, Work::kFault, kernel("poke")});
   add_poke(a_, 1.0f);
   add_work(&good);
   const npuGraphNode node = add_work(&bad);
@@ -119,7 +126,7 @@ TEST_F(GraphSubmissionTest, ItsFaultNamesItsNode) {
 }
 
 TEST_F(GraphSubmissionTest, AFaultOfANodeBehindItNamesThatNode) {
-  Work work{b_, a_};
+  Work& work = own({b_, a_});
   add_work(&work);
   add_poke(a_, 1.0f);
   const PokeArgs args{kNowhere, 2.0f, 0};
@@ -134,7 +141,7 @@ TEST_F(GraphSubmissionTest, AFaultOfANodeBehindItNamesThatNode) {
 }
 
 TEST_F(GraphSubmissionTest, IsCapturedCopiedAndDumped) {
-  Work work{b_, a_};
+  Work& work = own({b_, a_});
   const PokeArgs args{a_, 5.0f, 0};
   const npuLaunchInfo info = launch_info(&args, sizeof args);
   uint64_t value = 0;
