@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structs of libnpuops. Counts are small, or so large that they must be refused: the device would be busy for days with what lies between.
+// Structs of libnpuops.
 #include <cstring>
 
-#include "tests/api_fuzz/structs.h"
+#include "tests/api_fuzz/members_ops.h"
 
 namespace npu::fuzz {
 namespace {
-
-uint32_t extent(Fuzzer& f) {
-  if (!f.valid_only && f.rng.percent(4)) return f.rng.of<uint32_t>({0x80000000, 0xffffffff});
-  return f.rng.of<uint32_t>({0, 1, 2, 16, static_cast<uint32_t>(f.rng.below(40))});
-}
-
-uint64_t distance(Fuzzer& f) {
-  if (!f.valid_only && f.rng.percent(5))
-    return f.rng.of<uint64_t>({1, 0x7fffffff, 0x80000000, ~0ull, uint64_t{1} << 62});
-  return f.rng.of<uint64_t>({0, 0, 64, 128});
-}
-
-npuDataType type(Fuzzer& f) {
-  return f.valid_only ? static_cast<int32_t>(f.rng.below(2))
-                      : static_cast<int32_t>(f.rng.below(6)) - 1;
-}
 
 int32_t choice(Fuzzer& f, int32_t count) {
   if (!f.valid_only && f.rng.percent(5))
@@ -29,14 +13,8 @@ int32_t choice(Fuzzer& f, int32_t count) {
   return static_cast<int32_t>(f.rng.below(static_cast<uint64_t>(count)));
 }
 
-npuDevPtr maybe(Fuzzer& f) { return f.rng.percent(50) ? 0 : f.address(); }
-
-uint32_t reserved(Fuzzer& f) { return !f.valid_only && f.rng.percent(4) ? 1 : 0; }
-
 float real(Fuzzer& f) {
-  const auto bits = static_cast<uint32_t>(f.rng.next());
-  float any;
-  __builtin_memcpy(&any, &bits, sizeof any);
+  const float any = any_float(f);
   return f.rng.of<float>({0.0f, 1.0f, -1.0f, 0.125f, any});
 }
 

@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structs of npu_ops_train.h. Counts are small, or so large that they must be refused.
-#include "tests/api_fuzz/structs.h"
+// Structs of npu_ops_train.h.
+#include "tests/api_fuzz/members_ops.h"
 
 namespace npu::fuzz {
 namespace {
 
-uint32_t extent(Fuzzer& f) {
-  if (!f.valid_only && f.rng.percent(4)) return f.rng.of<uint32_t>({0x80000000, 0xffffffff});
-  return f.rng.of<uint32_t>({0, 1, 2, 16, static_cast<uint32_t>(f.rng.below(40))});
-}
-
-uint64_t distance(Fuzzer& f) {
-  if (!f.valid_only && f.rng.percent(5))
-    return f.rng.of<uint64_t>({1, 0x7fffffff, 0x80000000, ~0ull, uint64_t{1} << 62});
-  return f.rng.of<uint64_t>({0, 0, 64, 128});
-}
-
-npuDataType type(Fuzzer& f) {
-  return f.valid_only ? static_cast<int32_t>(f.rng.below(2))
-                      : static_cast<int32_t>(f.rng.below(6)) - 1;
-}
-
 uint32_t flag(Fuzzer& f) { return static_cast<uint32_t>(f.rng.below(f.valid_only ? 2 : 3)); }
-npuDevPtr maybe(Fuzzer& f) { return f.rng.percent(50) ? 0 : f.address(); }
-uint32_t reserved(Fuzzer& f) { return !f.valid_only && f.rng.percent(4) ? 1 : 0; }
-
 float real(Fuzzer& f) {
-  const auto bits = static_cast<uint32_t>(f.rng.next());
-  float any;
-  __builtin_memcpy(&any, &bits, sizeof any);
+  const float any = any_float(f);
   return f.valid_only ? 0.125f : f.rng.of<float>({0.0f, 1.0f, -1.0f, 0.125f, 0.5f, 0.9f, any});
 }
 
