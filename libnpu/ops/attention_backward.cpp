@@ -28,14 +28,14 @@ npuResult read_task(const void* info, Task* task) {
     const npuOpsStrides& strides;
   };
   for (const Named& x : {Named{"q", t.q, t.q_strides},
-                          {"o", t.o, t.o_strides},
-                          {"d_o", t.d_o, t.do_strides},
-                          {"dq", t.dq, t.dq_strides}})
+                         {"o", t.o, t.o_strides},
+                         {"d_o", t.d_o, t.do_strides},
+                         {"dq", t.dq, t.dq_strides}})
     NPU_OPS_TRY(check_attention_tensor(x.name, x.at, s, s.heads, s.q_len, x.strides));
   for (const Named& x : {Named{"k", t.k, t.k_strides},
-                          {"v", t.v, t.v_strides},
-                          {"dk", t.dk, t.dk_strides},
-                          {"dv", t.dv, t.dv_strides}})
+                         {"v", t.v, t.v_strides},
+                         {"dk", t.dk, t.dk_strides},
+                         {"dv", t.dv, t.dv_strides}})
     NPU_OPS_TRY(check_attention_tensor(x.name, x.at, s, s.kv_heads, s.kv_len, x.strides));
   NPU_OPS_TRY(check_attention_statistics("lse", t.lse, s));
   return check_attention_statistics("delta", t.delta, s);
