@@ -2,9 +2,9 @@
 #include "firmware-model/network/profile.h"
 
 #include <algorithm>
-#include <sstream>
+#include <utility>
 
-#include "firmware-model/network/toml.h"
+#include "firmware-model/network/table.h"
 
 namespace npu::model {
 namespace {
@@ -15,53 +15,14 @@ constexpr NetworkField kFields[] = {
 #undef FIELD
 };
 
-bool read_number(const toml::table& table, const NetworkField& field, uint64_t* out,
-                 std::string* problem) {
-  const std::string key = std::string("key 'network.") + field.key + "' ";
-  const std::string allowed =
-      "; allowed: " + std::to_string(field.least) + " to " + std::to_string(field.most);
-  const toml::node* node = table.get(field.key);
-  const toml::value<int64_t>* number = node == nullptr ? nullptr : node->as_integer();
-  if (number == nullptr) {
-    *problem = key + (node == nullptr ? "is missing" : "must be an integer") + allowed;
-    return false;
-  }
-  const int64_t value = number->get();
-  if (value < 0 || static_cast<uint64_t>(value) < field.least ||
-      static_cast<uint64_t>(value) > field.most) {
-    *problem = key + "is " + std::to_string(value) + allowed;
-    return false;
-  }
-  *out = static_cast<uint64_t>(value);
-  return true;
-}
-
 bool read_sources(const toml::table& table, NetworkProfile* out, std::string* problem) {
-  const toml::node* node = table.get("source");
-  const toml::table* sources = node == nullptr ? nullptr : node->as_table();
-  if (sources == nullptr) {
-    *problem = "table [network.source] is missing; it names for each key where its number is from";
-    return false;
-  }
-  for (const auto& [key, value] : *sources) {
-    const std::string name(key.str());
-    const toml::value<std::string>* text = value.as_string();
-    if (find_network_field(name) == nullptr) {
-      *problem = "key 'network.source." + name + "' is unknown";
-      return false;
-    }
-    if (text == nullptr || text->get().empty()) {
-      *problem = "key 'network.source." + name + "' must be a string that is not empty";
-      return false;
-    }
-    out->sources[name] = text->get();
-  }
-  for (const NetworkField& field : kFields) {
-    if (out->sources.contains(field.key)) continue;
-    *problem = std::string("key 'network.source.") + field.key +
-               "' is missing; write 'inferred: ...' where nothing is published";
-    return false;
-  }
+  constexpr const char* kKeys[] = {
+#define KEY(key, least, most) #key,
+      NPU_NETWORK_FIELDS(KEY)
+#undef KEY
+  };
+  if (!check_sources(table, "network.", kKeys, problem)) return false;
+  for (const char* key : kKeys) out->sources[key] = table["source"][key].value_or(std::string());
   return true;
 }
 
@@ -72,7 +33,11 @@ bool read_table(const toml::table& table, NetworkProfile* out, std::string* prob
     return false;
   }
   for (const NetworkField& field : kFields) {
-    if (!read_number(table, field, &(out->*field.member), problem)) return false;
+    const std::string allowed = std::to_string(field.least) + " to " + std::to_string(field.most);
+    const auto fits = [&](uint64_t x) { return x >= field.least && x <= field.most; };
+    if (!read_integer(table, field.key, std::string("network.") + field.key, allowed, fits,
+                      &(out->*field.member), problem))
+      return false;
   }
   *problem = out->refuse();
   return problem->empty() && read_sources(table, out, problem);
@@ -94,29 +59,26 @@ const NetworkField* find_network_field(std::string_view key) {
   return found == std::end(kFields) ? nullptr : found;
 }
 
+bool read_network(const toml::table& profile, std::optional<NetworkProfile>* out,
+                  std::string* problem) {
+  out->reset();
+  const toml::node* node = profile.get("network");
+  if (node == nullptr) return true;
+  if (node->as_table() == nullptr) {
+    *problem = "'network' must be a table";
+    return false;
+  }
+  NetworkProfile network;
+  if (!read_table(*node->as_table(), &network, problem)) return false;
+  *out = std::move(network);
+  return true;
+}
+
 bool read_network(std::string_view profile, std::optional<NetworkProfile>* out,
                   std::string* problem) {
   out->reset();
-  try {
-    const toml::table root = toml::parse(profile);
-    const toml::node* node = root.get("network");
-    if (node == nullptr) return true;
-    if (node->as_table() == nullptr) {
-      *problem = "'network' must be a table";
-      return false;
-    }
-    NetworkProfile network;
-    if (!read_table(*node->as_table(), &network, problem)) return false;
-    *out = std::move(network);
-    return true;
-  } catch (const toml::parse_error& parse) {
-    std::ostringstream where;
-    where << "line " << parse.source().begin.line << ": " << parse.description();
-    *problem = where.str();
-  } catch (const std::invalid_argument& broken) {
-    *problem = broken.what();
-  }
-  return false;
+  const auto read = [&](const toml::table& root) { return read_network(root, out, problem); };
+  return with_profile(profile, read, problem);
 }
 
 }  // namespace npu::model

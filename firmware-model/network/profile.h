@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table [network] of a profile: how chips of its kind are wired with each other, and what a message costs. Chips of which nobody has told it have no such table. The device model has no
-// ports yet: only predictions use it (npu-perf collective).
+// Table [network] of a profile: how chips of its kind are wired with each other, and what a message costs. Chips of which nobody has told it have no such table. Only predictions
+// use it (npu-perf collective); ports of the model are told by the profile itself.
 //
 // The table is one integer for each row of NPU_NETWORK_FIELDS, and [network.source] with a line for each, as the rest of the profile. All links are directed: so much in each direction.
 #ifndef NPU_MODEL_NETWORK_PROFILE_H_

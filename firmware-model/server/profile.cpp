@@ -10,12 +10,9 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <sstream>
-#include <stdexcept>
 #include <vector>
 
-#include "firmware-model/network/profile.h"
-#include "firmware-model/network/toml.h"
+#include "firmware-model/network/table.h"
 #include "firmware-model/server/places.h"
 #include "uapi/npu_model.h"
 
@@ -37,6 +34,12 @@ constexpr Field kFields[] = {
 #undef FIELD
 };
 
+constexpr const char* kKeys[] = {
+#define KEY(key, least, most, multiple) #key,
+    NPU_PROFILE_FIELDS(KEY)
+#undef KEY
+};
+
 const Field* find_field(std::string_view key) {
   const auto found = std::find_if(std::begin(kFields), std::end(kFields),
                                   [key](const Field& field) { return key == field.key; });
@@ -51,54 +54,10 @@ std::string allowed(const Field& field) {
 
 bool read_number(const toml::table& table, const Field& field, uint64_t* out,
                  std::string* problem) {
-  const toml::node* node = table.get(field.key);
-  const std::string key = std::string("key '") + field.key + "' ";
-  if (node == nullptr) {
-    *problem = key + "is missing; allowed: " + allowed(field);
-    return false;
-  }
-  const toml::value<int64_t>* number = node->as_integer();
-  if (number == nullptr) {
-    *problem = key + "must be an integer; allowed: " + allowed(field);
-    return false;
-  }
-  const int64_t value = number->get();
-  if (value < 0 || static_cast<uint64_t>(value) < field.least ||
-      static_cast<uint64_t>(value) > field.most ||
-      static_cast<uint64_t>(value) % field.multiple != 0) {
-    *problem = key + "is " + std::to_string(value) + "; allowed: " + allowed(field);
-    return false;
-  }
-  *out = static_cast<uint64_t>(value);
-  return true;
-}
-
-bool check_sources(const toml::table& root, std::string* problem) {
-  const toml::node* node = root.get("source");
-  const toml::table* sources = node == nullptr ? nullptr : node->as_table();
-  if (sources == nullptr) {
-    *problem = "table [source] is missing; it names for each key where its number comes from";
-    return false;
-  }
-  for (const auto& [key, value] : *sources) {
-    const std::string name(key.str());
-    const toml::value<std::string>* text = value.as_string();
-    if (find_field(name) == nullptr) {
-      *problem = "key 'source." + name + "' is unknown";
-      return false;
-    }
-    if (text == nullptr || text->get().empty()) {
-      *problem = "key 'source." + name + "' must be a string that is not empty";
-      return false;
-    }
-  }
-  for (const Field& field : kFields) {
-    if (sources->get(field.key) != nullptr) continue;
-    *problem = std::string("key 'source.") + field.key +
-               "' is missing; write 'inferred: ...' where nothing is published";
-    return false;
-  }
-  return true;
+  const auto fits = [&](uint64_t x) {
+    return x >= field.least && x <= field.most && x % field.multiple == 0;
+  };
+  return read_integer(table, field.key, field.key, allowed(field), fits, out, problem);
 }
 
 bool read_name(const toml::table& root, char* out, size_t bytes, std::string* problem) {
@@ -221,7 +180,7 @@ bool fill(const toml::table& root, npu_profile* out, std::vector<PortBinding>* b
                std::to_string(out->power_limit_mw);
     return false;
   }
-  return check_ports(*out, problem) && check_sources(root, problem) &&
+  return check_ports(*out, problem) && check_sources(root, "", kKeys, problem) &&
          read_bindings(root, *out, bindings, problem);
 }
 
@@ -241,20 +200,14 @@ bool parse_profile(std::string_view text, const std::string& file, npu_profile* 
              ": a character that is not plain ASCII";
     return false;
   }
-  try {
-    const toml::table root = toml::parse(text);
+  const auto read = [&](const toml::table& root) {
     std::optional<NetworkProfile> network;
-    if (fill(root, &profile, &found, &problem) && read_network(text, &network, &problem)) {
-      *out = profile;
-      *bindings = std::move(found);
-      return true;
-    }
-  } catch (const toml::parse_error& parse) {
-    std::ostringstream where;
-    where << "line " << parse.source().begin.line << ": " << parse.description();
-    problem = where.str();
-  } catch (const std::invalid_argument& broken) {
-    problem = broken.what();
+    return fill(root, &profile, &found, &problem) && read_network(root, &network, &problem);
+  };
+  if (with_profile(text, read, &problem)) {
+    *out = profile;
+    *bindings = std::move(found);
+    return true;
   }
   *error = "profile " + file + ": " + problem;
   return false;
