@@ -9,68 +9,32 @@
 #include <string>
 #include <vector>
 
-#include "firmware-model/kernels/kernels.h"
-#include "firmware-model/tile/numerics/numerics.h"
-#include "firmware-model/tile/tile.h"
 #include "libnpu/ops/error.h"
 #include "libnpu/ops/plan.h"
+#include "tests/unit/kernels/rig.h"
 
 namespace {
 
 using namespace npu;
 
-constexpr uint64_t kBase = 0x100000;
 constexpr uint64_t kOperandBytes = 4 << 20;
 constexpr int kRounds = 25;
 
-// Four operands of zeros, one behind the other.
-class Memory final : public model::AddressSpace {
- public:
-  bool translate(uint64_t dva, npu_fault_access, model::Translation* out) const override {
-    if (dva < kBase || dva >= kBase + bytes_.size()) return false;
-    *out = {kBase, kBase + bytes_.size(), const_cast<std::byte*>(bytes_.data()), true};
-    return true;
+// Device memory with four operands of zeros.
+struct Operands {
+  Operands() {
+    for (npuDevPtr& at : dva) at = rig.alloc(kOperandBytes);
   }
-  uint64_t generation() const override { return 1; }
-
- private:
-  std::vector<std::byte> bytes_ = std::vector<std::byte>(4 * kOperandBytes);
+  kernels::Rig rig;
+  npuDevPtr dva[4];
 };
 
-npuDevPtr operand(uint64_t i) { return kBase + i * kOperandBytes; }
-
-// As profile tiny.
-model::TileParams params() {
-  model::TileParams p;
-  p.l1_bytes = p.l2_bytes = 1 << 20;
-  p.acc_bytes = 256 << 10;
-  p.device_tiles = 4;
-  p.core_clock_khz = 1000000;
-  p.mac_per_cycle_bf16 = 4096;
-  p.mac_per_cycle_f32 = 1024;
-  p.vector_lanes = 64;
-  p.dma_setup_cycles = 100;
-  p.mm_fill_cycles = 32;
-  p.vector_setup_cycles = 8;
-  p.l1_bytes_per_cycle = 128;
-  return p;
+const Operands& operands() {
+  static const Operands all;
+  return all;
 }
 
-model::Program load(const std::string& name) {
-  for (const isa::Program& p : kernels::all_kernels()) {
-    if (name != p.note.name) continue;
-    model::Program loaded;
-    loaded.name = name;
-    loaded.code = p.insns;
-    loaded.args_bytes = p.note.args_bytes;
-    loaded.l1_bytes = p.note.l1_bytes;
-    loaded.l2_bytes = p.note.l2_bytes;
-    loaded.acc_bytes = p.note.acc_bytes;
-    loaded.group_tiles = p.note.group_tiles;
-    return loaded;
-  }
-  return {};
-}
+npuDevPtr operand(size_t i) { return operands().dva[i]; }
 
 // The thread's own time: what else the machine does is not in it.
 double cpu_ms() {
@@ -95,12 +59,10 @@ bool measure(const char* what, npuOpsKind kind, const void* info) {
     std::fprintf(stderr, "npu_check_bench: %s: %s\n", what, ops::error_text());
     return false;
   }
-  const Memory memory;
-  const model::TileParams sizes = params();
-  const model::Program program = load(ops::program_name(plan.program));
+  const model::TileParams sizes = kernels::tiny_params();
   model::Launch launch;
-  launch.program = &program;
-  launch.space = &memory;
+  launch.program = &kernels::program(ops::program_name(plan.program));
+  launch.space = &operands().rig;
   launch.numerics = &model::simd_numerics();
   launch.params = &sizes;
   launch.args = {reinterpret_cast<const std::byte*>(plan.args), plan.block_bytes()};
