@@ -2,7 +2,10 @@
 #include "firmware-model/network/profile.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "firmware-model/network/table.h"
 
@@ -79,6 +82,19 @@ bool read_network(std::string_view profile, std::optional<NetworkProfile>* out,
   out->reset();
   const auto read = [&](const toml::table& root) { return read_network(root, out, problem); };
   return with_profile(profile, read, problem);
+}
+
+std::string list_profiles(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
 }
 
 }  // namespace npu::model

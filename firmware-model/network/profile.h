@@ -62,6 +62,9 @@ const NetworkField* find_network_field(std::string_view key);
 bool read_network(std::string_view profile, std::optional<NetworkProfile>* out,
                   std::string* problem);
 
+// Names of the profiles in a folder, "a, b, c"; for messages.
+std::string list_profiles(const std::string& directory);
+
 }  // namespace npu::model
 
 #endif  // NPU_MODEL_NETWORK_PROFILE_H_

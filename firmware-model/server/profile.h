@@ -55,8 +55,6 @@ bool load_profile(const std::string& file, npu_profile* out, std::vector<PortBin
 
 // The folder of the profiles: NPU_PROFILE_DIR, else beside the library that this code is in, else the source tree of this build.
 std::string profile_directory();
-// Names of the profiles in a folder, "a, b, c"; for messages.
-std::string list_profiles(const std::string& directory);
 
 }  // namespace npu::model::server
 

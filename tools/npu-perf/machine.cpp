@@ -30,18 +30,6 @@ std::string profile_directory() {
   return NPU_BUILD_PROFILE_DIR;
 }
 
-std::string names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    if (entry.path().extension() == ".toml") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text.empty() ? "none" : text;
-}
-
 // As a device's name: letters, digits, '-' and '_', so that it cannot lead out of the folder.
 bool is_name(const std::string& text) {
   return !text.empty() && text.size() < 64 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -55,7 +43,8 @@ Outcome<NetworkProfile> read_profile(const std::string& name) {
   const std::string file = directory + "/" + name + ".toml";
   std::error_code ignored;
   if (!is_name(name) || !fs::is_regular_file(file, ignored)) {
-    return Failure{"there is no profile '" + name + "'. Give one of: " + names_in(directory)};
+    return Failure{"there is no profile '" + name +
+                   "'. Give one of: " + model::list_profiles(directory)};
   }
   const auto bytes = isa::read_whole_file(file);
   if (!bytes) return bytes.failure();
