@@ -22,10 +22,9 @@ constexpr size_t kElements = size_t{kHeads} * kLength * kDim;
 // |kElements| numbers in [-1, 1) in |type|, or memory for as many.
 npuDevPtr tensor(const Session& session, npuDataType type, uint32_t seed) {
   npuDevPtr ptr = 0;
-  std::vector<float> wide(kElements);
+  const std::vector<float> wide = random_floats(seed, kElements);
   std::vector<uint16_t> narrow(kElements);
   for (size_t i = 0; i < kElements; i++) {
-    wide[i] = static_cast<float>((seed = seed * 1664525u + 1013904223u) >> 8) / 8388608.0f - 1.0f;
     uint32_t bits;
     std::memcpy(&bits, &wide[i], sizeof bits);
     narrow[i] = static_cast<uint16_t>(bits >> 16);

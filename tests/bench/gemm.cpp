@@ -34,21 +34,14 @@ Sgemm find_sgemm(int threads) {
   return reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));
 }
 
-std::vector<float> random_matrix(uint32_t seed, size_t count) {
-  std::vector<float> out(count);
-  for (float& x : out)
-    x = static_cast<float>((seed = seed * 1664525u + 1013904223u) >> 8) / 8388608.0f - 1.0f;
-  return out;
-}
-
 // C = A B of size n, in one type; the result is fp32, of bf16 bf16 as PyTorch gives it.
 class Product {
  public:
   Product(const Session& session, npuOps ops, npuDataType type, int n)
       : session_(session), ops_(ops), n_(n) {
     const size_t count = static_cast<size_t>(n) * static_cast<size_t>(n);
-    a_ = random_matrix(1, count);
-    b_ = random_matrix(2, count);
+    a_ = random_floats(1, count);
+    b_ = random_floats(2, count);
     info_.struct_size = sizeof info_;
     info_.m = info_.n = info_.k = static_cast<uint32_t>(n);
     info_.alpha = 1;

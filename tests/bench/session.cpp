@@ -53,6 +53,13 @@ npuKernel load_null_kernel(npuContext context) {
   return kernel;
 }
 
+std::vector<float> random_floats(uint32_t seed, size_t count) {
+  std::vector<float> out(count);
+  for (float& x : out)
+    x = static_cast<float>((seed = seed * 1664525u + 1013904223u) >> 8) / 8388608.0f - 1.0f;
+  return out;
+}
+
 Session::~Session() { check(npuShutdown()); }
 
 }  // namespace npu::bench

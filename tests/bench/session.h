@@ -4,7 +4,9 @@
 
 #include <npu/npu.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace npu::bench {
 
@@ -26,6 +28,9 @@ class Session {
 
 // The kernel that does nothing, of the operators' blob.
 npuKernel load_null_kernel(npuContext context);
+
+// Numbers in [-1, 1).
+std::vector<float> random_floats(uint32_t seed, size_t count);
 
 // NPU_DEVICE as the program was started with it, or "model".
 std::string default_road();
