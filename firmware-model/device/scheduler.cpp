@@ -286,8 +286,9 @@ void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
 
 bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   if (!spinning_helps()) return false;
-  const auto end = Clock::now() + spin_budget_;
-  do {
+  const auto begin = Clock::now();
+  for (auto now = begin; now - begin < spin_budget_; now = Clock::now()) {
+    if (now - begin >= kSpinLeast) std::this_thread::yield();
     look_at_parked();
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
       if (has_news()) {
@@ -298,7 +299,7 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
       let_others_in(lock);
       cpu_relax();
     }
-  } while (Clock::now() < end);
+  }
   const bool long_look = ++vain_spins_ % kTriesBetweenLongLooks == 0;
   spin_budget_ = long_look ? kSpin : std::max(spin_budget_ / 2, kSpinLeast);
   return false;

@@ -14,6 +14,8 @@ namespace {
 // soon after each other, as the launches of a graph do.
 constexpr auto kHelperSpinLeast = std::chrono::microseconds(20);
 constexpr auto kHelperSpinMost = std::chrono::microseconds(160);
+// After so long a spin lets others have the CPU between two looks.
+constexpr auto kSelfishSpin = std::chrono::microseconds(2);
 // How long the last helper is waited for awake. It has one work-group in its hands.
 constexpr auto kJoinSpin = std::chrono::microseconds(50);
 
@@ -21,13 +23,14 @@ constexpr auto kJoinSpin = std::chrono::microseconds(50);
 template <typename News>
 bool spin(const News& news, std::chrono::nanoseconds most) {
   if (!spinning_helps()) return news();
-  const auto end = std::chrono::steady_clock::now() + most;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  for (auto now = begin; now - begin < most; now = std::chrono::steady_clock::now()) {
+    if (now - begin >= kSelfishSpin) std::this_thread::yield();
     for (int look = 0; look < 32; ++look) {
       if (news()) return true;
       cpu_relax();
     }
-  } while (std::chrono::steady_clock::now() < end);
+  }
   return false;
 }
 

@@ -56,6 +56,7 @@ npuResult Communicator::prepare() {
   Transport& t = transport_;
   NPU_CCL_TRY(
       t.memory.create(settings_.context, settings_.ranks, settings_.rank, settings_.chunk_bytes));
+  if (t.memory.is_on_model()) plans_.set_machine(Machine::of_model());
   NPU_CCL_TRY(t.reducer.load(settings_.context));
   return t.lanes.create(settings_.context, settings_.ranks);
 }
@@ -81,8 +82,8 @@ std::optional<Refusal> Communicator::meet_others() {
   };
   std::vector<Fd> fds;
   if (transport_.memory.export_fds(&fds) != NPU_OK) return device_failed();
-  const Agreement agreement{settings_.chunk_bytes, fingerprint(settings_.choice), settings_.ranks,
-                            settings_.reduce_mode};
+  const Agreement agreement{settings_.chunk_bytes, fingerprint(settings_.choice),   settings_.ranks,
+                            settings_.reduce_mode, transport_.memory.is_on_model(), 0};
   const Offer offer{settings_.address,
                     agreement,
                     settings_.rank,
@@ -164,6 +165,7 @@ npuResult Communicator::close() {
   npuResult result = NPU_OK;
   const bool has_network = state() == NPU_CCL_READY && transport_.network.address().has_value();
   const Deadline deadline = Clock::now() + settings_.op_timeout;
+  Watchdog::get().wake();
   {
     std::unique_lock lock(state_mutex_);
     stop_ = stop_ || state_ == NPU_CCL_INIT;

@@ -80,6 +80,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
 
   // ---- For the watchdog ----
   bool has_pending();
+  // Whether the device has to be told to look at its waits: another one signals for it, and nothing wakes it.
+  bool must_nudge() const { return transport_.memory.has_strangers(); }
   Network& network() { return transport_.network; }
   // True if move() has to be called when a descriptor of the network is ready.
   bool moves() const;

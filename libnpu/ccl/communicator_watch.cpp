@@ -100,7 +100,7 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
 
 // Once every few moments while there is something pending.
 void Communicator::look() {
-  transport_.lanes.nudge();
+  if (must_nudge()) transport_.lanes.nudge();
   uint32_t lane = 0;
   uint64_t completed = 0;
   if (transport_.lanes.completed(&completed) != NPU_OK ||

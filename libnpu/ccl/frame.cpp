@@ -6,7 +6,7 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6c63706e;
-constexpr uint16_t kVersion = 2;
+constexpr uint16_t kVersion = 3;
 
 struct Header {
   uint32_t magic;

@@ -40,6 +40,8 @@ struct Agreement {
   uint64_t choice;  // fingerprint of NPU_CCL_ALGO
   uint32_t ranks;
   int32_t reduce_mode;
+  uint32_t is_model;  // the device: algorithms are chosen by other constants
+  uint32_t reserved;
 };
 
 // Where a rank is.

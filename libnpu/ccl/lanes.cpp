@@ -107,6 +107,7 @@ npuResult Lanes::flush() {
 npuResult Lanes::begin_after(npuQueue queue) {
   uint64_t now = 0;
   Lane& local = lanes_[kLocalLane];
+  if (npuQueueSync(queue, 0) == NPU_OK) return NPU_OK;
   // The word behind those of the lanes: nobody waits for it.
   NPU_CCL_TRY(
       passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));

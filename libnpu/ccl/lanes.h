@@ -43,7 +43,7 @@ class Lanes {
   void wait_tick(uint32_t lane, Tick tick);
   // Submits what was added to all lanes. Blocks while a ring is full.
   npuResult flush();
-  // The local lane waits for what |queue| holds now; |queue| waits for what the local lane holds now.
+  // The local lane waits for what |queue| holds now, if that has not ended yet; |queue| waits for what the local lane holds now.
   npuResult begin_after(npuQueue queue);
   npuResult end_before(npuQueue queue, uint64_t* out_value);
   // What the local lane was given.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "libnpu/ccl/lanes.h"
+#include "libnpu/ccl/shared_memory.h"
 
 namespace npu::ccl {
 namespace {
@@ -35,19 +36,36 @@ uint32_t chunks_of(const Problem& p, ElementSizes sizes, uint64_t chunk_bytes) {
       std::clamp<uint64_t>((largest + slice - 1) / slice, 1, Problem::kChunksMax));
 }
 
-std::vector<bool> find_ticks(const RankSchedule& schedule) {
+std::vector<bool> find_ticks(const Plan& plan) {
+  const RankSchedule& schedule = plan.schedule;
   std::vector<bool> ticks(schedule.steps.size());
   for (const Step& step : schedule.steps) {
     for (uint32_t before : schedule.dependencies_of(step)) {
-      if (lane_of(schedule.steps[before]) != lane_of(step)) ticks[before] = true;
+      if (plan.lane_of(schedule.steps[before]) != plan.lane_of(step)) ticks[before] = true;
     }
   }
   return ticks;
 }
 
+// Whether the ranks may run their steps in the order of the list. By rule 8 of schedule.h this ends as long as no send has to wait for room, and none has when the
+// slots hold all that goes to one rank: what lay there before belongs to earlier operations.
+bool is_serial(const Plan& plan, ElementSizes sizes, uint64_t chunk_bytes) {
+  const Problem& p = plan.problem;
+  if (p.op == Op::kSendRecv || p.chunks != 1) return false;
+  std::vector<uint64_t> pieces(p.ranks);
+  for (const Step& step : plan.schedule.steps) {
+    if (!step.sends()) continue;
+    const uint64_t bytes = step.count * sizes.of(step.format);
+    pieces[step.peer] += std::max<uint64_t>((bytes + chunk_bytes - 1) / chunk_bytes, 1);
+    if (pieces[step.peer] > kSlots) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
-uint32_t lane_of(const Step& step) {
+uint32_t Plan::lane_of(const Step& step) const {
+  if (is_serial) return kLocalLane;
   if (step.sends()) return send_lane(step.peer);
   return step.receives() ? receive_lane(step.peer) : kLocalLane;
 }
@@ -55,12 +73,15 @@ uint32_t lane_of(const Step& step) {
 npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) const {
   problem.chunks = chunks_of(problem, sizes, chunk_bytes_);
   problem.slots = std::min(problem.chunks, kScratchSlots);
-  const Choice choice = choose(problem, sizes, CostModel(Machine{}, {}), wishes_);
+  const Choice choice = choose(problem, sizes, CostModel(machine_, {}), wishes_);
   if (!choice.algorithm) return fail(NPU_ERROR_INVALID_ARGUMENT, "%s", choice.error.c_str());
-  RankSchedule schedule = generate(problem, *choice.algorithm, rank_);
-  std::vector<bool> ticks = find_ticks(schedule);
-  *out = std::make_shared<const Plan>(
-      Plan{std::move(problem), *choice.algorithm, std::move(schedule), std::move(ticks)});
+  auto plan = std::make_shared<Plan>();
+  plan->schedule = generate(problem, *choice.algorithm, rank_);
+  plan->problem = std::move(problem);
+  plan->algorithm = *choice.algorithm;
+  plan->is_serial = is_serial(*plan, sizes, chunk_bytes_);
+  plan->ticks = find_ticks(*plan);
+  *out = std::move(plan);
   return NPU_OK;
 }
 

@@ -15,18 +15,22 @@ struct Plan {
   Problem problem;
   Algorithm algorithm;
   RankSchedule schedule;
+  // All steps one after the other on the local lane: fewer commands and hops, and nothing is lost, as there is one chunk only.
+  bool is_serial = false;
   std::vector<bool> ticks;  // of each step: a later one on another lane depends on it
+
+  // See lanes.h.
+  uint32_t lane_of(const Step& step) const;
 };
 using PlanPtr = std::shared_ptr<const Plan>;
-
-// The lane of a step, see lanes.h.
-uint32_t lane_of(const Step& step);
 
 class PlanCache {
  public:
   PlanCache(uint32_t rank, uint64_t chunk_bytes, const Override& wishes)
       : rank_(rank), chunk_bytes_(chunk_bytes), wishes_(wishes) {}
 
+  // Before the first find().
+  void set_machine(const Machine& machine) { machine_ = machine; }
   npuResult find(const Problem& problem, ElementSizes sizes, PlanPtr* out);
 
  private:
@@ -40,6 +44,7 @@ class PlanCache {
   uint32_t rank_;
   uint64_t chunk_bytes_;
   Override wishes_;
+  Machine machine_;
   std::list<Entry> entries_;  // the last used one first
 };
 

@@ -54,10 +54,11 @@ void Run::enter(uint32_t lane) {
 
 void Run::add(uint32_t index) {
   const Step& step = plan_->schedule.steps[index];
-  const uint32_t lane = lane_of(step);
+  const uint32_t lane = plan_->lane_of(step);
   enter(lane);
   for (uint32_t before : plan_->schedule.dependencies_of(step)) {
-    if (lane_of(plan_->schedule.steps[before]) != lane) t_.lanes.wait_tick(lane, ticks_[before]);
+    if (plan_->lane_of(plan_->schedule.steps[before]) != lane)
+      t_.lanes.wait_tick(lane, ticks_[before]);
   }
   std::vector<Operand> operands;
   for (const Place& place : plan_->schedule.operands_of(step)) operands.push_back(operand(place));
@@ -81,7 +82,7 @@ void Run::add(uint32_t index) {
 
 // A message is as many pieces as its bytes need, at least one: both ends count alike.
 void Run::send(const Step& step) {
-  const uint32_t lane = send_lane(step.peer);
+  const uint32_t lane = plan_->lane_of(step);
   uint64_t left = 0;
   npuDevPtr from = 0;
   if (step.count != 0) {
@@ -104,10 +105,10 @@ void Run::send(const Step& step) {
 }
 
 void Run::receive(const Step& step) {
-  const uint32_t lane = receive_lane(step.peer);
   const uint64_t element =
       step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
   const uint64_t per_piece = t_.chunk_bytes / element;
+  const uint32_t lane = plan_->lane_of(step);
   uint64_t done = 0;
   do {
     const uint64_t count = std::min(step.count - done, per_piece);
@@ -128,8 +129,8 @@ void Run::reduce_message(const Step& step, npuDevPtr message, uint64_t first, ui
   const Operand local = operand(plan_->schedule.operands_of(step)[0].at(first));
   const Operand came{message, step.format == Format::kAccumulator};
   const Operand in_order[] = {step.message_first ? came : local, step.message_first ? local : came};
-  t_.reducer.add(t_.lanes, receive_lane(step.peer), reduction_, operand(step.to.at(first)),
-                 in_order, count);
+  t_.reducer.add(t_.lanes, plan_->lane_of(step), reduction_, operand(step.to.at(first)), in_order,
+                 count);
 }
 
 }  // namespace npu::ccl

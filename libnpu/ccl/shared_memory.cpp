@@ -41,17 +41,29 @@ bool reaches_all(npuDevice device) {
   return true;
 }
 
-npuMemKind kind_of_slots(npuContext context) {
+// What the choice of memory depends on.
+struct Surroundings {
+  npuMemKind slots = NPU_MEM_HOST;
+  int64_t model_process = 0;
+  bool is_model = false;
+};
+
+Surroundings surroundings_of(npuContext context) {
+  Surroundings found;
   npuMemInfo info{};
   info.struct_size = sizeof(info);
   npuDevice device = nullptr;
   if (npuMemQuery(context, 0, &info) != NPU_OK ||
       npuDeviceOpen(std::to_string(info.device_index).c_str(), &device) != NPU_OK) {
-    return NPU_MEM_HOST;
+    return found;
   }
-  const bool all = reaches_all(device);
+  if (reaches_all(device)) found.slots = NPU_MEM_DEVICE;
+  npuDeviceGetCapability(device, "model.process", &found.model_process);
+  int64_t is_virtual = 0;
+  npuDeviceGetCapability(device, "is_virtual", &is_virtual);
+  found.is_model = is_virtual != 0;
   npuDeviceClose(device);
-  return all ? NPU_MEM_DEVICE : NPU_MEM_HOST;
+  return found;
 }
 
 }  // namespace
@@ -114,10 +126,15 @@ npuResult SharedMemory::create(npuContext context, uint32_t ranks, uint32_t rank
   Rank& own = ranks_[rank];
   NPU_CCL_TRY(passed_on(npuMemAlloc(context, NPU_MEM_HOST | NPU_MEM_EXPORTABLE,
                                     whole_pages(sizeof(Board)), &own.board_dva)));
-  slots_kind_ = kind_of_slots(context);
+  const Surroundings surroundings = surroundings_of(context);
+  slots_kind_ = surroundings.slots;
+  model_process_ = surroundings.model_process;
+  is_on_model_ = surroundings.is_model;
   NPU_CCL_TRY(passed_on(npuMemAlloc(context, slots_kind_ | NPU_MEM_EXPORTABLE,
                                     whole_pages(slots_bytes()), &own.slots_dva)));
-  return map_board(own);
+  NPU_CCL_TRY(map_board(own));
+  store(own.board->model_process, model_process_);
+  return NPU_OK;
 }
 
 npuResult SharedMemory::export_fds(std::vector<Fd>* out) const {
@@ -135,7 +152,11 @@ npuResult SharedMemory::import(uint32_t rank, const std::vector<Fd>& fds) {
                                        NPU_MEM_READONLY, &peer.board_dva)));
   NPU_CCL_TRY(passed_on(npuMemImportFd(context_, fds[1].get(), 0, whole_pages(slots_bytes()),
                                        NPU_MEM_READONLY, &peer.slots_dva)));
-  return map_board(peer);
+  NPU_CCL_TRY(map_board(peer));
+  if (model_process_ == 0 || load(peer.board->model_process) != model_process_) {
+    has_strangers_.store(true, std::memory_order_relaxed);
+  }
+  return NPU_OK;
 }
 
 npuResult SharedMemory::mirror(uint32_t rank) {
@@ -148,6 +169,7 @@ npuResult SharedMemory::mirror(uint32_t rank) {
   NPU_CCL_TRY(passed_on(npuMemMap(context_, peer.slots_dva, mirror_bytes(), &slots)));
   peer.slots_host = static_cast<std::byte*>(slots);
   peer.is_mirror = true;
+  has_strangers_.store(true, std::memory_order_relaxed);
   return NPU_OK;
 }
 

@@ -12,6 +12,7 @@
 #include <npu/npu_memory.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct Board {
   Record collectives[kRecordedCollectives];
   Record sends[NPU_CCL_RANKS_MAX][kRecordedMessages];
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
+  int64_t model_process;  // of the rank's device, 0: not known
 };
 
 // Records are in shared memory: only these two touch them.
@@ -74,6 +76,11 @@ class SharedMemory {
   // Shows the host the own slots.
   npuResult map_slots();
 
+  // Whether the own device is a model, not silicon.
+  bool is_on_model() const { return is_on_model_; }
+  // Whether a device of another process, or silicon, signals for the own one.
+  bool has_strangers() const { return has_strangers_.load(std::memory_order_relaxed); }
+
   const Rank& rank(uint32_t rank) const { return ranks_[rank]; }
   const Rank& own() const { return ranks_[own_]; }
   // Where message |sequence| from |source| to |target| lies.
@@ -91,6 +98,9 @@ class SharedMemory {
   uint32_t own_ = 0;
   uint64_t chunk_bytes_ = 0;
   npuMemKind slots_kind_ = NPU_MEM_HOST;
+  int64_t model_process_ = 0;
+  bool is_on_model_ = false;
+  std::atomic<bool> has_strangers_{false};
   std::vector<Rank> ranks_;
 };
 

@@ -32,6 +32,9 @@ std::string misfit(const Agreement& mine, const Agreement& theirs) {
     return differs("its chunk_bytes", mine.chunk_bytes, theirs.chunk_bytes);
   if (mine.reduce_mode != theirs.reduce_mode)
     return differs("its reduce_mode", mine.reduce_mode, theirs.reduce_mode);
+  if (mine.is_model != theirs.is_model)
+    return differs("its device: whether it is a model (1) or silicon (0)", mine.is_model,
+                   theirs.is_model);
   return mine.choice != theirs.choice ? "its NPU_CCL_ALGO is not that of rank 0" : "";
 }
 

@@ -85,11 +85,13 @@ npuResult Submission::begin() {
     std::lock_guard lock(comm_->state_mutex_);
     comm_->pending_.push_back({lanes.submitted(), UINT64_MAX, last_, {}, {}, std::nullopt});
   }
-  Watchdog::get().wake();
+  Watchdog::get().expect();
   return NPU_OK;
 }
 
-npuResult Submission::start_run(const Request& request, Tick begin, std::unique_ptr<Run>* out) {
+// |begin|: nothing: after all that the local lane holds now.
+npuResult Submission::start_run(const Request& request, std::optional<Tick> begin,
+                                std::unique_ptr<Run>* out) {
   Transport& t = comm_->transport_;
   Problem problem = request.problem;
   Reduction reduction = request.reduction;
@@ -110,19 +112,20 @@ npuResult Submission::start_run(const Request& request, Tick begin, std::unique_
     const Operand from{request.send};
     if (count != 0) {
       t.reducer.add(t.lanes, kLocalLane, reduction, {input}, {&from, 1}, count);
-      begin = t.lanes.tick(kLocalLane);
+      begin.reset();
     }
     reduction.scales = false;
   }
+  if (!begin) begin = plan->is_serial ? Tick{} : t.lanes.tick(kLocalLane);
   *out = std::make_unique<Run>(
-      t, plan, reduction, (const npuDevPtr[]){input, request.recv, room, room + scratch}, begin);
+      t, plan, reduction, (const npuDevPtr[]){input, request.recv, room, room + scratch}, *begin);
   return NPU_OK;
 }
 
 npuResult Submission::step_collective(bool* out_more) {
   Lanes& lanes = comm_->transport_.lanes;
   if (run_ == nullptr) {
-    NPU_CCL_TRY(start_run(collectives_.front(), lanes.tick(kLocalLane), &run_));
+    NPU_CCL_TRY(start_run(collectives_.front(), {}, &run_));
   }
   if (!run_->add_round()) {
     run_->join();

@@ -28,7 +28,7 @@ class Submission {
 
   npuResult sort_requests();
   npuResult pair_own_messages(std::deque<Request>& sends, std::deque<Request>& receives);
-  npuResult start_run(const Request& request, Tick begin, std::unique_ptr<Run>* out);
+  npuResult start_run(const Request& request, std::optional<Tick> begin, std::unique_ptr<Run>* out);
   npuResult step_collective(bool* out_more);
   npuResult step_messages(bool* out_more);
   // The communicator's failure if it has failed meanwhile, else it fails by |result|.

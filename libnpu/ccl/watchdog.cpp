@@ -15,10 +15,13 @@
 namespace npu::ccl {
 namespace {
 
-// While something is pending. Short at first, as most operations are; longer as they last. Between hosts every hop waits for a nap: shorter.
+// While something is pending, and for a while after that: operations come in crowds, and waking the thread for each would cost more than a short operation.
+constexpr auto kQuietNap = std::chrono::microseconds(2000);
+constexpr auto kLinger = std::chrono::milliseconds(20);
+// Where devices do not see what others signal. Short at first, as most operations are; longer as they last. Between hosts every hop waits for a nap: shorter.
 constexpr auto kFirstNap = std::chrono::microseconds(50);
 constexpr auto kFirstNetworkNap = std::chrono::microseconds(10);
-constexpr auto kLongestNap = std::chrono::microseconds(2000);
+constexpr auto kLongestNap = kQuietNap;
 constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
@@ -55,6 +58,12 @@ void Watchdog::wake() {
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
 }
 
+void Watchdog::expect() {
+  // pairs with watchdog.cpp : Watchdog::turn
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (is_deaf_.load(std::memory_order_relaxed) && is_deaf_.exchange(false)) wake();
+}
+
 void Watchdog::loop() {
   prctl(PR_SET_TIMERSLACK, kTimerSlackNs);  // of this thread; its default is as long as a nap
   while (turn()) {
@@ -65,7 +74,10 @@ bool Watchdog::turn() {
   std::vector<pollfd> fds = {{wake_.get(), POLLIN, 0}};
   std::vector<std::pair<const Communicator*, uint32_t>> owners = {{nullptr, 0}};
   bool pending = false, at_once = false;
-  std::chrono::nanoseconds first_nap = kFirstNap;
+  std::chrono::nanoseconds first_nap = kQuietNap;
+  is_deaf_.store(true, std::memory_order_relaxed);
+  // pairs with watchdog.cpp : Watchdog::expect
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   {
     std::lock_guard lock(list_mutex_);
     if (communicators_.empty()) {
@@ -74,6 +86,9 @@ bool Watchdog::turn() {
     }
     for (const auto& communicator : communicators_) {
       pending = pending || communicator->has_pending();
+      if (communicator->must_nudge()) {
+        first_nap = std::min<std::chrono::nanoseconds>(first_nap, kFirstNap);
+      }
       if (communicator->moves()) {
         first_nap = kFirstNetworkNap;
         at_once = at_once || !communicator->network().may_sleep();
@@ -88,9 +103,13 @@ bool Watchdog::turn() {
       }
     }
   }
+  if (pending) awake_until_ = Clock::now() + kLinger;
+  const bool lingers = first_nap == kQuietNap && Clock::now() < awake_until_;
+  const bool naps = pending || at_once || lingers;
+  if (naps) is_deaf_.store(false, std::memory_order_relaxed);
   const timespec time{0, at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
-  const bool came =
-      ppoll(fds.data(), fds.size(), pending || at_once ? &time : nullptr, nullptr) > 0;
+  const bool came = ppoll(fds.data(), fds.size(), naps ? &time : nullptr, nullptr) > 0;
+  is_deaf_.store(false, std::memory_order_relaxed);
   nap_ =
       pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap) : first_nap;
   uint64_t count = 0;

@@ -3,6 +3,7 @@
 // long as there are communicators.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -20,8 +21,10 @@ class Watchdog {
   void add(std::shared_ptr<Communicator> communicator);
   // After the call it is not looked at any more.
   void remove(const Communicator* communicator);
-  // There is something pending.
+  // Looks at everything now.
   void wake();
+  // There is something pending: it is looked at soon.
+  void expect();
 
  private:
   Watchdog();
@@ -34,7 +37,9 @@ class Watchdog {
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
-  std::chrono::nanoseconds nap_{};  // the next one, of the thread
+  std::chrono::nanoseconds nap_{};    // the next one, of the thread
+  Clock::time_point awake_until_{};   // likewise: naps up to here, though nothing is pending
+  std::atomic<bool> is_deaf_{false};  // the thread sleeps, or is about to, until it is woken
 };
 
 }  // namespace npu::ccl

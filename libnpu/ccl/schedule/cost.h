@@ -19,6 +19,9 @@ struct Machine {
   double local_bytes_per_s = 450e9;   // injection into the own node
   double remote_bytes_per_s = 150e9;  // injection towards other nodes
   double reduce_bytes_per_s = 900e9;  // operands read
+
+  // Devices that are models, on the CPUs of one machine: measured by npu-ccl-bench on two cores, 2 and 4 ranks, 4 KiB to 16 MiB (docs/ccl.md). What is added up goes through an interpreter.
+  static Machine of_model() { return {10e-6, 2e-6, 10e9, 10e9, 6e9}; }
 };
 
 // Measured time / modelled time at some sizes; between them the factor is linear in log2(bytes), outside it is that of the nearest size.

@@ -19,6 +19,8 @@
 //     destination in scratch or output takes one rounding, one in partial none. Executors evaluate the tree with a stack of
 //     log2(k) accumulators: push each operand, merge the two topmost while they cover equal numbers, at the end merge from the top.
 //  7. Progress. A schedule is free of deadlock with rendezvous (no credit at all), and so with any number of credits per channel.
+//  8. Serial. Of one chunk, ranks that do one step at a time in the order of their lists come to their ends too, as long as no send waits
+//     for room.
 //
 // An executor turns send/recv pairs into a copy between two devices' memories plus a semaphore, reduce into one kernel launch with k pointers;
 // a transport turns them into frames {channel, sequence, chunk}; the simulator into flows.

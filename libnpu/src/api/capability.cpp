@@ -21,14 +21,16 @@ constexpr int64_t has(const npu_dev_info& info, uint64_t feature) {
 
 struct Capability {
   const char* name;
-  int64_t (*value)(const npu_dev_info& info, const npu_limits& limits);
+  int64_t (*value)(const npu_dev_info& info, const npu_limits& limits, const Backend& backend);
 };
 
 constexpr Capability kCapabilities[] = {
 #define NPU_CAPABILITY(name, expression, doc)                                               \
   {name,                                                                                    \
-   []([[maybe_unused]] const npu_dev_info& info, [[maybe_unused]] const npu_limits& limits) \
-       -> int64_t { return static_cast<int64_t>(expression); }},
+   []([[maybe_unused]] const npu_dev_info& info, [[maybe_unused]] const npu_limits& limits, \
+      [[maybe_unused]] const Backend& backend) -> int64_t {                                 \
+     return static_cast<int64_t>(expression);                                               \
+   }},
 #include "libnpu/src/api/capability.def"
 };
 
@@ -45,7 +47,7 @@ npuResult npuDeviceGetCapability(npuDevice device, const char* name, int64_t* ou
     NPU_TRY(api::take(pin, device, "device"));
     for (const Capability& capability : kCapabilities) {
       if (std::strcmp(capability.name, name) != 0) continue;
-      *out_value = capability.value(pin->info(), pin->limits());
+      *out_value = capability.value(pin->info(), pin->limits(), pin->backend());
       return Status::ok();
     }
     return fail(NPU_ERROR_NOT_FOUND, "no capability of this library is called '%.64s'", name);

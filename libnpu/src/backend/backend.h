@@ -57,6 +57,9 @@ class Backend {
   // EPROTO for what is no event.
   virtual int next_event(void* event, size_t room, int64_t timeout_ns) = 0;
 
+  // The process that the device model behind this road runs in; 0: silicon, or not known. Devices of one process see at once what others of it have signalled.
+  virtual int64_t model_process() const { return 0; }
+
   // True once the device or its server went away; it never comes back.
   virtual bool is_lost() = 0;
 };

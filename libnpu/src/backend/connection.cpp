@@ -234,6 +234,12 @@ int Connection::next_event(void* event, size_t room, int64_t timeout_ns) {
   }
 }
 
+int64_t Connection::peer_process() const {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  return getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 bool Connection::is_lost() {
   if (lost_.load(std::memory_order_relaxed)) return true;
   pollfd state{socket_.get(), POLLRDHUP, 0};

@@ -30,6 +30,8 @@ class Connection {
 
   // True once the other side has hung up or broken the protocol.
   bool is_lost();
+  // The process at the other end as it was when the connection was made; 0: not known.
+  int64_t peer_process() const;
 
  private:
   int send_request(const Request& request);

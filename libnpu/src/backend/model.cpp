@@ -49,6 +49,7 @@ class ModelBackend final : public Backend {
   int next_event(void* event, size_t room, int64_t timeout_ns) override {
     return connection_.next_event(event, room, timeout_ns);
   }
+  int64_t model_process() const override { return connection_.peer_process(); }
   bool is_lost() override { return connection_.is_lost(); }
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for values of a queue: spin a little, then sleep; and the decisions about queues that were waited for on the device.
 #include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "libnpu/src/core/activity.h"
@@ -22,17 +23,23 @@ void pause_cpu() {
 // Every so many waits the whole time is tried again, in case the machine has become quieter.
 constexpr uint32_t kSpinRetry = 64;
 
+// After so long a spin lets others have the CPU between two looks: whoever is to finish the command may need this very one.
+constexpr int64_t kSelfishSpinNs = 2'000;
+
 // Between two looks at what a sleeping queue waits for.
 constexpr int64_t kSliceFirstNs = 1'000'000;
 constexpr int64_t kSliceLastNs = 64'000'000;
 
 // True when |count| commands have ended within |spin_ns|.
 bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
-  const int64_t end_ns = Deadline::now_ns() + spin_ns;
+  const int64_t begin_ns = Deadline::now_ns();
   for (uint32_t i = 1;; i++) {
     if (ring.completed() >= count || ring.failure().status != 0) return true;
     pause_cpu();
-    if (i % 32 == 0 && Deadline::now_ns() >= end_ns) return false;
+    if (i % 32 != 0) continue;
+    const int64_t spun_ns = Deadline::now_ns() - begin_ns;
+    if (spun_ns >= spin_ns) return false;
+    if (spun_ns >= kSelfishSpinNs) std::this_thread::yield();
   }
 }
 

@@ -128,7 +128,7 @@ TEST(StoreTest, GoesOnWhileStrangersKnock) {
   ASSERT_EQ(make_id(loopback(0), &id), NPU_OK);
   const Address address = *read_id(id);
   const std::atomic<bool> stop{false};
-  const Offer offer{address, {4096, 1, 2, 0}, 0, {}, Clock::now() + std::chrono::seconds(20),
+  const Offer offer{address, {4096, 1, 2, 0, 1, 0}, 0, {}, Clock::now() + std::chrono::seconds(20),
                     &stop};
   std::optional<Refusal> refusal;
   Welcome welcome{};
@@ -165,8 +165,8 @@ TEST(StoreTest, AStoreThatDoesNotKnowTheSecretIsNotBelieved) {
   Address wrong = real;
   wrong.token[3] ^= 1;
   const std::atomic<bool> stop{false};
-  const Offer offer{real, {4096, 1, 2, 0}, 1, {}, Clock::now() + std::chrono::milliseconds(500),
-                    &stop};
+  const Offer offer{
+      real, {4096, 1, 2, 0, 1, 0}, 1, {}, Clock::now() + std::chrono::milliseconds(500), &stop};
   // It takes every hello and welcomes it with a proof of another secret.
   const Fd listener = take_listener(real);
   std::thread liar([&] {
