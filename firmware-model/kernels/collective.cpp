@@ -92,8 +92,14 @@ class Counter {
       fold(sum, left, right);
     }
   }
-  // The levels that are in use, from the smallest: each goes to the left of what was merged so far.
+  // Two operands are what most reductions have: their sum is not moved about.
   void finish() {
+    v_.k.if_(v_.operands == 2, [&] { store(levels_[1]); }, [&] { store(merged()); });
+  }
+
+ private:
+  // The levels that are in use, from the smallest: each goes to the left of what was merged so far.
+  const Buf& merged() {
     Kernel& k = v_.k;
     Tile sum = v_.inner(raw_);
     Reg begun = k.reg(0);
@@ -105,7 +111,16 @@ class Counter {
         begun = 1;
       });
     }
+    return raw_;
+  }
+  void store(const Buf& from) {
+    Kernel& k = v_.k;
+    Tile sum = v_.inner(from);
     k.if_(Reg(v_.numbers[4]), [&] { k.vmul(sum, sum, BOperand(*v_.scale)); });
+    if (type_ == DType::F32) {
+      k.st(v_.outer(type_, *v_.to), sum);
+      return;
+    }
     k.if_(
         Reg(v_.numbers[3]), [&] { k.st(v_.outer(DType::F32, *v_.to), sum); },
         [&] {
@@ -114,8 +129,6 @@ class Counter {
           k.st(v_.outer(type_, *v_.to), rounded);
         });
   }
-
- private:
   void fold(const Tile& sum, const Tile& left, const Tile& right) {
     (v_.k.*row_.fold)(sum, left, BOperand(right), Loc::current());
   }
