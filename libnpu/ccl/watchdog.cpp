@@ -59,7 +59,7 @@ void Watchdog::wake() {
 }
 
 void Watchdog::expect() {
-  // pairs with watchdog.cpp : Watchdog::turn
+  // pairs with watchdog.cpp : Watchdog::gather
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (is_deaf_.load(std::memory_order_relaxed) && is_deaf_.exchange(false)) wake();
 }
@@ -71,50 +71,62 @@ void Watchdog::loop() {
 }
 
 bool Watchdog::turn() {
-  std::vector<pollfd> fds = {{wake_.get(), POLLIN, 0}};
-  std::vector<std::pair<const Communicator*, uint32_t>> owners = {{nullptr, 0}};
-  bool pending = false, at_once = false;
-  std::chrono::nanoseconds first_nap = kQuietNap;
+  Wait wait;
+  if (!gather(&wait)) return false;
+  const bool came = sleep(&wait);
+  nap_ = wait.is_pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap)
+                                  : wait.first_nap;
+  uint64_t count = 0;
+  if (wait.fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
+  serve(wait);
+  return true;
+}
+
+bool Watchdog::gather(Wait* out) {
+  out->fds = {{wake_.get(), POLLIN, 0}};
+  out->owners = {{nullptr, 0}};
+  out->first_nap = kQuietNap;
   is_deaf_.store(true, std::memory_order_relaxed);
   // pairs with watchdog.cpp : Watchdog::expect
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  {
-    std::lock_guard lock(list_mutex_);
-    if (communicators_.empty()) {
-      is_running_ = false;
-      return false;
+  std::lock_guard lock(list_mutex_);
+  if (communicators_.empty()) {
+    is_running_ = false;
+    return false;
+  }
+  for (const auto& communicator : communicators_) {
+    out->is_pending = out->is_pending || communicator->has_pending();
+    if (communicator->must_nudge()) {
+      out->first_nap = std::min<std::chrono::nanoseconds>(out->first_nap, kFirstNap);
     }
-    for (const auto& communicator : communicators_) {
-      pending = pending || communicator->has_pending();
-      if (communicator->must_nudge()) {
-        first_nap = std::min<std::chrono::nanoseconds>(first_nap, kFirstNap);
+    if (communicator->moves()) {
+      out->first_nap = kFirstNetworkNap;
+      out->at_once = out->at_once || !communicator->network().may_sleep();
+      for (int fd : communicator->network().fds()) {
+        out->fds.push_back({fd, POLLIN, 0});
+        out->owners.emplace_back(nullptr, 0);
       }
-      if (communicator->moves()) {
-        first_nap = kFirstNetworkNap;
-        at_once = at_once || !communicator->network().may_sleep();
-        for (int fd : communicator->network().fds()) {
-          fds.push_back({fd, POLLIN, 0});
-          owners.emplace_back(nullptr, 0);
-        }
-      }
-      for (const auto& [fd, rank] : communicator->sockets()) {
-        fds.push_back({fd, POLLIN, 0});
-        owners.emplace_back(communicator.get(), rank);
-      }
+    }
+    for (const auto& [fd, rank] : communicator->sockets()) {
+      out->fds.push_back({fd, POLLIN, 0});
+      out->owners.emplace_back(communicator.get(), rank);
     }
   }
-  if (pending) awake_until_ = Clock::now() + kLinger;
-  const bool lingers = first_nap == kQuietNap && Clock::now() < awake_until_;
-  const bool naps = pending || at_once || lingers;
-  if (naps) is_deaf_.store(false, std::memory_order_relaxed);
-  const timespec time{0, at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
-  const bool came = ppoll(fds.data(), fds.size(), naps ? &time : nullptr, nullptr) > 0;
-  is_deaf_.store(false, std::memory_order_relaxed);
-  nap_ =
-      pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap) : first_nap;
-  uint64_t count = 0;
-  if (fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
+  return true;
+}
 
+bool Watchdog::sleep(Wait* wait) {
+  if (wait->is_pending) awake_until_ = Clock::now() + kLinger;
+  const bool lingers = wait->first_nap == kQuietNap && Clock::now() < awake_until_;
+  const bool naps = wait->is_pending || wait->at_once || lingers;
+  if (naps) is_deaf_.store(false, std::memory_order_relaxed);
+  const timespec time{0, wait->at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
+  const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
+  is_deaf_.store(false, std::memory_order_relaxed);
+  return ready > 0;
+}
+
+void Watchdog::serve(const Wait& wait) {
   std::lock_guard turn(turn_mutex_);
   std::vector<std::shared_ptr<Communicator>> all;
   {
@@ -122,15 +134,14 @@ bool Watchdog::turn() {
     all = communicators_;
   }
   for (const auto& communicator : all) {
-    for (size_t i = 1; i < fds.size(); i++) {
-      if (owners[i].first == communicator.get() && fds[i].revents != 0) {
-        communicator->read_from(owners[i].second);
+    for (size_t i = 1; i < wait.fds.size(); i++) {
+      if (wait.owners[i].first == communicator.get() && wait.fds[i].revents != 0) {
+        communicator->read_from(wait.owners[i].second);
       }
     }
     if (communicator->has_pending()) communicator->look();
     if (communicator->move()) nap_ = kFirstNetworkNap;
   }
-  return true;
 }
 
 }  // namespace npu::ccl

@@ -3,6 +3,8 @@
 // long as there are communicators.
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -28,9 +30,22 @@ class Watchdog {
 
  private:
   Watchdog();
+  // What one turn waits for.
+  struct Wait {
+    std::vector<pollfd> fds;
+    std::vector<std::pair<const Communicator*, uint32_t>> owners;  // of control connections
+    bool is_pending = false;
+    bool at_once = false;
+    std::chrono::nanoseconds first_nap{};
+  };
+
   void loop();
   // False: nobody is left.
   bool turn();
+  bool gather(Wait* out);
+  // True: a descriptor was ready.
+  bool sleep(Wait* wait);
+  void serve(const Wait& wait);
 
   Fd wake_;
   std::mutex turn_mutex_;  // held while communicators are looked at
