@@ -94,7 +94,8 @@ class Counter {
   }
   // Two operands are what most reductions have: their sum is not moved about.
   void finish() {
-    v_.k.if_(v_.operands == 2, [&] { store(levels_[1]); }, [&] { store(merged()); });
+    v_.k.if_(
+        v_.operands == 2, [&] { store(levels_[1]); }, [&] { store(merged()); });
   }
 
  private:

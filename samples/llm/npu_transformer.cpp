@@ -219,13 +219,15 @@ Failure NpuTransformer::multiply(const Product& product) {
   auto info = make_info<npuOpsGemmInfo>();
   info.type = weights_.type;
   info.out_type = product.out_type;
-  info.b_form = NPU_OPS_PACKED;
+  const bool decodes = product.rows == 1;
+  info.b_form = decodes ? NPU_OPS_TRANSPOSED : NPU_OPS_PACKED;
+  info.order = decodes ? NPU_OPS_ORDER_TREE : NPU_OPS_ORDER_CHAIN;
   info.m = product.rows;
   info.n = product.weight->n;
   info.k = product.weight->k;
   info.a = product.a;
   info.lda = product.lda;
-  info.b = product.weight->data;
+  info.b = decodes ? product.weight->rows : product.weight->packed;
   info.d = product.d;
   info.ldd = product.ldd;
   info.alpha = 1.0f;

@@ -69,7 +69,7 @@ class NpuTransformer final : public Transformer {
   /// D (+)= A weight^T, with `rows` rows of A and D at distances `lda` and `ldd`.
   struct Product {
     Step step;
-    const PackedMatrix* weight;
+    const WeightMatrix* weight;
     uint32_t rows;
     npuDevPtr a;
     uint64_t lda;

@@ -20,7 +20,7 @@ class Uploader {
   /// The elements of all parts, one part behind the other.
   Failure plain(std::initializer_list<const TensorView*> parts, npuDevPtr& out);
   /// Parts of equal width as one matrix with the rows of all.
-  Failure packed(std::initializer_list<const TensorView*> parts, PackedMatrix& out);
+  Failure matrix(std::initializer_list<const TensorView*> parts, WeightMatrix& out);
   Failure layer(const LayerWeights& from, NpuLayer& to);
 
   uint64_t bytes() const { return bytes_; }
@@ -75,14 +75,14 @@ Failure Uploader::plain(std::initializer_list<const TensorView*> parts, npuDevPt
   return upload(parts, out);
 }
 
-Failure Uploader::packed(std::initializer_list<const TensorView*> parts, PackedMatrix& out) {
+Failure Uploader::matrix(std::initializer_list<const TensorView*> parts, WeightMatrix& out) {
   npuOpsGemmPackInfo info{};
   info.struct_size = sizeof(info);
   info.type = type_;
   info.form = NPU_OPS_TRANSPOSED;
   for (const TensorView* part : parts) info.n += static_cast<uint32_t>(part->rows);
   info.k = static_cast<uint32_t>((*parts.begin())->cols);
-  if (auto bad = upload(parts, info.b)) return bad;
+  if (auto bad = plain(parts, info.b)) return bad;
 
   uint64_t size_bytes = 0;
   npuResult result = npuOpsGemmGetPackedBytes(&info, &size_bytes);
@@ -92,18 +92,18 @@ Failure Uploader::packed(std::initializer_list<const TensorView*> parts, PackedM
   info.packed = *memory;
   result = npuOpsGemmPackB(session_.ops(), session_.queue(), &info, &last_value_);
   if (result != NPU_OK) return npu_ops_error(result, "re-tiling a weight");
-  out = {info.packed, info.n, info.k};
+  out = {info.b, info.packed, info.n, info.k};
   bytes_ += size_bytes;
-  return session_.release(info.b);
+  return {};
 }
 
 Failure Uploader::layer(const LayerWeights& from, NpuLayer& to) {
   if (auto bad = plain({&from.attention_norm}, to.attention_norm)) return bad;
-  if (auto bad = packed({&from.wq, &from.wk, &from.wv}, to.projection)) return bad;
-  if (auto bad = packed({&from.wo}, to.output)) return bad;
+  if (auto bad = matrix({&from.wq, &from.wk, &from.wv}, to.projection)) return bad;
+  if (auto bad = matrix({&from.wo}, to.output)) return bad;
   if (auto bad = plain({&from.ffn_norm}, to.ffn_norm)) return bad;
-  if (auto bad = packed({&from.w1, &from.w3}, to.gate_up)) return bad;
-  return packed({&from.w2}, to.down);
+  if (auto bad = matrix({&from.w1, &from.w3}, to.gate_up)) return bad;
+  return matrix({&from.w2}, to.down);
 }
 
 }  // namespace
@@ -118,7 +118,7 @@ Result<NpuWeights> upload_weights(NpuSession& session, const Checkpoint& checkpo
     if (auto bad = uploader.layer(layer, out.layers.emplace_back())) return *bad;
   }
   if (auto bad = uploader.plain({&checkpoint.final_norm}, out.final_norm)) return *bad;
-  if (auto bad = uploader.packed({&checkpoint.output}, out.logits)) return *bad;
+  if (auto bad = uploader.matrix({&checkpoint.output}, out.logits)) return *bad;
   if (auto bad = session.wait(uploader.last_value())) return *bad;
   out.bytes = uploader.bytes();
   return out;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// NpuWeights: a checkpoint in device memory, matrices in the form that the GEMM streams.
+// NpuWeights: a checkpoint in device memory, matrices in the two forms that the GEMM streams.
 #ifndef SAMPLES_LLM_NPU_WEIGHTS_H_
 #define SAMPLES_LLM_NPU_WEIGHTS_H_
 
@@ -12,9 +12,11 @@
 
 namespace npu::llm {
 
-/// A weight [n, k] as operand B of a GEMM, made by npuOpsGemmPackB.
-struct PackedMatrix {
-  npuDevPtr data = 0;
+/// A weight [n, k] as operand B of a GEMM. A token of decoding reads it by rows, once and as it lies; the prompt reads what npuOpsGemmPackB made of it, many times. That is twice the memory: who
+/// has none to spare keeps one of them, and decodes or reads prompts at two thirds of the speed.
+struct WeightMatrix {
+  npuDevPtr rows = 0;
+  npuDevPtr packed = 0;
   uint32_t n = 0;
   uint32_t k = 0;
 };
@@ -22,11 +24,11 @@ struct PackedMatrix {
 /// Matrices that multiply the same vector lie behind one another and are one GEMM.
 struct NpuLayer {
   npuDevPtr attention_norm = 0;
-  PackedMatrix projection;  // q, k, v
-  PackedMatrix output;
+  WeightMatrix projection;  // q, k, v
+  WeightMatrix output;
   npuDevPtr ffn_norm = 0;
-  PackedMatrix gate_up;  // w1, w3
-  PackedMatrix down;     // w2
+  WeightMatrix gate_up;  // w1, w3
+  WeightMatrix down;     // w2
 };
 
 struct NpuWeights {
@@ -34,7 +36,7 @@ struct NpuWeights {
   npuDevPtr embedding = 0;  // [vocabulary x dim] by rows, for look-ups
   std::vector<NpuLayer> layers;
   npuDevPtr final_norm = 0;
-  PackedMatrix logits;
+  WeightMatrix logits;
   uint64_t bytes = 0;  // of all the above
 };
 
