@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Devices and contexts.
+#include <signal.h>
+
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -36,6 +38,10 @@ TEST_F(DeviceTest, CapabilitiesAgreeWithTheInfo) {
     EXPECT_NPU(NPU_OK, npuDeviceGetCapability(device_, name, &value));
     EXPECT_EQ(static_cast<uint64_t>(value), expected) << name;
   }
+  // Whoever waits for other devices goes by it: silicon has no such process, a model behind the kernel's driver is not known.
+  EXPECT_NPU(NPU_OK, npuDeviceGetCapability(device_, "model.process", &value));
+  const bool is_known = road_name() == "inproc" || road_name() == "model";
+  EXPECT_EQ(value > 0 && kill(static_cast<pid_t>(value), 0) == 0, is_known) << value;
   const char* name = nullptr;
   uint32_t count = 0;
   for (; npuDeviceGetCapabilityName(count, &name) == NPU_OK; count++) {

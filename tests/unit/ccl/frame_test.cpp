@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <set>
 #include <thread>
 
 #include "libnpu/ccl/bootstrap.h"
@@ -45,6 +48,21 @@ TEST(FrameTest, EachWrongFieldOfTheHeaderEndsTheStream) {
     std::vector<std::byte> bad = good;
     bad[at] ^= std::byte{0x40};
     EXPECT_FALSE(read(bad)) << "byte " << at;
+  }
+}
+
+// A corpus of another version would all end at the header.
+TEST(FrameTest, TheFuzzCorpusHasEachKind) {
+  std::set<FrameKind> kinds;
+  for (const auto& entry : std::filesystem::directory_iterator(NPU_CCL_FRAME_CORPUS)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto* begin = reinterpret_cast<const std::byte*>(text.data());
+    if (const auto frame = read({begin, begin + text.size()})) kinds.insert(frame->kind);
+  }
+  for (uint16_t kind = 1; payload_bytes(kind); kind++) {
+    if (kind == static_cast<uint16_t>(FrameKind::kPong)) continue;  // it looks like a ping
+    EXPECT_EQ(kinds.count(static_cast<FrameKind>(kind)), 1u) << "kind " << kind;
   }
 }
 
