@@ -87,7 +87,8 @@ int main(int argc, char** argv) {
   }
   int code =
       run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4], std::atoi(argv[5]));
-  if (code == 0 && npuCclCommDestroy(end.comm) != NPU_OK) code = give_up("end the communicator");
+  std::fflush(stdout);  // a failed one may take long to end
+  if (npuCclCommDestroy(end.comm) != NPU_OK && code == 0) code = give_up("end the communicator");
   if (code == 0) std::puts("done");
   return code;
 }
