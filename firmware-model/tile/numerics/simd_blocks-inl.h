@@ -162,7 +162,28 @@ struct SourceQ6_K {
   }
 };
 
-// Formats whose codes are not a byte each are unpacked when the block is opened; those with halved pairs as numbers.
+// Vectors that six_bit_codes() can fill: a load of 16 bytes has the codes of 16 lanes at most, and a table look-up needs 16 bytes.
+constexpr bool kLooksUpSixBits = kN >= 8;
+
+// Codes |i|, |i| + 1, ... of 32 codes of 6 bits in the 24 bytes at |packed|; |i| is a multiple of kN. Each lane gets the two bytes that its code begins in, and a product moves the code to bit 6.
+HWY_INLINE V16 six_bit_codes(const uint8_t* packed, size_t i) {
+  const hn::Repartition<uint8_t, U16> bytes;
+  HWY_ALIGN static constexpr uint8_t kFrom[32] = {0, 1, 0, 1,  1, 2,  2,  3,  3,  4, 3,
+                                                  4, 4, 5, 5,  6, 6,  7,  6,  7,  7, 8,
+                                                  8, 9, 9, 10, 9, 10, 10, 11, 11, 12};
+  HWY_ALIGN static constexpr uint16_t kFactor[16] = {64, 1, 4, 16, 64, 1, 4, 16,
+                                                     64, 1, 4, 16, 64, 1, 4, 16};
+  // Never behind the last byte, which a second half may ask for.
+  const size_t first = i * 6 / 8, load = HWY_MIN(first, 8);
+  const auto from =
+      hn::Min(hn::Add(hn::Load(bytes, kFrom), hn::Set(bytes, static_cast<uint8_t>(first - load))),
+              hn::Set(bytes, 15));
+  const auto pairs = hn::TableLookupBytes(hn::LoadDup128(bytes, packed + load), from);
+  const V16 moved = hn::Mul(hn::BitCast(U16(), pairs), hn::Load(U16(), kFactor));
+  return hn::And(hn::ShiftRight<6>(moved), hn::Set(U16(), 63));
+}
+
+// Formats with halved pairs are unpacked as numbers when the block is opened; codes of 6 bits too where vectors are short.
 template <class Block>
 struct SourceMx {
   using F = typename Block::F;
@@ -170,11 +191,11 @@ struct SourceMx {
   static constexpr bool kPlain = false;
   const std::byte* packed;
   VF scale;
-  uint8_t codes[Block::kBits == 6 ? kElements : 1];
+  uint8_t codes[Block::kBits == 6 && !kLooksUpSixBits ? kElements : 1];
   float numbers[Block::kPairs ? kElements : 1];
   HWY_INLINE explicit SourceMx(const std::byte* block)
       : packed(block + Block::kHead), scale(f32(scale_value(static_cast<uint8_t>(block[0])))) {
-    if constexpr (Block::kBits == 6) unpack_codes<Block>(codes, packed);
+    if constexpr (Block::kBits == 6 && !kLooksUpSixBits) unpack_codes<Block>(codes, packed);
     if constexpr (Block::kPairs) {
       uint8_t unpacked[kElements];
       unpack_codes<Block>(unpacked, packed);
@@ -193,6 +214,8 @@ struct SourceMx {
       return hn::Mul(vec_from_i8(hn::LoadU(U8(), bytes + i)), f32(scalar::pow2(1 - F::kM)));
     } else if constexpr (Block::kBits == 8) {
       return vec_from_small<F>(hn::LoadU(U8(), bytes + i));
+    } else if constexpr (Block::kBits == 6 && kLooksUpSixBits) {
+      return vec_from_codes<F>(six_bit_codes(bytes, i));
     } else if constexpr (Block::kBits == 6) {
       return vec_from_small<F>(hn::LoadU(U8(), codes + i));
     } else {
