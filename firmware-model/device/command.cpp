@@ -143,7 +143,7 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
   const auto dispatch = [&]() -> Outcome {
     switch (command.op) {
       case NPU_CMD_LAUNCH:
-        return launch(queue, command_as<npu_cmd_launch>(command));
+        return launch(queue, command_as<npu_cmd_launch>(command), now_ps);
       case NPU_CMD_COPY:
         return transfer(dma_.copy(job, command_as<npu_cmd_copy>(command)));
       case NPU_CMD_FILL:
@@ -188,7 +188,7 @@ bool CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command, 
   return true;
 }
 
-Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
+Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command, uint64_t now_ps) {
   const Module* const module = queue.module.get(queue.context->modules, command.module);
   // As in tile.cpp : Worker::run, the marks keep the way of all launches from being compiled for size.
   if (module == nullptr || command.kernel >= module->kernels.size()) [[unlikely]] {
@@ -217,12 +217,15 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command) {
   request.launch.owner = queue.context->owner;
   request.budget = queue.config.budget;
   request.prints_most = queue.print_buffer.entries();
+  request.records_ops = parts_.engines != nullptr;
   if (plane * command.grid_z > 1) {
     request.urgent = [this, &queue] { return parts_.urgent(queue); };
     request.step_aside = [this, &queue] { parts_.step_aside(queue); };
   }
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(done);
+  if (done.ops != nullptr) [[unlikely]]
+    parts_.engines->write({queue.config.id, now_ps, kernel.program.name}, *module, done);
   return end_of_launch(queue, command, done);
 }
 

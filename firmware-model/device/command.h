@@ -13,6 +13,7 @@
 #include <new>
 
 #include "firmware-model/device/dma.h"
+#include "firmware-model/device/engine_trace.h"
 #include "firmware-model/device/launch.h"
 #include "firmware-model/device/loader.h"
 #include "firmware-model/device/queue.h"
@@ -51,6 +52,7 @@ class CommandRunner {
     // access to memory is under way.
     std::function<bool(const Queue&)> urgent;
     std::function<void(const Queue&)> step_aside;
+    EngineTrace* engines = nullptr;  // null: nobody records what engines do
   };
   explicit CommandRunner(const Parts& parts) : parts_(parts), dma_(parts.profile, parts.hbm) {}
 
@@ -58,7 +60,7 @@ class CommandRunner {
   Outcome run(Queue& queue, const npu_cmd& command, uint64_t now_ps);
 
  private:
-  Outcome launch(Queue& queue, const npu_cmd_launch& command);
+  Outcome launch(Queue& queue, const npu_cmd_launch& command, uint64_t now_ps);
   Outcome end_of_launch(Queue& queue, const npu_cmd_launch& command, LaunchOutcome& done);
   using Arguments = std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8>;
   // False: *fault_dva cannot be read.

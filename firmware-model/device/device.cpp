@@ -138,10 +138,13 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
       launches_(profile_, config.worker_threads,
                 config.scalar_numerics != 0 ? scalar_numerics() : simd_numerics(),
                 config.checks != 0),
+      engines_(config.engine_trace == nullptr
+                   ? nullptr
+                   : std::make_unique<EngineTrace>(*config.engine_trace, profile_)),
       processor_({profile_, hbm_, policy_, registers_, signals_, module_cache_, launches_,
                   [this] { scheduler_.quiet(); },
                   [this](const Queue& queue) { return scheduler_.urgent(queue); },
-                  [this](const Queue& queue) { scheduler_.step_aside(queue); }},
+                  [this](const Queue& queue) { scheduler_.step_aside(queue); }, engines_.get()},
                  events_, interrupts_),
       contexts_(config.max_contexts != 0 ? config.max_contexts : kDefaultContexts),
       queues_(config.max_queues != 0 ? config.max_queues : kDefaultQueues),

@@ -144,6 +144,7 @@ class Device {
   ModuleCache module_cache_;
   BlobPolicy policy_;
   LaunchEngine launches_;
+  std::unique_ptr<EngineTrace> engines_;  // null: not asked for
   CommandProcessor processor_;
 
   // Guarded by the scheduler's mutex.

@@ -22,6 +22,8 @@ using Wide = unsigned __int128;
 
 constexpr uint64_t kWindowGroups = 1024;
 constexpr uint64_t kMaxChunk = 16;
+// Engine operations of a launch that are recorded: some 10 MB, or 80 MB as text.
+constexpr uint64_t kLaunchOpsMost = uint64_t{1} << 18;
 // A launch that is expected to be shorter is not worth the wake-up of another thread; nor, when that is awake, the way of the job to it and back.
 constexpr uint64_t kShareWorthNs = 15'000;
 constexpr uint64_t kShareWorthAwakeNs = 3'000;
@@ -56,6 +58,25 @@ void take_prints(std::unique_ptr<GroupPrints> prints, uint64_t group, uint32_t m
       continue;
     }
     record.group = static_cast<__u32>(group);
+    all.records.push_back(record);
+  }
+}
+
+// Puts what the engines did in the next group, which began |start_ps| after the first one on |tile|, to the outcome.
+void take_ops(std::unique_ptr<GroupOps> ops, uint32_t tile, uint64_t start_ps,
+              LaunchOutcome* outcome) {
+  if (ops == nullptr) return;
+  if (outcome->ops == nullptr) outcome->ops = std::make_unique<GroupOps>();
+  GroupOps& all = *outcome->ops;
+  all.dropped += ops->dropped;
+  for (OpRecord& record : ops->records) {
+    if (all.records.size() >= kLaunchOpsMost) {
+      ++all.dropped;
+      continue;
+    }
+    record.tile = static_cast<uint16_t>(record.tile + tile);
+    record.start_ps = later_ps(record.start_ps, start_ps);
+    record.end_ps = later_ps(record.end_ps, start_ps);
     all.records.push_back(record);
   }
 }
@@ -116,12 +137,14 @@ ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uin
 
 uint32_t ListSchedule::place(uint64_t duration_ps) {
   if (count_ <= 1) {
+    start_ps_ = end_ps_;
     end_ps_ = later_ps(end_ps_, duration_ps);
     return 0;
   }
   std::pop_heap(places_.begin(), places_.end(), std::greater<>());
   Place& place = places_.back();
   const uint32_t number = place.number;
+  start_ps_ = place.free_ps;
   place.free_ps = later_ps(place.free_ps, duration_ps);
   end_ps_ = std::max(end_ps_, place.free_ps);
   std::push_heap(places_.begin(), places_.end(), std::greater<>());
@@ -311,6 +334,11 @@ void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) const {
       active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
   launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
   launch.prints = request.prints_most != 0;
+  // Of the groups of one window, whose results are kept at the same time.
+  const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
+  launch.ops_most = 0;
+  if (request.records_ops)
+    launch.ops_most = static_cast<uint32_t>(kLaunchOpsMost / std::min(groups, kWindowGroups));
   launch.checks = checks_;
 }
 
@@ -336,7 +364,9 @@ LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void
     run_window(window, request, quiet);
     for (uint64_t i = 0; i < count && outcome.fault.status == NPU_ST_OK; ++i) {
       take_prints(std::move(results[i].prints), first + i, request.prints_most, &outcome);
-      count_group(results[i], first + i, schedule.place(results[i].duration_ps), &budget, &outcome);
+      const uint32_t tile = schedule.place(results[i].duration_ps);
+      take_ops(std::move(results[i].ops), tile, schedule.start_ps(), &outcome);
+      count_group(results[i], first + i, tile, &budget, &outcome);
     }
   }
   spare_results_ = std::move(results);

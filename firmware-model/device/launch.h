@@ -31,6 +31,8 @@ class ListSchedule {
   // The first tile of the next group, which takes |duration_ps|.
   uint32_t place(uint64_t duration_ps);
   uint64_t end_ps() const { return end_ps_; }
+  // When the group that was placed last began.
+  uint64_t start_ps() const { return start_ps_; }
   // Tiles that have work at the same time at most.
   uint64_t active_tiles() const { return count_ * group_tiles_; }
 
@@ -48,6 +50,7 @@ class ListSchedule {
   uint64_t count_ = 0;         // of places
   std::vector<Place> places_;  // a heap; empty when there is one place
   uint64_t end_ps_ = 0;
+  uint64_t start_ps_ = 0;
 };
 
 struct LaunchRequest {
@@ -56,13 +59,15 @@ struct LaunchRequest {
   Launch launch;
   uint64_t budget = 0;       // instructions of all work-groups together
   uint32_t prints_most = 0;  // records that are of use; 0: nobody takes any
+  bool records_ops = false;  // engine operations, for EngineTrace
   // Asked between two work-groups by the thread that called run(): is there something more urgent? Then step_aside() is called once no work-group runs, and the launch goes on
   // after it. The result does not depend on either. Both or none.
   std::function<bool()> urgent;
   std::function<void()> step_aside;
 };
 
-// What the work-groups did, up to the lowest one that failed. Prints are in order of work-groups, and group is set too.
+// What the work-groups did, up to the lowest one that failed. Prints are in order of work-groups, and group is set too. Recorded operations have tiles of the device, and times from the begin of
+// the first work-group.
 struct LaunchOutcome : GroupResult {
   uint64_t fault_group = 0;
   uint32_t fault_tile = 0;  // of the device

@@ -76,6 +76,15 @@ typedef struct npu_injection {
   uint64_t count;
 } npu_injection;
 
+/* Where the device writes what its engines do (engine_trace.h). */
+typedef struct npu_engine_trace {
+  int32_t fd;      /* opened for appending; stays the caller's, who keeps it open */
+  uint32_t device; /* the number that clients know this device by */
+  uint32_t tiles;  /* the first so many are drawn */
+  uint32_t pad;
+  uint64_t limit_bytes;
+} npu_engine_trace;
+
 typedef struct npu_device_config {
   uint32_t struct_size;
   uint32_t
@@ -100,6 +109,8 @@ typedef struct npu_device_config {
   uint32_t port_count;             /* at most NPU_MAX_PORTS */
   uint32_t pad1;
   const char *net_class; /* folder of the host's interfaces; NULL: /sys/class/net. Copied */
+  const npu_engine_trace *
+      engine_trace; /* NULL: nobody asks what engines do. Copied. Results and device times do not depend on it. */
 } npu_device_config;
 
 typedef struct npu_device_ports {

@@ -47,29 +47,44 @@ void fill_uuid(const npu_profile& profile, uint32_t index, uint8_t out[16]) {
   out[8] = static_cast<uint8_t>((out[8] & 0x3f) | 0x80);
 }
 
+namespace {
+
+// |engines| has to live as long as |config| is used, and so has |options|.
+void fill_config(const DeviceOptions& options, npu_device_config* config,
+                 npu_engine_trace* engines) {
+  config->struct_size = sizeof(*config);
+  config->worker_threads = options.worker_threads;
+  config->scalar_numerics = options.scalar_numerics ? 1 : 0;
+  config->checks = options.checks ? 1 : 0;
+  config->production = options.production ? 1 : 0;
+  static_assert(sizeof(std::array<uint8_t, 32>) == 32);
+  config->keys = reinterpret_cast<const uint8_t(*)[32]>(options.keys.data());
+  config->key_count = static_cast<uint32_t>(options.keys.size());
+  config->max_queues = kMaxQueues;
+  config->max_contexts = kMaxContexts;
+  config->profile = options.profile;
+  fill_uuid(options.profile, options.index, config->uuid);
+  config->injections = options.injections.data();
+  config->injection_count = static_cast<uint32_t>(options.injections.size());
+  config->ports = options.ports.data();
+  config->port_count = static_cast<uint32_t>(options.ports.size());
+  if (options.engines == nullptr) return;
+  *engines = options.engines->of_device(options.index);
+  config->engine_trace = engines;
+}
+
+}  // namespace
+
 std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string* error) {
   std::unique_ptr<Device> device(new Device);
   device->profile_ = options.profile;
   device->index_ = options.index;
   device->checks_ = options.checks;
 
+  device->engines_ = options.engines;
   npu_device_config config{};
-  config.struct_size = sizeof(config);
-  config.worker_threads = options.worker_threads;
-  config.scalar_numerics = options.scalar_numerics ? 1 : 0;
-  config.checks = options.checks ? 1 : 0;
-  config.production = options.production ? 1 : 0;
-  static_assert(sizeof(std::array<uint8_t, 32>) == 32);
-  config.keys = reinterpret_cast<const uint8_t(*)[32]>(options.keys.data());
-  config.key_count = static_cast<uint32_t>(options.keys.size());
-  config.max_queues = kMaxQueues;
-  config.max_contexts = kMaxContexts;
-  config.profile = options.profile;
-  fill_uuid(options.profile, options.index, config.uuid);
-  config.injections = options.injections.data();
-  config.injection_count = static_cast<uint32_t>(options.injections.size());
-  config.ports = options.ports.data();
-  config.port_count = static_cast<uint32_t>(options.ports.size());
+  npu_engine_trace engines{};
+  fill_config(options, &config, &engines);
   device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt, nullptr};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
   char text[512] = "";

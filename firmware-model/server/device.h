@@ -17,6 +17,7 @@
 
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/server/account.h"
+#include "firmware-model/server/engine_file.h"
 #include "firmware-model/server/event_hub.h"
 #include "firmware-model/server/exports.h"
 #include "firmware-model/server/hbm.h"
@@ -42,7 +43,8 @@ struct DeviceOptions {
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;
   std::vector<npu_port_config> ports;
-  int io_event_fd = -1;  // written when the I/O thread should look at events()
+  std::shared_ptr<EngineFile> engines;  // null: nobody asks what engines do
+  int io_event_fd = -1;                 // written when the I/O thread should look at events()
 };
 
 // Owner of queues.
@@ -131,6 +133,7 @@ class Device {
   npu_profile profile_{};
   uint32_t index_ = 0;
   bool checks_ = false;
+  std::shared_ptr<EngineFile> engines_;
   npu_dev_info identity_{};  // name, uuid and build id, as the device tells them
   npu_limits limits_{};
   IovaMap iova_;

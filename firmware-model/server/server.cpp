@@ -70,6 +70,7 @@ bool Server::open(const ServerOptions& options, std::string* error) {
   device.worker_threads = options.worker_threads;
   device.scalar_numerics = options.scalar_numerics;
   device.checks = options.checks;
+  device.engines = options.engines;
   device.production = options.production;
   device.keys = options.keys;
   device.injections = options.injections;

@@ -30,6 +30,7 @@ struct ServerOptions {
   bool scalar_numerics = false;
   bool checks = false;  // the checking mode of kernels
   bool production = false;
+  std::shared_ptr<EngineFile> engines;  // where devices write what their engines do; null: nowhere
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;  // into every device
   std::vector<PortBinding> bindings;      // resolved

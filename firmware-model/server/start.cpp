@@ -127,6 +127,7 @@ bool options_from_spec(const std::string& spec, ServerOptions* out, std::string*
     *error = std::string("NPU_MODEL_CHECK is '") + check + "'; allowed: 0, 1";
     return false;
   }
+  if (!EngineFile::from_environment(&out->engines, error)) return false;
   const char* faults = getenv("NPU_MODEL_INJECT");
   for (const std::string& fault : split(faults == nullptr ? "" : faults, ',')) {
     if (fault.empty()) continue;

@@ -10,7 +10,7 @@
 namespace npu::model::server {
 
 // Profile and count by |spec|; threads and numerics by NPU_MODEL_THREADS (0..1024) and NPU_MODEL_NUMERICS (scalar, simd); the checking mode by
-// NPU_MODEL_CHECK (0, 1); faults by NPU_MODEL_INJECT (as parse_injection(), with commas between). No keys yet. False: |error| has a sentence with cause and remedy.
+// NPU_MODEL_CHECK (0, 1); faults by NPU_MODEL_INJECT (as parse_injection(), with commas between); what EngineFile reads. No keys yet. False: |error| has a sentence with cause and remedy.
 bool options_from_spec(const std::string& spec, ServerOptions* out, std::string* error);
 bool parse_threads(const std::string& text, uint32_t* out);
 bool parse_numerics(const std::string& text, bool* out_scalar);

@@ -29,6 +29,19 @@ uint64_t take(Tile& tile, uint32_t wait) {
   return (wait & NPU_WAIT_CONSUME) != 0 ? sem.consume(threshold) : sem.time_reached_ps(threshold);
 }
 
+uint64_t hbm_bytes(const GroupStats& stats) { return stats.hbm_read_bytes + stats.hbm_write_bytes; }
+
+void record(const Exec& exec, npu_engine engine, uint64_t start_ps, uint64_t bytes_before) {
+  GroupOps& ops = *exec.group.result->ops;
+  if (ops.records.size() >= exec.group.launch->ops_most) {
+    ++ops.dropped;
+    return;
+  }
+  ops.records.push_back({start_ps, add_capped(start_ps, exec.latency_ps),
+                         hbm_bytes(exec.group.result->stats) - bytes_before, exec.insn.line,
+                         exec.tile.index, exec.insn.op, static_cast<uint8_t>(engine)});
+}
+
 // Runs the operation in |exec|, whose waits hold. False: a fault was recorded.
 bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
   Group& group = exec.group;
@@ -40,6 +53,7 @@ bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
     checker->begin(tile, exec.insn, info.engine, place);
   }
   uint64_t start_ps = std::max({engine.free_ps, issue_ps, take_waits(tile, exec.insn)});
+  const uint64_t bytes_before = hbm_bytes(group.result->stats);
   if (!info.run(exec)) return false;
   if (checker != nullptr && !checker->end(exec)) [[unlikely]]
     return false;
@@ -49,6 +63,8 @@ bool execute(Exec& exec, const OpInfo& info, uint64_t issue_ps) {
   engine.free_ps = end_ps;
   uint64_t& busy_ps = group.result->stats.engine_busy_ps[info.engine];
   busy_ps = add_capped(busy_ps, exec.latency_ps);
+  if (group.result->ops != nullptr) [[unlikely]]
+    record(exec, info.engine, start_ps, bytes_before);
   ++group.progress;
   return give_signal(group, tile, exec.insn, end_ps);
 }

@@ -256,6 +256,8 @@ void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
     result->fault.status = NPU_ST_INTERNAL;
     return;
   }
+  if (launch.ops_most != 0) [[unlikely]]
+    result->ops = std::make_unique<GroupOps>();
   impl.change_owner(launch.owner);
   if (!impl.reserve_memory(*launch.program)) [[unlikely]] {
     result->fault.status = NPU_ST_OUT_OF_HOST_MEMORY;

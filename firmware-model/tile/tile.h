@@ -108,8 +108,9 @@ struct Launch {
   const std::atomic<bool>* cancel =
       nullptr;  // looked at between instructions; then NPU_ST_CANCELED
   Watcher* watcher = nullptr;
-  uint64_t owner = 0;   // scratchpads are cleared before another owner may see them
-  bool prints = false;  // somebody takes what PRINT sends
+  uint64_t owner = 0;     // scratchpads are cleared before another owner may see them
+  uint32_t ops_most = 0;  // engine operations of a work-group that are recorded; 0: none
+  bool prints = false;    // somebody takes what PRINT sends
   bool checks =
       false;  // checking mode: races on scratchpads and reads of what nobody has written are faults
 };
@@ -142,11 +143,29 @@ struct GroupPrints {
   uint64_t dropped = 0;
 };
 
+// An engine operation that has ended. Times count from the begin of the work-group.
+struct OpRecord {
+  uint64_t start_ps = 0;
+  uint64_t end_ps = 0;
+  uint64_t hbm_bytes = 0;  // read and written
+  uint32_t line = 0;
+  uint16_t tile = 0;  // in the work-group
+  uint8_t op = 0;
+  uint8_t engine = 0;
+};
+
+// In the order in which they ran; those of one engine in order of time.
+struct GroupOps {
+  std::vector<OpRecord> records;
+  uint64_t dropped = 0;
+};
+
 struct GroupResult {
   Fault fault;  // status NPU_ST_OK: none
   uint64_t duration_ps = 0;
   GroupStats stats;
   std::unique_ptr<GroupPrints> prints;  // null: nothing
+  std::unique_ptr<GroupOps> ops;        // null: nobody records them
   // A sentence about a race, a read of what nobody has written or a deadlock (report.h); null otherwise.
   std::unique_ptr<std::string> report;
 };

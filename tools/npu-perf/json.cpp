@@ -27,6 +27,13 @@ Json kernel_object(const Sum& kernel, const DeviceUsage& device, const std::opti
   object["share"] = device.share(kernel);
   object["multiply_adds"] = kernel.macs;
   object["flops_per_second"] = kernel.flops_per_second();
+  object["engines"] = nullptr;
+  if (kernel.tiles_ps != 0) {
+    object["engines"] = {{"tiles_time_ps", kernel.tiles_ps}};
+    for (const auto& [engine, ps] : kernel.busy_ps)
+      object["engines"]["busy"][engine] = {{"time_ps", ps},
+                                           {"utilisation", kernel.utilisation(engine)}};
+  }
   object["roofline"] = nullptr;
   if (!roof) return object;
   const Position position = position_of(kernel, *roof);

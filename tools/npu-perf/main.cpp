@@ -38,7 +38,14 @@ std::optional<int> parse(const CommandLine& line, Options* out) {
   app.add_option("--svg", out->svg, "file for a picture of the roofline");
   app.add_option("--from", out->source.from,
                  "report on a file of npu-trace or NPU_TRACE, run nothing");
-  return parse_tool(&app, line, &out->source);
+  app.add_flag(
+      "--engines", out->source.engines,
+      "also how busy the engines of the tiles were; takes a model in the program's process");
+  if (const std::optional<int> code = parse_tool(&app, line, &out->source)) return code;
+  if (out->source.engines && !out->source.from.empty())
+    return report(kTool, "--engines is for a program to run; --from reports what is in the file");
+  const std::optional<std::string> problem = choose_device(&out->source);
+  return problem ? std::optional(report(kTool, *problem)) : std::nullopt;
 }
 
 bool write_text(const std::string& path, const std::string& text) {
@@ -49,12 +56,14 @@ bool write_text(const std::string& path, const std::string& text) {
 }
 
 // kExitDone or kExitFailed.
-int tell(const Options& options, const std::vector<std::string>& recordings,
-         std::optional<int> exit_code) {
+int tell(const Options& options, const Recordings& recordings, std::optional<int> exit_code) {
   UsageBuilder builder;
-  for (const std::string& recording : recordings) {
+  for (const std::string& recording : recordings.calls) {
     const auto end = builder.add(recording);
     if (!end) return report(kTool, end.error());
+  }
+  for (const std::string& recording : recordings.engines) {
+    if (const auto end = builder.add_engines(recording); !end) return report(kTool, end.error());
   }
   const Usage usage = builder.finish();
   if (usage.unfinished_processes != 0)
@@ -76,9 +85,9 @@ int run(const Options& options, const std::vector<std::string>& program) {
     if (path.empty() || path == "-") continue;
     if (const auto failure = why_not_writable(path); failure) return report(kTool, failure->text);
   }
-  if (!options.source.from.empty()) return tell(options, {options.source.from}, std::nullopt);
+  if (!options.source.from.empty()) return tell(options, {{options.source.from}, {}}, std::nullopt);
   return run_and_tell(
-      kTool, program, temporary_parent(), options.source.max_mb, "report",
+      kTool, program, temporary_parent(), options.source, "report",
       [&](const auto& recordings, int code) { return tell(options, recordings, code); });
 }
 

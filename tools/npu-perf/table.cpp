@@ -54,6 +54,19 @@ std::string kernel_table(const DeviceUsage& device, const std::optional<Roof>& r
   return rows.size() == 1 ? "no kernels\n" : align(rows);
 }
 
+// How busy the engines of all tiles were, where they were recorded.
+std::string engine_table(const DeviceUsage& device) {
+  constexpr const char* kEngines[] = {"LD", "ST", "MM", "VE"};
+  std::vector<Row> rows = {{"engines busy", "LD", "ST", "MM", "VE"}};
+  for (const Sum& kernel : device.kernels) {
+    if (kernel.tiles_ps == 0) continue;
+    Row row = {printable(kernel.name)};
+    for (const char* engine : kEngines) row.push_back(percent(kernel.utilisation(engine)));
+    rows.push_back(std::move(row));
+  }
+  return rows.size() == 1 ? "" : "\n" + align(rows);
+}
+
 std::string transfer_table(const DeviceUsage& device) {
   std::vector<Row> rows = {
       {"transfer", "calls", "failed", "total", "mean", "min", "max", "bytes", "bandwidth"}};
@@ -83,7 +96,8 @@ std::string make_table(const Usage& usage) {
   for (const DeviceUsage& device : usage.devices) {
     const std::optional<Roof> roof = roof_of(device.peaks);
     if (!text.empty()) text += "\n";
-    text += heading(device, roof) + kernel_table(device, roof) + transfer_table(device);
+    text += heading(device, roof) + kernel_table(device, roof) + engine_table(device) +
+            transfer_table(device);
   }
   return text.empty() ? "no device did anything\n" : text;
 }

@@ -44,6 +44,19 @@ void Sum::add(const trace::Work& work) {
   grow(&macs, work.macs);
 }
 
+void Sum::add(const trace::LaunchEngines& launch) {
+  for (const auto& [engine, ps] : launch.busy_ps) grow(&busy_ps[engine], ps);
+  const uint64_t body_ps = launch.end_ps > launch.start_ps ? launch.end_ps - launch.start_ps : 0;
+  uint64_t all_ps = 0;
+  grow(&tiles_ps, __builtin_mul_overflow(body_ps, launch.tiles, &all_ps) ? UINT64_MAX : all_ps);
+}
+
+double Sum::utilisation(const std::string& engine) const {
+  const auto found = busy_ps.find(engine);
+  if (found == busy_ps.end() || tiles_ps == 0) return 0;
+  return static_cast<double>(found->second) / static_cast<double>(tiles_ps);
+}
+
 double Sum::bytes_per_second() const { return per_second(static_cast<double>(bytes), total_ps); }
 
 double Sum::flops_per_second() const {
@@ -58,6 +71,7 @@ double DeviceUsage::share(const Sum& kernel) const {
 trace::Outcome<trace::RecordingEnd> UsageBuilder::add(const std::string& recording) {
   auto end = trace::read_recording(recording, [this](trace::Json& event) {
     if (const auto work = trace::work_of(event); work) add(*work);
+    if (const auto launch = trace::launch_of(event); launch) add(*launch);
     if (const auto peaks = trace::peaks_of(event); peaks) add(*peaks);
   });
   if (!end) return end;
@@ -65,6 +79,18 @@ trace::Outcome<trace::RecordingEnd> UsageBuilder::add(const std::string& recordi
   usage_.unfinished_processes += end->is_whole ? 0 : 1;
   grow(&usage_.lost_activities, end->lost_activities);
   return end;
+}
+
+trace::Outcome<trace::RecordingEnd> UsageBuilder::add_engines(const std::string& recording) {
+  return trace::read_recording(recording, [this](trace::Json& event) {
+    if (const auto launch = trace::launch_of(event); launch) add(*launch);
+  });
+}
+
+void UsageBuilder::add(const trace::LaunchEngines& launch) {
+  Device& device = devices_[launch.device];
+  device.peaks.index = launch.device;
+  device.kernels[launch.kernel].add(launch);
 }
 
 void UsageBuilder::add(const trace::Work& work) {

@@ -21,8 +21,14 @@ struct Sum {
   uint64_t max_ps = 0;
   uint64_t bytes = 0;  // of a kernel: of device memory, read and written
   uint64_t macs = 0;
+  // Where engines were recorded: how long those of all tiles were busy, and how long they could have been.
+  std::map<std::string, uint64_t> busy_ps;
+  uint64_t tiles_ps = 0;
 
   void add(const trace::Work& work);
+  void add(const trace::LaunchEngines& launch);
+  // Of the engine's time; 0 where it was not recorded.
+  double utilisation(const std::string& engine) const;
   double mean_ps() const { return calls == 0 ? 0 : static_cast<double>(total_ps) / calls; }
   // 0 where it took no time.
   double bytes_per_second() const;
@@ -48,7 +54,10 @@ struct Usage {
 class UsageBuilder {
  public:
   trace::Outcome<trace::RecordingEnd> add(const std::string& recording);
+  // What a device model wrote of its engines.
+  trace::Outcome<trace::RecordingEnd> add_engines(const std::string& recording);
   void add(const trace::Work& work);
+  void add(const trace::LaunchEngines& launch);
   void add(const trace::DevicePeaks& peaks);
   Usage finish() const;
 

@@ -53,11 +53,13 @@ void Picture::take(Json& event) {
   const bool on_device = pid >= kDevicePidFirst;
   if (!on_device && name == "process_name") process_ = pid;
   if (clock_ == Clock::kDevice && (!on_device || phase == "s" || phase == "f")) return;
+  // Engines know no clock but that of their queue.
+  if (clock_ == Clock::kHost && is_engine_op(event)) return;
   // Arrows of two processes may have the same number.
   if (phase == "s" || phase == "f") {
     event["id"] = std::to_string(recordings_) + "." + text_at(event, "id");
   }
-  if (on_device && name != "process_name" && name != "npu_device") {
+  if (on_device && name != "process_name" && name != "npu_device" && name != "npu_launch") {
     event["tid"] = number_at(event, "tid") % kTracksEach + recordings_ * kTracksEach;
   }
   if (name == "thread_name" && on_device && process_ != 0 && event["args"].is_object()) {
@@ -65,6 +67,7 @@ void Picture::take(Json& event) {
         text_at(event["args"], "name") + " of process " + std::to_string(process_);
   }
   if (const std::optional<Work> work = work_of(event); work) take_work(*work, event);
+  if (const std::optional<LaunchEngines> launch = launch_of(event); launch) take_launch(*launch);
   write(event);
 }
 
@@ -84,6 +87,16 @@ void Picture::take_work(const Work& work, Json& event) {
   Rates& rates = rates_[work.device];
   rates.bytes.add(start_ns, duration_ns, copies ? work.bytes : work.hbm_bytes);
   rates.macs.add(start_ns, duration_ns, work.macs);
+}
+
+void Picture::take_launch(const LaunchEngines& launch) {
+  if (clock_ == Clock::kHost || launch.step_ps > INT64_MAX) return;
+  Rate& rate = rates_[launch.device].engine_bytes;
+  const auto ns = [&](size_t step) {
+    return static_cast<int64_t>((launch.start_ps + step * launch.step_ps) / kPsPerNs);
+  };
+  for (size_t i = 0; i < launch.hbm_bytes.size(); i++)
+    rate.add(ns(i), ns(i + 1) - ns(i), launch.hbm_bytes[i]);
 }
 
 void Picture::write(const Json& event) {
@@ -108,6 +121,7 @@ void Picture::write_counter(uint32_t device, const char* name, const char* serie
 Outcome<uint64_t> Picture::finish() {
   for (const auto& [device, rates] : rates_) {
     write_counter(device, "memory traffic", "GB/s", rates.bytes, 1e9);
+    write_counter(device, "memory traffic of engines", "GB/s", rates.engine_bytes, 1e9);
     write_counter(device, "multiply-adds", "10^12/s", rates.macs, 1e12);
   }
   // The list may not end with a comma.

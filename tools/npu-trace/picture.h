@@ -39,11 +39,13 @@ class Picture {
   struct Rates {
     Rate bytes;
     Rate macs;
+    Rate engine_bytes;
   };
   Picture(std::string path, std::FILE* file, Clock clock);
 
   void take(Json& event);
   void take_work(const Work& work, Json& event);
+  void take_launch(const LaunchEngines& launch);
   void write(const Json& event);
   void write_counter(uint32_t device, const char* name, const char* series, const Rate& rate,
                      double unit);

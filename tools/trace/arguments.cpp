@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 namespace npu::trace {
 namespace {
@@ -68,6 +69,18 @@ std::optional<int> parse_tool(CLI::App* app, const CommandLine& line, Source* so
   } catch (const CLI::ParseError& error) {
     return app->exit(error) == 0 ? kExitDone : kExitFailed;
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> choose_device(Source* source) {
+  if (!source->engines) return std::nullopt;
+  const char* named = std::getenv("NPU_DEVICE");
+  const std::string road = named != nullptr && *named != '\0' ? named : "inproc";
+  const std::string kind = road.substr(0, road.find(':'));
+  if (kind != "model" && kind != "inproc")
+    return "--engines needs a device model in the program's own process, and NPU_DEVICE is '" +
+           road + "'. Unset it, or set inproc:PROFILE.";
+  source->device = "inproc" + road.substr(kind.size());
   return std::nullopt;
 }
 

@@ -35,10 +35,16 @@ void describe_tool(CLI::App* app, const char* tool, const std::string& footer);
 struct Source {
   std::string from;  // a recording; empty: a program is run
   uint64_t max_mb = 1024;
+  bool engines = false;  // also what the engines of the devices do
+  uint32_t tiles = 4;    // of each device, whose engines are drawn
+  std::string device;    // NPU_DEVICE of the program; empty: the tool's own. Set by choose_device()
 };
 
 // Adds --max-mb and parses the tool's part. The exit code, where there is nothing more to do.
 std::optional<int> parse_tool(CLI::App* app, const CommandLine& line, Source* source);
+
+// With |source->engines|: a model in the program's own process, with the profile that NPU_DEVICE names. Why there can be none.
+std::optional<std::string> choose_device(Source* source);
 
 // Prints "TOOL: text" to stderr; gives kExitFailed.
 int report(const char* tool, const std::string& text);

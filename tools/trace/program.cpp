@@ -26,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEnding = ".trace";
+constexpr const char* kEngineEnding = ".engines";
 constexpr int kTaken[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
 
 volatile sig_atomic_t g_child = 0;
@@ -74,16 +75,39 @@ class SignalGuard {
   struct sigaction actions_[std::size(kTaken)]{};
 };
 
-std::vector<std::string> make_environment(const TemporaryFolder& folder, uint64_t max_mb) {
+uint64_t number_of(const std::string& path) {
+  const std::string stem = fs::path(path).stem();
+  uint64_t number = 0;
+  std::from_chars(stem.data(), stem.data() + stem.size(), number);
+  return number;
+}
+
+// The environment, with the variables in |own| in place of those of the same names.
+std::vector<std::string> make_environment(const std::map<std::string, std::string>& own) {
   std::vector<std::string> all;
   for (char** at = environ; *at != nullptr; at++) {
     const std::string_view word = *at;
-    if (word.starts_with("NPU_TRACE=") || word.starts_with("NPU_RECORD_MAX_MB=")) continue;
-    all.emplace_back(word);
+    if (!own.contains(std::string(word.substr(0, word.find('='))))) all.emplace_back(word);
   }
-  all.push_back("NPU_TRACE=" + folder.path() + "/%p" + kEnding);
-  all.push_back("NPU_RECORD_MAX_MB=" + std::to_string(max_mb));
+  for (const auto& [name, value] : own) all.push_back(name + "=" + value);
   return all;
+}
+
+std::map<std::string, std::string> variables_of(const TemporaryFolder& folder,
+                                                const Source& source) {
+  std::map<std::string, std::string> own;
+  own["NPU_TRACE"] = folder.path() + "/%p" + kEnding;
+  own["NPU_RECORD_MAX_MB"] = std::to_string(source.max_mb);
+  if (source.device.empty()) return own;
+  own["NPU_DEVICE"] = source.device;
+  own["NPU_MODEL_ENGINES"] = folder.path() + "/%p" + kEngineEnding;
+  own["NPU_MODEL_ENGINE_TILES"] = std::to_string(source.tiles);
+  return own;
+}
+
+void sort_by_process(std::vector<std::string>* files) {
+  std::sort(files->begin(), files->end(),
+            [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
 }
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
@@ -115,13 +139,6 @@ Outcome<std::string> make_folder(const std::string& parent) {
   if (mkdtemp(pattern.data()) != nullptr) return pattern;
   return Failure{"no file can be made in '" + whole + "': " + std::strerror(errno) +
                  ". Write to a folder that is there and yours."};
-}
-
-uint64_t number_of(const std::string& path) {
-  const std::string stem = fs::path(path).stem();
-  uint64_t number = 0;
-  std::from_chars(stem.data(), stem.data() + stem.size(), number);
-  return number;
 }
 
 }  // namespace
@@ -157,22 +174,23 @@ TemporaryFolder::~TemporaryFolder() {
   if (!path_.empty()) fs::remove_all(path_, ignored);
 }
 
-std::vector<std::string> TemporaryFolder::recordings() const {
-  std::vector<std::string> files;
+Recordings TemporaryFolder::recordings() const {
+  Recordings files;
   std::error_code error;
   for (fs::directory_iterator at(path_, error), end; !error && at != end; at.increment(error)) {
-    if (at->path().extension() == kEnding) files.push_back(at->path());
+    if (at->path().extension() == kEnding) files.calls.push_back(at->path());
+    if (at->path().extension() == kEngineEnding) files.engines.push_back(at->path());
   }
-  std::sort(files.begin(), files.end(),
-            [](const std::string& a, const std::string& b) { return number_of(a) < number_of(b); });
+  sort_by_process(&files.calls);
+  sort_by_process(&files.engines);
   return files;
 }
 
 int run_program(const char* tool, const std::vector<std::string>& program,
-                const TemporaryFolder& folder, uint64_t max_mb) {
+                const TemporaryFolder& folder, const Source& source) {
   SignalGuard signals;
   pid_t child = -1;
-  const int error = start(program, make_environment(folder, max_mb), signals, &child);
+  const int error = start(program, make_environment(variables_of(folder, source)), signals, &child);
   signals.begin(error == 0 ? child : 0);
   if (error != 0) {
     report(tool, "'" + program[0] + "' cannot be run: " + std::strerror(error) +
@@ -188,15 +206,14 @@ int run_program(const char* tool, const std::vector<std::string>& program,
   return 128 + WTERMSIG(status);
 }
 
-int run_and_tell(
-    const char* tool, const std::vector<std::string>& program, const std::string& parent,
-    uint64_t max_mb, const std::string& verb,
-    const std::function<int(const std::vector<std::string>& recordings, int exit_code)>& tell) {
+int run_and_tell(const char* tool, const std::vector<std::string>& program,
+                 const std::string& parent, const Source& source, const std::string& verb,
+                 const std::function<int(const Recordings& recordings, int exit_code)>& tell) {
   const auto folder = TemporaryFolder::make(parent);
   if (!folder) return report(tool, folder.error());
-  const int code = run_program(tool, program, *folder, max_mb);
-  const std::vector<std::string> recordings = folder->recordings();
-  if (recordings.empty()) {
+  const int code = run_program(tool, program, *folder, source);
+  const Recordings recordings = folder->recordings();
+  if (recordings.calls.empty()) {
     if (code == kExitNotFound || code == kExitCannotExecute) return code;
     report(tool, "'" + program[0] + "' has not started libnpu: there is nothing to " + verb +
                      ". npu-smi doctor tells what keeps a program from it.");

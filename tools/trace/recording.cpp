@@ -114,8 +114,35 @@ Outcome<RecordingEnd> read_recording(const std::string& path,
   return end;
 }
 
+bool is_engine_op(const Json& event) {
+  return text_at(event, "cat") == "engine" && is_on_device(event);
+}
+
+std::optional<LaunchEngines> launch_of(const Json& event) {
+  if (text_at(event, "name") != "npu_launch" || !is_on_device(event)) return std::nullopt;
+  const Json& args = args_of(event);
+  LaunchEngines launch;
+  launch.kernel = text_at(args, "kernel");
+  launch.device = static_cast<uint32_t>(number_at(event, "pid") - kDevicePidFirst);
+  launch.start_ps = number_at(args, "start_ps");
+  launch.end_ps = number_at(args, "end_ps");
+  launch.tiles = number_at(args, "tiles");
+  launch.dropped = number_at(args, "dropped");
+  launch.step_ps = number_at(args, "step_ps");
+  if (const Json* busy = member(args, "busy_ps"); busy != nullptr && busy->is_object()) {
+    for (const auto& [engine, ps] : busy->items())
+      launch.busy_ps[engine] = number_at(*busy, engine.c_str());
+  }
+  if (const Json* steps = member(args, "hbm_bytes"); steps != nullptr && steps->is_array()) {
+    for (const Json& bytes : *steps)
+      launch.hbm_bytes.push_back(bytes.is_number_unsigned() ? bytes.get<uint64_t>() : 0);
+  }
+  return launch;
+}
+
 std::optional<Work> work_of(const Json& event) {
-  if (text_at(event, "ph") != "X" || !is_on_device(event)) return std::nullopt;
+  if (text_at(event, "ph") != "X" || !is_on_device(event) || is_engine_op(event))
+    return std::nullopt;
   const Json& args = args_of(event);
   Work work;
   work.name = text_at(event, "name");

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tools/isa/outcome.h"
 
@@ -45,6 +47,19 @@ struct DevicePeaks {
   uint64_t macs_f32_per_second = 0;
 };
 
+// A launch as the engines of its device model saw it (firmware-model/device/engine_trace.h).
+struct LaunchEngines {
+  std::string kernel;
+  uint32_t device = 0;
+  uint64_t start_ps = 0;
+  uint64_t end_ps = 0;
+  uint64_t tiles = 0;
+  std::map<std::string, uint64_t> busy_ps;  // of all tiles; by the engine's name
+  uint64_t dropped = 0;                     // operations that are not in the recording
+  uint64_t step_ps = 0;
+  std::vector<uint64_t> hbm_bytes;  // in each step
+};
+
 struct RecordingEnd {
   bool is_whole = false;         // the process came to its end
   uint64_t lost_activities = 0;  // did not fit in NPU_RECORD_MAX_MB
@@ -56,6 +71,9 @@ Outcome<RecordingEnd> read_recording(const std::string& path,
                                      const std::function<void(Json& event)>& visit);
 
 std::optional<Work> work_of(const Json& event);
+std::optional<LaunchEngines> launch_of(const Json& event);
+// Whether it is an operation of an engine, which is part of a kernel and no work of its own.
+bool is_engine_op(const Json& event);
 std::optional<DevicePeaks> peaks_of(const Json& event);
 
 // A member that should be such a value; else 0 or nothing.
