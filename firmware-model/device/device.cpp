@@ -66,10 +66,15 @@ std::string Device::check(const npu_device_config& config) {
   }
   if (profile.core_clock_khz == 0 || profile.hbm_mbytes_per_s == 0 ||
       profile.host_mbytes_per_s == 0 || profile.mac_per_cycle_bf16 == 0 ||
-      profile.mac_per_cycle_f32 == 0 || profile.vector_lanes == 0 ||
-      profile.l1_port_bytes_per_cycle == 0) {
+      profile.mac_per_cycle_f32 == 0 || profile.mac_per_cycle_fp8 == 0 ||
+      profile.mac_per_cycle_i8 == 0 || profile.mac_per_cycle_fp6 == 0 ||
+      profile.mac_per_cycle_fp4 == 0 || profile.mac_per_cycle_fp8_fp4 == 0 ||
+      profile.vector_lanes == 0 || profile.l1_port_bytes_per_cycle == 0 ||
+      profile.l2_bytes_per_cycle < profile.tiles_per_cluster ||
+      profile.noc_bytes_per_cycle < profile.tiles_per_cluster) {
     return "the profile has a clock or rate of 0; fill in all of core_clock_khz, hbm_mbytes_per_s, "
-           "host_mbytes_per_s, mac_per_cycle_*, vector_lanes and l1_port_bytes_per_cycle";
+           "host_mbytes_per_s, mac_per_cycle_*, vector_lanes and l1_port_bytes_per_cycle, "
+           "and a byte a tile of l2_bytes_per_cycle and noc_bytes_per_cycle";
   }
   if (profile.hbm_bytes == 0 || profile.hbm_bytes % NPU_PAGE_2M != 0 ||
       profile.hbm_bytes > kMaxHbmBytes) {

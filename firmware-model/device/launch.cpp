@@ -14,6 +14,7 @@
 
 #include "firmware-model/device/thread.h"
 #include "firmware-model/device/virtual_time.h"
+#include "firmware-model/tile/timing.h"
 
 namespace npu::model {
 namespace {
@@ -40,6 +41,8 @@ void add_stats(const GroupStats& from, GroupStats* to) {
   to->vector_ops += from.vector_ops;
   to->hbm_read_bytes += from.hbm_read_bytes;
   to->hbm_write_bytes += from.hbm_write_bytes;
+  to->host_bytes += from.host_bytes;
+  to->l2_bytes += from.l2_bytes;
   for (size_t i = 0; i < to->engine_busy_ps.size(); ++i) {
     to->engine_busy_ps[i] += from.engine_busy_ps[i];
   }
@@ -115,19 +118,26 @@ TileParams tile_params(const npu_profile& profile) {
   params.core_clock_khz = profile.core_clock_khz;
   params.mac_per_cycle_bf16 = profile.mac_per_cycle_bf16;
   params.mac_per_cycle_f32 = profile.mac_per_cycle_f32;
+  params.mac_per_cycle_fp8 = profile.mac_per_cycle_fp8;
+  params.mac_per_cycle_i8 = profile.mac_per_cycle_i8;
+  params.mac_per_cycle_fp6 = profile.mac_per_cycle_fp6;
+  params.mac_per_cycle_fp4 = profile.mac_per_cycle_fp4;
+  params.mac_per_cycle_fp8_fp4 = profile.mac_per_cycle_fp8_fp4;
   params.vector_lanes = profile.vector_lanes;
   params.dma_setup_cycles = profile.dma_setup_cycles;
   params.mm_fill_cycles = profile.mm_fill_cycles;
   params.vector_setup_cycles = profile.vector_setup_cycles;
   params.l1_bytes_per_cycle = profile.l1_port_bytes_per_cycle;
+  params.l2_bytes_per_cycle = profile.l2_bytes_per_cycle;
+  params.noc_bytes_per_cycle = profile.noc_bytes_per_cycle;
   return params;
 }
 
 ListSchedule::ListSchedule(const npu_profile& profile, uint32_t group_tiles, uint64_t groups)
     : group_tiles_(group_tiles),
-      places_per_cluster_(profile.tiles_per_cluster / group_tiles),
+      clusters_(profile.clusters),
       tiles_per_cluster_(profile.tiles_per_cluster) {
-  const uint64_t all = uint64_t{profile.clusters} * places_per_cluster_;
+  const uint64_t all = uint64_t{profile.clusters} * (profile.tiles_per_cluster / group_tiles);
   count_ = std::min(all, groups);
   if (count_ <= 1) return;  // no heap for one place
   // Ascending numbers with equal times are a heap already.
@@ -148,8 +158,7 @@ uint32_t ListSchedule::place(uint64_t duration_ps) {
   place.free_ps = later_ps(place.free_ps, duration_ps);
   end_ps_ = std::max(end_ps_, place.free_ps);
   std::push_heap(places_.begin(), places_.end(), std::greater<>());
-  return number / places_per_cluster_ * tiles_per_cluster_ +
-         number % places_per_cluster_ * group_tiles_;
+  return number % clusters_ * tiles_per_cluster_ + number / clusters_ * group_tiles_;
 }
 
 // A piece of the grid that is small enough to keep all its results. It is run in passes: one, unless
@@ -304,21 +313,33 @@ void LaunchEngine::run_window(Window& window, const LaunchRequest& request,
   }
 }
 
+// A division of 128 bits costs as much as a short launch.
+Wide bytes_ps(uint64_t bytes, uint64_t mbytes_per_s) {
+  return bytes == 0 ? 0 : (Wide{bytes} * 1'000'000 + mbytes_per_s - 1) / mbytes_per_s;
+}
+
 uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const {
-  const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
+  const uint64_t all_bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
+  const uint64_t host_bytes = outcome.stats.host_bytes;
+  const uint64_t bytes = all_bytes - host_bytes;
   const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
-  // A division of 128 bits costs as much as a short launch.
-  const Wide memory_ps = bytes == 0 ? 0 : (Wide{bytes} * 1'000'000 + rate - 1) / rate;
+  const uint64_t host_rate = std::max<uint64_t>(1, profile_.host_mbytes_per_s);
+  const Wide memory_ps = std::max(bytes_ps(bytes, rate), bytes_ps(host_bytes, host_rate));
   const auto body_ps =
       static_cast<uint64_t>(std::min<Wide>(std::max<Wide>(groups_end_ps, memory_ps), UINT64_MAX));
   const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
   // The time of a work-group that failed ends at the fault; what it had begun is not in it.
   if (outcome.fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return end_ps;
-  if (bytes == 0 && outcome.stats.mac_ops == 0) return end_ps;
-  check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate,
-                 "a launch moved more bytes than the device memory can");
-  const Wide macs_per_ms = Wide{profile_.core_clock_khz} * params_.device_tiles *
-                           std::max(profile_.mac_per_cycle_bf16, profile_.mac_per_cycle_f32);
+  const Wide l2_bytes = outcome.stats.l2_bytes;
+  check_own_rule(l2_bytes * 1'000'000'000 <= Wide{body_ps} * profile_.core_clock_khz *
+                                                 profile_.clusters * profile_.l2_bytes_per_cycle,
+                 "a launch moved more bytes than the memories of the clusters can");
+  if (all_bytes == 0 && outcome.stats.mac_ops == 0) return end_ps;
+  check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate &&
+                     Wide{host_bytes} * 1'000'000 <= Wide{body_ps} * host_rate,
+                 "a launch moved more bytes than the device memory or the link to the host can");
+  const Wide macs_per_ms =
+      Wide{profile_.core_clock_khz} * params_.device_tiles * mac_rate_most(params_);
   check_own_rule(Wide{outcome.stats.mac_ops} * 1'000'000'000 <= Wide{body_ps} * macs_per_ms,
                  "a launch did more multiplications than the tensor units can");
   return end_ps;
@@ -333,6 +354,16 @@ void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) const {
   const uint64_t share =
       active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
   launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
+  launch.host_share_bytes_per_us =
+      std::max<uint64_t>(1, active_tiles == 1 ? profile_.host_mbytes_per_s
+                                              : profile_.host_mbytes_per_s / active_tiles);
+  // Groups are spread over the clusters.
+  const uint32_t group_tiles = launch.program->group_tiles;
+  launch.cluster_tiles =
+      active_tiles <= uint64_t{profile_.clusters} * group_tiles
+          ? group_tiles
+          : static_cast<uint32_t>((active_tiles / group_tiles + profile_.clusters - 1) /
+                                  profile_.clusters * group_tiles);
   launch.prints = request.prints_most != 0;
   // Of the groups of one window, whose results are kept at the same time.
   const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];

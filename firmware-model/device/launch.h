@@ -22,7 +22,7 @@ namespace npu::model {
 TileParams tile_params(const npu_profile& profile);
 
 // Places work-groups on the tiles in order of their numbers: each takes the place that is free
-// first.
+// first, of several one in the cluster with the fewest.
 class ListSchedule {
  public:
   // |groups| of |group_tiles| tiles each; a work-group lies inside one cluster.
@@ -45,7 +45,7 @@ class ListSchedule {
     }
   };
   const uint32_t group_tiles_;
-  const uint32_t places_per_cluster_;
+  const uint32_t clusters_;
   const uint32_t tiles_per_cluster_;
   uint64_t count_ = 0;         // of places
   std::vector<Place> places_;  // a heap; empty when there is one place

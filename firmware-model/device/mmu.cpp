@@ -90,7 +90,7 @@ bool PageTableSpace::translate_bytes(uint64_t dva, uint64_t wanted_bytes, npu_fa
   HostRun run;
   Leaf leaf;
   if (!find_leaf(dva, access, &run, &leaf)) return false;
-  *out = {dva, dva + leaf.bytes, leaf.host, leaf.writable, true};
+  *out = {dva, dva + leaf.bytes, leaf.host, leaf.writable, true, !hbm_.holds(leaf.host)};
   for (unsigned pages = 1; pages < kMaxPagesPerRun; ++pages) {
     const uint64_t length = out->end_dva - dva;
     if (length >= wanted_bytes) break;

@@ -30,11 +30,18 @@ typedef struct npu_profile {
   uint32_t core_clock_khz;
   uint32_t mac_per_cycle_bf16; /* a tile */
   uint32_t mac_per_cycle_f32;
+  uint32_t mac_per_cycle_fp8;     /* E4M3, E5M2, MXFP8, MX9 */
+  uint32_t mac_per_cycle_i8;      /* int8, MXINT8 */
+  uint32_t mac_per_cycle_fp6;     /* MXFP6, MX6 */
+  uint32_t mac_per_cycle_fp4;     /* MXFP4, MX4 */
+  uint32_t mac_per_cycle_fp8_fp4; /* one operand of each */
   uint32_t vector_lanes;
   uint32_t dma_setup_cycles;
   uint32_t mm_fill_cycles;
   uint32_t vector_setup_cycles;
   uint32_t l1_port_bytes_per_cycle;
+  uint32_t l2_bytes_per_cycle;  /* of a cluster, shared by its tiles */
+  uint32_t noc_bytes_per_cycle; /* between a cluster and what lies outside of it, likewise */
   uint32_t launch_overhead_ns;
   uint64_t hbm_bytes;
   uint64_t hbm_mbytes_per_s; /* 10^6 bytes a second */

@@ -8,6 +8,9 @@
 #include <cmath>
 #include <utility>
 
+#include "firmware-model/device/launch.h"
+#include "firmware-model/tile/timing.h"
+
 namespace npu::model {
 namespace {
 
@@ -25,6 +28,24 @@ constexpr int64_t kMaxOffsetMillideg = 1'000'000;
 // One step of a first-order low-pass towards |target|.
 double settle(double now, double target, double seconds, double tau) {
   return target + (now - target) * std::exp(-seconds / tau);
+}
+
+// Where a profile has the rate that metric |id| tells of.
+uint32_t npu_profile::*rate_of(uint32_t id) {
+  switch (id) {
+    case NPU_METRIC_MAC_RATE_BF16_MAX:
+      return &npu_profile::mac_per_cycle_bf16;
+    case NPU_METRIC_MAC_RATE_FP8_MAX:
+      return &npu_profile::mac_per_cycle_fp8;
+    case NPU_METRIC_MAC_RATE_I8_MAX:
+      return &npu_profile::mac_per_cycle_i8;
+    case NPU_METRIC_MAC_RATE_FP6_MAX:
+      return &npu_profile::mac_per_cycle_fp6;
+    case NPU_METRIC_MAC_RATE_FP4_MAX:
+      return &npu_profile::mac_per_cycle_fp4;
+    default:
+      return &npu_profile::mac_per_cycle_f32;
+  }
 }
 
 int64_t clamped(uint64_t value) {
@@ -128,10 +149,15 @@ bool Sensors::read(uint32_t id, int64_t* value) const {
       *value = clamped(profile_.hbm_mbytes_per_s * 1'000'000);
       return true;
     case NPU_METRIC_MAC_RATE_MAX:
-      *value = macs_per_second(std::max(profile_.mac_per_cycle_bf16, profile_.mac_per_cycle_f32));
+      *value = macs_per_second(mac_rate_most(tile_params(profile_)));
       return true;
     case NPU_METRIC_MAC_RATE_F32_MAX:
-      *value = macs_per_second(profile_.mac_per_cycle_f32);
+    case NPU_METRIC_MAC_RATE_BF16_MAX:
+    case NPU_METRIC_MAC_RATE_FP8_MAX:
+    case NPU_METRIC_MAC_RATE_I8_MAX:
+    case NPU_METRIC_MAC_RATE_FP6_MAX:
+    case NPU_METRIC_MAC_RATE_FP4_MAX:
+      *value = macs_per_second(profile_.*rate_of(id));
       return true;
     case NPU_METRIC_TEMP_DIE:
       *value = die_millideg();

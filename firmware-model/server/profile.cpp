@@ -78,6 +78,16 @@ bool read_name(const toml::table& root, char* out, size_t bytes, std::string* pr
   return true;
 }
 
+// Each tile of a cluster has a part of it.
+bool check_shared(const npu_profile& profile, std::string* problem) {
+  const bool l2_fits = profile.l2_bytes_per_cycle >= profile.tiles_per_cluster;
+  if (l2_fits && profile.noc_bytes_per_cycle >= profile.tiles_per_cluster) return true;
+  *problem = std::string("key '") + (l2_fits ? "noc" : "l2") +
+             "_bytes_per_cycle' is smaller than tiles_per_cluster; allowed: " +
+             std::to_string(profile.tiles_per_cluster) + " to 1048576";
+  return false;
+}
+
 bool check_ports(const npu_profile& profile, std::string* problem) {
   // Neighbours are paired by exclusive or, so a group has a power of two of devices.
   if ((profile.port_neighbours & (profile.port_neighbours + 1)) != 0) {
@@ -180,8 +190,8 @@ bool fill(const toml::table& root, npu_profile* out, std::vector<PortBinding>* b
                std::to_string(out->power_limit_mw);
     return false;
   }
-  return check_ports(*out, problem) && check_sources(root, "", kKeys, problem) &&
-         read_bindings(root, *out, bindings, problem);
+  return check_shared(*out, problem) && check_ports(*out, problem) &&
+         check_sources(root, "", kKeys, problem) && read_bindings(root, *out, bindings, problem);
 }
 
 }  // namespace

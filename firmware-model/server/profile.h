@@ -25,11 +25,18 @@ namespace npu::model::server {
   NPU_PROFILE_FIELD(core_clock_khz, 1000, 10000000, 1)           \
   NPU_PROFILE_FIELD(mac_per_cycle_bf16, 1, 1048576, 1)           \
   NPU_PROFILE_FIELD(mac_per_cycle_f32, 1, 1048576, 1)            \
+  NPU_PROFILE_FIELD(mac_per_cycle_fp8, 1, 1048576, 1)            \
+  NPU_PROFILE_FIELD(mac_per_cycle_i8, 1, 1048576, 1)             \
+  NPU_PROFILE_FIELD(mac_per_cycle_fp6, 1, 1048576, 1)            \
+  NPU_PROFILE_FIELD(mac_per_cycle_fp4, 1, 1048576, 1)            \
+  NPU_PROFILE_FIELD(mac_per_cycle_fp8_fp4, 1, 1048576, 1)        \
   NPU_PROFILE_FIELD(vector_lanes, 1, 65536, 1)                   \
   NPU_PROFILE_FIELD(dma_setup_cycles, 0, 1000000, 1)             \
   NPU_PROFILE_FIELD(mm_fill_cycles, 0, 1000000, 1)               \
   NPU_PROFILE_FIELD(vector_setup_cycles, 0, 1000000, 1)          \
   NPU_PROFILE_FIELD(l1_port_bytes_per_cycle, 1, 65536, 1)        \
+  NPU_PROFILE_FIELD(l2_bytes_per_cycle, 1, 1048576, 1)           \
+  NPU_PROFILE_FIELD(noc_bytes_per_cycle, 1, 1048576, 1)          \
   NPU_PROFILE_FIELD(launch_overhead_ns, 0, 1000000000, 1)        \
   NPU_PROFILE_FIELD(hbm_bytes, 67108864, 1099511627776, 2097152) \
   NPU_PROFILE_FIELD(hbm_mbytes_per_s, 1, 100000000, 1)           \

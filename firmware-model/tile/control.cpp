@@ -216,7 +216,7 @@ Step scalar_load(Group& group, Tile& tile, const npu_insn& insn) {
                        : static_cast<uint64_t>(int64_t{static_cast<int32_t>(word)});
   tile.set_reg(insn.r[0], value);
   group.result->stats.hbm_read_bytes += sizeof(uint32_t);
-  tile.time_ps = add_capped(tile.time_ps, group.timing.dma_ps(sizeof(uint32_t), sizeof(uint32_t)));
+  tile.time_ps = add_capped(tile.time_ps, group.outer_dma_ps(sizeof(uint32_t), sizeof(uint32_t)));
   return Step::kNext;
 }
 

@@ -113,10 +113,19 @@ void pack_floats(Exec& exec, const Operand& d, const Operand& a, const RawRows& 
                 transposed, uint64_t{d.stride} * kPanelCols});
 }
 
+// Whether a chip may keep |a| in L1 as it is, and show it as fp32 (decision 0037).
+bool stays_narrow(const Operand& d, const Operand& a) {
+  const bool takes =
+      (((kFloat & ~kF32) | kI8) >> a.dtype & 1) != 0 || a.dtype >= NPU_DTYPE_MXFP8_E4M3;
+  return d.dtype == NPU_DTYPE_F32 && takes;
+}
+
 void account(Exec& exec, const Operand& d, const Operand& a) {
   const uint64_t hbm_bytes = a.data_bytes();
   exec.group.result->stats.hbm_read_bytes += hbm_bytes;
-  exec.latency_ps = exec.group.timing.dma_ps(d.data_bytes(), hbm_bytes);
+  const bool narrow = stays_narrow(d, a);
+  exec.latency_ps = exec.group.outer_dma_ps(narrow ? hbm_bytes : d.data_bytes(), hbm_bytes);
+  if (narrow) exec.tile.narrow.add(d.base, d.base + d.extent_bytes, a.dtype);
 }
 
 }  // namespace

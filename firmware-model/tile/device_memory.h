@@ -45,6 +45,9 @@ class DeviceMemory {
     return host != nullptr && bytes >= range_bytes && runs_[last_].readable ? host : nullptr;
   }
 
+  // Whether the run that was used last lies in the host's memory.
+  bool last_on_host() const { return runs_[last_].on_host; }
+
   // Copies between a scratchpad and a range that does not wrap. False: a fault, *fault_dva says
   // where.
   bool read(uint64_t dva, std::byte* to, uint64_t bytes, uint64_t* fault_dva);

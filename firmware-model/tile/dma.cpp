@@ -230,11 +230,14 @@ bool copy_fits(const Operand& d, const Operand& a, bool transposed) {
 
 // Counts a copy that has been done: bytes that a fault kept from moving take no time and must not count.
 void account(Exec& exec, const Operand& outer, uint64_t bytes, bool writes) {
-  uint64_t hbm_bytes = outer.space == NPU_SPACE_HBM ? bytes : 0;
-  uint64_t& total =
-      writes ? exec.group.result->stats.hbm_write_bytes : exec.group.result->stats.hbm_read_bytes;
-  total += hbm_bytes;
-  exec.latency_ps = exec.group.timing.dma_ps(bytes, hbm_bytes);
+  GroupStats& stats = exec.group.result->stats;
+  if (outer.space != NPU_SPACE_HBM) {
+    stats.l2_bytes += bytes;
+    exec.latency_ps = exec.group.timing.l2_dma_ps(bytes);
+    return;
+  }
+  (writes ? stats.hbm_write_bytes : stats.hbm_read_bytes) += bytes;
+  exec.latency_ps = exec.group.outer_dma_ps(bytes, bytes);
 }
 
 // Reads element |i| of an index tile in its row-major order.

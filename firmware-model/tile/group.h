@@ -51,6 +51,28 @@ struct LoopFrame {
 
 enum class BarrierState : uint8_t { kNone, kArrived, kReleased };
 
+// Where L1 holds what LDC made of a narrower type, so that the tensor unit can multiply it as that type (decision 0037). Any other write there ends it.
+class NarrowRanges {
+ public:
+  bool empty() const { return count_ == 0; }
+  void clear() { count_ = 0; }
+  void add(uint64_t begin, uint64_t end, uint8_t dtype);
+  // |begin| to |end| is written.
+  void forget(uint64_t begin, uint64_t end);
+  // The type of all that lies there; fp32 where nothing is known.
+  uint8_t type_of(uint64_t begin, uint64_t end) const;
+
+ private:
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    uint8_t dtype = 0;
+  };
+  std::array<Range, 16> ranges_;
+  uint32_t count_ = 0;
+  uint32_t oldest_ = 0;
+};
+
 struct Tile {
   uint64_t regs[NPU_SCALAR_REGS];
   npu_tdesc desc[NPU_TILE_DESCS];
@@ -69,6 +91,7 @@ struct Tile {
   bool halted = false;
   Scratchpad l1;
   Scratchpad acc;
+  NarrowRanges narrow;
 
   npu_tdesc& write_desc(uint8_t number) {
     static_assert(NPU_TILE_DESCS == 64);
@@ -110,6 +133,12 @@ struct Group {
   // Records the failure of |insn| and returns false.
   bool fail(const Tile& tile, const npu_insn& insn, npu_status status, uint64_t value = 0,
             npu_fault_access access = NPU_ACCESS_NONE);
+  // Counts a transfer between L1 and what a device address leads to, which has been made; how long it takes. The whole of it counts where its last byte lies.
+  uint64_t outer_dma_ps(uint64_t l1_bytes, uint64_t bytes) {
+    if (!memory.last_on_host()) return timing.dma_ps(l1_bytes, bytes);
+    result->stats.host_bytes += bytes;
+    return timing.host_dma_ps(l1_bytes, bytes);
+  }
   bool canceled() const {
     return launch->cancel != nullptr && launch->cancel->load(std::memory_order_relaxed);
   }

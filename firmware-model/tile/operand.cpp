@@ -115,6 +115,10 @@ bool Exec::place_in_scratchpad(OperandSlot slot, Operand* operand) {
     return fail(NPU_ST_KERNEL_BOUNDS, operand->base < limit ? limit : operand->base);
   }
   operand->host = memory + operand->base;
+  if (!tile.narrow.empty() && operand->space == NPU_SPACE_L1 &&
+      (slot == kDst || insn.op == NPU_OP_SMSTEP)) {
+    tile.narrow.forget(operand->base, operand->base + operand->extent_bytes);
+  }
   return group.checker == nullptr || group.checker->use(*this, slot, *operand);
 }
 

@@ -55,7 +55,7 @@ bool stc(Exec& exec) {
   if (!d.same_shape(a)) return exec.mismatch();
   if (!d.empty() && !store_rows(exec, d, a, rounding)) return false;
   exec.group.result->stats.hbm_write_bytes += d.data_bytes();
-  exec.latency_ps = exec.group.timing.dma_ps(a.data_bytes(), d.data_bytes());
+  exec.latency_ps = exec.group.outer_dma_ps(a.data_bytes(), d.data_bytes());
   return true;
 }
 

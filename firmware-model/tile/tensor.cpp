@@ -81,6 +81,12 @@ bool resolve_product(Exec& exec, uint32_t b_layouts, Operand* d, Operand* a, Ope
          exec.mismatch();
 }
 
+// The type that sets the rate: that of the memory which LDC has read, where it fits fp32 without loss.
+uint8_t multiplied_as(const Exec& exec, const Operand& t) {
+  if (t.dtype != NPU_DTYPE_F32) return t.dtype;
+  return exec.tile.narrow.type_of(t.base, t.base + t.extent_bytes);
+}
+
 // Checks the shapes of d[m, n] = a[m, k] x b and that d stands apart; counts the work.
 bool account_product(Exec& exec, const Operand& d, const Operand& a, const Operand& b, uint32_t k,
                      uint32_t n) {
@@ -88,7 +94,8 @@ bool account_product(Exec& exec, const Operand& d, const Operand& a, const Opera
   if (may_overlap(d, a) || may_overlap(d, b)) return exec.mismatch();
   uint64_t mac_ops = mul_capped(d.elements(), k);
   exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
-  exec.latency_ps = exec.group.timing.mm_ps(mac_ops, a.dtype);
+  exec.latency_ps =
+      exec.group.timing.mm_ps(mac_ops, multiplied_as(exec, a), multiplied_as(exec, b));
   return true;
 }
 

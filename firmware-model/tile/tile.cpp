@@ -27,6 +27,7 @@ void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
     tile.desc[std::countr_zero(used)] = npu_tdesc{};
   }
   tile.descs_used = 0;
+  tile.narrow.clear();
   tile.loop_depth = 0;
   tile.pc = 0;
   tile.time_ps = 0;
@@ -252,7 +253,9 @@ void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
   result->fault.status = impl.check(launch, linear);
   if (result->fault.status != NPU_ST_OK) [[unlikely]]
     return;
-  if (!group.timing.configure(*launch.params, launch.hbm_share_bytes_per_us)) [[unlikely]] {
+  if (!group.timing.configure(*launch.params,
+                              {launch.hbm_share_bytes_per_us, launch.host_share_bytes_per_us,
+                               launch.cluster_tiles})) [[unlikely]] {
     result->fault.status = NPU_ST_INTERNAL;
     return;
   }

@@ -35,6 +35,8 @@ struct Translation {
   // AddressSpace::overwritten().
   bool readable = true;
 
+  bool on_host = false;  // behind PCIe, not in the device's memory
+
   bool permits(npu_fault_access access) const {
     return access == NPU_ACCESS_WRITE ? writable : readable;
   }
@@ -65,11 +67,18 @@ struct TileParams {
   uint64_t core_clock_khz = 0;
   uint32_t mac_per_cycle_bf16 = 0;  // tensor unit, also fp16
   uint32_t mac_per_cycle_f32 = 0;
-  uint32_t vector_lanes = 0;  // fp32 lanes of the vector unit
+  uint32_t mac_per_cycle_fp8 = 0;  // also MX9
+  uint32_t mac_per_cycle_i8 = 0;
+  uint32_t mac_per_cycle_fp6 = 0;
+  uint32_t mac_per_cycle_fp4 = 0;
+  uint32_t mac_per_cycle_fp8_fp4 = 0;  // one operand of each
+  uint32_t vector_lanes = 0;           // fp32 lanes of the vector unit
   uint32_t dma_setup_cycles = 0;
   uint32_t mm_fill_cycles = 0;
   uint32_t vector_setup_cycles = 0;
-  uint64_t l1_bytes_per_cycle = 0;  // port of one DMA engine
+  uint64_t l1_bytes_per_cycle = 0;   // port of one DMA engine
+  uint64_t l2_bytes_per_cycle = 0;   // of a cluster
+  uint64_t noc_bytes_per_cycle = 0;  // of a cluster, to and from all that lies outside
 
   bool operator==(const TileParams&) const = default;
 };
@@ -103,6 +112,8 @@ struct Launch {
   std::array<uint32_t, 3> grid{1, 1, 1};
   // This tile's share of device memory while the launch runs, in bytes per microsecond (= 10^6 bytes a second). Not 0.
   uint64_t hbm_share_bytes_per_us = 0;
+  uint64_t host_share_bytes_per_us = 0;  // likewise of the host's memory
+  uint32_t cluster_tiles = 1;            // tiles that share the cluster's L2 and its link
   uint64_t op_budget =
       0;  // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
   const std::atomic<bool>* cancel =
@@ -134,6 +145,8 @@ struct GroupStats {
   uint64_t vector_ops = 0;
   uint64_t hbm_read_bytes = 0;
   uint64_t hbm_write_bytes = 0;
+  uint64_t host_bytes = 0;  // of both: what lies in the host's memory
+  uint64_t l2_bytes = 0;
   std::array<uint64_t, NPU_ENGINE_COUNT> engine_busy_ps{};
 };
 

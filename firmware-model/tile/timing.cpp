@@ -3,6 +3,7 @@
 #include "firmware-model/tile/timing.h"
 
 #include <algorithm>
+#include <array>
 
 namespace npu::model {
 namespace {
@@ -12,6 +13,27 @@ constexpr uint32_t kDivide = 4;          // division and square root iterate
 constexpr uint32_t kTranscendental = 8;  // range reduction and a polynomial
 
 uint64_t div_up(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }
+
+using Rate = uint32_t TileParams::*;
+
+// Which rate each type has. What the tensor unit cannot take as it is, it multiplies as fp32.
+constexpr std::array<Rate, 256> make_rates() {
+  std::array<Rate, 256> rates;
+  rates.fill(&TileParams::mac_per_cycle_f32);
+  for (const uint8_t half : {NPU_DTYPE_BF16, NPU_DTYPE_F16})
+    rates[half] = &TileParams::mac_per_cycle_bf16;
+  for (const uint8_t byte :
+       {NPU_DTYPE_E4M3, NPU_DTYPE_E5M2, NPU_DTYPE_MXFP8_E4M3, NPU_DTYPE_MXFP8_E5M2, NPU_DTYPE_MX9})
+    rates[byte] = &TileParams::mac_per_cycle_fp8;
+  for (const uint8_t byte : {NPU_DTYPE_I8, NPU_DTYPE_MXINT8})
+    rates[byte] = &TileParams::mac_per_cycle_i8;
+  for (const uint8_t six : {NPU_DTYPE_MXFP6_E2M3, NPU_DTYPE_MXFP6_E3M2, NPU_DTYPE_MX6})
+    rates[six] = &TileParams::mac_per_cycle_fp6;
+  for (const uint8_t four : {NPU_DTYPE_MXFP4, NPU_DTYPE_MX4})
+    rates[four] = &TileParams::mac_per_cycle_fp4;
+  return rates;
+}
+constexpr std::array<Rate, 256> kRates = make_rates();
 
 }  // namespace
 
@@ -56,29 +78,67 @@ uint32_t activation_cost(uint32_t act) {
   }
 }
 
-bool Timing::configure(const TileParams& params, uint64_t hbm_share_bytes_per_us) {
-  // The usual case by far, and the division below costs as much as a short work-group.
-  if (cycle_ps_ != 0 && hbm_share_bytes_per_us == hbm_share_bytes_per_us_ && params == params_)
-    return true;
+uint32_t mac_rate(const TileParams& params, uint8_t a, uint8_t b) {
+  // Widths of operands, each with its rate; the tensor unit multiplies two different ones as the slower, with one exception.
+  const Rate rate_a = kRates[a];
+  const Rate rate_b = kRates[b];
+  const bool mixed =
+      (rate_a == &TileParams::mac_per_cycle_fp8 && rate_b == &TileParams::mac_per_cycle_fp4) ||
+      (rate_a == &TileParams::mac_per_cycle_fp4 && rate_b == &TileParams::mac_per_cycle_fp8);
+  return mixed ? params.mac_per_cycle_fp8_fp4 : std::min(params.*rate_a, params.*rate_b);
+}
+
+uint32_t mac_rate_most(const TileParams& params) {
+  return std::max({params.mac_per_cycle_f32, params.mac_per_cycle_bf16, params.mac_per_cycle_fp8,
+                   params.mac_per_cycle_i8, params.mac_per_cycle_fp6, params.mac_per_cycle_fp4,
+                   params.mac_per_cycle_fp8_fp4});
+}
+
+bool Timing::configure(const TileParams& params, const Shares& shares) {
+  // The usual case by far, and the divisions below cost as much as a short work-group.
+  if (cycle_ps_ != 0 && shares == shares_ && params == params_) return true;
   params_ = params;
-  hbm_share_bytes_per_us_ = hbm_share_bytes_per_us;
-  bool usable = params.core_clock_khz != 0 && params.mac_per_cycle_bf16 != 0 &&
-                params.mac_per_cycle_f32 != 0 && params.vector_lanes != 0 &&
-                params.l1_bytes_per_cycle != 0 && hbm_share_bytes_per_us != 0;
-  if (usable) cycle_ps_ = cycles_ps(1);
-  return usable;
+  shares_ = shares;
+  const bool usable = params.core_clock_khz != 0 && params.mac_per_cycle_bf16 != 0 &&
+                      params.mac_per_cycle_f32 != 0 && params.mac_per_cycle_fp8 != 0 &&
+                      params.mac_per_cycle_i8 != 0 && params.mac_per_cycle_fp6 != 0 &&
+                      params.mac_per_cycle_fp4 != 0 && params.mac_per_cycle_fp8_fp4 != 0 &&
+                      params.vector_lanes != 0 && params.l1_bytes_per_cycle != 0 &&
+                      params.l2_bytes_per_cycle != 0 && params.noc_bytes_per_cycle != 0 &&
+                      shares.hbm_bytes_per_us != 0 && shares.host_bytes_per_us != 0 &&
+                      shares.cluster_tiles != 0;
+  if (!usable) return false;
+  cycle_ps_ = cycles_ps(1);
+  l2_share_ = std::max<uint64_t>(1, params.l2_bytes_per_cycle / shares.cluster_tiles);
+  noc_share_ = std::max<uint64_t>(1, params.noc_bytes_per_cycle / shares.cluster_tiles);
+  return true;
+}
+
+uint64_t Timing::outer_ps(uint64_t l1_bytes, uint64_t bytes, uint64_t share_bytes_per_us) const {
+  constexpr uint64_t kPsPerUs = 1000000;
+  const uint64_t on_chip_ps =
+      cycles_ps(std::max(div_up(l1_bytes, params_.l1_bytes_per_cycle), div_up(bytes, noc_share_)));
+  const uint64_t outer_ps = scale_up(bytes, kPsPerUs, share_bytes_per_us);
+  return add_capped(cycles_ps(params_.dma_setup_cycles), std::max(on_chip_ps, outer_ps));
 }
 
 uint64_t Timing::dma_ps(uint64_t l1_bytes, uint64_t hbm_bytes) const {
-  constexpr uint64_t kPsPerUs = 1000000;
-  uint64_t port_ps = cycles_ps(div_up(l1_bytes, params_.l1_bytes_per_cycle));
-  uint64_t hbm_ps = scale_up(hbm_bytes, kPsPerUs, hbm_share_bytes_per_us_);
-  return add_capped(cycles_ps(params_.dma_setup_cycles), std::max(port_ps, hbm_ps));
+  return outer_ps(l1_bytes, hbm_bytes, shares_.hbm_bytes_per_us);
 }
 
-uint64_t Timing::mm_ps(uint64_t mac_ops, uint8_t dtype) const {
-  uint64_t rate = dtype == NPU_DTYPE_F32 ? params_.mac_per_cycle_f32 : params_.mac_per_cycle_bf16;
-  return cycles_ps(add_capped(params_.mm_fill_cycles, div_up(mac_ops, rate)));
+uint64_t Timing::host_dma_ps(uint64_t l1_bytes, uint64_t host_bytes) const {
+  return outer_ps(l1_bytes, host_bytes, shares_.host_bytes_per_us);
+}
+
+uint64_t Timing::l2_dma_ps(uint64_t bytes) const {
+  const uint64_t cycles =
+      std::max(div_up(bytes, params_.l1_bytes_per_cycle), div_up(bytes, l2_share_));
+  return cycles_ps(add_capped(params_.dma_setup_cycles, cycles));
+}
+
+uint64_t Timing::mm_ps(uint64_t mac_ops, uint8_t a, uint8_t b) const {
+  const uint64_t cycles = div_up(mac_ops, mac_rate(params_, a, b));
+  return cycles_ps(add_capped(params_.mm_fill_cycles, cycles));
 }
 
 uint64_t Timing::vector_ps(uint64_t elements, uint32_t cost) const {

@@ -39,27 +39,50 @@ uint32_t vector_cost(uint8_t op);
 // The same for the activation in ACCST.
 uint32_t activation_cost(uint32_t act);
 
+// What a launch leaves to one tile of what tiles share. Bytes per microsecond = 10^6 bytes a second.
+struct Shares {
+  uint64_t hbm_bytes_per_us = 0;
+  uint64_t host_bytes_per_us = 0;
+  uint32_t cluster_tiles = 1;  // tiles that share the cluster's L2 and its link
+
+  bool operator==(const Shares&) const = default;
+};
+
+// Multiply-adds that a tensor unit makes in a cycle of operands of these types.
+uint32_t mac_rate(const TileParams& params, uint8_t a, uint8_t b);
+// The highest of them.
+uint32_t mac_rate_most(const TileParams& params);
+
 class Timing {
  public:
   Timing() = default;
   // False: a rate that divides is zero.
-  bool configure(const TileParams& params, uint64_t hbm_share_bytes_per_us);
+  bool configure(const TileParams& params, const Shares& shares);
 
   uint64_t cycle_ps() const { return cycle_ps_; }
   uint64_t cycles_ps(uint64_t cycles) const {
     return scale_up(cycles, kPsTimesKhz, params_.core_clock_khz);
   }
+  // Between L1 and device memory, the host's memory, the cluster's L2: as long as the slowest on the way takes.
   uint64_t dma_ps(uint64_t l1_bytes, uint64_t hbm_bytes) const;
-  uint64_t mm_ps(uint64_t mac_ops, uint8_t dtype) const;
+  uint64_t host_dma_ps(uint64_t l1_bytes, uint64_t host_bytes) const;
+  uint64_t l2_dma_ps(uint64_t bytes) const;
+  // Products of operands of these types, which may be in blocks (decision 0037).
+  uint64_t mm_ps(uint64_t mac_ops, uint8_t a, uint8_t b) const;
+  uint64_t mm_ps(uint64_t mac_ops, uint8_t dtype) const { return mm_ps(mac_ops, dtype, dtype); }
   uint64_t vector_ps(uint64_t elements, uint32_t cost) const;
   // The tensor unit reading or writing its accumulator.
   uint64_t acc_ps(uint64_t elements, uint32_t cost) const;
 
  private:
+  uint64_t outer_ps(uint64_t l1_bytes, uint64_t bytes, uint64_t share_bytes_per_us) const;
+
   static constexpr uint64_t kPsTimesKhz = 1000000000;  // 10^12 ps a second, 10^3 Hz a kHz
 
   TileParams params_;
-  uint64_t hbm_share_bytes_per_us_ = 0;
+  Shares shares_;
+  uint64_t l2_share_ = 1;  // bytes a cycle of this tile
+  uint64_t noc_share_ = 1;
   uint64_t cycle_ps_ = 0;
 };
 

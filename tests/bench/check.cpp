@@ -68,6 +68,7 @@ bool measure(const char* what, npuOpsKind kind, const void* info) {
   launch.args = {reinterpret_cast<const std::byte*>(plan.args), plan.block_bytes()};
   launch.grid = {plan.grid[0], plan.grid[1], plan.grid[2]};
   launch.hbm_share_bytes_per_us = 64000;
+  launch.host_share_bytes_per_us = 64000;
   model::Worker worker(sizes);
   std::vector<double> ms[2];
   for (int round = 0; round < 2 * kRounds; ++round) {

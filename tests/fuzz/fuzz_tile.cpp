@@ -131,11 +131,18 @@ npu::model::TileParams params() {
   p.core_clock_khz = 1234567;
   p.mac_per_cycle_bf16 = 4096;
   p.mac_per_cycle_f32 = 1024;
+  p.mac_per_cycle_fp8 = 4096;
+  p.mac_per_cycle_i8 = 4096;
+  p.mac_per_cycle_fp6 = 4096;
+  p.mac_per_cycle_fp4 = 4096;
+  p.mac_per_cycle_fp8_fp4 = 4096;
   p.vector_lanes = 64;
   p.dma_setup_cycles = 100;
   p.mm_fill_cycles = 32;
   p.vector_setup_cycles = 8;
   p.l1_bytes_per_cycle = 128;
+  p.l2_bytes_per_cycle = 1024;
+  p.noc_bytes_per_cycle = 1024;
   return p;
 }
 
@@ -151,6 +158,7 @@ GroupResult run(const Program& program, const npu::model::Numerics& numerics, ui
   launch.params = &kParams;
   launch.args = kArgs;
   launch.hbm_share_bytes_per_us = 1000;
+  launch.host_share_bytes_per_us = 1000;
   launch.op_budget = 500;
   launch.owner = owner;
   launch.checks = checks;

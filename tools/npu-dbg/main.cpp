@@ -127,6 +127,9 @@ int debug(const Options& options, const isa::Program& program, const npu_profile
   launch.grid = {options.grid[0], options.grid[1], options.grid[2]};
   launch.hbm_share_bytes_per_us =
       std::max<uint64_t>(1, profile.hbm_mbytes_per_s / params.device_tiles);
+  launch.host_share_bytes_per_us =
+      std::max<uint64_t>(1, profile.host_mbytes_per_s / params.device_tiles);
+  launch.cluster_tiles = profile.tiles_per_cluster;
   launch.op_budget = kBudget;
   launch.checks = !options.unchecked;
   launch.watcher = &debugger;

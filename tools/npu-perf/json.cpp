@@ -53,6 +53,7 @@ Json device_object(const DeviceUsage& device) {
     object["peak"] = {{"bytes_per_second", roof->bytes_per_second},
                       {"flops_per_second", roof->flops_per_second},
                       {"flops_f32_per_second", roof->flops_f32_per_second},
+                      {"flops_bf16_per_second", roof->flops_bf16_per_second},
                       {"ridge_flops_per_byte", roof->ridge()}};
   }
   object["kernels"] = Json::array();

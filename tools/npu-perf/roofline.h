@@ -11,13 +11,17 @@ namespace npu::perf {
 // Of one device. A multiply-add counts as two operations.
 struct Roof {
   double bytes_per_second = 0;
-  double flops_per_second = 0;      // in the type that the tensor units are fastest with
-  double flops_f32_per_second = 0;  // 0: not told
+  double flops_per_second = 0;       // in the type that the tensor units are fastest with
+  double flops_f32_per_second = 0;   // 0: not told
+  double flops_bf16_per_second = 0;  // likewise
 
   // Operations a byte from which on arithmetic is the limit.
   double ridge() const { return flops_per_second / bytes_per_second; }
   double at(double flops_per_byte) const;
 };
+
+// The flat part of the roof for a kernel that does so much: bf16's, or that of the fastest type where it does more. Which types it multiplies is not recorded.
+double flat_for(const Roof& roof, double flops_per_second);
 
 // Nothing where the device does not tell its peaks.
 std::optional<Roof> roof_of(const trace::DevicePeaks& peaks);

@@ -122,10 +122,21 @@ std::string grid(const Chart& chart) {
                       "operations for each byte of device memory (FLOP/B)");
 }
 
-// The slope up to the ridge and the flat part; fp32 has a flat part of its own.
+// The flat part of a type that is not the fastest one.
+std::string lower_roof(const Chart& chart, double left, double flops_per_second, const char* name) {
+  constexpr const char* kLook = "stroke=\"#888\" stroke-dasharray=\"6 4\"";
+  const Roof& roof = chart.roof;
+  if (flops_per_second < std::pow(10, chart.y.low) || flops_per_second >= roof.flops_per_second)
+    return {};
+  const double y = chart.y.at(flops_per_second);
+  return line(chart.x.at(std::max(left, flops_per_second / roof.bytes_per_second)), y, chart.x.end,
+              y, kLook) +
+         label(chart.x.end, y - 6, "end", name);
+}
+
+// The slope up to the ridge and the flat part of the fastest type; bf16 and fp32 have flat parts of their own.
 std::string roofs(const Chart& chart) {
   constexpr const char* kLook = "stroke=\"#222\" stroke-width=\"2\"";
-  constexpr const char* kF32Look = "stroke=\"#888\" stroke-dasharray=\"6 4\"";
   const Roof& roof = chart.roof;
   const double left =
       std::max(std::pow(10, chart.x.low), std::pow(10, chart.y.low) / roof.bytes_per_second);
@@ -133,13 +144,8 @@ std::string roofs(const Chart& chart) {
                           chart.y.at(roof.flops_per_second), kLook);
   text += line(chart.x.at(roof.ridge()), chart.y.at(roof.flops_per_second), chart.x.end,
                chart.y.at(roof.flops_per_second), kLook);
-  const double f32 = roof.flops_f32_per_second;
-  if (f32 >= std::pow(10, chart.y.low) && f32 < roof.flops_per_second) {
-    text += line(chart.x.at(std::max(left, f32 / roof.bytes_per_second)), chart.y.at(f32),
-                 chart.x.end, chart.y.at(f32), kF32Look);
-    text += label(chart.x.end, chart.y.at(f32) - 6, "end", "fp32");
-  }
-  return text;
+  text += lower_roof(chart, left, roof.flops_bf16_per_second, "bf16");
+  return text + lower_roof(chart, left, roof.flops_f32_per_second, "fp32");
 }
 
 std::string dots(const Chart& chart) {

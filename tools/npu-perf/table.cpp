@@ -83,7 +83,8 @@ std::string heading(const DeviceUsage& device, const std::optional<Roof>& roof) 
   std::string text = "NPU " + std::to_string(device.peaks.index);
   if (!device.peaks.name.empty()) text += " " + printable(device.peaks.name);
   if (!roof) return text + ": peaks not known\n";
-  return text + ": at most " + with_prefix(roof->flops_per_second, "FLOP/s") + " (fp32 " +
+  return text + ": at most " + with_prefix(roof->flops_per_second, "FLOP/s") + " (bf16 " +
+         with_prefix(roof->flops_bf16_per_second, "FLOP/s") + ", fp32 " +
          with_prefix(roof->flops_f32_per_second, "FLOP/s") + "), " +
          with_prefix(roof->bytes_per_second, "B/s") + "; ridge at " +
          with_prefix(roof->ridge(), "FLOP/B") + "\n";

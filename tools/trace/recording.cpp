@@ -172,6 +172,7 @@ std::optional<DevicePeaks> peaks_of(const Json& event) {
   peaks.memory_bytes_per_second = number_at(args, "memory_bytes_per_second");
   peaks.macs_per_second = number_at(args, "macs_per_second");
   peaks.macs_f32_per_second = number_at(args, "macs_f32_per_second");
+  peaks.macs_bf16_per_second = number_at(args, "macs_bf16_per_second");
   return peaks;
 }
 

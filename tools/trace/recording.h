@@ -45,6 +45,7 @@ struct DevicePeaks {
   uint64_t memory_bytes_per_second = 0;
   uint64_t macs_per_second = 0;
   uint64_t macs_f32_per_second = 0;
+  uint64_t macs_bf16_per_second = 0;
 };
 
 // A launch as the engines of its device model saw it (firmware-model/device/engine_trace.h).

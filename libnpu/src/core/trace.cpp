@@ -152,6 +152,7 @@ void Trace::describe(Device& device) {
   const int64_t memory = peak(device, NPU_METRIC_MEMORY_RATE_MAX);
   const int64_t macs = peak(device, NPU_METRIC_MAC_RATE_MAX);
   const int64_t macs_f32 = peak(device, NPU_METRIC_MAC_RATE_F32_MAX);
+  const int64_t macs_bf16 = peak(device, NPU_METRIC_MAC_RATE_BF16_MAX);
   const uint32_t index = device.info().index;
   std::lock_guard lock(g_mutex);
   if (g_trace == nullptr || !g_trace->file.is_open()) return;
@@ -162,8 +163,9 @@ void Trace::describe(Device& device) {
                       json_quoted(device.info().name, sizeof device.info().name) +
                       formatted(", \"memory_bytes_per_second\": %" PRId64
                                 ", \"macs_per_second\": %" PRId64
-                                ", \"macs_f32_per_second\": %" PRId64 "}},\n",
-                                memory, macs, macs_f32));
+                                ", \"macs_f32_per_second\": %" PRId64
+                                ", \"macs_bf16_per_second\": %" PRId64 "}},\n",
+                                memory, macs, macs_f32, macs_bf16));
 }
 
 void Trace::flush() {

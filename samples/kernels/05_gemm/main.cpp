@@ -45,7 +45,7 @@ double utilisation(Npu &npu) {
   npu::check(npuProfRead(&count, &last, nullptr));
   npuProfCounter peak{};
   peak.struct_size = sizeof peak;
-  npu::check(npuProfGetCounter(npu.device.get(), "macs_per_second_max", &peak));
+  npu::check(npuProfGetCounter(npu.device.get(), "macs_bf16_per_second_max", &peak));
   const double seconds = static_cast<double>(last.end_ps - last.start_ps) * 1e-12;
   const double share =
       static_cast<double>(last.mac_ops) / seconds / static_cast<double>(peak.value);

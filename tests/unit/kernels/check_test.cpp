@@ -38,6 +38,7 @@ npu_status run_checked(const model::Program& program, const std::vector<std::byt
   launch.args = args;
   launch.grid = {grid[0], grid[1], grid[2]};
   launch.hbm_share_bytes_per_us = 64000;
+  launch.host_share_bytes_per_us = 64000;
   launch.op_budget = 10'000'000;
   launch.checks = true;
   return worker.run(launch, 0).fault.status;

@@ -89,11 +89,18 @@ model::TileParams tiny_params() {
   p.core_clock_khz = 1000000;
   p.mac_per_cycle_bf16 = 4096;
   p.mac_per_cycle_f32 = 1024;
+  p.mac_per_cycle_fp8 = 4096;
+  p.mac_per_cycle_i8 = 4096;
+  p.mac_per_cycle_fp6 = 4096;
+  p.mac_per_cycle_fp4 = 4096;
+  p.mac_per_cycle_fp8_fp4 = 4096;
   p.vector_lanes = 64;
   p.dma_setup_cycles = 100;
   p.mm_fill_cycles = 32;
   p.vector_setup_cycles = 8;
   p.l1_bytes_per_cycle = 128;
+  p.l2_bytes_per_cycle = 1024;
+  p.noc_bytes_per_cycle = 1024;
   return p;
 }
 
@@ -176,6 +183,7 @@ npu_status Rig::run_with(const model::Numerics& numerics, const std::string& ker
   launch.args = args;
   launch.grid = {grid.x, grid.y, grid.z};
   launch.hbm_share_bytes_per_us = 64000;
+  launch.host_share_bytes_per_us = 64000;
   launch.op_budget = 100000000;
   launch.owner = 1;
   // Once in the checking mode: the result is the same, unless something is not ordered.

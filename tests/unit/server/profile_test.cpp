@@ -69,6 +69,15 @@ TEST(ProfileTest, Maia100HasItsPublishedSizes) {
   EXPECT_NEAR(pops, 0.75, 0.01);
 }
 
+TEST(ProfileTest, WhatAClusterSharesHasAPartForEachTile) {
+  EXPECT_EQ(error_of(replaced(tiny(), "l2_bytes_per_cycle = 256\n", "l2_bytes_per_cycle = 1\n")),
+            "profile x.toml: key 'l2_bytes_per_cycle' is smaller than tiles_per_cluster; allowed: "
+            "2 to 1048576");
+  EXPECT_EQ(error_of(replaced(tiny(), "noc_bytes_per_cycle = 128\n", "noc_bytes_per_cycle = 1\n")),
+            "profile x.toml: key 'noc_bytes_per_cycle' is smaller than tiles_per_cluster; allowed: "
+            "2 to 1048576");
+}
+
 TEST(ProfileTest, ErrorsNameTheFileTheKeyAndWhatIsAllowed) {
   EXPECT_EQ(error_of(replaced(tiny(), "clusters = 2\n", "clusters = 0\n")),
             "profile x.toml: key 'clusters' is 0; allowed: 1 to 256");

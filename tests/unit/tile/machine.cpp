@@ -157,11 +157,18 @@ TileParams test_params() {
   p.core_clock_khz = 1000000;
   p.mac_per_cycle_bf16 = 4096;
   p.mac_per_cycle_f32 = 1024;
+  p.mac_per_cycle_fp8 = 8192;
+  p.mac_per_cycle_i8 = 8192;
+  p.mac_per_cycle_fp6 = 8192;
+  p.mac_per_cycle_fp4 = 16384;
+  p.mac_per_cycle_fp8_fp4 = 10923;
   p.vector_lanes = 64;
   p.dma_setup_cycles = 100;
   p.mm_fill_cycles = 32;
   p.vector_setup_cycles = 8;
   p.l1_bytes_per_cycle = 128;
+  p.l2_bytes_per_cycle = 1024;
+  p.noc_bytes_per_cycle = 1024;
   return p;
 }
 
@@ -170,6 +177,7 @@ Machine::Machine(const TileParams& p) : params(p), worker(p) {
   launch.numerics = &scalar_numerics();
   launch.params = &params;
   launch.hbm_share_bytes_per_us = 64000;
+  launch.host_share_bytes_per_us = 64000;
   launch.op_budget = 1000000;
   launch.owner = 1;
   for (uint64_t dva : {kIn, kIn2, kOut}) memory.map(dva, 1 << 20);

@@ -46,6 +46,62 @@ TEST(Timing, MmTakesFillPlusItsProductsAtTheRateOfItsType) {
   EXPECT_EQ(busy(NPU_ENGINE_MM, bf16), (32 + 9) * kCycle);  // 33,792 / 4,096 rounded up
 }
 
+// Cycles of a product of 65,536 multiply-adds after LDC of operands of these types; |between| runs before it.
+uint64_t product_cycles(uint8_t a, uint8_t b, void (*between)(Kernel&) = nullptr) {
+  Machine m;
+  Kernel k;
+  k.hbm(4, kIn, 32, 64, a);
+  k.hbm(5, kIn, 32, 64, b);
+  k.acc(0, 0, 32, 32);
+  k.l1(1, 0, 32, 64);
+  k.l1(2, 8192, 32, 64);
+  k.op(NPU_OP_LDC, 1, 4);
+  k.op(NPU_OP_LDC, 2, 5);
+  if (between != nullptr) between(k);
+  k.op(NPU_OP_MM, 0, 1, 2).flags = NPU_F_TB;
+  const GroupResult result = m.run(k.done());
+  EXPECT_EQ(result.fault.status, NPU_ST_OK);
+  return result.stats.engine_busy_ps[NPU_ENGINE_MM] / kCycle - 32;
+}
+
+TEST(Timing, AProductHasTheRateOfTheTypesThatLdcHasRead) {
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP4, NPU_DTYPE_MXFP4), 4u);
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP8_E4M3, NPU_DTYPE_MX9), 8u);
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP8_E5M2, NPU_DTYPE_MXFP4), 6u);
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP4, NPU_DTYPE_BF16), 16u);
+  EXPECT_EQ(product_cycles(NPU_DTYPE_Q8_0, NPU_DTYPE_Q8_0), 64u);
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP4, NPU_DTYPE_F32), 64u);
+}
+
+TEST(Timing, WhatIsWrittenOverANarrowOperandIsFp32) {
+  const uint8_t mx = NPU_DTYPE_MXFP4;
+  EXPECT_EQ(product_cycles(mx, mx, [](Kernel& k) { k.op(NPU_OP_NEG, 1, 1); }), 64u);
+  EXPECT_EQ(product_cycles(mx, mx, [](Kernel& k) { k.l1(6, 8192, 1, 1), k.op(NPU_OP_VFILL, 6); }),
+            64u);
+  EXPECT_EQ(product_cycles(mx, mx, [](Kernel& k) { k.l1(6, 16384, 1, 1), k.op(NPU_OP_VFILL, 6); }),
+            4u);
+  // Part of it is something else.
+  EXPECT_EQ(product_cycles(mx, mx,
+                           [](Kernel& k) {
+                             k.hbm(6, kIn, 1, 32, NPU_DTYPE_MXFP8_E4M3);
+                             k.l1(7, 0, 1, 32);
+                             k.op(NPU_OP_LDC, 7, 6);
+                           }),
+            64u);
+}
+
+TEST(Timing, OnlyTheLastSixteenNarrowOperandsAreKnown) {
+  EXPECT_EQ(product_cycles(NPU_DTYPE_MXFP4, NPU_DTYPE_MXFP4,
+                           [](Kernel& k) {
+                             k.hbm(6, kIn, 1, 32, NPU_DTYPE_MXFP4);
+                             for (int i = 0; i < 15; ++i) {
+                               k.l1(7, 32768 + 128 * i, 1, 32);
+                               k.op(NPU_OP_LDC, 7, 6);
+                             }
+                           }),
+            64u);
+}
+
 TEST(Timing, VectorOperationsCostByTheirKind) {
   auto with = [](npu_op op) {
     Machine m;

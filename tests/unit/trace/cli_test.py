@@ -88,7 +88,7 @@ class TraceTool(InFolder):
         events = self.read_trace()
         peak = next(e["args"] for e in events if e["name"] == "npu_device")
         self.assertEqual((peak["memory_bytes_per_second"], peak["macs_per_second"], peak["macs_f32_per_second"]),
-                         (100 * 10**9, 4 * 1024 * 10**9, 4 * 256 * 10**9))
+                         (100 * 10**9, 4 * 4096 * 10**9, 4 * 256 * 10**9))
         for event in events:
             if event["ph"] == "X" and "macs" in event["args"]:
                 args, seconds = event["args"], (event["args"]["end_ps"] - event["args"]["start_ps"]) * 1e-12
@@ -192,7 +192,7 @@ class PerfTool(InFolder):
         self.assertEqual(done.returncode, 3)
         self.assertNotIn("of roof", done.stdout)
         self.assertIn("of roof", done.stderr)
-        self.assertIn("NPU 0 tiny: at most 8.19 TFLOP/s (fp32 2.05 TFLOP/s), 100 GB/s", done.stderr)
+        self.assertIn("NPU 0 tiny: at most 32.8 TFLOP/s (bf16 8.19 TFLOP/s, fp32 2.05 TFLOP/s), 100 GB/s", done.stderr)
 
     def test_the_roofline_is_a_picture_with_each_kernel_in_it(self):
         self.assertEqual(run(PERF, "--svg", self.path("roof.svg"), KNOWN).returncode, 0)

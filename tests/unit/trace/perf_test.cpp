@@ -106,6 +106,18 @@ TEST(Roofline, WhatLimitsAndHowMuchOfItIsReached) {
   EXPECT_EQ(of["nothing"].limit, Limit::kNone);
 }
 
+TEST(Roofline, IsThatOfBf16UntilAKernelDoesMore) {
+  trace::DevicePeaks narrow = peaks();
+  narrow.macs_bf16_per_second = 100'000'000'000;
+  const Roof roof = *roof_of(narrow);
+  const Usage usage = usage_of(
+      {kernel("bf16", 1'000'000, 1'000, 80'000), kernel("fp8", 1'000'000, 1'000, 250'000)});
+  for (const Sum& sum : usage.devices[0].kernels) {
+    EXPECT_EQ(position_of(sum, roof).limit, Limit::kArithmetic);
+    EXPECT_DOUBLE_EQ(position_of(sum, roof).of_roof, sum.name == "bf16" ? 0.8 : 0.5);
+  }
+}
+
 TEST(Outputs, AgreeWithEachOther) {
   const Usage usage = usage_of({kernel("slope", 1'000'000, 50'000, 50'000)});
   const Json json = Json::parse(make_json(usage, 3));
