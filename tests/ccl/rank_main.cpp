@@ -21,7 +21,8 @@ int report(npuCclComm comm) {
   npuCclFailure failure{};
   failure.struct_size = sizeof(failure);
   npuCclCommGetError(comm, &failure);
-  std::printf("failed %d %u %s\n", failure.reason, failure.rank, failure.text);
+  std::printf("failed %d %u %s\n", failure.reason, failure.rank,
+              failure.reason == NPU_CCL_NO_FAILURE ? why().c_str() : failure.text);
   return 3;
 }
 
@@ -45,6 +46,7 @@ int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const 
     Operation operation = random_operation(rng, ranks, 3000);
     if (i == at) {
       operation.kind = Kind::kAllReduce;
+      operation.type = NPU_FLOAT32;  // what moves only has no sum
       operation.count = 500;
       act(what);
       if (loops) std::puts("looping"), std::fflush(stdout);
