@@ -87,6 +87,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   bool moves() const;
   // Moves data between hosts. True: there was some.
   bool move();
+  // Descriptors that tell when the device gets on with what the network waits for. False: there is something that no descriptor tells of.
+  bool watch_device(std::vector<Fd>* out);
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);

@@ -57,6 +57,14 @@ bool Communicator::move() {
   return moved;
 }
 
+bool Communicator::watch_device(std::vector<Fd>* out) {
+  if (must_nudge() || !moves() || is_suspicious()) return false;
+  for (const uint32_t lane : transport_.network.awaited_lanes()) {
+    if (!transport_.lanes.watch(lane, out)) return false;
+  }
+  return true;
+}
+
 // ---- Signs of life ----
 
 // A rank that has not answered |asks| questions and the time that they take. With the state's mutex held. The time alone proves nothing: it may have been this thread that got no processor.
@@ -113,14 +121,14 @@ void Communicator::suspect(uint64_t sequence) {
 // A record has come. Either this side sees the other one's, or the other one sees this one's: see write_record().
 void Communicator::compare(const Network::Arrival& arrival) {
   Record mine, theirs;
-  if (arrival.kind == MessageKind::kCollective) {
+  if (arrival.kind == RecordKind::kCollective) {
     if (find_collective(settings_.rank, arrival.sequence, &mine) &&
         find_collective(arrival.rank, arrival.sequence, &theirs) && !agree(mine, theirs)) {
       suspect(arrival.sequence);
     }
     return;
   }
-  const bool sends = arrival.kind == MessageKind::kReceive;  // this rank
+  const bool sends = arrival.kind == RecordKind::kReceive;  // this rank
   const size_t place = arrival.sequence % kRecordedMessages;
   const Board& own = *transport_.memory.own().board;
   const Board& other = *transport_.memory.rank(arrival.rank).board;

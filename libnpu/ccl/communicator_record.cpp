@@ -30,7 +30,7 @@ npuResult Communicator::record(const Request& request) {
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     Record theirs;
     if (rank == settings_.rank) continue;
-    transport_.network.tell(rank, MessageKind::kCollective, mine);
+    transport_.network.tell(rank, RecordKind::kCollective, mine);
     if (!find_collective(rank, mine.sequence, &theirs) || agree(mine, theirs)) continue;
     (transport_.network.is_remote(rank) ? is_odd_elsewhere : is_odd_here) = true;
   }
@@ -50,7 +50,7 @@ npuResult Communicator::record_message(const Request& request) {
   const Record mine = record_of(request, ++(sends ? sends_ : receives_)[other]);
   const size_t place = mine.sequence % kRecordedMessages;
   write_record(&(sends ? own.sends : own.receives)[other][place], mine);
-  transport_.network.tell(other, sends ? MessageKind::kSend : MessageKind::kReceive, mine);
+  transport_.network.tell(other, sends ? RecordKind::kSend : RecordKind::kReceive, mine);
   Record found;
   const Record* const counterpart =
       &(sends ? theirs.receives : theirs.sends)[settings_.rank][place];

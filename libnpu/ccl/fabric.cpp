@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -217,18 +218,19 @@ FabricEvent Fabric::next_event() {
   return event;
 }
 
-bool Fabric::next_completion(FabricCompletion* out) {
-  fi_cq_msg_entry entry{};
-  const ssize_t got = fi_cq_read(completions_.get(), &entry, 1);
-  if (got == 1) {
-    *out = {entry.op_context, entry.len, 0};
-    return true;
+size_t Fabric::next_completions(std::span<FabricCompletion> out) {
+  constexpr size_t kAtOnce = 32;
+  std::array<fi_cq_msg_entry, kAtOnce> entries;
+  const ssize_t got = fi_cq_read(completions_.get(), entries.data(), std::min(kAtOnce, out.size()));
+  for (ssize_t i = 0; i < got; i++) {
+    const fi_cq_msg_entry& entry = entries[static_cast<size_t>(i)];
+    out[static_cast<size_t>(i)] = {entry.op_context, entry.len, 0};
   }
-  if (got != -FI_EAVAIL) return false;
+  if (got != -FI_EAVAIL) return got > 0 ? static_cast<size_t>(got) : 0;
   fi_cq_err_entry error{};
-  if (fi_cq_readerr(completions_.get(), &error, 0) != 1) return false;
-  *out = {error.op_context, 0, error.err != 0 ? error.err : FI_EIO};
-  return true;
+  if (fi_cq_readerr(completions_.get(), &error, 0) != 1) return 0;
+  out[0] = {error.op_context, 0, error.err != 0 ? error.err : FI_EIO};
+  return 1;
 }
 
 std::vector<int> Fabric::fds() const {

@@ -73,8 +73,8 @@ class Fabric {
   EndpointPtr make_endpoint(fi_info* info);
   void refuse(fi_info* request);
   FabricEvent next_event();
-  // False: there is none.
-  bool next_completion(FabricCompletion* out);
+  // How many there were; a failed one comes alone.
+  size_t next_completions(std::span<FabricCompletion> out);
 
   // Descriptors to poll for reading; only while may_sleep().
   std::vector<int> fds() const;

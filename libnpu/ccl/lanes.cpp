@@ -136,6 +136,19 @@ npuResult Lanes::first_failure(uint32_t* out_lane) const {
   return NPU_OK;
 }
 
+bool Lanes::watch(uint32_t lane, std::vector<Fd>* out) const {
+  std::lock_guard lock(mutex_);
+  const npuQueue queue = lanes_[lane].queue;
+  uint64_t completed = 0;
+  int fd = -1;
+  if (queue == nullptr || npuQueueGetCompleted(queue, &completed) != NPU_OK ||
+      npuQueueGetFd(queue, completed + 1, &fd) != NPU_OK) {
+    return false;
+  }
+  out->emplace_back(fd);
+  return true;
+}
+
 void Lanes::cut() {
   std::vector<npuQueue> queues;
   {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "libnpu/ccl/error.h"
+#include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
 
@@ -55,6 +56,8 @@ class Lanes {
   npuResult first_failure(uint32_t* out_lane) const;
   // Ends all lanes, for ever; queues that wait for them stop with DEPENDENCY_FAILED.
   void cut();
+  // A descriptor that becomes readable when the lane gets on. False: nothing of it is under way.
+  bool watch(uint32_t lane, std::vector<Fd>* out) const;
   // Makes the device look at its waits: one device does not see that another has signalled in shared memory.
   void nudge();
 

@@ -2,10 +2,21 @@
 // What goes and what comes.
 #include "libnpu/ccl/network.h"
 
+#include <cstring>
+
 #include "libnpu/ccl/checksum.h"
+#include "libnpu/ccl/lanes.h"
+#include "libnpu/ccl/watchdog.h"
 
 namespace npu::ccl {
 namespace {
+
+// How long a record waits for the data that it can go with: longer than a device takes for a small message, and less than anybody waits for a word of a mismatch.
+constexpr auto kTogether = std::chrono::microseconds(200);
+// Between two looks at what only seldom happens: connections that are made or end.
+constexpr auto kEventsEvery = std::chrono::milliseconds(1);
+// A credit of its own goes out when so many small messages wait for one: fewer hold nobody up. After a large one it goes at once, or the pipeline would run dry.
+constexpr uint64_t kSmallPerCredit = kSlots / 2;
 
 Refusal bad(uint32_t rank, const std::string& text) {
   return {rank, NPU_CCL_PROTOCOL, "rank " + std::to_string(rank) + " sent " + text};
@@ -19,12 +30,14 @@ void Network::will_send(uint32_t to, uint64_t bytes) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
   links_[to]->sizes.push_back(bytes);
+  Watchdog::get().expect();
 }
 
-void Network::tell(uint32_t to, MessageKind kind, const Record& record) {
+void Network::tell(uint32_t to, RecordKind kind, const Record& record) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
-  links_[to]->records.emplace_back(kind, record);
+  links_[to]->records.push_back({kind, record, Clock::now() + kTogether});
+  Watchdog::get().expect();
 }
 
 // ---- The watchdog's thread ----
@@ -39,9 +52,23 @@ bool Network::has_work() {
     if (!link || link->is_finished) continue;
     if (!link->sizes.empty() || !link->records.empty() || link->loss) return true;
     if (link->flushes_sent < flushes_ || link->flushes_told < link->flushes_came) return true;
-    if (link->told_taken < link->arrived) return true;  // the device has yet to take some
+    if (link->told_taken + link->credit_at <= link->arrived)
+      return true;  // the device has yet to take some
   }
   return false;
+}
+
+std::vector<uint32_t> Network::awaited_lanes() {
+  std::vector<uint32_t> lanes;
+  std::lock_guard lock(mutex_);
+  for (const auto& link : links_) {
+    if (!link || link->is_finished) continue;
+    if (!link->sizes.empty()) lanes.push_back(send_lane(link->rank));
+    if (link->told_taken + link->credit_at <= link->arrived) {
+      lanes.push_back(receive_lane(link->rank));
+    }
+  }
+  return lanes;
 }
 
 std::optional<Network::Loss> Network::first_loss() const {
@@ -55,15 +82,22 @@ std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_a
                                          Progress* out) {
   if (!fabric_) return std::nullopt;
   progress_ = {};
-  for (FabricEvent event = fabric_->next_event(); event.kind != FabricEvent::Kind::kNone;
-       event = fabric_->next_event()) {
-    take_event(std::move(event));
+  if (const auto now = Clock::now(); now >= events_due_) {
+    events_due_ = now + kEventsEvery;
+    for (FabricEvent event = fabric_->next_event(); event.kind != FabricEvent::Kind::kNone;
+         event = fabric_->next_event()) {
+      take_event(std::move(event));
+    }
   }
   std::optional<Refusal> refusal;
-  FabricCompletion completion;
-  while (!refusal && fabric_->next_completion(&completion)) {
-    progress_.has_moved = true;
-    refusal = complete(completion, holds, out_arrivals);
+  std::array<FabricCompletion, 32> completions;
+  size_t got = completions.size();
+  while (!refusal && got == completions.size()) {
+    got = fabric_->next_completions(completions);
+    for (size_t i = 0; i < got && !refusal; i++) {
+      progress_.has_moved = true;
+      refusal = complete(completions[i], holds, out_arrivals);
+    }
   }
   for (const auto& link : links_) {
     if (!link || !link->is_up || link->is_finished) continue;
@@ -85,29 +119,29 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   }
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
   WireMessage message;
-  const auto bytes = std::as_bytes(std::span(transfer.message, 1))
-                         .first(std::min(completion.bytes, sizeof(message)));
+  const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
+                         .first(std::min(completion.bytes, sizeof(Buffer)));
   const std::string fault = fault_of(bytes, link.rank, rank_, &message);
   if (!fault.empty()) return bad(link.rank, fault);
-  if (!post_receive(link, transfer)) lose(link, "no receive could be posted");
   const size_t before = out_arrivals->size();
-  if (auto refusal = take(link, message, out_arrivals)) return refusal;
+  if (auto refusal = take(link, message, bytes.subspan(sizeof(message)), out_arrivals)) {
+    return refusal;
+  }
+  if (!post_receive(link, transfer)) lose(link, "no receive could be posted");
   // A record that just came is compared before any data behind it is shown.
   if (!holds && before == 0 && out_arrivals->empty()) show(link);
   return std::nullopt;
 }
 
 std::optional<Refusal> Network::take(Link& link, const WireMessage& message,
+                                     std::span<const std::byte> payload,
                                      std::vector<Arrival>* out_arrivals) {
   const WireHeader& header = message.header;
-  const auto kind = static_cast<MessageKind>(header.kind);
   if (header.records != link.records_came) return bad(link.rank, "a message after a lost record");
   if (auto refusal = take_counts(link, header)) return refusal;
-  if (has_record(kind)) {
-    take_record(link, message, out_arrivals);
-  } else if (kind == MessageKind::kData) {
-    return take_data(link, header);
-  } else if (kind == MessageKind::kFlush) {
+  if (header.record != RecordKind::kNone) take_record(link, message, out_arrivals);
+  if (is_data(header.kind)) return take_data(link, header, payload);
+  if (header.kind == MessageKind::kFlush) {
     if (header.sequence != link.flushes_came + 1) return bad(link.rank, "a flush out of place");
     link.flushes_came++;
   }
@@ -131,7 +165,8 @@ std::optional<Refusal> Network::take_counts(Link& link, const WireHeader& header
   return std::nullopt;
 }
 
-std::optional<Refusal> Network::take_data(Link& link, const WireHeader& header) {
+std::optional<Refusal> Network::take_data(Link& link, const WireHeader& header,
+                                          std::span<const std::byte> payload) {
   const uint64_t expected = link.arrived + 1;
   if (header.sequence != expected) {
     return bad(link.rank, "message " + std::to_string(header.sequence) + " where message " +
@@ -141,13 +176,14 @@ std::optional<Refusal> Network::take_data(Link& link, const WireHeader& header) 
       expected > read_word(memory_.own().board->taken[link.rank]) + kSlots) {
     return bad(link.rank, "a message for which there is no room");
   }
-  const std::byte* const payload =
-      memory_.rank(link.rank).slots_host + expected % kSlots * chunk_bytes_;
-  if (crc32c({payload, header.payload_bytes}) != header.payload_crc) {
+  std::byte* const slot = memory_.rank(link.rank).slots_host + expected % kSlots * chunk_bytes_;
+  if (!payload.empty()) std::memcpy(slot, payload.data(), payload.size());
+  if (crc32c({slot, header.payload_bytes}) != header.payload_crc) {
     return bad(link.rank,
                "message " + std::to_string(expected) + " whose data has a wrong checksum");
   }
   link.arrived = expected;
+  link.credit_at = header.kind == MessageKind::kInline ? kSmallPerCredit : 1;
   return std::nullopt;
 }
 
@@ -155,12 +191,12 @@ void Network::take_record(Link& link, const WireMessage& message,
                           std::vector<Arrival>* out_arrivals) {
   Board& board = *memory_.rank(link.rank).board;
   const Record& record = message.record;
-  const auto kind = static_cast<MessageKind>(message.header.kind);
+  const RecordKind kind = message.header.record;
   link.records_came++;
-  if (kind == MessageKind::kCollective) {
+  if (kind == RecordKind::kCollective) {
     write_record(&board.collectives[record.sequence % kRecordedCollectives], record);
   } else {
-    auto& messages = kind == MessageKind::kSend ? board.sends : board.receives;
+    auto& messages = kind == RecordKind::kSend ? board.sends : board.receives;
     write_record(&messages[rank_][record.sequence % kRecordedMessages], record);
   }
   out_arrivals->push_back({link.rank, kind, record.sequence});
@@ -186,69 +222,80 @@ void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {
 
 // ---- Sending ----
 
-// Records first: a peer knows what was called before it sees its data.
+// Records first: a peer knows what was called before it uses its data.
 void Network::pump(Link& link) {
-  while (pump_record(link)) {
-  }
-  while (pump_data(link)) {
+  while (pump_data(link) || pump_record(link)) {
   }
   pump_counts(link);
 }
 
+// One that has waited long enough for data.
 bool Network::pump_record(Link& link) {
   WireMessage message{};
-  MessageKind kind;
   {
     std::lock_guard lock(mutex_);
-    if (link.records.empty()) return false;
-    kind = link.records.front().first;
-    message.record = link.records.front().second;
+    if (link.records.empty() || Clock::now() < link.records.front().until) return false;
+    message.header.record = link.records.front().kind;
+    message.record = link.records.front().record;
   }
-  if (!send(link, kind, message)) return false;
-  link.records_sent++;
+  if (!send(link, MessageKind::kCounts, message)) return false;
   std::lock_guard lock(mutex_);
   link.records.pop_front();
   return true;
 }
 
-bool Network::pump_data(Link& link) {
+bool Network::next_data(Link& link, uint64_t* out_bytes, WireMessage* out) {
   // Acquires what the device has put into the slot.
   if (link.next > read_word(memory_.own().board->sent[link.rank])) return false;
+  std::lock_guard lock(mutex_);
+  if (link.sizes.empty()) return false;
+  *out_bytes = link.sizes.front();
+  // Among those that wait may be that of this message. All but the last one go alone, now.
+  for (size_t i = 0; i + 1 < link.records.size(); i++) link.records[i].until = {};
+  if (link.records.size() > 1) return false;
+  if (link.records.empty()) return true;
+  out->header.record = link.records.front().kind;
+  out->record = link.records.front().record;
+  return true;
+}
+
+bool Network::pump_data(Link& link) {
   uint64_t bytes = 0;
-  {
-    std::lock_guard lock(mutex_);
-    // A record that was written meanwhile goes first: it may be that of this message.
-    if (!link.records.empty() || link.sizes.empty()) return false;
-    bytes = link.sizes.front();
-  }
-  if (!link.is_written && bytes != 0 && !write_payload(link, bytes)) return false;
   WireMessage message{};
+  if (!next_data(link, &bytes, &message)) return false;
+  std::byte* const slot =
+      memory_.own().slots_host + (uint64_t{link.rank} * kSlots + link.next % kSlots) * chunk_bytes_;
+  const std::span payload(slot, bytes);
+  const bool goes_inline = bytes <= kInlineBytesMax;
+  if (!link.is_written) link.payload_crc = crc32c(payload);
+  const bool damages = !link.is_written && bytes != 0 && fault_.kind == Fault::Kind::kPayload &&
+                       fault_.rank == rank_ && fault_.number == data_sent_ + 1;
+  if (damages) payload[bytes / 2] ^= std::byte{1};
+  if (!goes_inline && !link.is_written) link.is_written = write_payload(link, payload);
   message.header.sequence = link.next;
   message.header.payload_bytes = static_cast<uint32_t>(bytes);
-  message.header.payload_crc = bytes != 0 ? link.payload_crc : crc32c({});
-  if (!send(link, MessageKind::kData, message)) return false;
+  message.header.payload_crc = link.payload_crc;
+  const bool is_sent = goes_inline ? send(link, MessageKind::kInline, message, payload)
+                                   : link.is_written && send(link, MessageKind::kData, message);
+  if (damages && !is_sent && !link.is_written) payload[bytes / 2] ^= std::byte{1};
+  if (!is_sent) return false;
+  data_sent_++;
   link.next++;
   link.is_written = false;
   std::lock_guard lock(mutex_);
   link.sizes.pop_front();
+  if (message.header.record != RecordKind::kNone) link.records.pop_front();
   return true;
 }
 
-bool Network::write_payload(Link& link, uint64_t bytes) {
+bool Network::write_payload(Link& link, std::span<const std::byte> payload) {
   Transfer* const transfer = free_transfer(link, Transfer::Kind::kWrite);
   if (transfer == nullptr) return false;
-  const uint64_t slot = link.next % kSlots * chunk_bytes_;
-  std::byte* const payload =
-      memory_.own().slots_host + uint64_t{link.rank} * kSlots * chunk_bytes_ + slot;
-  link.payload_crc = crc32c({payload, bytes});
-  const bool damages = fault_.kind == Fault::Kind::kPayload && fault_.rank == rank_ &&
-                       fault_.number == data_sent_ + 1;
-  if (damages) payload[bytes / 2] ^= std::byte{1};
-  transfer->is_busy = fi_write(link.endpoint.get(), payload, bytes, slots_region_.desc(), 0,
-                               link.landing.at + slot, link.landing.key, &transfer->context) == 0;
-  link.is_written = transfer->is_busy;
-  if (damages && !link.is_written) payload[bytes / 2] ^= std::byte{1};
-  return link.is_written;
+  transfer->is_busy =
+      fi_write(link.endpoint.get(), payload.data(), payload.size(), slots_region_.desc(), 0,
+               link.landing.at + link.next % kSlots * chunk_bytes_, link.landing.key,
+               &transfer->context) == 0;
+  return transfer->is_busy;
 }
 
 void Network::pump_counts(Link& link) {
@@ -258,17 +305,18 @@ void Network::pump_counts(Link& link) {
     if (send(link, MessageKind::kFlush, message)) link.flushes_sent++;
   }
   const uint64_t taken = read_word(memory_.own().board->taken[link.rank]);
-  if (taken > link.told_taken || link.flushes_told < link.flushes_came) {
-    send(link, MessageKind::kCredit, {});
+  if (taken >= link.told_taken + link.credit_at || link.flushes_told < link.flushes_came) {
+    send(link, MessageKind::kCounts, {});
   }
 }
 
 // Completes the header. False: not now.
-bool Network::send(Link& link, MessageKind kind, WireMessage message) {
+bool Network::send(Link& link, MessageKind kind, WireMessage message,
+                   std::span<const std::byte> payload) {
   Transfer* const transfer = free_transfer(link, Transfer::Kind::kSend);
   if (transfer == nullptr) return false;
   WireHeader& header = message.header;
-  header.kind = static_cast<uint16_t>(kind);
+  header.kind = kind;
   header.source = rank_;
   header.target = link.rank;
   header.arrived = link.arrived;
@@ -276,17 +324,17 @@ bool Network::send(Link& link, MessageKind kind, WireMessage message) {
   header.flushed = link.flushes_came;
   header.records = link.records_sent;
   seal(&message);
-  const bool is_data = kind == MessageKind::kData;
-  if (is_data && fault_.rank == rank_ && fault_.number == data_sent_ + 1) {
+  if (is_data(kind) && fault_.rank == rank_ && fault_.number == data_sent_ + 1) {
     if (fault_.kind == Fault::Kind::kSequence) message.header.sequence++, seal(&message);
     if (fault_.kind == Fault::Kind::kVersion) message.header.version++;
   }
-  *transfer->message = message;
-  transfer->is_busy =
-      fi_send(link.endpoint.get(), transfer->message, message_bytes(message.header.kind),
-              link.messages_region.desc(), 0, &transfer->context) == 0;
+  Buffer& buffer = *transfer->buffer;
+  buffer.message = message;
+  if (!payload.empty()) std::memcpy(buffer.payload, payload.data(), payload.size());
+  transfer->is_busy = fi_send(link.endpoint.get(), &buffer, sizeof(message) + payload.size(),
+                              link.buffers_region.desc(), 0, &transfer->context) == 0;
   if (!transfer->is_busy) return false;
-  if (is_data) data_sent_++;
+  if (header.record != RecordKind::kNone) link.records_sent++;
   link.told_taken = header.taken;
   link.flushes_told = header.flushed;
   return true;

@@ -2,8 +2,9 @@
 // Network: moves slots and counters between this rank and ranks of other hosts. To its own device a rank of another host looks like one of the same host: it has a board and slots, which are mirrors
 // here. What the device counts up on the own board this class sees, and sends; what comes it puts into the mirrors, and the device goes on. So the commands of Run are the same for both roads.
 //
-// Of one message: the device fills the own slot and counts `sent` up -> the payload goes into the receiver's mirror slot by a remote write, a data message follows -> there checksum and sequence
-// are checked, and `sent` of the mirror board grows -> the receiver's device takes it and counts `taken` up on its board -> a credit -> `taken` of the mirror here grows, and the slot is free.
+// Of one message: the device fills the own slot and counts `sent` up -> the payload goes into the receiver's mirror slot, a small one inside of a data message, a large one by a remote write that a
+// data message follows -> there checksum and sequence are checked, and `sent` of the mirror board grows -> the receiver's device takes it and counts `taken` up on its board -> the next message of
+// that side says so, or one of its own if half of the slots wait for that -> `taken` of the mirror here grows, and the slot is free.
 #pragma once
 
 #include <array>
@@ -32,7 +33,7 @@ class Network {
  public:
   struct Arrival {  // of a record
     uint32_t rank;
-    MessageKind kind;
+    RecordKind kind;
     uint64_t sequence;
   };
 
@@ -50,7 +51,7 @@ class Network {
 
   // ---- For the one who submits: before the commands that they are about ----
   void will_send(uint32_t to, uint64_t bytes);
-  void tell(uint32_t to, MessageKind kind, const Record& record);
+  void tell(uint32_t to, RecordKind kind, const Record& record);
 
   // ---- For the watchdog's thread, and for nobody else at the same time ----
   // Descriptors to poll for reading; only while may_sleep().
@@ -58,6 +59,8 @@ class Network {
   bool may_sleep();
   // True while something may happen that no descriptor tells of.
   bool has_work();
+  // Lanes whose progress on the device this rank waits for.
+  std::vector<uint32_t> awaited_lanes();
   struct Progress {
     bool has_moved = false;
     bool has_shown = false;  // the device has to look
@@ -90,12 +93,21 @@ class Network {
   static constexpr uint32_t kWrites = 2 * kSlots;
 
   struct Link;
+  struct Buffer {
+    WireMessage message;
+    std::byte payload[kInlineBytesMax];
+  };
   struct Transfer {  // what a completion leads back to
     fi_context2 context;
     Link* link;
     enum class Kind : uint8_t { kReceive, kSend, kWrite } kind;
     bool is_busy;
-    WireMessage* message;
+    Buffer* buffer;
+  };
+  struct Waiting {  // a record that has yet to go
+    RecordKind kind;
+    Record record;
+    Clock::time_point until;  // so long it may wait for data to go with
   };
   struct Link {
     uint32_t rank = 0;
@@ -105,18 +117,19 @@ class Network {
     std::optional<Loss> loss;
     Landing landing{};  // over there
     Nonce nonce{};
-    Region messages_region, mirror_region;
-    std::array<WireMessage, kReceives + kSends> messages{};
+    Region buffers_region, mirror_region;
+    std::array<Buffer, kReceives + kSends> buffers;
     std::array<Transfer, kReceives + kSends + kWrites> transfers{};
 
     std::deque<uint64_t> sizes;  // guarded by |mutex_|
-    std::deque<std::pair<MessageKind, Record>> records;
+    std::deque<Waiting> records;
     uint64_t next = 1;        // data message to send
     bool is_written = false;  // its payload
     uint32_t payload_crc = 0;
     uint32_t records_sent = 0, records_came = 0;
     uint64_t told_taken = 0;  // by the last message
     uint64_t arrived = 0, shown = 0;
+    uint64_t credit_at = 1;  // so many taken messages are told of at once
     uint64_t peer_arrived = 0, peer_taken = 0;
     uint64_t flushes_sent = 0, flushes_answered = 0;  // asked by this side
     uint64_t flushes_came = 0, flushes_told = 0;      // by the other one
@@ -134,18 +147,24 @@ class Network {
   std::optional<Refusal> complete(const FabricCompletion& completion, bool holds,
                                   std::vector<Arrival>* out_arrivals);
   std::optional<Refusal> take(Link& link, const WireMessage& message,
+                              std::span<const std::byte> payload,
                               std::vector<Arrival>* out_arrivals);
   std::optional<Refusal> take_counts(Link& link, const WireHeader& header);
-  std::optional<Refusal> take_data(Link& link, const WireHeader& header);
+  std::optional<Refusal> take_data(Link& link, const WireHeader& header,
+                                   std::span<const std::byte> payload);
   void take_record(Link& link, const WireMessage& message, std::vector<Arrival>* out_arrivals);
   void show(Link& link);
 
   void pump(Link& link);
   bool pump_record(Link& link);
   bool pump_data(Link& link);
-  bool write_payload(Link& link, uint64_t bytes);
+  // The next message that the device has put into its slot, and the record that goes with it. False: none.
+  bool next_data(Link& link, uint64_t* out_bytes, WireMessage* out);
+  bool write_payload(Link& link, std::span<const std::byte> payload);
   void pump_counts(Link& link);
-  bool send(Link& link, MessageKind kind, WireMessage message);
+  // |payload| goes inline.
+  bool send(Link& link, MessageKind kind, WireMessage message,
+            std::span<const std::byte> payload = {});
   Transfer* free_transfer(Link& link, Transfer::Kind kind);
 
   const uint32_t rank_;
@@ -154,6 +173,7 @@ class Network {
   Token token_{};
   Fault fault_;
   uint64_t data_sent_ = 0;
+  Clock::time_point events_due_{};
   Progress progress_;  // of the present turn
   std::atomic<uint64_t> flushes_{0};
   std::mutex mutex_;

@@ -94,8 +94,8 @@ std::optional<Refusal> Network::open_link(uint32_t rank, Landing* out) {
   }
   if (!fabric_->register_memory(memory_.rank(rank).slots_host, memory_.mirror_bytes(),
                                 FI_REMOTE_WRITE, &link->mirror_region) ||
-      !fabric_->register_memory(&link->messages, sizeof(link->messages), FI_SEND | FI_RECV,
-                                &link->messages_region)) {
+      !fabric_->register_memory(&link->buffers, sizeof(link->buffers), FI_SEND | FI_RECV,
+                                &link->buffers_region)) {
     return Refusal{rank_, NPU_CCL_DEVICE,
                    name_of_rank(rank_) + ": libfabric cannot register memory"};
   }
@@ -105,7 +105,7 @@ std::optional<Refusal> Network::open_link(uint32_t rank, Landing* out) {
     transfer.kind = i < kReceives            ? Transfer::Kind::kReceive
                     : i < kReceives + kSends ? Transfer::Kind::kSend
                                              : Transfer::Kind::kWrite;
-    transfer.message = i < link->messages.size() ? &link->messages[i] : nullptr;
+    transfer.buffer = i < link->buffers.size() ? &link->buffers[i] : nullptr;
   }
   *out = {link->mirror_region.key(), link->mirror_region.remote_base, fabric_->address(), 0};
   links_[rank] = std::move(link);
@@ -191,8 +191,8 @@ bool Network::post_receives(Link& link) {
 }
 
 bool Network::post_receive(Link& link, Transfer& transfer) {
-  return fi_recv(link.endpoint.get(), transfer.message, sizeof(WireMessage),
-                 link.messages_region.desc(), 0, &transfer.context) == 0;
+  return fi_recv(link.endpoint.get(), transfer.buffer, sizeof(Buffer), link.buffers_region.desc(),
+                 0, &transfer.context) == 0;
 }
 
 Network::Link* Network::link_of(const fid* endpoint) {

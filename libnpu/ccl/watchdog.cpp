@@ -22,6 +22,11 @@ constexpr auto kLinger = std::chrono::milliseconds(20);
 constexpr auto kFirstNap = std::chrono::microseconds(50);
 constexpr auto kFirstNetworkNap = std::chrono::microseconds(10);
 constexpr auto kLongestNap = kQuietNap;
+// Between two looks at ends and deadlines while data moves: each costs a call for each queue.
+constexpr auto kLookEvery = std::chrono::microseconds(100);
+// From this nap on the devices are asked to tell; then only deadlines and signs of life need looks.
+constexpr auto kWatchAfter = std::chrono::microseconds(500);
+constexpr auto kWatchedNap = std::chrono::milliseconds(20);
 constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
@@ -74,6 +79,7 @@ bool Watchdog::turn() {
   Wait wait;
   if (!gather(&wait)) return false;
   const bool came = sleep(&wait);
+  if (came || !wait.is_pending) stop_watching();
   nap_ = wait.is_pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap)
                                   : wait.first_nap;
   uint64_t count = 0;
@@ -100,6 +106,7 @@ bool Watchdog::gather(Wait* out) {
       out->first_nap = std::min<std::chrono::nanoseconds>(out->first_nap, kFirstNap);
     }
     if (communicator->moves()) {
+      out->moves = true;
       out->first_nap = kFirstNetworkNap;
       out->at_once = out->at_once || !communicator->network().may_sleep();
       for (int fd : communicator->network().fds()) {
@@ -116,14 +123,42 @@ bool Watchdog::gather(Wait* out) {
 }
 
 bool Watchdog::sleep(Wait* wait) {
+  if (wait->is_pending && wait->moves && watching_ == Watching::kNo && nap_ >= kWatchAfter) {
+    watch_devices();
+  }
+  for (const Fd& fd : device_fds_) {
+    wait->fds.push_back({fd.get(), POLLIN, 0});
+    wait->owners.emplace_back(nullptr, 0);
+  }
   if (wait->is_pending) awake_until_ = Clock::now() + kLinger;
   const bool lingers = wait->first_nap == kQuietNap && Clock::now() < awake_until_;
   const bool naps = wait->is_pending || wait->at_once || lingers;
-  if (naps) is_deaf_.store(false, std::memory_order_relaxed);
-  const timespec time{0, wait->at_once ? 0 : std::chrono::nanoseconds(nap_).count()};
+  const bool stays_deaf = watching_ != Watching::kNo;
+  if (naps && !stays_deaf) is_deaf_.store(false, std::memory_order_relaxed);
+  std::chrono::nanoseconds nap = watching_ == Watching::kYes ? kWatchedNap : nap_;
+  // What came before it was watched is looked for once more.
+  if (watching_ == Watching::kJustBegun) watching_ = Watching::kYes, nap = {};
+  if (wait->at_once) nap = {};
+  const timespec time{0, nap.count()};
   const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
-  is_deaf_.store(false, std::memory_order_relaxed);
+  if (!stays_deaf) is_deaf_.store(false, std::memory_order_relaxed);
   return ready > 0;
+}
+
+// Asks the devices to tell when they get on: too dear for what ends in a moment.
+void Watchdog::watch_devices() {
+  std::lock_guard lock(list_mutex_);
+  bool all = true;
+  for (const auto& communicator : communicators_) {
+    all = all && (!communicator->has_pending() || communicator->watch_device(&device_fds_));
+  }
+  watching_ = Watching::kJustBegun;
+  if (!all) stop_watching();
+}
+
+void Watchdog::stop_watching() {
+  watching_ = Watching::kNo;
+  device_fds_.clear();
 }
 
 void Watchdog::serve(const Wait& wait) {
@@ -133,14 +168,17 @@ void Watchdog::serve(const Wait& wait) {
     std::lock_guard lock(list_mutex_);
     all = communicators_;
   }
+  const Clock::time_point now = Clock::now();
+  const bool is_due = !wait.moves || now >= look_due_;
+  if (is_due) look_due_ = now + kLookEvery;
   for (const auto& communicator : all) {
     for (size_t i = 1; i < wait.fds.size(); i++) {
       if (wait.owners[i].first == communicator.get() && wait.fds[i].revents != 0) {
         communicator->read_from(wait.owners[i].second);
       }
     }
-    if (communicator->has_pending()) communicator->look();
     if (communicator->move()) nap_ = kFirstNetworkNap;
+    if (is_due && communicator->has_pending()) communicator->look();
   }
 }
 

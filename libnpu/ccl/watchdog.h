@@ -36,6 +36,7 @@ class Watchdog {
     std::vector<std::pair<const Communicator*, uint32_t>> owners;  // of control connections
     bool is_pending = false;
     bool at_once = false;
+    bool moves = false;  // data between hosts
     std::chrono::nanoseconds first_nap{};
   };
 
@@ -46,15 +47,21 @@ class Watchdog {
   // True: a descriptor was ready.
   bool sleep(Wait* wait);
   void serve(const Wait& wait);
+  void watch_devices();
+  void stop_watching();
 
   Fd wake_;
   std::mutex turn_mutex_;  // held while communicators are looked at
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
-  std::chrono::nanoseconds nap_{};    // the next one, of the thread
-  Clock::time_point awake_until_{};   // likewise: naps up to here, though nothing is pending
-  std::atomic<bool> is_deaf_{false};  // the thread sleeps, or is about to, until it is woken
+  std::chrono::nanoseconds nap_{};  // the next one, of the thread
+  Clock::time_point look_due_{};    // likewise
+  std::vector<Fd> device_fds_;      // likewise, and the next one
+  enum class Watching : uint8_t { kNo, kJustBegun, kYes } watching_ = Watching::kNo;
+  Clock::time_point awake_until_{};  // likewise: naps up to here, though nothing is pending
+  std::atomic<bool> is_deaf_{
+      false};  // the thread sleeps, or is about to, until it is woken or a device is that it watches
 };
 
 }  // namespace npu::ccl

@@ -9,23 +9,20 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6463706e;
-constexpr uint16_t kVersion = 1;
+constexpr uint16_t kVersion = 2;
 
 uint32_t crc_of(const WireMessage& message) {
   WireMessage copy = message;
   copy.header.crc = 0;
-  return crc32c(std::as_bytes(std::span(&copy, 1)).first(message_bytes(message.header.kind)));
+  return crc32c(std::as_bytes(std::span(&copy, 1)));
+}
+
+bool is_known(const WireHeader& header) {
+  return header.kind >= MessageKind::kData && header.kind <= MessageKind::kFlush &&
+         header.record <= RecordKind::kReceive;
 }
 
 }  // namespace
-
-uint32_t message_bytes(uint16_t kind) {
-  if (kind < static_cast<uint16_t>(MessageKind::kData) ||
-      kind > static_cast<uint16_t>(MessageKind::kReceive)) {
-    return 0;
-  }
-  return has_record(static_cast<MessageKind>(kind)) ? sizeof(WireMessage) : sizeof(WireHeader);
-}
 
 void seal(WireMessage* message) {
   message->header.magic = kMagic;
@@ -36,17 +33,19 @@ void seal(WireMessage* message) {
 std::string fault_of(std::span<const std::byte> bytes, uint32_t source, uint32_t target,
                      WireMessage* out) {
   *out = {};
-  if (bytes.size() < sizeof(WireHeader) || bytes.size() > sizeof(WireMessage)) {
+  if (bytes.size() < sizeof(WireMessage)) {
     return "a message of " + std::to_string(bytes.size()) + " bytes";
   }
-  std::memcpy(out, bytes.data(), bytes.size());
+  std::memcpy(out, bytes.data(), sizeof(WireMessage));
   const WireHeader& header = out->header;
   if (header.magic != kMagic) return "what is no message";
   if (header.version != kVersion) {
     return "a message of version " + std::to_string(header.version) + ", this library has " +
            std::to_string(kVersion);
   }
-  if (message_bytes(header.kind) != bytes.size()) return "a message whose kind and size differ";
+  if (!is_known(header) || message_bytes(header) != bytes.size()) {
+    return "a message whose kind and size differ";
+  }
   if (header.crc != crc_of(*out)) return "a message whose checksum is wrong";
   if (header.source != source || header.target != target) return "a message for somebody else";
   return "";
