@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
+#include <vector>
 
 #include "libnpu/ccl/frame.h"
 #include "libnpu/ccl/id.h"
@@ -67,20 +68,25 @@ size_t read_stream(const uint8_t* data, size_t size, size_t piece_max) {
   return frames;
 }
 
+bool is_well_formed(const WireHeader& header, size_t size) {
+  return header.kind >= MessageKind::kData && header.kind <= MessageKind::kFlush &&
+         header.record <= RecordKind::kReceive && message_bytes(header) == size;
+}
+
 // As it is, and with a seal that is right, so that the checks behind it are reached.
 void look_at_message(const uint8_t* data, size_t size) {
   WireMessage message{}, again;
   const auto bytes = std::as_bytes(std::span(data, size));
   const bool good = fault_of(bytes, 0, 1, &message).empty();
-  require(!good || (size == message_bytes(message.header.kind) && message.header.target == 1));
-  if (size < sizeof(WireHeader) || size > sizeof(message)) return;
-  message = {};
-  std::memcpy(&message, data, size);
-  if (message_bytes(message.header.kind) != size) return;
+  require(!good || (is_well_formed(message.header, size) && message.header.target == 1));
+  if (size < sizeof(message)) return;
+  std::memcpy(&message, data, sizeof(message));
   seal(&message);
-  const bool fits = message.header.source == 0 && message.header.target == 1;
-  require(fault_of(std::as_bytes(std::span(&message, 1)).first(size), 0, 1, &again).empty() ==
-          fits);
+  std::vector<std::byte> sealed(bytes.begin(), bytes.end());
+  std::memcpy(sealed.data(), &message, sizeof(message));
+  const bool fits = is_well_formed(message.header, size) && message.header.source == 0 &&
+                    message.header.target == 1;
+  require(fault_of(sealed, 0, 1, &again).empty() == fits);
 }
 
 }  // namespace
