@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 4 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. 4: TLDW. A program is of the least minor that has all of its instructions. */
+#define NPU_ISA_MINOR 5 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. 4: TLDW. 5: INTEGER. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -55,6 +55,8 @@
 #define NPU_F_RANDOM 0x0400
 #define NPU_F_SCALE_RULE_SHIFT 11
 #define NPU_F_SCALE_RULE_MASK 0x1800
+/* MMS, which hides nothing, uses a bit of MASK */
+#define NPU_F_INTEGER 0x2000
 
 enum npu_act {
 	NPU_ACT_NONE = 0,
@@ -275,8 +277,9 @@ static inline __u32 npu_insn_minor(const struct npu_insn *insn)
 		return 3;
 	case NPU_OP_CVT:
 		return insn->flags != 0 || insn->r[0] != 0 || insn->r[1] != 0 || insn->r[2] != 0 ? 3 : 0;
-	case NPU_OP_LDC:
 	case NPU_OP_MMS:
+		return (insn->flags & NPU_F_INTEGER) != 0 ? 5 : 2;
+	case NPU_OP_LDC:
 		return 2;
 	case NPU_OP_TSET:
 		return dtype >= NPU_DTYPE_E4M3 ? 3 : dtype >= NPU_DTYPE_Q8_0 ? 2 : 0;

@@ -39,45 +39,76 @@ bool find_weights(Exec& exec, const Operand& b, uint64_t row, const std::byte** 
   return true;
 }
 
-bool multiply_weights(Exec& exec, const Operand& d, const Operand& a, const Operand& b) {
-  const bool mx = weight_of(b.dtype) >= Weight::kMxE4m3;
+// Calls multiply(host, row, rows) for the rows of b, as many at a time as lie in one run.
+template <typename Multiply>
+bool for_weights(Exec& exec, const Operand& b, const Multiply& multiply) {
   exec.group.memory.begin_access();
   for (uint64_t row = 0, rows = 0; row < b.rows; row += rows) {
     const std::byte* host = nullptr;
     if (!find_weights(exec, b, row, &host, &rows)) return false;
-    const Numerics& numerics = exec.numerics();
-    (mx ? numerics.dot_stream_mx : numerics.dot_stream)(
-        {d.rows, rows, b.cols, a.f32(), a.stride, weight_of(b.dtype), host, b.stride_bytes(),
-         d.f32() + row, d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
+    multiply(host, row, rows);
   }
   return true;
 }
 
-bool resolve_streamed(Exec& exec, Operand* d, Operand* a, Operand* b) {
+bool multiply_weights(Exec& exec, const Operand& d, const Operand& a, const Operand& b) {
+  const Numerics& numerics = exec.numerics();
+  const Weight weight = weight_of(b.dtype);
+  const auto product = weight >= Weight::kMxE4m3 ? numerics.dot_stream_mx : numerics.dot_stream;
+  return for_weights(exec, b, [&](const std::byte* host, uint64_t row, uint64_t rows) {
+    product({d.rows, rows, b.cols, a.f32(), a.stride, weight, host, b.stride_bytes(), d.f32() + row,
+             d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
+  });
+}
+
+// Rows of a as blocks of Q8_0 in staging buffer 1; the distance of two in bytes.
+uint64_t round_vectors(Exec& exec, const Operand& a) {
+  const Unit unit = unit_of(NPU_DTYPE_Q8_0);
+  const uint64_t blocks = a.cols >> unit.shift, row_bytes = blocks * unit.bytes;
+  std::byte* to = exec.group.staging[1].data();
+  for (uint64_t i = 0; i < a.rows; ++i)
+    exec.numerics().encode_q8_0(to + i * row_bytes, a.f32() + i * a.stride, blocks);
+  return row_bytes;
+}
+
+bool multiply_integers(Exec& exec, const Operand& d, const Operand& a, const Operand& b) {
+  const uint64_t a_row_bytes = round_vectors(exec, a);
+  return for_weights(exec, b, [&](const std::byte* host, uint64_t row, uint64_t rows) {
+    exec.numerics().dot_integer({d.rows, rows, b.cols, exec.group.staging[1].data(), a_row_bytes,
+                                 weight_of(b.dtype), host, b.stride_bytes(), d.f32() + row,
+                                 d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
+  });
+}
+
+bool resolve_streamed(Exec& exec, bool integers, Operand* d, Operand* a, Operand* b) {
+  constexpr uint32_t kIntegers = 1u << NPU_DTYPE_Q8_0 | 1u << NPU_DTYPE_Q4_0;
   if (!exec.resolve(kDst, {kInAcc | kInL1, kF32}, d) || !exec.resolve(kA, {kInL1, kF32}, a) ||
-      !exec.resolve(kB, {kInHbm, kFloat | kI8 | kBlocks}, b)) {
+      !exec.resolve(kB, {kInHbm, integers ? kIntegers : kFloat | kI8 | kBlocks}, b)) {
     return false;
   }
   if (d->rows != a->rows || d->cols != b->rows || a->cols != b->cols) return exec.mismatch();
   return !may_overlap(*d, *a) || exec.mismatch();
 }
 
-void account_streamed(Exec& exec, const Operand& d, const Operand& b) {
+void account_streamed(Exec& exec, bool integers, const Operand& d, const Operand& b) {
   const uint64_t hbm_bytes = b.data_bytes();
   const uint64_t mac_ops = mul_capped(d.elements(), b.cols);
   exec.group.result->stats.hbm_read_bytes += hbm_bytes;
   exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
-  exec.latency_ps = std::max(exec.group.timing.mm_ps(mac_ops, NPU_DTYPE_F32),
-                             exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
+  exec.latency_ps =
+      std::max(exec.group.timing.mm_ps(mac_ops, integers ? NPU_DTYPE_I8 : NPU_DTYPE_F32),
+               exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
 }
 
 }  // namespace
 
 bool mms(Exec& exec) {
   Operand d, a, b;
-  if (!resolve_streamed(exec, &d, &a, &b)) return false;
-  if (!d.empty() && !multiply_weights(exec, d, a, b)) return false;
-  account_streamed(exec, d, b);
+  const bool integers = (exec.insn.flags & NPU_F_INTEGER) != 0;
+  const auto multiply = integers ? multiply_integers : multiply_weights;
+  if (!resolve_streamed(exec, integers, &d, &a, &b)) return false;
+  if (!d.empty() && !multiply(exec, d, a, b)) return false;
+  account_streamed(exec, integers, d, b);
   return true;
 }
 

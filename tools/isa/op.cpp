@@ -176,6 +176,9 @@ void Op::check() const {
       kernel_.fail(loc_, name + ": destination and a are fp32");
     if (tiles_[2]->dtype() == DType::I32 || tiles_[2]->layout() == Layout::Panel)
       kernel_.fail(loc_, name + ": b is of a floating type, i8 or in blocks, ROW");
+    const bool small = tiles_[2]->dtype() == DType::Q8_0 || tiles_[2]->dtype() == DType::Q4_0;
+    if ((insn_.flags & NPU_F_INTEGER) != 0 && !small)
+      kernel_.fail(loc_, name + ": integer() is for Q8_0 and Q4_0");
   }
   if (insn_.op == NPU_OP_CVT || insn_.op == NPU_OP_STC) check_rounding(name);
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {

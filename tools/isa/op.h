@@ -46,12 +46,13 @@ class [[maybe_unused]] Op {
   Op& tb(bool on = true) { return flag(NPU_F_TB, on); }
   Op& trans(bool on = true) { return flag(NPU_F_TRANS, on); }
   Op& half(bool on = true) { return flag(NPU_F_HALF, on); }
-  Op& scale(const F32& factor);                                  // accst, smstep
-  Op& bias(const Tile& row);                                     // accst
-  Op& act(Act activation);                                       // accst
-  Op& causal(bool on = true) { return flag(NPU_F_CAUSAL, on); }  // mask
-  Op& window(const Val& columns);                                // mask
-  Op& length(const Val& columns);                                // mask
+  Op& integer(bool on = true) { return flag(NPU_F_INTEGER, on); }  // mms of Q8_0, Q4_0
+  Op& scale(const F32& factor);                                    // accst, smstep
+  Op& bias(const Tile& row);                                       // accst
+  Op& act(Act activation);                                         // accst
+  Op& causal(bool on = true) { return flag(NPU_F_CAUSAL, on); }    // mask
+  Op& window(const Val& columns);                                  // mask
+  Op& length(const Val& columns);                                  // mask
   // cvt, stc: into FP8, what is too large gives NaN or infinity
   Op& overflow(bool on = true) { return rounding_flag(NPU_F_OVERFLOW, on); }
   // cvt, stc: stochastic rounding by |seed| (64 bits); the element at [i, j] of the tile is number first + i * pitch + j of the matrix

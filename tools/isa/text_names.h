@@ -47,7 +47,7 @@ inline constexpr FlagWord kFlags[] = {
     {"bias", NPU_F_BIAS, -1, 2},      {"half", NPU_F_HALF, -1, -1},
     {"causal", NPU_F_CAUSAL, -1, -1}, {"window", NPU_F_WINDOW, 2, -1},
     {"length", NPU_F_LENGTH, 3, -1},  {"overflow", NPU_F_OVERFLOW, -1, -1},
-    {"random", NPU_F_RANDOM, 0, -1},
+    {"random", NPU_F_RANDOM, 0, -1},  {"integer", NPU_F_INTEGER, -1, -1},
 };
 
 // CVT and STC: the bits that are broadcasts elsewhere say how they round.
@@ -57,6 +57,9 @@ inline bool rounds_by_flags(const npu_insn_info& info) {
 
 inline bool takes_flag(const npu_insn_info& info, const FlagWord& flag) {
   const bool rounding = (flag.bit & (NPU_F_OVERFLOW | NPU_F_RANDOM)) != 0;
+  // INTEGER of the tensor unit and CAUSAL of the vector unit are one bit.
+  if (flag.bit == NPU_F_INTEGER && (flag.word == "integer") != (info.engine == NPU_ENGINE_MM))
+    return false;
   return (info.flags & flag.bit) != 0 && (!rounding || rounds_by_flags(info));
 }
 

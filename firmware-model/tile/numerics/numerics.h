@@ -90,6 +90,21 @@ struct StreamArgs {
   bool accumulate;
 };
 
+// MMS with INTEGER: row i of A is k / 32 blocks of Q8_0 at a + i * a_stride_bytes, |weight| is kQ8_0 or kQ4_0; the rest as StreamArgs. Lane l of the 16 takes the elements
+// 4 (l % 8) + 0..3 of the blocks l / 8, l / 8 + 2, ...: lane = fma(exact sum of their products, product of the two scales, lane). Then the tree.
+struct IntegerDotArgs {
+  size_t m, n, k;
+  const std::byte*
+      a;  // no alignment; a scale of zero or NaN may stand beside elements of -128, every other block has none
+  size_t a_stride_bytes;
+  Weight weight;
+  const std::byte* b;
+  size_t b_stride_bytes;
+  float* c;
+  size_t ldc;
+  bool accumulate;
+};
+
 enum class Elem : uint8_t { kF32, kBf16, kF16, kE4m3, kE5m2, kI8 };
 
 // Elements of one byte.
@@ -162,6 +177,7 @@ struct Numerics {
   void (*dot_rows)(const DotArgs& args);
   void (*dot_stream)(const StreamArgs& args);     // weights of any type but the MX ones
   void (*dot_stream_mx)(const StreamArgs& args);  // the MX ones
+  void (*dot_integer)(const IntegerDotArgs& args);
 
   // --- layout --------------------------------------------------------------------------------------------------------
   void (*pack_panel)(float* dst, const PackArgs& args);

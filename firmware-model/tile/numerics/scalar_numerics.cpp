@@ -15,6 +15,7 @@ const Numerics& scalar_numerics() {
     scalar_fill_blocks(t);
     scalar_fill_mx(t);
     scalar_fill_stream(t);
+    scalar_fill_integer(t);
     scalar_fill_elementwise(t);
     scalar_fill_row(t);
     return t;

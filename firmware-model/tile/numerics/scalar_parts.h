@@ -14,6 +14,7 @@ void scalar_fill_small(Numerics& table);
 void scalar_fill_blocks(Numerics& table);
 void scalar_fill_mx(Numerics& table);
 void scalar_fill_stream(Numerics& table);
+void scalar_fill_integer(Numerics& table);
 void scalar_fill_elementwise(Numerics& table);
 void scalar_fill_row(Numerics& table);
 

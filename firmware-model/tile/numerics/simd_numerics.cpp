@@ -40,6 +40,7 @@ Numerics make_simd_numerics() {
   simd_fill_encode(t);
   simd_fill_stream(t);
   simd_fill_stream_mx(t);
+  simd_fill_integer(t);
   simd_fill_unary(t);
   simd_fill_binary(t);
   simd_fill_row(t);

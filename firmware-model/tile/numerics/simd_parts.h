@@ -17,6 +17,7 @@ void simd_fill_blocks(Numerics& table);
 void simd_fill_encode(Numerics& table);
 void simd_fill_stream(Numerics& table);
 void simd_fill_stream_mx(Numerics& table);
+void simd_fill_integer(Numerics& table);
 void simd_fill_unary(Numerics& table);
 void simd_fill_binary(Numerics& table);
 void simd_fill_row(Numerics& table);

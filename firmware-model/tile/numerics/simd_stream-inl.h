@@ -4,7 +4,7 @@
 #include <hwy/cache_control.h>
 
 #include "firmware-model/tile/numerics/simd_blocks-inl.h"
-#include "firmware-model/tile/numerics/simd_fold-inl.h"
+#include "firmware-model/tile/numerics/simd_tiles-inl.h"
 
 #if defined(NPU_SIMD_STREAM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef NPU_SIMD_STREAM_INL_H_
@@ -19,13 +19,6 @@ namespace HWY_NAMESPACE {
 
 #if NPU_SIMD_HAS_FMA
 namespace {
-
-// Sums that are under way at once: as many 16-lane accumulators as half of the registers hold.
-#if HWY_TARGET == HWY_AVX2
-constexpr size_t kSums = 4;
-#else
-constexpr size_t kSums = HWY_MIN(kN, 8);
-#endif
 
 template <size_t kRows, size_t kCols>
 using Accumulators = VF[kRows][kCols][kTreeVecs];
@@ -131,55 +124,20 @@ HWY_INLINE void part_of_tile(const StreamArgs& g, const float* a, const std::byt
   }
 }
 
-// kRows rows of C; |cols| <= kN / kRows columns of it.
-template <class Source, size_t kRows>
-HWY_NOINLINE void tile(const StreamArgs& g, const float* a, const std::byte* b, float* c,
-                       size_t cols) {
-  constexpr size_t kCols = kN / kRows;
-  constexpr size_t kPart = HWY_MIN(kCols, HWY_MAX(kSums / kRows, size_t{1}));
-  const F32 d;
-  const std::byte* rows[kCols];
-  for (size_t j = 0; j < kCols; ++j) rows[j] = b + HWY_MIN(j, cols - 1) * g.b_stride_bytes;
-  VF sums[kN];
-  for (size_t j = 0; j < kCols; j += kPart) {
-    if (j < cols) {
-      part_of_tile<Source, kRows, kPart, kCols>(g, a, rows + j, sums + j);
-      continue;
-    }
-    for (size_t r = 0; r < kRows; ++r)
-      for (size_t i = 0; i < kPart; ++i) sums[r * kCols + j + i] = hn::Zero(d);
+template <class Source>
+struct StreamProduct {
+  using Args = StreamArgs;
+  static HWY_INLINE const float* row_of_a(const Args& g, size_t i) { return g.a + i * g.lda; }
+  template <size_t kRows, size_t kCols, size_t kAllCols>
+  static HWY_INLINE void part(const Args& g, const float* a, const std::byte* const* rows,
+                              VF* out) {
+    part_of_tile<Source, kRows, kCols, kAllCols>(g, a, rows, out);
   }
-  VF sum = fold_lanes(sums);
-  HWY_ALIGN float buffer[kN];
-  if (g.accumulate) {
-    for (size_t r = 0; r < kRows; ++r) {
-      for (size_t j = 0; j < kCols; ++j) buffer[r * kCols + j] = j < cols ? c[r * g.ldc + j] : 0.0f;
-    }
-    sum = hn::Add(hn::Load(d, buffer), sum);
-  }
-  hn::Store(canonical(sum), d, buffer);
-  for (size_t r = 0; r < kRows; ++r)
-    std::memcpy(c + r * g.ldc, buffer + r * kCols, cols * sizeof(float));
-}
-
-template <class Source, size_t kRows>
-HWY_INLINE void rows_of_tiles(const StreamArgs& g, size_t i) {
-  constexpr size_t kCols = kN / kRows;
-  for (size_t j = 0; j < g.n; j += kCols) {
-    tile<Source, kRows>(g, g.a + i * g.lda, g.b + j * g.b_stride_bytes, g.c + i * g.ldc + j,
-                        HWY_MIN(g.n - j, kCols));
-  }
-}
+};
 
 template <class Source>
 void stream(const StreamArgs& g) {
-  size_t i = 0;
-  for (; i + 4 <= g.m; i += 4) rows_of_tiles<Source, 4>(g, i);
-  if (i + 2 <= g.m) {
-    rows_of_tiles<Source, 2>(g, i);
-    i += 2;
-  }
-  if (i < g.m) rows_of_tiles<Source, 1>(g, i);
+  all_tiles<StreamProduct<Source>>(g);
 }
 
 }  // namespace

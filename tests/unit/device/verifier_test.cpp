@@ -122,6 +122,12 @@ TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
     limits.isa_minor = 2;
     EXPECT_EQ(find_bad_instruction(code, limits), 0u);
   }
+  npu_insn integers[] = {insn(NPU_OP_MMS), halt};
+  integers[0].flags = NPU_F_INTEGER;
+  VerifierLimits fifth;
+  EXPECT_FALSE(find_bad_instruction(integers, fifth));
+  fifth.isa_minor = 4;
+  EXPECT_EQ(find_bad_instruction(integers, fifth), 0u);
   const npu_insn word[] = {insn(NPU_OP_TLDW), halt};
   VerifierLimits third;
   EXPECT_FALSE(find_bad_instruction(word, third));

@@ -181,6 +181,94 @@ TEST(Blocks, ProductsWithRowsOfEveryTypeAreThoseOfDecodedRows) {
   }
 }
 
+// The product of two rows of blocks in double arithmetic: what is left of the definition without its order.
+double exact_product(const Format& f, const uint8_t* a, const uint8_t* b, size_t blocks) {
+  double sum = 0;
+  for (size_t i = 0; i < blocks; ++i) {
+    float x[32], y[32];
+    scalar_numerics().decode_q8_0(x, reinterpret_cast<const std::byte*>(a + i * 34), 1);
+    (scalar_numerics().*f.decode)(y, reinterpret_cast<const std::byte*>(b + i * f.bytes), 1);
+    for (int e = 0; e < 32; ++e) sum += static_cast<double>(x[e]) * static_cast<double>(y[e]);
+  }
+  return sum;
+}
+
+void compare_integers(Weight weight, size_t m, size_t n, size_t blocks, Values& values,
+                      bool finite) {
+  const Format& f = formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
+  Guarded<float> vectors(m * blocks * 32);
+  finite ? values.fill_numbers(vectors) : values.fill(vectors);
+  Guarded<uint8_t> a(m * blocks * 34), b = random_blocks(f, n * blocks, values, finite);
+  scalar_numerics().encode_q8_0(reinterpret_cast<std::byte*>(a.data()), vectors.data(), m * blocks);
+  Guarded<float> want(m * n);
+  values.fill_numbers(want);
+  for (bool accumulate : {false, true}) {
+    const Guarded<float> old = want;
+    auto run = [&](const Numerics& t, Guarded<float>& c) {
+      t.dot_integer({m, n, blocks * 32, reinterpret_cast<const std::byte*>(a.data()), blocks * 34,
+                     weight, reinterpret_cast<const std::byte*>(b.data()), blocks * f.bytes,
+                     c.data(), n, accumulate});
+    };
+    run(scalar_numerics(), want);
+    for (const Numerics& t : simd_tables()) {
+      Guarded<float> got = old;
+      run(t, got);
+      ASSERT_TRUE(same_bits(got, want)) << t.name << " weight " << static_cast<int>(weight) << " "
+                                        << m << "x" << n << "x" << blocks;
+    }
+  }
+}
+
+TEST(Blocks, ProductsByIntegersAreTheDefinitions) {
+  Values values(kSeed + 3);
+  for (Weight weight : {Weight::kQ8_0, Weight::kQ4_0}) {
+    for (int round = 0; round < 200; ++round) {
+      compare_integers(weight, 1 + values.below(9), 1 + values.below(20), values.below(9), values,
+                       round % 2 == 0);
+    }
+    compare_integers(weight, 1, 33, 40, values, true);
+  }
+}
+
+TEST(Blocks, ProductsByIntegersAreThoseOfTheRoundedRows) {
+  Values values(kSeed + 4);
+  for (Weight weight : {Weight::kQ8_0, Weight::kQ4_0}) {
+    const Format& f = formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
+    for (size_t blocks : {1, 2, 5, 16}) {
+      std::vector<float> vector(blocks * 32), weights(blocks * 32);
+      for (float& x : vector) x = static_cast<float>(values.below(2001)) / 1000.0f - 1.0f;
+      for (float& x : weights) x = static_cast<float>(values.below(2001)) / 1000.0f - 1.0f;
+      std::vector<uint8_t> a(blocks * 34), b(blocks * f.bytes);
+      auto* a_at = reinterpret_cast<std::byte*>(a.data());
+      auto* b_at = reinterpret_cast<std::byte*>(b.data());
+      scalar_numerics().encode_q8_0(a_at, vector.data(), blocks);
+      (weight == Weight::kQ8_0 ? scalar_numerics().encode_q8_0 : scalar_numerics().encode_q4_0)(
+          b_at, weights.data(), blocks);
+      float got = 0;
+      scalar_numerics().dot_integer(
+          {1, 1, blocks * 32, a_at, a.size(), weight, b_at, b.size(), &got, 1, false});
+      EXPECT_NEAR(static_cast<double>(got), exact_product(f, a.data(), b.data(), blocks), 1e-5);
+    }
+  }
+}
+
+// The largest sums that 16 bits have to hold: -128 against -127 in every place.
+TEST(Blocks, ProductsByIntegersDoNotSaturate) {
+  std::vector<uint8_t> a(34, 0x81), b(34, 0x80);
+  for (std::vector<uint8_t>* block : {&a, &b}) {
+    (*block)[0] = 0x00;
+    (*block)[1] = 0x3c;  // 1
+  }
+  std::vector<Numerics> tables = simd_tables();
+  tables.push_back(scalar_numerics());
+  for (const Numerics& t : tables) {
+    float got = 0;
+    t.dot_integer({1, 1, 32, reinterpret_cast<const std::byte*>(a.data()), 34, Weight::kQ8_0,
+                   reinterpret_cast<const std::byte*>(b.data()), 34, &got, 1, false});
+    EXPECT_EQ(got, 32.0f * 127 * 128) << t.name;
+  }
+}
+
 TEST(Blocks, ANanScaleGivesTheCanonicalNanEverywhere) {
   for (const Format& f : formats()) {
     std::vector<uint8_t> src(f.bytes, 0x5a);

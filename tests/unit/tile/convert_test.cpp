@@ -378,6 +378,44 @@ TEST(Stream, IsTheProductOfWhatALoadConverts) {
   }
 }
 
+// INTEGER against STC into Q8_0 and the arithmetic's own product; rows in one run and over several.
+TEST(Stream, IntegersAreTheProductOfWhatAStoreRounds) {
+  Machine m;
+  for (uint64_t i = 0; i < 64; ++i) m.memory.map(kPieces + i * 4096, 4096);
+  constexpr uint64_t kVectors = 3, kRows = 37, kDepth = 96;
+  const auto vectors = random_floats(kVectors * kDepth, 5);
+  m.memory.put(kIn, vectors);
+  std::vector<std::byte> rounded(kVectors * kDepth / 32 * 34);
+  scalar_numerics().encode_q8_0(rounded.data(), vectors.data(), kVectors * kDepth / 32);
+  for (uint8_t dtype : {NPU_DTYPE_Q8_0, NPU_DTYPE_Q4_0}) {
+    const bool q8 = dtype == NPU_DTYPE_Q8_0;
+    const uint64_t row_bytes = kDepth / 32 * (q8 ? 34 : 18);
+    const auto weights = source_bytes(kRows * row_bytes, 6);
+    std::vector<float> want(kVectors * kRows);
+    scalar_numerics().dot_integer({kVectors, kRows, kDepth, rounded.data(), kDepth / 32 * 34,
+                                   q8 ? Weight::kQ8_0 : Weight::kQ4_0,
+                                   reinterpret_cast<const std::byte*>(weights.data()), row_bytes,
+                                   want.data(), kRows, false});
+    for (uint64_t base : {kIn + 32768, kPieces + 4096 - 16}) {
+      m.memory.put(base, weights);
+      Kernel k;
+      k.hbm(0, kIn, kVectors, kDepth);
+      k.l1(1, 0, kVectors, kDepth);
+      k.hbm(2, base, kRows, kDepth, dtype);
+      k.l1(3, 32768, kVectors, kRows);
+      k.hbm(4, kOut, kVectors, kRows);
+      k.op(NPU_OP_LD, 1, 0);
+      k.op(NPU_OP_MMS, 3, 1, 2).flags = NPU_F_INTEGER;
+      k.op(NPU_OP_ST, 4, 3);
+      ASSERT_EQ(m.run(k.done()).fault.status, NPU_ST_OK);
+      EXPECT_EQ(
+          m.memory.get<uint32_t>(kOut, kVectors * kRows),
+          std::vector<uint32_t>(reinterpret_cast<const uint32_t*>(want.data()),
+                                reinterpret_cast<const uint32_t*>(want.data()) + want.size()));
+    }
+  }
+}
+
 TEST(Stream, ALongProductGoesInPieces) {
   Machine m;
   m.memory.map(0x60000000, 8 << 20);

@@ -171,7 +171,9 @@ class RandomKernel {
     kernel_.set(2, {NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW}, kIn + pick(512) * 4, n, depth, stride);
     describe(0, pick(2) == 0 ? NPU_SPACE_ACC : NPU_SPACE_L1, m, n, NPU_DTYPE_F32);
     describe(1, NPU_SPACE_L1, m, depth, NPU_DTYPE_F32);
-    kernel_.op(NPU_OP_MMS, 0, 1, 2).flags = pick(2) == 0 ? NPU_F_ACC : 0;
+    const bool integers = (dtype == NPU_DTYPE_Q8_0 || dtype == NPU_DTYPE_Q4_0) && pick(2) == 0;
+    kernel_.op(NPU_OP_MMS, 0, 1, 2).flags =
+        static_cast<uint16_t>((pick(2) == 0 ? NPU_F_ACC : 0) | (integers ? NPU_F_INTEGER : 0));
   }
 
   void arithmetic(uint64_t m, uint64_t n, uint8_t dtype, uint8_t d_dtype) {

@@ -242,6 +242,9 @@ TEST(Fault, ProductsWithWeightsRefuseWhatDoesNotMultiply) {
                  {{kL1, 2, 2, kFp32, 0, 0, 4104}, {kL1, 2, 2}, {kHbm, 2, 2}});
   expect_refused("half a block", NPU_OP_MMS,
                  {{kL1, 1, 3}, {kL1, 1, 16}, {kHbm, 3, 16, kQ8, 0, 32}});
+  for (uint8_t other : {kFp32, kBf16, static_cast<uint8_t>(NPU_DTYPE_MXINT8)})
+    expect_refused("integers of another type", NPU_OP_MMS,
+                   {{kL1, 1, 3}, {kL1, 1, 32}, {kHbm, 3, 32, other}}, NPU_F_INTEGER);
   constexpr uint64_t kEnd = kIn + (1 << 20);
   expect(fault_of([](Kernel& k) {
            k.l1(0, 0, 1, 40);
