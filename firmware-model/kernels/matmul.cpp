@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of tensors, Y[m, n] = sum over k of A[k, m] B[k, n], where rows of A (weights) and of B (vectors) have k elements each. Everything is computed in fp32: LDC brings operands of
-// any type.
+// any type; but matmul_vec multiplies Q8_0 and Q4_0 as integers where |integers| says so.
 //
 // matmul_vec     a few vectors: they stay in L1, rows of weights are streamed once from where they lie (MMS). x: rows of weights, y and z: dimensions 2 and 3.
 //                With |ids| y and z are the places of ids, each of which names the weights of one vector.
@@ -56,7 +56,7 @@ class Matmul {
   Arg batched_ = k_.arg_u32("batched"), dim2_ = k_.arg_u32("dim2"),
       shared2_ = k_.arg_u32("shared2"), shared3_ = k_.arg_u32("shared3");
   Arg experts_ = k_.arg_u32("experts"), b_slots_ = k_.arg_u32("b_slots"),
-      tokens_ = k_.arg_u32("tokens");
+      tokens_ = k_.arg_u32("tokens"), integers_ = k_.arg_u32("integers");
   Reg a_at_, b_at_, y_at_;
 };
 
@@ -147,6 +147,7 @@ class MatmulVec : Matmul {
 
  private:
   void place();
+  void multiply(const Tile& y, const Tile& vectors, const Tile& weights);
 
   Buf l1_b_ = k_.l1(kMatmulVectorElements * 4);
   Buf l1_y_ = k_.l1(kMatmulResultElements * 4);
@@ -179,6 +180,17 @@ void MatmulVec::place() {
   });
 }
 
+void MatmulVec::multiply(const Tile& y, const Tile& vectors, const Tile& weights) {
+  if (type_ != DType::Q8_0 && type_ != DType::Q4_0) {
+    k_.mms(y, vectors, weights);
+    return;
+  }
+  Reg integers = integers_;
+  k_.if_(
+      std::move(integers), [&] { k_.mms(y, vectors, weights).integer(); },
+      [&] { k_.mms(y, vectors, weights); });
+}
+
 Program MatmulVec::build() {
   place();
   Reg vectors = n_;
@@ -189,8 +201,8 @@ Program MatmulVec::build() {
   }
   k_.fence();
   Tile y = k_.tile_l1(DType::F32, l1_y_, vectors, rows_);
-  k_.mms(y, k_.tile_l1(DType::F32, l1_b_, vectors, depth),
-         k_.tile_hbm(type_, a_at_, rows_, depth, a_.row));
+  multiply(y, k_.tile_l1(DType::F32, l1_b_, vectors, depth),
+           k_.tile_hbm(type_, a_at_, rows_, depth, a_.row));
   k_.fence();
   k_.st(k_.tile_hbm(DType::F32, y_at_, vectors, rows_, y_row_), y);
   return k_.finish();

@@ -162,7 +162,7 @@ void fill(Fuzzer& f, npuOpsTensorScatterInfo& out) {
 
 template <>
 void fill(Fuzzer& f, npuOpsMatmulInfo& out) {
-  out.reserved = reserved(f);
+  out.integers = f.rng.percent(30) ? 1 : reserved(f) * 2;
   out.a = floats(f);
   out.b = floats(f);
   out.y = floats(f);

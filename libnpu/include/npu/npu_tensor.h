@@ -194,10 +194,13 @@ typedef struct npuOpsTensorScatterInfo {
 /* Y[m, n, i, j] = sum over k of A[k, m, i / ri, j / rj] B[k, n, i, j]: A holds weights by rows; in dimensions 2 and 3 its sizes divide those of B, and each of its matrices serves so many
  * neighbours of B. a: fp32, bf16, fp16 or blocks; b: fp32, bf16 or fp16; y: fp32, strides[0] is 4. Blocks: strides[1] is a multiple of the block's bytes.
  * With ids (INT32 [used, tokens]): Y[m, s, t] = A[:, m, ids[s, t]] . B[:, s mod b.sizes[1], t], the product of each token with the experts that were chosen for it; rows of A have at most
- * 32768 elements. A number of no expert stops the queue with NPU_ERROR_KERNEL_BOUNDS. */
+ * 32768 elements. A number of no expert stops the queue with NPU_ERROR_KERNEL_BOUNDS.
+ * integers: where a is Q8_0 or Q4_0 and the vectors of b that meet a matrix are at most 16, with 114688 elements in all, b is rounded to Q8_0 (scale = largest magnitude of 32 elements / 127, as
+ * fp16) and integers are multiplied: MMS with INTEGER in the instruction set. Each element of b is then off by up to half of its scale (1/254 of the largest magnitude beside it) and 2^-11 of
+ * itself; a block of b with a magnitude above 127 * 65504 gives infinities or NaN. Elsewhere integers changes nothing. */
 typedef struct npuOpsMatmulInfo {
   uint32_t struct_size;
-  uint32_t reserved; /* 0 */
+  uint32_t integers; /* 1: the vectors may be rounded to Q8_0; 0: fp32. Since 0.2 */
   npuOpsTensor a, b, y, ids;
 } npuOpsMatmulInfo;
 

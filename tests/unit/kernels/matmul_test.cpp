@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of tensors against double precision: types of weights and vectors, strides, shared weights, depths, experts; what is refused.
-// Bound: k + 3 roundings of fp32 on sums of |a b|; weights in blocks count as what they decode to.
+// Bound: k + 3 roundings of fp32 on sums of |a b|; weights in blocks count as what they decode to. With integers: and what rounding of the vectors to Q8_0 may add.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,6 +28,7 @@ struct Case {
   std::array<uint64_t, 2> batch = {1, 1};   // of the weights
   std::array<uint64_t, 2> shared = {1, 1};  // vectors for each
   bool dense = true;
+  bool integers = false;
 };
 
 // All elements of an operand, rows one behind the other.
@@ -65,6 +66,20 @@ Sum dot(const double* a, const double* b, uint64_t k) {
   return {sum, static_cast<double>(k + 3) * 0x1p-24 * magnitude + 1e-30};
 }
 
+// Half a step of each block of the vector, its scale's own rounding, against all weights beside it.
+double rounding_bound(const double* a, const double* b, uint64_t k) {
+  double bound = 0;
+  for (uint64_t block = 0; block < k; block += 32) {
+    double largest = 0, weights = 0;
+    for (uint64_t i = block; i < block + 32; ++i) {
+      largest = std::max(largest, std::fabs(b[i]));
+      weights += std::fabs(a[i]);
+    }
+    bound += weights * largest * (1.0 / 254 + 0x1p-11) * 1.001;
+  }
+  return bound;
+}
+
 class Product {
  public:
   Product(const Case& c, uint32_t seed)
@@ -86,6 +101,7 @@ class Product {
     npuOpsMatmulInfo info{};
     info.struct_size = sizeof(info);
     info.a = a_.tensor(), info.b = b_.tensor(), info.y = y_.tensor;
+    info.integers = c_.integers ? 1 : 0;
     run_tensor_op(rig, NPU_OPS_TENSOR_MATMUL, &info);
     y_.fetch(rig);
     EXPECT_FALSE(y_.touched_outside());
@@ -107,9 +123,11 @@ class Product {
   }
 
   void check(const Index& at) {
-    const Sum sum = dot(a_values_.row({0, at[0], at[2] / c_.shared[0], at[3] / c_.shared[1]}),
-                        b_values_.row({0, at[1], at[2], at[3]}), c_.k);
-    ASSERT_NEAR(y_.get(at), sum.value, sum.bound)
+    const double* a = a_values_.row({0, at[0], at[2] / c_.shared[0], at[3] / c_.shared[1]});
+    const double* b = b_values_.row({0, at[1], at[2], at[3]});
+    const Sum sum = dot(a, b, c_.k);
+    const double rounding = c_.integers ? rounding_bound(a, b, c_.k) : 0;
+    ASSERT_NEAR(y_.get(at), sum.value, sum.bound + rounding)
         << at[0] << " " << at[1] << " " << at[2] << " " << at[3];
   }
 
@@ -119,6 +137,18 @@ class Product {
   TensorMemory y_;
   Values a_values_, b_values_;
 };
+
+npuOpsTensor tensor_of(npuDataType type, uint64_t elem, const Index& sizes,
+                       uint64_t data = 0x10000) {
+  npuOpsTensor t{data, type, 0, {}, {}};
+  uint64_t stride = elem;
+  for (uint32_t d = 0; d < 4; ++d) {
+    t.sizes[d] = sizes[d];
+    t.strides[d] = stride;
+    stride *= d == 0 ? std::max<uint64_t>(1, sizes[0] / block_of(type)) : sizes[d];
+  }
+  return t;
+}
 
 TEST(Matmul, EveryTypeOfWeightsMeetsEveryTypeOfVectors) {
   uint32_t seed = 1;
@@ -164,6 +194,46 @@ TEST(Matmul, ManyRowsAndVectorsAreSharedAmongGroups) {
   Product({NPU_FLOAT32, 5, 16, 9000}, seed++).run();
 }
 
+TEST(Matmul, IntegersStayWithinTheRoundingOfTheVectors) {
+  uint32_t seed = 600;
+  for (npuDataType a : {NPU_Q8_0, NPU_Q4_0}) {
+    for (npuDataType b : kVectorTypes) {
+      for (uint64_t n : {1, 2, 7, 16}) {
+        for (uint64_t k : {32, 96, 2048}) {
+          SCOPED_TRACE(testing::Message() << "seed " << seed);
+          Product({a, 37, n, k, b, {1, 1}, {1, 1}, true, true}, seed++).run();
+        }
+      }
+    }
+    Product({a, 19, 2, 64, NPU_FLOAT32, {2, 2}, {2, 3}, false, true}, seed++).run();
+    Product({a, 3000, 1, 512, NPU_FLOAT32, {1, 1}, {1, 1}, true, true}, seed++).run();
+  }
+}
+
+TEST(Matmul, IntegersAreUsedForAFewVectorsOfTheTypesThatHaveThem) {
+  for (npuDataType type : {NPU_FLOAT32, NPU_Q8_0, NPU_Q4_0, NPU_Q4_K}) {
+    for (uint64_t n : {1, 16, 17}) {
+      Rig rig;
+      Random random(11);
+      Weights a(type, {256, 40, 1, 1}, random, true), b(NPU_FLOAT32, {256, n, 1, 1}, random, true);
+      a.put(rig);
+      b.put(rig);
+      std::vector<float> results[2];
+      for (uint32_t integers : {0u, 1u}) {
+        npuOpsMatmulInfo info{};
+        info.struct_size = sizeof(info);
+        info.integers = integers;
+        info.a = a.tensor(), info.b = b.tensor();
+        info.y = tensor_of(NPU_FLOAT32, 4, {40, n, 1, 1}, rig.alloc(40 * n * 4));
+        run_tensor_op(rig, NPU_OPS_TENSOR_MATMUL, &info);
+        results[integers] = rig.get(DType::F32, info.y.data, 40 * n);
+      }
+      const bool used = n <= 16 && (type == NPU_Q8_0 || type == NPU_Q4_0);
+      EXPECT_EQ(results[0] != results[1], used) << "type " << type << ", " << n << " vectors";
+    }
+  }
+}
+
 TEST(Matmul, WeightsAreSharedByNeighboursInBothOuterDimensions) {
   uint32_t seed = 300;
   for (uint64_t n : {1, 2, 20}) {
@@ -194,18 +264,6 @@ TEST(Matmul, AnyStridesAreTaken) {
     Product(c, seed).run();
     if (testing::Test::HasFatalFailure()) return;
   }
-}
-
-npuOpsTensor tensor_of(npuDataType type, uint64_t elem, const Index& sizes,
-                       uint64_t data = 0x10000) {
-  npuOpsTensor t{data, type, 0, {}, {}};
-  uint64_t stride = elem;
-  for (uint32_t d = 0; d < 4; ++d) {
-    t.sizes[d] = sizes[d];
-    t.strides[d] = stride;
-    stride *= d == 0 ? std::max<uint64_t>(1, sizes[0] / block_of(type)) : sizes[d];
-  }
-  return t;
 }
 
 npuOpsMatmulInfo plain_info() {
@@ -346,7 +404,7 @@ TEST(MatmulPlan, RefusesWhatCannotBe) {
   };
   EXPECT_EQ(result([](auto&) {}), NPU_OK) << ops::error_text();
   EXPECT_EQ(result([](auto& g) { g.struct_size = 8; }), NPU_ERROR_STRUCT_SIZE);
-  EXPECT_EQ(result([](auto& g) { g.reserved = 1; }), NPU_ERROR_RESERVED_NOT_ZERO);
+  EXPECT_EQ(result([](auto& g) { g.integers = 2; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& g) { g.a.type = NPU_INT32; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& g) { g.b.type = NPU_Q8_0; }), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& g) { g.y.type = NPU_FLOAT16; }), NPU_ERROR_NOT_SUPPORTED);
