@@ -278,6 +278,8 @@ npuOpsMatmulInfo& add_matmul(const ggml_tensor* node, Lowered* out) {
   info.a = operand(node->src[0]);
   info.b = operand(node->src[1]);
   info.y = operand(node);
+  // As ggml's CPU backend does.
+  info.integers = ggml_is_quantized(node->src[0]->type) ? 1 : 0;
   return info;
 }
 
