@@ -14,6 +14,7 @@
 #include "libnpu/ccl/handles.h"
 #include "libnpu/ccl/id.h"
 #include "libnpu/ccl/split.h"
+#include "libnpu/ccl/world.h"
 
 namespace {
 
@@ -132,6 +133,24 @@ npuResult npuCclGetId(npuCclId* out_id) {
     if (out_id == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "out_id is NULL");
     *out_id = {};
     return get_id(out_id);
+  });
+}
+
+npuResult npuCclGetWorld(uint32_t timeout_ms, npuCclWorld* inout_world) {
+  return guarded([&]() -> npuResult {
+    if (inout_world == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "inout_world is NULL");
+    if (inout_world->struct_size != sizeof(npuCclWorld)) {
+      return fail(NPU_ERROR_STRUCT_SIZE, "struct_size is %u, this library knows %zu",
+                  inout_world->struct_size, sizeof(npuCclWorld));
+    }
+    npuCclWorld world{};
+    const auto timeout =
+        std::chrono::milliseconds(timeout_ms != 0 ? timeout_ms : kDefaultTimeoutMs);
+    const npuResult result = get_world(timeout, &world);
+    if (result != NPU_OK) world = {};
+    world.struct_size = sizeof(world);
+    *inout_world = world;
+    return result;
   });
 }
 

@@ -64,7 +64,10 @@ std::optional<Address> parse_id_text(std::string_view text) {
   return address;
 }
 
-npuResult get_id(npuCclId* out) {
+namespace {
+
+// NOT_FOUND without a text: neither NPU_CCL_ID nor NPU_CCL_INTERFACE is set.
+npuResult named_id(npuCclId* out) {
   const char* named = std::getenv("NPU_CCL_ID");
   if (named != nullptr && *named != '\0') {
     const std::optional<Address> address = parse_id_text(named);
@@ -78,13 +81,33 @@ npuResult get_id(npuCclId* out) {
     return NPU_OK;
   }
   const char* interface = std::getenv("NPU_CCL_INTERFACE");
-  if (interface == nullptr || *interface == '\0') return make_id(loopback(0), out);
+  if (interface == nullptr || *interface == '\0') return NPU_ERROR_NOT_FOUND;
   std::string error;
   std::optional<NetAddress> host = own_address(loopback(0), interface, &error);
   // None of IPv4: then of IPv6.
   if (!host) host = own_address({{}, 0, 6}, interface, &error);
   if (!host) return fail(NPU_ERROR_BAD_ENVIRONMENT, "%s", error.c_str());
   return make_id(*host, out);
+}
+
+}  // namespace
+
+npuResult get_id(npuCclId* out) {
+  const npuResult result = named_id(out);
+  return result == NPU_ERROR_NOT_FOUND ? make_id(loopback(0), out) : result;
+}
+
+npuResult get_id_for_hosts(npuCclId* out) {
+  const npuResult result = named_id(out);
+  if (result != NPU_ERROR_NOT_FOUND) return result;
+  // Addresses that belong to no host (RFC 5737, RFC 3849): the default route leads there.
+  std::string error;
+  std::optional<NetAddress> host = own_address({{192, 0, 2, 1}, 9, 4}, "", &error);
+  if (!host) host = own_address({{0x20, 0x01, 0x0d, 0xb8}, 9, 6}, "", &error);
+  if (host && !host->is_loopback()) return make_id(*host, out);
+  return fail(NPU_ERROR_BAD_ENVIRONMENT,
+              "ranks are on several hosts, and this one, rank 0's, has no default route: set "
+              "NPU_CCL_INTERFACE to the interface by which the others reach it");
 }
 
 npuResult make_id(const NetAddress& host, npuCclId* out) {

@@ -26,6 +26,8 @@ std::optional<Address> parse_id_text(std::string_view text);
 npuResult make_id(const NetAddress& host, npuCclId* out);
 // That of NPU_CCL_ID if it is set; else make_id() on the interface that NPU_CCL_INTERFACE names, else on the loopback address.
 npuResult get_id(npuCclId* out);
+// The same for ranks of several hosts: instead of the loopback address that of the default route.
+npuResult get_id_for_hosts(npuCclId* out);
 std::optional<Address> read_id(const npuCclId& id);  // nothing: not one of ours
 
 // The socket of an id that make_id() made in this process, once; else a new one on its address. Empty: errno tells.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// npu-ccl-bench: collective operations among ranks that it starts itself. stdout carries the table only.
+// npu-ccl-bench: collective operations among ranks that it starts itself, or that mpirun or srun has started. stdout carries the table only.
 #include <npu/npu.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -28,7 +28,7 @@ int run_threads(const Options& options, const npuCclId& id) {
   std::vector<std::string> failures(options.ranks);
   std::vector<std::thread> threads;
   for (uint32_t rank = 0; rank < options.ranks; rank++) {
-    threads.emplace_back([&, rank] { failures[rank] = run_rank(options, id, rank); });
+    threads.emplace_back([&, rank] { failures[rank] = run_rank(options, id, {rank, rank}); });
   }
   for (std::thread& thread : threads) thread.join();
   int code = 0;
@@ -65,6 +65,17 @@ int run_processes(const Options& options, char** argv) {
   return code;
 }
 
+// One of the ranks that mpirun, srun or variables make.
+int run_started(Options options, const npuCclWorld& world) {
+  if (options.ranks != 0 || options.processes) {
+    return complain("there are " + std::to_string(world.ranks) +
+                    " ranks, started as processes: leave out --ranks and --processes");
+  }
+  options.ranks = world.ranks;
+  options.processes = true;
+  return complain(run_rank(options, world.id, {world.rank, world.local_rank}));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,9 +83,18 @@ int main(int argc, char** argv) {
   int code = 0;
   if (!parse_options(argc, argv, &options, &code)) return code;
   if (options.network) setenv("NPU_CCL_HOST_ID", "rank", 1);
+  if (options.own_rank < 0) {
+    npuCclWorld world{};
+    world.struct_size = sizeof(world);
+    const npuResult result = npuCclGetWorld(0, &world);
+    if (result == NPU_OK) return run_started(options, world);
+    if (result != NPU_ERROR_NOT_FOUND) return complain(npuCclGetErrorText());
+  }
+  if (options.ranks == 0) options.ranks = kDefaultRanks;
   if (options.processes && options.own_rank < 0) return run_processes(options, argv);
   npuCclId id;
   if (npuCclGetId(&id) != NPU_OK) return complain(npuCclGetErrorText());
   if (options.own_rank < 0) return run_threads(options, id);
-  return complain(run_rank(options, id, static_cast<uint32_t>(options.own_rank)));
+  const auto rank = static_cast<uint32_t>(options.own_rank);
+  return complain(run_rank(options, id, {rank, rank}));
 }

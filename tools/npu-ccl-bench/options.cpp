@@ -11,8 +11,10 @@ namespace npu::ccl_bench {
 
 bool parse_options(int argc, char** argv, Options* out, int* out_code) {
   CLI::App app{
-      "Measures collective operations among ranks that it starts itself, and checks their "
-      "results.\n"
+      "Measures collective operations and checks their results, among ranks that it starts "
+      "itself,\n"
+      "or that mpirun, srun --mpi=pmix or the variables NPU_CCL_RANK, NPU_CCL_RANKS and NPU_CCL_ID "
+      "make.\n"
       "algbw is bytes / time; busbw is that times the factor of the operation, as nccl-tests "
       "define it."};
   app.name("npu-ccl-bench");
@@ -27,7 +29,7 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
       ->capture_default_str();
   app.add_option("-n,--ranks", out->ranks, "number of ranks, dealt to the devices in turn")
       ->check(CLI::Range(1, NPU_CCL_RANKS_MAX))
-      ->capture_default_str();
+      ->default_str(std::to_string(kDefaultRanks));
   app.add_flag("-p,--processes", out->processes, "a process for each rank, not a thread");
   app.add_flag("--network", out->network, "each rank as a host of its own: data goes by libfabric");
   const auto size = CLI::AsSizeValue(false);

@@ -7,6 +7,8 @@
 
 namespace npu::ccl_bench {
 
+inline constexpr uint32_t kDefaultRanks = 4;
+
 struct Options {
   std::string operation = "allreduce";
   std::string type = "float32";
@@ -14,7 +16,7 @@ struct Options {
   uint64_t min_bytes = 8;
   uint64_t max_bytes = 4 << 20;
   uint32_t factor = 4;
-  uint32_t ranks = 4;
+  uint32_t ranks = 0;  // 0: not given
   uint32_t repeats = 5;
   uint32_t warmups = 1;
   uint64_t chunk_bytes = 0;

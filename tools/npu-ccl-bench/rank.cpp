@@ -30,19 +30,21 @@ void check(npuResult result, const char* what) {
 
 class Rank {
  public:
-  Rank(const Options& options, const npuCclId& id, uint32_t rank) : options_(options), rank_(rank) {
+  Rank(const Options& options, const npuCclId& id, const Place& place)
+      : options_(options), rank_(place.rank) {
     uint32_t devices = 0;
     check(npuInit(), "npuInit");
     check(npuDeviceGetCount(&devices), "npuDeviceGetCount");
     if (devices == 0)
       throw Failed{"there is no device; see npu-smi list, and the variable NPU_DEVICE"};
-    check(npuDeviceOpen(std::to_string(rank % devices).c_str(), &device_), "npuDeviceOpen");
+    check(npuDeviceOpen(std::to_string(place.local_rank % devices).c_str(), &device_),
+          "npuDeviceOpen");
     check(npuContextCreate(device_, &context_), "npuContextCreate");
     check(npuQueueCreate(context_, nullptr, &queue_), "npuQueueCreate");
     npuCclCommInfo info{};
     info.struct_size = sizeof(info);
     info.chunk_bytes = options.chunk_bytes;
-    check(npuCclCommCreate(&id, options.ranks, rank, context_, &info, &comm_), "npuCclCommCreate");
+    check(npuCclCommCreate(&id, options.ranks, rank_, context_, &info, &comm_), "npuCclCommCreate");
     check(npuMemAlloc(context_, NPU_MEM_DEVICE, 256, &words_), "npuMemAlloc");
   }
   ~Rank() {
@@ -134,12 +136,12 @@ class Rank {
 
 }  // namespace
 
-std::string run_rank(const Options& options, const npuCclId& id, uint32_t rank) {
+std::string run_rank(const Options& options, const npuCclId& id, const Place& place) {
   try {
-    const uint64_t wrong = Rank(options, id, rank).run();
+    const uint64_t wrong = Rank(options, id, place).run();
     return wrong == 0 ? "" : "there are wrong results";
   } catch (const Failed& failed) {
-    return "rank " + std::to_string(rank) + ": " + failed.text;
+    return "rank " + std::to_string(place.rank) + ": " + failed.text;
   }
 }
 

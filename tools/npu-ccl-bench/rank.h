@@ -10,7 +10,12 @@
 
 namespace npu::ccl_bench {
 
+struct Place {
+  uint32_t rank;
+  uint32_t local_rank;  // chooses the device
+};
+
 // Measures all sizes; rank 0 prints the table to stdout. Empty: all is right; else what went wrong.
-std::string run_rank(const Options& options, const npuCclId& id, uint32_t rank);
+std::string run_rank(const Options& options, const npuCclId& id, const Place& place);
 
 }  // namespace npu::ccl_bench

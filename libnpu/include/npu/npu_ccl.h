@@ -61,6 +61,33 @@ typedef struct npuCclId {
  */
 NPU_API npuResult npuCclGetId(npuCclId *out_id);
 
+/* What a process is a part of. */
+typedef struct npuCclWorld {
+  uint32_t struct_size;
+  uint32_t ranks; /* all processes that were started together, one rank each */
+  uint32_t rank;
+  uint32_t
+      local_rank; /* number of this process among those of its host: local_rank modulo the number of devices is one of its own */
+  npuCclId id;    /* the same on all ranks; for one communicator */
+} npuCclWorld;
+
+/* Asks what started this process which rank it is, and gets an id from rank 0: mpirun, "srun --mpi=pmix" and others that have a PMIx server; or, without one, the variables NPU_CCL_RANK, NPU_CCL_RANKS and NPU_CCL_ID
+ * (and NPU_CCL_LOCAL_RANK; NPU_CCL_RANK when it is unset), which come first. Under a PMIx server rank 0 makes the id as npuCclGetId does; where ranks are on several hosts and NPU_CCL_INTERFACE names no
+ * interface it is that of the default route. All ranks call this equally often. The library of PMIx (Debian: libpmix2) is loaded when there is such a server.
+ *
+ * timeout_ms   for rank 0's id to come; 0: 30 s
+ * inout_world  struct_size is the caller's; all else is written, and is 0 after an error
+ *
+ * Threads:   any, one at a time.   Blocks: until rank 0 has called, up to timeout_ms, and 2 s more when the server does not answer; without a PMIx server not.
+ * Errors:    NPU_ERROR_NOT_FOUND           nothing tells a rank: the process was started by itself
+ *            NPU_ERROR_BAD_ENVIRONMENT     NPU_CCL_RANK, NPU_CCL_RANKS, NPU_CCL_LOCAL_RANK, NPU_CCL_ID, NPU_CCL_INTERFACE
+ *            NPU_ERROR_DEPENDENCY_FAILED   the server or rank 0 gave no answer in time, or no good one
+ *            NPU_ERROR_BUSY                another thread is in this function, or an earlier call was given up and still waits for the server
+ *            NPU_ERROR_FILE (no library of PMIx), NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_DRIVER (no socket, no thread)
+ * Since:     0.2
+ */
+NPU_API npuResult npuCclGetWorld(uint32_t timeout_ms, npuCclWorld *inout_world);
+
 /* What a reduction promises. */
 typedef int32_t npuCclReduceMode;
 enum {
