@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collective operations among processes, one rank each: inside of the host, and over the network as if each were a host of its own, against OpenMPI on shared memory and on TCP in the same run.
+// Collective operations among processes, one rank each: inside of the host, and over the network as if each were a host of its own, against OpenMPI on shared memory and on TCP, and Gloo on TCP, in the same run.
+#include <unistd.h>
+
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "tests/bench/bench.h"
@@ -58,23 +61,45 @@ bool run_ours(const Way& way, const char* operation, uint32_t ranks, Seconds* ou
   });
 }
 
-bool run_theirs(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
+// OPERATION:BYTES,BYTES... of the probes of peers.
+std::string probe_of(const char* operation) {
   std::string what = std::string(operation) + ":";
   for (uint64_t bytes = kSmallest; bytes <= kLargest; bytes *= kFactor) {
     what += (bytes == kSmallest ? "" : ",") + std::to_string(bytes);
   }
-  const std::string command =
-      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe --bind-to "
-      "none "
-      "--mca pml ob1 " +
-      std::string(way.theirs) + " -np " + std::to_string(ranks) + " '" + own_folder() +
-      "/npu_bench' --probe-mpi " + what + " 2>/dev/null";
-  return run(command, [&](const char* line) {
+  return what;
+}
+
+bool run_probe(const std::string& command, Seconds* out) {
+  return run(command + " 2>/dev/null", [&](const char* line) {
     uint64_t bytes = 0;
     double s = 0;
     if (std::sscanf(line, "%" SCNu64 " %lf", &bytes, &s) == 2) (*out)[bytes].push_back(s);
   });
 }
+
+bool run_mpi(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
+  return run_probe(
+      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe --bind-to "
+      "none --mca pml ob1 " +
+          std::string(way.theirs) + " -np " + std::to_string(ranks) + " '" + own_folder() +
+          "/npu_bench' --probe-mpi " + probe_of(operation),
+      out);
+}
+
+std::string gloo_program() { return own_folder() + "/npu_bench_gloo"; }
+
+bool run_gloo(const Way&, const char* operation, uint32_t ranks, Seconds* out) {
+  return run_probe("'" + gloo_program() + "' " + probe_of(operation) + " " + std::to_string(ranks),
+                   out);
+}
+
+// What ours is compared with, in turn with it.
+struct Peer {
+  const char* name;    // nullptr: that of the way; empty: not on this machine
+  const char* suffix;  // of the measurement
+  bool (*run)(const Way& way, const char* operation, uint32_t ranks, Seconds* out);
+};
 
 // Of nccl-tests: what each rank's link carries.
 double bus_bytes(const char* operation, uint64_t bytes, uint32_t ranks) {
@@ -82,25 +107,32 @@ double bus_bytes(const char* operation, uint64_t bytes, uint32_t ranks) {
   return static_cast<double>(bytes) * share * (operation == kOperations[0] ? 2 : 1);
 }
 
-bool measure(const Way& way, const char* operation, uint32_t ranks, bool has_peer,
+bool measure(const Way& way, const char* operation, uint32_t ranks, const std::vector<Peer>& peers,
              const std::string& folder) {
-  Seconds ours, theirs;
+  Seconds ours;
+  std::vector<Seconds> theirs(peers.size());
   bool good = true;
   for (int i = 0; i < kRounds; i++) {
     good &= run_ours(way, operation, ranks, &ours);
-    if (has_peer) good &= run_theirs(way, operation, ranks, &theirs);
+    for (size_t p = 0; p < peers.size(); p++) {
+      good &= peers[p].run(way, operation, ranks, &theirs[p]);
+    }
   }
   for (const auto& [bytes, times] : ours) {
+    const double bus = bus_bytes(operation, bytes, ranks);
     Measurement m{.name = "ccl_" + std::string(way.name) + "_" + operation + "_" +
                           std::to_string(ranks) + "_" + std::to_string(bytes >> 10) + "KiB"};
-    const double bus = bus_bytes(operation, bytes, ranks);
     m.value = bus / median(times) / 1e9;
     m.unit = "GB/s";
     m.smaller_is_better = false;
     m.goal = 1;
-    if (has_peer) m.peer = way.peer;
-    if (!theirs[bytes].empty()) m.peer_value = bus / median(theirs[bytes]) / 1e9;
-    good &= publish(m, folder);
+    for (size_t p = 0; p < peers.size(); p++) {
+      Measurement with = m;
+      with.name += peers[p].suffix;
+      with.peer = peers[p].name != nullptr ? peers[p].name : way.peer;
+      if (!theirs[p][bytes].empty()) with.peer_value = bus / median(theirs[p][bytes]) / 1e9;
+      good &= publish(with, folder);
+    }
   }
   return good && !ours.empty();
 }
@@ -108,12 +140,21 @@ bool measure(const Way& way, const char* operation, uint32_t ranks, bool has_pee
 }  // namespace
 
 bool bench_ccl(const std::string& folder) {
-  const bool has_peer = has_mpi();
-  if (!has_peer) std::fprintf(stderr, "npu_bench: no mpirun here: apt-get install openmpi-bin\n");
+  std::vector<Peer> peers = {{nullptr, "", run_mpi}};
+  if (!has_mpi()) {
+    peers[0] = {"", "", [](const Way&, const char*, uint32_t, Seconds*) { return true; }};
+    std::fprintf(stderr, "npu_bench: no mpirun here: apt-get install openmpi-bin\n");
+  }
+  if (access(gloo_program().c_str(), X_OK) == 0) {
+    peers.push_back({"Gloo, TCP", "_gloo", run_gloo});
+  } else {
+    std::fprintf(stderr,
+                 "npu_bench: Gloo was not there at the build: apt-get install libgloo-dev\n");
+  }
   bool good = true;
   for (const Way& way : kWays) {
     for (const char* operation : kOperations) {
-      for (const uint32_t ranks : kRanks) good &= measure(way, operation, ranks, has_peer, folder);
+      for (const uint32_t ranks : kRanks) good &= measure(way, operation, ranks, peers, folder);
     }
   }
   return good;

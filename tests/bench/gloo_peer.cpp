@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// npu_bench_gloo OPERATION:BYTES[,BYTES...] RANKS: collective operations of Gloo over TCP on the loopback interface among processes that it starts itself, a program of its own since Gloo has no C interface to find at
+// run time. Prints "BYTES SECONDS" for each size, bytes of the whole vector as npu-ccl-bench counts them.
+#include <gloo/allgather.h>
+#include <gloo/allreduce.h>
+#include <gloo/alltoall.h>
+#include <gloo/barrier.h>
+#include <gloo/math.h>
+#include <gloo/rendezvous/context.h>
+#include <gloo/rendezvous/file_store.h>
+#include <gloo/transport/tcp/device.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr int kWarmups = 2, kRepeats = 7;  // as those of OpenMPI
+using ContextPtr = std::shared_ptr<gloo::rendezvous::Context>;
+
+template <typename T>
+void all_reduce(const ContextPtr& context, T* send, T* recv, size_t count,
+                void (*function)(void*, const void*, const void*, size_t)) {
+  gloo::AllreduceOptions options(context);
+  options.setInput(send, count);
+  options.setOutput(recv, count);
+  options.setReduceFunction(function);
+  gloo::allreduce(options);
+}
+
+struct Case {
+  std::string operation;
+  size_t ranks;
+  size_t count;  // elements of a rank, or of each of its blocks
+  std::vector<float> send, recv;
+};
+
+void run_once(const ContextPtr& context, Case& c) {
+  if (c.operation == "allreduce") {
+    all_reduce<float>(context, c.send.data(), c.recv.data(), c.count, gloo::sum<float>);
+  } else if (c.operation == "allgather") {
+    gloo::AllgatherOptions options(context);
+    options.setInput(c.send.data(), c.count);
+    options.setOutput(c.recv.data(), c.count * c.ranks);
+    gloo::allgather(options);
+  } else {
+    gloo::AlltoallOptions options(context);
+    options.setInput(c.send.data(), c.count * c.ranks);
+    options.setOutput(c.recv.data(), c.count * c.ranks);
+    gloo::alltoall(options);
+  }
+}
+
+// All ranks send ones.
+bool is_right(const Case& c) {
+  const bool sums = c.operation == "allreduce";
+  const float wanted = sums ? static_cast<float>(c.ranks) : 1;
+  const auto end = c.recv.begin() + static_cast<long>(sums ? c.count : c.count * c.ranks);
+  return std::all_of(c.recv.begin(), end, [&](float value) { return value == wanted; });
+}
+
+// A barrier, one operation, the median of the repeats, the slowest rank.
+double seconds_of(const ContextPtr& context, Case& c) {
+  std::vector<double> times;
+  for (int i = -kWarmups; i < kRepeats; i++) {
+    gloo::BarrierOptions barrier(context);
+    gloo::barrier(barrier);
+    const auto begin = std::chrono::steady_clock::now();
+    run_once(context, c);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (i >= 0) times.push_back(took.count());
+  }
+  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
+  double own = times[kRepeats / 2], slowest = own;
+  all_reduce<double>(context, &own, &slowest, 1, gloo::max<double>);
+  return slowest;
+}
+
+int run_rank(const std::string& folder, const std::string& what, int rank, int ranks) {
+  gloo::transport::tcp::attr place;
+  place.iface = "lo";
+  auto device = gloo::transport::tcp::CreateDevice(place);
+  gloo::rendezvous::FileStore store(folder);
+  const auto context = std::make_shared<gloo::rendezvous::Context>(rank, ranks);
+  context->connectFullMesh(store, device);
+  const size_t colon = what.find(':');
+  const bool is_whole = what.substr(0, colon) == "allreduce";
+  for (size_t at = colon; at != std::string::npos; at = what.find(',', at + 1)) {
+    const uint64_t bytes = std::strtoull(what.c_str() + at + 1, nullptr, 10);
+    const auto parts = static_cast<size_t>(ranks);
+    const size_t count = std::max<size_t>(bytes / sizeof(float) / (is_whole ? 1 : parts), 1);
+    const size_t room = is_whole ? count : count * parts;
+    Case c{what.substr(0, colon), parts, count, std::vector<float>(room, 1),
+           std::vector<float>(room)};
+    const double s = seconds_of(context, c);
+    if (!is_right(c)) return 1;
+    if (rank == 0) std::printf("%" PRIu64 " %.9f\n", bytes, s);
+  }
+  return 0;
+}
+
+int run_guarded(const std::string& folder, const std::string& what, int rank, int ranks) {
+  try {
+    const int code = run_rank(folder, what, rank, ranks);
+    std::fflush(stdout);
+    return code;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "npu_bench_gloo: rank %d: %s\n", rank, error.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string what = argc == 3 ? argv[1] : "";
+  const int ranks = argc == 3 ? std::atoi(argv[2]) : 0;
+  char folder[] = "/tmp/npu-gloo.XXXXXX";
+  if (what.find(':') == std::string::npos || ranks < 1 || mkdtemp(folder) == nullptr) return 2;
+  std::vector<pid_t> others;
+  for (int rank = 1; rank < ranks; rank++) {
+    const pid_t pid = fork();
+    if (pid == 0) _exit(run_guarded(folder, what, rank, ranks));
+    others.push_back(pid);
+  }
+  int code = run_guarded(folder, what, 0, ranks);
+  for (pid_t pid : others) {
+    int status = 0;
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) code = 1;
+  }
+  std::filesystem::remove_all(folder);
+  return code;
+}
