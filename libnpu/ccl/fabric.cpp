@@ -65,6 +65,11 @@ bool is_from(const fi_info& info, const NetAddress& source, const std::string& p
   return found && found->ip == source.ip && found->version == source.version;
 }
 
+// verbs reserves room in the completion queue for as many receives as an endpoint could have, by default far more than there ever are, and goes on without room when there is none left.
+void limit_receives(fi_info* info) {
+  info->rx_attr->size = std::min<size_t>(info->rx_attr->size, Fabric::kReceivesMax);
+}
+
 }  // namespace
 
 void InfoCloser::operator()(fi_info* info) const { library().freeinfo(info); }
@@ -162,6 +167,7 @@ bool Fabric::register_memory(void* at, size_t bytes, uint64_t access, Region* ou
 }
 
 EndpointPtr Fabric::make_endpoint(fi_info* info) {
+  limit_receives(info);
   fid_ep* made = nullptr;
   if (fi_endpoint(domain_.get(), info, &made, nullptr) != 0) return nullptr;
   EndpointPtr endpoint(made);

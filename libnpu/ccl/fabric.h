@@ -62,6 +62,8 @@ struct FabricCompletion {
 
 class Fabric {
  public:
+  static constexpr uint32_t kReceivesMax = 16;  // of an endpoint, under way at a time
+
   // False: |out_error| tells why.
   bool open(const NetAddress& own, const std::string& provider, size_t completions,
             std::string* out_error);

@@ -88,7 +88,7 @@ class Network {
   void close();
 
  private:
-  static constexpr uint32_t kReceives = 16;
+  static constexpr uint32_t kReceives = Fabric::kReceivesMax;
   static constexpr uint32_t kSends = 16;
   static constexpr uint32_t kWrites = 2 * kSlots;
 

@@ -48,6 +48,8 @@ int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const 
       operation.kind = Kind::kAllReduce;
       operation.type = NPU_FLOAT32;  // what moves only has no sum
       operation.count = 500;
+      operation.type = NPU_FLOAT32;
+      operation.op = NPU_CCL_SUM;
       act(what);
       if (loops) std::puts("looping"), std::fflush(stdout);
     }

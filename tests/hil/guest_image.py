@@ -42,7 +42,7 @@ class KernelModules:
         return os.path.basename(path.strip()).split(".")[0].replace("-", "_")
 
     def closure(self, names):
-        """The named modules and all that they need, each after what it needs."""
+        """The named modules and all that they need, each after what it needs. "?name": only if there is one."""
         order = []
 
         def add(name):
@@ -56,7 +56,9 @@ class KernelModules:
             order.append(name)
 
         for name in names:
-            add(name)
+            if name.startswith("?") and name[1:].replace("-", "_") not in self.paths:
+                continue
+            add(name.removeprefix("?"))
         return [(name, os.path.join(self.folder, self.paths[name])) for name in order]
 
 
