@@ -4,7 +4,7 @@
 //   alone  rank 0 asks for nothing; the others ask
 //   die    rank 0 kills itself before it asks
 //   kill   the process kills the server, and asks
-//   stop   the process stops the server, asks twice, and lets it go on
+//   stop   the process stops the server, asks twice, and kills it
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,7 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <system_error>
 
 #include "tests/ccl/world.h"
 
@@ -60,6 +63,19 @@ bool meet(npuContext context, npuQueue queue) {
   return true;
 }
 
+// A signal is on its way for a while: true once no thread of the process runs.
+bool is_stopped(pid_t process) {
+  std::error_code error;
+  for (const auto& task :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task", error)) {
+    std::ifstream file(task.path() / "stat");
+    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const size_t name_end = text.rfind(')');
+    if (name_end == std::string::npos || text.compare(name_end, 3, ") T") != 0) return false;
+  }
+  return !error;
+}
+
 int meet_twice() {
   npuDevice device = nullptr;
   RankEnd end;
@@ -95,9 +111,11 @@ int main(int argc, char** argv) {
   } else if (what == "stop") {
     const pid_t server = getppid();
     kill(server, SIGSTOP);
+    while (!is_stopped(server)) usleep(1000);
     ask(500, &world);
     ask(500, &world);
-    kill(server, SIGCONT);
+    // A server that went on might miss the end of this process, and wait for ever.
+    kill(server, SIGKILL);
   } else {
     return 2;
   }
