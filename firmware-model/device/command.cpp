@@ -15,6 +15,10 @@ namespace npu::model {
 namespace {
 
 constexpr uint64_t kMaxGroups = uint64_t{1} << 31;
+// What takes a host about as long as a scalar instruction, for Queue::turn_work.
+constexpr uint64_t kMacsPerWork = 512;
+constexpr uint64_t kVectorOpsPerWork = 32;
+constexpr uint64_t kBytesPerWork = 64;
 
 template <typename T>
 bool zero(const T& words) {
@@ -145,9 +149,9 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
       case NPU_CMD_LAUNCH:
         return launch(queue, command_as<npu_cmd_launch>(command), now_ps);
       case NPU_CMD_COPY:
-        return transfer(dma_.copy(job, command_as<npu_cmd_copy>(command)));
+        return transfer(queue, dma_.copy(job, command_as<npu_cmd_copy>(command)));
       case NPU_CMD_FILL:
-        return transfer(dma_.fill(job, command_as<npu_cmd_fill>(command)));
+        return transfer(queue, dma_.fill(job, command_as<npu_cmd_fill>(command)));
       case NPU_CMD_SEM_WAIT:
         return sem_wait(queue, command_as<npu_cmd_sem>(command), now_ps);
       case NPU_CMD_SEM_SIGNAL:
@@ -223,7 +227,7 @@ Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command, uint6
     request.step_aside = [this, &queue] { parts_.step_aside(queue); };
   }
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
-  account(done);
+  account(queue, done);
   if (done.ops != nullptr) [[unlikely]]
     parts_.engines->write({queue.config.id, now_ps, kernel.program.name}, *module, done);
   return end_of_launch(queue, command, done);
@@ -276,8 +280,11 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
   return outcome;
 }
 
-void CommandRunner::account(const LaunchOutcome& outcome) {
-  const uint64_t bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
+void CommandRunner::account(Queue& queue, const LaunchOutcome& outcome) {
+  const GroupStats& stats = outcome.stats;
+  const uint64_t bytes = stats.hbm_read_bytes + stats.hbm_write_bytes;
+  queue.turn_work += stats.instructions + stats.mac_ops / kMacsPerWork +
+                     stats.vector_ops / kVectorOpsPerWork + bytes / kBytesPerWork;
   parts_.registers.add(NPU_REG_LAUNCHES, 1);
   parts_.registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
   parts_.registers.add(NPU_REG_BYTES_MOVED, bytes);
@@ -293,7 +300,8 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
   energy_rest_fj_ = static_cast<uint64_t>(femtojoule % 1'000'000);
 }
 
-Outcome CommandRunner::transfer(const DmaResult& result) {
+Outcome CommandRunner::transfer(Queue& queue, const DmaResult& result) {
+  queue.turn_work += result.hbm_bytes / kBytesPerWork;
   parts_.registers.add(NPU_REG_BYTES_MOVED, result.hbm_bytes);
   add_energy(0, result.hbm_bytes);
   if (result.status == NPU_ST_VM_FAULT) return Outcome::vm_fault(result.fault_dva, result.access);
@@ -348,6 +356,7 @@ Outcome CommandRunner::timestamp(Queue& queue, const npu_cmd_timestamp& command,
 }
 
 Outcome CommandRunner::module_load(Queue& queue, const npu_cmd_module& command) {
+  queue.turn_work += command.blob_bytes;
   if (command.blob_bytes > NPU_BLOB_MAX_BYTES) return Outcome::error(NPU_ST_BLOB_TOO_LARGE);
   const bool check_only = command.check_only != 0;
   if (!check_only && queue.context->modules.full()) return Outcome::error(NPU_ST_OUT_OF_MODULES);

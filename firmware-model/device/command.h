@@ -66,14 +66,14 @@ class CommandRunner {
   // False: *fault_dva cannot be read.
   static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
                              uint64_t* fault_dva);
-  Outcome transfer(const DmaResult& result);
+  Outcome transfer(Queue& queue, const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome timestamp(Queue& queue, const npu_cmd_timestamp& command, uint64_t now_ps);
   Outcome module_load(Queue& queue, const npu_cmd_module& command);
   static Outcome set_print_buffer(Queue& queue, const npu_cmd_print_buffer& command);
   Outcome module_unload(Queue& queue, const npu_cmd_module& command);
-  void account(const LaunchOutcome& outcome);
+  void account(Queue& queue, const LaunchOutcome& outcome);
   void add_energy(uint64_t macs, uint64_t hbm_bytes);
 
   const Parts parts_;

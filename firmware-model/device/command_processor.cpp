@@ -209,7 +209,7 @@ StepResult CommandProcessor::finish(Queue& queue, const Outcome& outcome) {
   }
   publish(queue, outcome, record, page);
   parts_.registers.add(NPU_REG_COMMANDS, 1);
-  parts_.registers.raise_to(NPU_REG_TIME_PS, outcome.end_ps);
+  parts_.registers.raise_own(NPU_REG_TIME_PS, outcome.end_ps);
   interrupt_when_asked(queue, page);
   if (outcome.status == NPU_ST_OK) return StepResult::kDone;
   parts_.registers.add(NPU_REG_FAULTS, 1);

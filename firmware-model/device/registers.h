@@ -44,6 +44,12 @@ class RegisterFile {
     cell(reg).store(cell(reg).load(std::memory_order_relaxed) + value, std::memory_order_relaxed);
   }
   void raise_to(npu_reg reg, uint64_t value);
+  // Likewise, of a register with one writer at a time.
+  void raise_own(npu_reg reg, uint64_t value) {
+    if (cell(reg).load(std::memory_order_relaxed) < value) {
+      cell(reg).store(value, std::memory_order_relaxed);
+    }
+  }
   uint64_t set_bits(npu_reg reg, uint64_t bits) { return cell(reg).fetch_or(bits); }
   uint64_t clear_bits(npu_reg reg, uint64_t bits) { return cell(reg).fetch_and(~bits); }
 

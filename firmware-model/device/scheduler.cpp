@@ -21,6 +21,9 @@ constexpr unsigned kTriesBetweenLongLooks = 16;
 constexpr unsigned kLooksPerClockRead = 16;
 // So often a command that runs looks for more urgent ones: looking costs about a hundredth of this.
 constexpr auto kUrgentLook = std::chrono::microseconds(10);
+// A queue's turn when no other one waits: so many commands, or so much work. Between two of them nothing but those who want in is looked at, as in a list.
+constexpr unsigned kTurnCommands = 16;
+constexpr uint64_t kTurnWork = 512;
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
 
@@ -34,6 +37,7 @@ bool dead(npu_queue_state state) { return state >= NPU_QUEUE_STATE_FAULTED; }
 
 Scheduler::Lock::Lock(Scheduler& scheduler) {
   scheduler.wanted_.fetch_add(1);
+  scheduler.entries_.fetch_add(1);
   lock_ = std::unique_lock(scheduler.mutex_);
   scheduler.wanted_.fetch_sub(1);
 }
@@ -201,17 +205,41 @@ void Scheduler::look_at_parked() {
   }
 }
 
+bool Scheduler::others_wait() const {
+  return !parked_.empty() ||
+         std::any_of(ready_.begin(), ready_.end(), [](const auto& list) { return !list.empty(); });
+}
+
+// Commands up to |rung|. Taking and giving the mutex, and finding the queue again, cost more than a short command.
+StepResult Scheduler::run_turn(Queue& queue, uint64_t rung, uint32_t entries) {
+  queue.turn_work = 0;
+  for (unsigned left = kTurnCommands; left != 0; --left) {
+    const StepResult result = processor_.step(queue);
+    if (result != StepResult::kDone) return result;
+    // The command ended with a fence (CommandProcessor::interrupt_when_asked).
+    waker_.wake_fenced_watchers();
+    if (queue.fetched >= rung || queue.turn_work > kTurnWork ||
+        entries_.load(std::memory_order_relaxed) != entries) {
+      break;
+    }
+  }
+  return StepResult::kDone;
+}
+
 void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
   running_.push_back(queue.shared_from_this());
   const npu_status pending_fault = queue.schedule.pending_fault;
+  const uint64_t rung = others_wait() ? 0 : queue.schedule.write_index;
+  // Whoever has come in since, and wants this queue to stop, may have to wait for one command more.
+  const uint32_t entries = entries_.load(std::memory_order_relaxed);
   lock.unlock();
   StepResult result = StepResult::kFaulted;
   if (pending_fault != NPU_ST_OK) {
     processor_.stop(queue, Outcome::error(pending_fault));
   } else {
-    result = processor_.step(queue);
+    result = run_turn(queue, rung, entries);
   }
-  waker_.wake_watchers();
+  if (result != StepResult::kDone) waker_.wake_watchers();
   lock.lock();
   const std::shared_ptr<Queue> finished = std::move(running_.back());
   running_.pop_back();

@@ -111,6 +111,8 @@ class Scheduler {
  private:
   void loop();
   void run_one(std::unique_lock<std::mutex>& lock, Queue& queue);
+  StepResult run_turn(Queue& queue, uint64_t rung, uint32_t entries);
+  bool others_wait() const;
   void let_others_in(std::unique_lock<std::mutex>& lock);
   void take_doorbells();
   void ring(Queue& queue, uint64_t value);
@@ -133,7 +135,8 @@ class Scheduler {
 
   mutable std::mutex mutex_;
   std::condition_variable ended_;
-  std::atomic<uint32_t> wanted_{0};  // threads that wait for the mutex
+  std::atomic<uint32_t> wanted_{0};   // threads that wait for the mutex
+  std::atomic<uint32_t> entries_{0};  // times that anybody but the thread has wanted it
   std::atomic<uint64_t> ticket_{0};
   uint32_t waiters_ = 0;
   bool stop_ = false;

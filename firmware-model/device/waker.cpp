@@ -17,14 +17,15 @@ namespace npu::model {
 namespace {
 
 std::mutex g_wakers_mutex;
-// Those of this process that are open, and how many of them watch memory. Never destroyed: a program that ends with a device open has one that ends after its static objects.
+// Those of this process that are open. Never destroyed: a program that ends with a device open has one that ends after its static objects.
 std::vector<Waker*>& open_wakers() {
   static auto* const all = new std::vector<Waker*>;
   return *all;
 }
-std::atomic<uint32_t> g_watchers{0};
 
 }  // namespace
+
+std::atomic<uint32_t> Waker::watchers_{0};
 
 Waker::~Waker() {
   {
@@ -77,7 +78,7 @@ void Waker::wait() {
 }
 
 void Waker::watch_memory() {
-  if (!watches_.exchange(true)) g_watchers.fetch_add(1);
+  if (!watches_.exchange(true)) watchers_.fetch_add(1);
   // pairs with waker.cpp : Waker::wake_watchers
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
@@ -85,14 +86,17 @@ void Waker::watch_memory() {
 // True: this call has ended it.
 bool Waker::stop_watching() {
   if (!watches_.exchange(false)) return false;
-  g_watchers.fetch_sub(1);
+  watchers_.fetch_sub(1);
   return true;
 }
 
 void Waker::wake_watchers() const {
   // pairs with waker.cpp : Waker::watch_memory
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (g_watchers.load(std::memory_order_relaxed) == 0) return;
+  wake_fenced_watchers();
+}
+
+void Waker::wake_others() const {
   std::lock_guard lock(g_wakers_mutex);
   for (Waker* waker : open_wakers()) {
     if (waker != this && waker->stop_watching()) waker->wake();

@@ -31,8 +31,12 @@ class Waker {
   // Until the end of the next wait(), wake_watchers() of another device wakes this one. The caller
   // looks at the words that it waits for after this, and before it waits.
   void watch_memory();
-  // Memory that another device may wait for has been written.
+  // Memory that another device may wait for has been written. wake_fenced_watchers(): and a sequentially consistent fence came after that.
   void wake_watchers() const;
+  void wake_fenced_watchers() const {
+    if (watchers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      wake_others();
+  }
   // Sleeps until a descriptor was written after the last wait.
   void wait();
 
@@ -44,7 +48,9 @@ class Waker {
  private:
   int add_eventfd();
   bool stop_watching();
+  void wake_others() const;
 
+  static std::atomic<uint32_t> watchers_;  // of this process: how many watch memory
   int epoll_fd_ = -1;
   int own_fd_ = -1;
   int shared_fd_ = -1;

@@ -72,6 +72,26 @@ TEST_F(SemaphoreTest, DevicesOfAProcessPassABatonWithoutADoorbell) {
   EXPECT_EQ(words_.as<uint64_t>()[0], 2 * kRounds);
 }
 
+// A queue that is alone runs several commands in a turn (scheduler.cpp : Scheduler::run_turn).
+TEST_F(SemaphoreTest, QueuesThatAreReadyTogetherTakeTurnsCommandByCommand) {
+  constexpr uint64_t kAdditions = 40;
+  TestQueue third = driver_.create_queue(context_);
+  const uint64_t sum = words_.dva + 8;
+  waiter_.push(sem_wait(words_.dva, 1));
+  for (uint64_t i = 0; i < kAdditions; ++i) waiter_.push(sem_signal(sum, 1, NPU_SEM_ADD));
+  signaler_.push(sem_wait(words_.dva, 1));
+  const uint64_t looked = signaler_.push(copy(sum, data_.dva, 8));
+  waiter_.ring();
+  signaler_.ring();
+  // Both are parked: they were taken before the commands of the third queue, which come later.
+  while (waiter_.ctrl()->fetched == 0 || signaler_.ctrl()->fetched == 0) third.run(nop());
+  third.run(sem_signal(words_.dva, 1));
+  EXPECT_EQ(signaler_.wait(looked).status, NPU_ST_OK);
+  EXPECT_LE(data_.as<uint64_t>()[0], 1u);
+  EXPECT_EQ(waiter_.wait(kAdditions).status, NPU_ST_OK);
+  EXPECT_EQ(words_.as<uint64_t>()[1], kAdditions);
+}
+
 TEST_F(SemaphoreTest, ManyQueuesPassABaton) {
   std::vector<TestQueue> ring;
   for (int i = 0; i < 16; ++i) ring.push_back(driver_.create_queue(context_));
