@@ -87,6 +87,11 @@ void paint(std::byte* to, uint64_t bytes, uint64_t pattern) {
 uint64_t Dma::duration_ps(uint64_t hbm_bytes, uint64_t host_bytes) const {
   const auto rate = [](uint64_t bytes, uint64_t mbytes_per_s) {
     const uint64_t divisor = std::max<uint64_t>(1, mbytes_per_s);
+    // A division of 128 bits costs as much as copying some kilobytes.
+    uint64_t scaled = 0;
+    if (!__builtin_mul_overflow(bytes, uint64_t{1'000'000}, &scaled)) [[likely]] {
+      return scaled / divisor + (scaled % divisor != 0);
+    }
     return static_cast<uint64_t>((Wide{bytes} * 1'000'000 + divisor - 1) / divisor);
   };
   const uint64_t setup_ps = uint64_t{profile_.dma_setup_cycles} * 1'000'000'000 /

@@ -345,25 +345,33 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups
   return end_ps;
 }
 
-void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) const {
-  Launch& launch = request.launch;
-  launch.program = &request.kernel->program;
-  launch.numerics = &numerics_;
-  launch.params = &params_;
-  // A division costs as much as a short launch.
-  const uint64_t share =
-      active_tiles == 1 ? profile_.hbm_mbytes_per_s : profile_.hbm_mbytes_per_s / active_tiles;
-  launch.hbm_share_bytes_per_us = std::max<uint64_t>(1, share);
-  launch.host_share_bytes_per_us =
-      std::max<uint64_t>(1, active_tiles == 1 ? profile_.host_mbytes_per_s
-                                              : profile_.host_mbytes_per_s / active_tiles);
+// Divisions cost as much as a short launch, and mostly are those of the launch before.
+const Shares& LaunchEngine::shares_of(uint64_t active_tiles, uint32_t group_tiles) {
+  if (active_tiles == last_active_tiles_ && group_tiles == last_group_tiles_) [[likely]]
+    return last_shares_;
+  last_active_tiles_ = active_tiles;
+  last_group_tiles_ = group_tiles;
+  last_shares_.hbm_bytes_per_us = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / active_tiles);
+  last_shares_.host_bytes_per_us = std::max<uint64_t>(1, profile_.host_mbytes_per_s / active_tiles);
   // Groups are spread over the clusters.
-  const uint32_t group_tiles = launch.program->group_tiles;
-  launch.cluster_tiles =
+  last_shares_.cluster_tiles =
       active_tiles <= uint64_t{profile_.clusters} * group_tiles
           ? group_tiles
           : static_cast<uint32_t>((active_tiles / group_tiles + profile_.clusters - 1) /
                                   profile_.clusters * group_tiles);
+  return last_shares_;
+}
+
+void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) {
+  Launch& launch = request.launch;
+  launch.program = &request.kernel->program;
+  launch.program_id = request.kernel->id;
+  launch.numerics = &numerics_;
+  launch.params = &params_;
+  const Shares& shares = shares_of(active_tiles, launch.program->group_tiles);
+  launch.hbm_share_bytes_per_us = shares.hbm_bytes_per_us;
+  launch.host_share_bytes_per_us = shares.host_bytes_per_us;
+  launch.cluster_tiles = shares.cluster_tiles;
   launch.prints = request.prints_most != 0;
   // Of the groups of one window, whose results are kept at the same time.
   const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
@@ -411,7 +419,7 @@ LaunchOutcome LaunchEngine::run_single(LaunchRequest& request) {
   uint64_t budget = request.budget;
   request.launch.op_budget = std::max<uint64_t>(budget, 1);
   LaunchOutcome outcome;
-  pool_.own_worker().run(request.launch, 0, &outcome);
+  pool_.own_worker().run_fresh(request.launch, 0, &outcome);
   take_prints(std::exchange(outcome.prints, nullptr), 0, request.prints_most, &outcome);
   end_group(outcome.stats.instructions, 0, 0, &budget, &outcome);
   outcome.duration_ps = finish_time(outcome, outcome.duration_ps);

@@ -16,6 +16,7 @@
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/device/worker_pool.h"
 #include "firmware-model/tile/tile.h"
+#include "firmware-model/tile/timing.h"
 
 namespace npu::model {
 
@@ -87,7 +88,8 @@ class LaunchEngine {
   void run_window(Window& window, const LaunchRequest& request, const std::function<void()>& quiet);
   void run_pass(Window& window, const Kernel& kernel);
   LaunchOutcome run_single(LaunchRequest& request);
-  void begin(LaunchRequest& request, uint64_t active_tiles) const;
+  const Shares& shares_of(uint64_t active_tiles, uint32_t group_tiles);
+  void begin(LaunchRequest& request, uint64_t active_tiles);
   uint64_t finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const;
 
   const npu_profile& profile_;
@@ -96,6 +98,9 @@ class LaunchEngine {
   const bool checks_;
   WorkerPool pool_;
   std::vector<GroupResult> spare_results_;  // memory for the next launch
+  uint64_t last_active_tiles_ = 0;          // what last_shares_ were made for
+  uint32_t last_group_tiles_ = 0;
+  Shares last_shares_;
 };
 
 }  // namespace npu::model

@@ -17,9 +17,10 @@ namespace npu::model {
 
 class DeviceMemory {
  public:
+  // What is known of the space before is dropped by the first access: many a work-group makes none.
   void attach(const AddressSpace* space) {
     space_ = space;
-    drop();
+    generation_ = kNoGeneration;
   }
 
   void begin_access() {
@@ -55,6 +56,7 @@ class DeviceMemory {
 
  private:
   static constexpr uint32_t kRuns = 8;
+  static constexpr uint64_t kNoGeneration = UINT64_MAX;  // is never reached
 
   static bool usable(const Translation& run, uint64_t dva, npu_fault_access access) {
     return dva >= run.begin_dva && dva < run.end_dva && run.permits(access);
@@ -62,7 +64,6 @@ class DeviceMemory {
 
   void drop() {
     runs_.fill(Translation{});
-    generation_ = space_->generation();
     last_ = 0;
     victim_ = 0;
   }
@@ -70,7 +71,7 @@ class DeviceMemory {
   std::byte* find_slowly(uint64_t dva, npu_fault_access access, uint64_t* bytes);
 
   const AddressSpace* space_ = nullptr;
-  uint64_t generation_ = 0;
+  uint64_t generation_ = kNoGeneration;
   uint32_t last_ = 0;    // run that answered most recently
   uint32_t victim_ = 0;  // run to be replaced next
   std::array<Translation, kRuns> runs_{};

@@ -108,8 +108,11 @@ struct Worker::Impl {
 
   // NPU_ST_OK, or why the launch cannot run here.
   npu_status check(const Launch& launch, uint64_t linear) const;
+  static bool fits_grid(const Launch& launch, uint64_t linear);
   bool reserve_memory(const Program& program);
   void change_owner(uint64_t owner);
+  // NPU_ST_OK: all that depends on program, sizes and owner alone is as the launch needs it.
+  npu_status make_ready(const Launch& launch, uint64_t linear);
   void start(const Launch& launch, uint64_t linear);
   void start_checks(bool wanted);
 
@@ -123,9 +126,23 @@ struct Worker::Impl {
     uint32_t acc_bytes = 0;
     bool operator==(const Reserved&) const = default;
   } reserved;
+  struct Ready {  // what make_ready() was last called for
+    uint64_t program_id = 0;
+    uint64_t owner = 0;
+    Shares shares;
+    const TileParams* params = nullptr;
+    bool operator==(const Ready&) const = default;
+  } ready;
   Group group;
   std::unique_ptr<Checker> checker;  // made for the first run that is checked
 };
+
+// Arguments and number of a work-group.
+bool Worker::Impl::fits_grid(const Launch& launch, uint64_t linear) {
+  uint64_t groups = 1;
+  for (uint32_t extent : launch.grid) groups = mul_capped(groups, extent);
+  return launch.args.size() == launch.program->args_bytes && linear < groups;
+}
 
 npu_status Worker::Impl::check(const Launch& launch, uint64_t linear) const {
   const Program* program = launch.program;
@@ -135,13 +152,10 @@ npu_status Worker::Impl::check(const Launch& launch, uint64_t linear) const {
   }
   uint32_t fifo = launch.params->engine_fifo;
   if (fifo == 0 || fifo > kMaxFifo) return NPU_ST_INTERNAL;
-  uint64_t groups = 1;
-  for (uint32_t extent : launch.grid) groups = mul_capped(groups, extent);
   bool fits = !program->code.empty() && program->code.size() <= NPU_KERNEL_MAX_INSNS &&
               program->group_tiles >= 1 && program->group_tiles <= NPU_GROUP_MAX_TILES &&
               program->l1_bytes <= params.l1_bytes && program->l2_bytes <= params.l2_bytes &&
-              program->acc_bytes <= params.acc_bytes && launch.args.size() == program->args_bytes &&
-              linear < groups;
+              program->acc_bytes <= params.acc_bytes && fits_grid(launch, linear);
   return fits ? NPU_ST_OK : NPU_ST_BAD_LAUNCH;
 }
 
@@ -181,6 +195,23 @@ void Worker::Impl::change_owner(uint64_t next) {
   group.l2.clear();
   reserved = {};
   owner = next;
+}
+
+npu_status Worker::Impl::make_ready(const Launch& launch, uint64_t linear) {
+  const Shares shares{launch.hbm_share_bytes_per_us, launch.host_share_bytes_per_us,
+                      launch.cluster_tiles};
+  const Ready wanted{launch.program_id, launch.owner, shares, launch.params};
+  if (launch.program_id != 0 && wanted == ready) [[likely]]
+    return fits_grid(launch, linear) ? NPU_ST_OK : NPU_ST_BAD_LAUNCH;
+  ready = {};
+  if (const npu_status status = check(launch, linear); status != NPU_ST_OK) return status;
+  if (!group.timing.configure(*launch.params, shares)) {
+    return NPU_ST_INTERNAL;
+  }
+  change_owner(launch.owner);
+  if (!reserve_memory(*launch.program)) return NPU_ST_OUT_OF_HOST_MEMORY;
+  ready = wanted;
+  return NPU_ST_OK;
 }
 
 void Worker::Impl::start(const Launch& launch, uint64_t linear) {
@@ -241,31 +272,19 @@ Worker::~Worker() = default;
 
 GroupResult Worker::run(const Launch& launch, uint64_t linear) {
   GroupResult result;
-  run(launch, linear, &result);
+  run_fresh(launch, linear, &result);
   return result;
 }
 
-void Worker::run(const Launch& launch, uint64_t linear, GroupResult* result) {
+void Worker::run_fresh(const Launch& launch, uint64_t linear, GroupResult* result) {
   Impl& impl = *impl_;
   Group& group = impl.group;
-  *result = GroupResult{};
   // Without these marks the compiler takes the way of all launches for a rare one and compiles it for size.
-  result->fault.status = impl.check(launch, linear);
+  result->fault.status = impl.make_ready(launch, linear);
   if (result->fault.status != NPU_ST_OK) [[unlikely]]
     return;
-  if (!group.timing.configure(*launch.params,
-                              {launch.hbm_share_bytes_per_us, launch.host_share_bytes_per_us,
-                               launch.cluster_tiles})) [[unlikely]] {
-    result->fault.status = NPU_ST_INTERNAL;
-    return;
-  }
   if (launch.ops_most != 0) [[unlikely]]
     result->ops = std::make_unique<GroupOps>();
-  impl.change_owner(launch.owner);
-  if (!impl.reserve_memory(*launch.program)) [[unlikely]] {
-    result->fault.status = NPU_ST_OUT_OF_HOST_MEMORY;
-    return;
-  }
   group.result = result;
   impl.start(launch, linear);
   impl.start_checks(launch.checks);

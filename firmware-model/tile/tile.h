@@ -105,6 +105,8 @@ class Watcher {
 
 struct Launch {
   const Program* program = nullptr;
+  // Not 0: the number of this program, which is no other's, as it will never change. What was made ready for its last launch is then not made ready again.
+  uint64_t program_id = 0;
   const AddressSpace* space = nullptr;
   const Numerics* numerics = nullptr;
   const TileParams* params = nullptr;
@@ -194,7 +196,12 @@ class Worker {
   // Runs work-group |linear| = x + grid_x (y + grid_y z) to its end. The result is a function of the launch, the number and the memory contents alone, as long as the
   // program reads no scratchpad byte that it has not written: such bytes are zero or were left by an earlier work-group of the same owner.
   // NPU_ST_BAD_LAUNCH: program, arguments or number do not fit this device and grid. NPU_ST_INTERNAL: a member of |launch| is missing, or a rate is 0.
-  void run(const Launch& launch, uint64_t linear, GroupResult* result);
+  void run(const Launch& launch, uint64_t linear, GroupResult* result) {
+    *result = GroupResult{};
+    run_fresh(launch, linear, result);
+  }
+  // Likewise; |result| is as it was made.
+  void run_fresh(const Launch& launch, uint64_t linear, GroupResult* result);
   GroupResult run(const Launch& launch, uint64_t linear);
 
  private:
