@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches: one doorbell for many commands, all or nothing; and prepared launches.
+// Batches: few doorbells for many commands, all or nothing; and prepared launches.
 #include <cstring>
 #include <string>
 #include <vector>

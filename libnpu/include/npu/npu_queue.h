@@ -209,8 +209,8 @@ typedef struct npuCommand {
   } as;
 } npuCommand;
 
-/* Submits |count| commands in the order of the array, with one ring of the doorbell (a batch that is longer than the free part of the ring goes in pieces). All are checked
- * first: when one is wrong nothing is submitted, and the error's text names its index.
+/* Submits |count| commands in the order of the array (a batch that is longer than the free part of the ring goes in pieces). All are checked first: when one is wrong nothing is
+ * submitted, and the error's text names its index. The device may begin with the first ones before the call returns.
  *
  * out_value  the value of the last command (the first one's is out_value - count + 1); may be NULL.
  *

@@ -42,9 +42,8 @@ Status make_launch(Context& context, const Kernel& kernel, const npuLaunchInfo* 
                 "kernel '%s' was loaded in another context than the queue's",
                 kernel.image().note.name);
   }
-  NPU_TRY(take_command(npu::make_launch(kernel, {launch.grid_x, launch.grid_y, launch.grid_z},
-                                        launch.args, launch.args_bytes),
-                       out));
+  NPU_TRY(npu::make_launch(kernel, {launch.grid_x, launch.grid_y, launch.grid_z}, launch.args,
+                           launch.args_bytes, &out->command));
   out->args = launch.args;
   out->args_bytes = launch.args_bytes;
   out->kernel = &kernel;
@@ -135,6 +134,22 @@ Status Batch::read(Context& context, const npuCommand* command) {
   return read_one(context, known);
 }
 
+Status Batch::read_element(Context& context, const unsigned char* bytes, uint32_t stride) {
+  npuCommand command;
+  if (stride == sizeof command) [[likely]] {
+    std::memcpy(&command, bytes, sizeof command);
+    return read_one(context, command);
+  }
+  command = {};
+  const size_t known_bytes = std::min<size_t>(stride, sizeof command);
+  std::memcpy(&command, bytes, known_bytes);
+  const bool known = std::all_of(bytes + known_bytes, bytes + stride,
+                                 [](unsigned char byte) { return byte == 0; });
+  if (known) return read_one(context, command);
+  return fail(NPU_ERROR_STRUCT_SIZE, "it is larger (%u bytes) than this library knows (%zu)",
+              stride, sizeof command);
+}
+
 Status Batch::read(Context& context, uint32_t count, const npuCommand* commands) {
   NPU_TRY(need(commands, "commands"));
   if (count == 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "count is 0");
@@ -143,16 +158,9 @@ Status Batch::read(Context& context, uint32_t count, const npuCommand* commands)
   const auto* bytes = reinterpret_cast<const unsigned char*>(commands);
   submissions_.reserve(count);
   for (uint32_t i = 0; i < count; i++, bytes += stride) {
-    npuCommand command{};
-    const size_t known_bytes = std::min<size_t>(stride, sizeof command);
-    std::memcpy(&command, bytes, known_bytes);
-    const bool known = std::all_of(bytes + known_bytes, bytes + stride,
-                                   [](unsigned char byte) { return byte == 0; });
-    const Status status =
-        known ? read_one(context, command)
-              : fail(NPU_ERROR_STRUCT_SIZE, "it is larger (%u bytes) than this library knows (%zu)",
-                     stride, sizeof command);
-    if (status.is_ok()) continue;
+    const Status status = read_element(context, bytes, stride);
+    if (status.is_ok()) [[likely]]
+      continue;
     const std::string why = pending_text();
     return fail(status.code(), "commands[%u]: %s", i, why.c_str());
   }

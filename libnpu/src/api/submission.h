@@ -35,6 +35,7 @@ class Batch {
 
  private:
   Status read_one(Context& context, const npuCommand& command);
+  Status read_element(Context& context, const unsigned char* bytes, uint32_t stride);
 
   std::vector<Submission> submissions_;
   std::vector<Ref<Kernel>> kernels_;

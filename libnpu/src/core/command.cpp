@@ -2,7 +2,9 @@
 // Checking and building of commands.
 #include "libnpu/src/core/command.h"
 
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include "libnpu/src/core/error.h"
@@ -17,6 +19,9 @@ npu_cmd make_nop() {
   command.op = NPU_CMD_NOP;
   return command;
 }
+
+// Two neighbouring members of a command, little-endian as all that the device sees.
+uint64_t pair_of(uint32_t first, uint32_t second) { return first | uint64_t{second} << 32; }
 
 // Names the first argument that the block has no room for.
 Status wrong_args(const KernelImage& image, uint32_t args_bytes) {
@@ -69,10 +74,10 @@ Status copy_extent(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch,
   return Status::ok();
 }
 
-Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* args,
-                            uint32_t args_bytes) {
+Status make_launch(const Kernel& kernel, const Grid& grid, const void* args, uint32_t args_bytes,
+                   npu_cmd* out) {
   const npu_note_kernel& note = kernel.image().note;
-  if (args_bytes != note.args_bytes) {
+  if (args_bytes != note.args_bytes) [[unlikely]] {
     return wrong_args(kernel.image(), args_bytes);
   }
   if (args == nullptr && args_bytes != 0) return fail(NPU_ERROR_INVALID_ARGUMENT, "args is NULL");
@@ -82,15 +87,18 @@ Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* 
                 "a grid of %u x %u x %u is empty or has more than 2^31 work-groups", grid.x, grid.y,
                 grid.z);
   }
-  npu_cmd_launch launch{};
-  launch.op = NPU_CMD_LAUNCH;
-  launch.module = kernel.module().number();
-  launch.kernel = kernel.index();
-  launch.grid_x = grid.x;
-  launch.grid_y = grid.y;
-  launch.grid_z = grid.z;
-  launch.args_bytes = args_bytes;
-  return std::bit_cast<npu_cmd>(launch);
+  using Launch = npu_cmd_launch;
+  static_assert(offsetof(Launch, kernel) == offsetof(Launch, module) + 4 &&
+                offsetof(Launch, grid_y) == offsetof(Launch, grid_x) + 4 &&
+                offsetof(Launch, args_bytes) == offsetof(Launch, grid_z) + 4);
+  // In words: Ring::push() reads it in words soon after, and would wait for members that are written one by one.
+  std::array<uint64_t, sizeof(npu_cmd) / 8> words{};
+  words[0] = NPU_CMD_LAUNCH;
+  words[offsetof(Launch, module) / 8] = pair_of(kernel.module().number(), kernel.index());
+  words[offsetof(Launch, grid_x) / 8] = pair_of(grid.x, grid.y);
+  words[offsetof(Launch, grid_z) / 8] = pair_of(grid.z, args_bytes);
+  *out = std::bit_cast<npu_cmd>(words);
+  return Status::ok();
 }
 
 Result<npu_cmd> make_copy(Context& context, const CopyShape& shape) {

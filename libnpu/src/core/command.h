@@ -38,8 +38,8 @@ Status copy_extent(const CopyShape& shape, uint64_t pitch, uint64_t slice_pitch,
 // Work-groups of one launch.
 inline constexpr uint64_t kGroupsMax = 1ull << 31;
 
-Result<npu_cmd> make_launch(const Kernel& kernel, const Grid& grid, const void* args,
-                            uint32_t args_bytes);
+Status make_launch(const Kernel& kernel, const Grid& grid, const void* args, uint32_t args_bytes,
+                   npu_cmd* out);
 Result<npu_cmd> make_copy(Context& context, const CopyShape& shape);
 Result<npu_cmd> make_fill(Context& context, uint64_t dst, uint64_t pattern, uint32_t pattern_bytes,
                           uint64_t size_bytes);

@@ -15,6 +15,12 @@
 #include "uapi/npu_accel.h"
 
 namespace npu {
+namespace {
+
+// In a long batch: a bell costs as much as a push.
+constexpr uint32_t kPushesBetweenBells = 16;
+
+}  // namespace
 
 Queue::Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns)
     : Object(kKind),
@@ -173,6 +179,7 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
       NPU_TRY(prepare_prints(lock));
     }
     if (together > 1) NPU_TRY(wait_for_room(lock, together, 0));
+    uint32_t pushed = 0;
     for (const Submission& one : batch) {
       uint64_t needed = 0;
       if (!ring_->has_room(1, one.args_bytes, &needed)) [[unlikely]] {
@@ -181,6 +188,8 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
       }
       *out_value =
           one.host.function == nullptr ? push_locked(one) : push_host_call_locked(one.host);
+      // All of it is good, so the device may begin.
+      if (++pushed % kPushesBetweenBells == 0) ring_->bell();
     }
     ring_->bell();
     if (Hooks::has(Hook::kBlocking) && can_block_locked(batch, *out_value)) {

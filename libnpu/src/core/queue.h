@@ -91,7 +91,7 @@ class Queue final : public Object {
 
   Context& context() const { return *context_; }
 
-  // Submits commands in this order, with one ring of the doorbell where there is room for all. Blocks while the ring is full. The value of the last one.
+  // Submits commands in this order, with few rings of the doorbell: a long batch has begun to run before all of it lies in the ring. Blocks while the ring is full. The value of the last one.
   Status submit(std::span<const Submission> batch, uint64_t* out_value);
   // As submit(), and nothing comes between them.
   Status submit_together(std::span<const Submission> batch, uint64_t* out_value);

@@ -30,13 +30,21 @@ constexpr int64_t kSelfishSpinNs = 2'000;
 constexpr int64_t kSliceFirstNs = 1'000'000;
 constexpr int64_t kSliceLastNs = 64'000'000;
 
+// Each look takes the line that the device writes after every command away from it: the more commands are left, the fewer looks.
+constexpr uint32_t kPausesMost = 32;
+constexpr uint32_t kPausesPerClockRead = 32;
+
 // True when |count| commands have ended within |spin_ns|.
 bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
   const int64_t begin_ns = Deadline::now_ns();
-  for (uint32_t i = 1;; i++) {
-    if (ring.completed() >= count || ring.failure().status != 0) return true;
-    pause_cpu();
-    if (i % 32 != 0) continue;
+  for (uint32_t pauses = 0;;) {
+    const uint64_t done = ring.completed();
+    if (done >= count || ring.failure().status != 0) return true;
+    const auto before_next = static_cast<uint32_t>(std::min<uint64_t>(count - done, kPausesMost));
+    for (uint32_t i = 0; i < before_next; i++) pause_cpu();
+    pauses += before_next;
+    if (pauses < kPausesPerClockRead) continue;
+    pauses = 0;
     const int64_t spun_ns = Deadline::now_ns() - begin_ns;
     if (spun_ns >= spin_ns) return false;
     if (spun_ns >= kSelfishSpinNs) std::this_thread::yield();

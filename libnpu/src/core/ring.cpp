@@ -26,6 +26,16 @@ T load(const T& word, std::memory_order order) {
   return std::atomic_ref<T>(const_cast<T&>(word)).load(order);
 }
 
+// In the pieces in which commands are made: read in wider ones, they would be waited for.
+void store_command(const npu_cmd& command, std::byte* slot) {
+  for (size_t i = 0; i < sizeof command; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, reinterpret_cast<const std::byte*>(&command) + i, 8);
+    std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(slot + i))
+        .store(word, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 uint64_t Ring::ring_offset() const {
@@ -124,8 +134,10 @@ bool Ring::has_room(uint32_t slots, uint32_t args_bytes, uint64_t* out_needed) {
   return false;
 }
 
-void Ring::push(npu_cmd command, const void* args, uint32_t args_bytes) {
+void Ring::push(const npu_cmd& command, const void* args, uint32_t args_bytes) {
   const uint32_t slot = static_cast<uint32_t>(submitted_) & (entries() - 1);
+  std::byte* const at_slot = base_ + ring_offset() + uint64_t{slot} * NPU_CMD_BYTES;
+  store_command(command, at_slot);
   if (args_bytes != 0) {
     uint64_t at = args_head_ % args_bytes_;
     if (at + args_bytes > args_bytes_) {
@@ -134,11 +146,10 @@ void Ring::push(npu_cmd command, const void* args, uint32_t args_bytes) {
     }
     std::memcpy(base_ + args_offset() + at, args, args_bytes);
     args_head_ += (args_bytes + kArgsAlignBytes - 1) & ~(kArgsAlignBytes - 1);
-    auto& launch = reinterpret_cast<npu_cmd_launch&>(command);
-    launch.args_dva = dva_ + args_offset() + at;
+    const uint64_t args_dva = dva_ + args_offset() + at;
+    std::memcpy(at_slot + offsetof(npu_cmd_launch, args_dva), &args_dva, sizeof args_dva);
   }
   args_end_[slot] = args_head_;
-  std::memcpy(base_ + ring_offset() + uint64_t{slot} * NPU_CMD_BYTES, &command, sizeof command);
   submitted_++;
 }
 

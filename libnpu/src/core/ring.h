@@ -51,7 +51,7 @@ class Ring {
   // Whether |slots| commands with |args_bytes| of arguments together fit now; if not, *out_needed commands must have completed first.
   bool has_room(uint32_t slots, uint32_t args_bytes, uint64_t* out_needed);
   // Writes the command. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
-  void push(npu_cmd command, const void* args, uint32_t args_bytes);
+  void push(const npu_cmd& command, const void* args, uint32_t args_bytes);
   // Tells the device of everything that was pushed.
   void bell();
 
