@@ -13,7 +13,7 @@
 namespace npu::model::server {
 namespace {
 
-constexpr uint32_t kMaxQueues = 1024;
+constexpr uint32_t kMaxQueues = 2048;
 constexpr uint32_t kMaxContexts = 256;
 constexpr uint64_t kMiB = 1ull << 20;
 
@@ -236,7 +236,7 @@ void Device::make_limits() {
   l.hbm_bytes_max = hbm_->total_bytes();
   l.pinned_bytes_max = host_memory_limit();
   l.bo_bytes_max = std::max(l.hbm_bytes_max, l.pinned_bytes_max) & ~(NPU_PAGE_2M - 1);
-  l.queues_max = 256;
+  l.queues_max = NPU_DOORBELL_SLOTS;
   l.queues_device_max = queues_.count();
   l.vms_max = 32;
   l.bos_max = 30000;  // each is a mapping of the server, which may have 65,530

@@ -99,23 +99,47 @@ bool bench_batch(const std::string& road, OpenCl* cl, const std::string& folder)
          publish(make("launch_batched" + suffix, many, cl, 4), folder);
 }
 
-// A launch with a wait beside queues that do nothing, against one alone: nearly as many as a process may have.
+// Queues that do nothing, of two more openings of the device: one has not as many.
+class IdleQueues {
+ public:
+  static constexpr size_t kCount = 1000;
+
+  IdleQueues() {
+    npuQueueInfo small{};
+    small.struct_size = sizeof small;
+    small.ring_entries = 64;
+    for (npuDevice& device : devices_) {
+      npuContext context = nullptr;
+      check(npuDeviceOpen(nullptr, &device));
+      check(npuContextCreate(device, &context));
+      for (size_t i = 0; i < kCount / 2; i++) {
+        npuQueue queue = nullptr;
+        check(npuQueueCreate(context, &small, &queue));
+      }
+    }
+  }
+  ~IdleQueues() {
+    for (const npuDevice device : devices_) check(npuDeviceClose(device));
+  }
+
+ private:
+  npuDevice devices_[2] = {};
+};
+
+// A launch with a wait beside them, against one alone.
 bool bench_idle_queues(const std::string& road, const std::string& folder) {
-  constexpr size_t kQueues = 250;
   const Session session(road);
   NullKernel kernel(session);
   const Body round = [&] { return seconds_per(500, [&] { kernel.wait(kernel.launch()); }); };
   std::vector<double> alone, beside;
   for (int turn = 0; turn < 3; turn++) {
     for (int i = 0; i < kRounds; i++) alone.push_back(round());
-    std::vector<npuQueue> idle(kQueues);
-    for (npuQueue& queue : idle) check(npuQueueCreate(session.context, nullptr, &queue));
+    const IdleQueues idle;
     for (int i = 0; i < kRounds; i++) beside.push_back(round());
-    for (const npuQueue queue : idle) check(npuQueueDestroy(queue));
   }
   Paired paired{median(beside), median(alone)};
   Measurement m =
-      make("launch_wait_250_idle_" + road.substr(0, road.find(':')), paired, nullptr, 0.9);
+      make("launch_wait_1000_idle_" + road.substr(0, road.find(':')), paired, nullptr, 0.9);
   m.peer = "no other queue";
   return publish(m, folder);
 }
