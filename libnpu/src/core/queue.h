@@ -250,7 +250,9 @@ class Queue final : public Object {
   // |result|: what became of the oldest dependency.
   Status end_dependency(const Dependency& dependency, Status result, const Deadline& deadline);
   void notice_loss();
-  void spin(const Ring& ring, uint64_t count, int64_t most_ns);
+  // Whether |count| was reached.
+  bool spin(const Ring& ring, uint64_t count, int64_t most_ns);
+  void note_sleep(int64_t since_spin_ns);
   // The device will never touch memory for this queue again.
   bool is_stopped_locked() const {
     return closed_ || failure_.code != NPU_OK || ring_->failure().status != 0;

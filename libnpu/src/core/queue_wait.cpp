@@ -102,13 +102,17 @@ Status Queue::poll(uint64_t value) {
 
 Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
   bool spun = false;
+  int64_t slept_since_ns = 0;  // since the spin before the first sleep; 0: no sleep
   for (;;) {
     std::shared_ptr<Ring> ring;
     uint64_t count = 0;
     {
       std::lock_guard lock(mutex_);
       const Status status = look_locked(value);
-      if (status.code() != NPU_NOT_READY) return status;
+      if (status.code() != NPU_NOT_READY) {
+        if (slept_since_ns != 0) note_sleep(Deadline::now_ns() - slept_since_ns);
+        return status;
+      }
       ring = ring_;
       count = value - base_;
     }
@@ -120,7 +124,8 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
     }
     if (!spun && left_ns > 0 && spin_ns_ > 0) {
       spun = true;
-      spin(*ring, count, left_ns);
+      const int64_t begin_ns = Deadline::now_ns();
+      if (!spin(*ring, count, left_ns)) slept_since_ns = begin_ns;
       continue;
     }
     SleepEnd end = SleepEnd::kTimeout;
@@ -138,12 +143,20 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
 
 // Most short commands end while we look, and cost no system call. On a busy machine looking takes the CPU from the one who should finish the command, so
 // what did not pay is tried shorter.
-void Queue::spin(const Ring& ring, uint64_t count, int64_t most_ns) {
+bool Queue::spin(const Ring& ring, uint64_t count, int64_t most_ns) {
   const bool retry = waits_.fetch_add(1, std::memory_order_relaxed) % kSpinRetry == 0;
   const int64_t budget_ns = retry ? spin_ns_ : spin_budget_ns_.load(std::memory_order_relaxed);
   const bool paid = spin_for(ring, count, std::min(budget_ns, most_ns));
   spin_budget_ns_.store(paid ? std::min(spin_ns_, budget_ns * 2) : budget_ns / 2,
                         std::memory_order_relaxed);
+  return paid;
+}
+
+// The end of a sleep comes late by a wake-up. One that came soon nevertheless would have been seen by a spin of full length, so that one is tried next.
+void Queue::note_sleep(int64_t since_spin_ns) {
+  if (since_spin_ns < spin_ns_ + spin_ns_ / 2) {
+    spin_budget_ns_.store(spin_ns_, std::memory_order_relaxed);
+  }
 }
 
 void Queue::notice_loss() {
