@@ -38,11 +38,15 @@ bool multiply(Npu &npu, const npu::Kernel &kernel, uint32_t m, uint32_t n, uint3
 
 // Of the last kernel that was profiled: multiply-adds in its time, against what all tensor units could have done.
 double utilisation(Npu &npu) {
-  npuProfActivity last{};
-  last.struct_size = sizeof last;
-  uint32_t count = 1;
+  npuProfActivity last{}, next{};
   npu::check(npuProfFlush(NPU_TIMEOUT_INFINITE));
-  npu::check(npuProfRead(&count, &last, nullptr));
+  for (uint32_t count = 1;;) {  // there are more of them when a tool collects them too
+    next.struct_size = sizeof next;
+    npu::check(npuProfRead(&count, &next, nullptr));
+    if (count == 0) break;
+    if (next.kind == NPU_PROF_KERNEL) last = next;
+  }
+  if (last.end_ps == 0) return 0;
   npuProfCounter peak{};
   peak.struct_size = sizeof peak;
   npu::check(npuProfGetCounter(npu.device.get(), "macs_bf16_per_second_max", &peak));
@@ -51,7 +55,7 @@ double utilisation(Npu &npu) {
       static_cast<double>(last.mac_ops) / seconds / static_cast<double>(peak.value);
   std::printf("%s: %.1f million multiply-adds in %.1f us, %.0f %% of the peak\n", last.name,
               static_cast<double>(last.mac_ops) / 1e6, seconds * 1e6, 100 * share);
-  return count == 1 ? share : 0;
+  return share;
 }
 
 }  // namespace
