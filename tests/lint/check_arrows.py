@@ -41,7 +41,7 @@ ARROWS = {
     "tools/npu-dbg": "C C++ uapi tools/isa firmware-model posix <CLI/",
     "tools/npu-fw": "C C++ uapi tools/isa posix <CLI/ <sodium <nlohmann/",
     "tools/trace": "C C++ libnpu/include tools/isa/outcome.h posix <CLI/ <nlohmann/",
-    "tools/npu-trace": "C C++ tools/trace posix <CLI/",
+    "tools/npu-trace": "C C++ tools/trace tools/isa/command_line.h posix <CLI/",
     "tools/npu-perf": "C C++ libnpu/include libnpu/ccl/schedule firmware-model/network/profile.h tools/trace tools/isa <CLI/",
     "samples": "C C++ libnpu/include <CLI/ <nlohmann/",
     "samples/kernels": "C C++ libnpu/include tools/isa/include",

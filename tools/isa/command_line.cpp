@@ -49,20 +49,28 @@ Outcome<std::vector<uint8_t>> read_whole_file(const std::string& path) {
   return bytes;
 }
 
+std::string partial_path(const std::string& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  const bool is_special =
+      std::filesystem::is_other(status) || std::filesystem::is_directory(status);
+  return is_special ? path : path + ".partial";
+}
+
 std::optional<Failure> write_whole_file(const std::string& path,
                                         const std::vector<uint8_t>& bytes) {
   if (path == "-") {
     if (!put(stdout, bytes)) return failure("cannot write", "standard output");
     return std::nullopt;
   }
-  const std::string partial = path + ".partial";
+  const std::string partial = partial_path(path);
   File file(std::fopen(partial.c_str(), "wb"));
   if (!file) return failure("cannot write", partial);
   const bool written = put(file.get(), bytes);
   file.reset();
-  if (!written || std::rename(partial.c_str(), path.c_str()) != 0) {
+  if (!written || (partial != path && std::rename(partial.c_str(), path.c_str()) != 0)) {
     const Failure result = failure("cannot write", path);
-    std::remove(partial.c_str());
+    if (partial != path) std::remove(partial.c_str());
     return result;
   }
   return std::nullopt;

@@ -17,6 +17,8 @@ enum ExitCode { kExitDone = 0, kExitFailed = 1, kExitUsage = 2 };
 // "-" is standard input. At most 64 MiB.
 Outcome<std::vector<uint8_t>> read_whole_file(const std::string& path);
 
+// Where the bytes of |path| are written until they are whole: beside it; at once into what is no file, as a pipe or /dev/full, which a renaming would replace.
+std::string partial_path(const std::string& path);
 // "-" is standard output. A file appears whole or not at all.
 std::optional<Failure> write_whole_file(const std::string& path, const std::vector<uint8_t>& bytes);
 

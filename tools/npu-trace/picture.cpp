@@ -7,13 +7,14 @@
 #include <cstring>
 #include <utility>
 
+#include "tools/isa/command_line.h"
+
 namespace npu::trace {
 namespace {
 
 // Tracks of devices that a recording may have; more of them would be mixed up with those of the next.
 constexpr uint64_t kTracksEach = 1 << 20;
 constexpr int64_t kPsPerNs = 1000;
-constexpr const char* kUnfinished = ".part";
 
 Json microseconds(uint64_t ps) { return static_cast<double>(ps) / 1e6; }
 
@@ -25,17 +26,17 @@ Failure cannot_write(const std::string& path) {
 }  // namespace
 
 Outcome<Picture> Picture::begin(const std::string& path, Clock clock) {
-  std::FILE* file = std::fopen((path + kUnfinished).c_str(), "we");
+  std::FILE* file = std::fopen(isa::partial_path(path).c_str(), "we");
   if (file == nullptr) return cannot_write(path);
   std::fputs("{\"displayTimeUnit\": \"ns\", \"traceEvents\": [\n", file);
   return Picture(path, file, clock);
 }
 
 Picture::Picture(std::string path, std::FILE* file, Clock clock)
-    : path_(std::move(path)), file_(file), clock_(clock) {}
+    : path_(std::move(path)), partial_(isa::partial_path(path_)), file_(file), clock_(clock) {}
 
 Picture::~Picture() {
-  if (file_ != nullptr) unlink((path_ + kUnfinished).c_str());
+  if (file_ != nullptr && partial_ != path_) unlink(partial_.c_str());
 }
 
 Outcome<RecordingEnd> Picture::add(const std::string& recording) {
@@ -127,11 +128,11 @@ Outcome<uint64_t> Picture::finish() {
   // The list may not end with a comma.
   std::fputs("{\"ph\":\"M\",\"name\":\"npu_trace\",\"pid\":0,\"args\":{}}\n]}\n", file_.get());
   const bool good = std::ferror(file_.get()) == 0;
-  const std::string unfinished = path_ + kUnfinished;
   const bool closed = std::fclose(file_.release()) == 0;
-  if (!good || !closed || std::rename(unfinished.c_str(), path_.c_str()) != 0) {
+  const bool is_beside = partial_ != path_;
+  if (!good || !closed || (is_beside && std::rename(partial_.c_str(), path_.c_str()) != 0)) {
     const Failure failure = cannot_write(path_);
-    unlink(unfinished.c_str());
+    if (is_beside) unlink(partial_.c_str());
     return failure;
   }
   return works_;

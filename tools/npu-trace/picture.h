@@ -51,6 +51,7 @@ class Picture {
                      double unit);
 
   std::string path_;
+  std::string partial_;  // isa::partial_path() of it
   std::unique_ptr<std::FILE, CloseFile> file_;
   Clock clock_;
   uint64_t recordings_ = 0;

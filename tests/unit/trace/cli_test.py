@@ -7,6 +7,7 @@ import collections
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -239,6 +240,19 @@ class Refusals(InFolder):
             self.assertEqual(done.returncode, 125)
             self.assertIn("npu-smi doctor", done.stderr)
         self.assert_only()
+
+    def test_what_is_no_file_is_not_replaced(self):
+        # A renaming would have made a file of it.
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        for tool in ([TRACE, "-o", pipe], [PERF, "--svg", pipe]):
+            with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+                done = run(*tool, KNOWN)
+                text, _ = reader.communicate(timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+            self.assertIn(text[:1], (b"{", b"<"))
+            self.assertEqual(os.listdir(self.folder.name), ["pipe"])
 
     def test_places_that_cannot_be_written(self):
         for tool in TRACE, PERF:
