@@ -88,7 +88,8 @@ TEST_F(FaultTest, TrapsAssertionsAndDivisionsSayWhatTheyWere) {
 }
 
 TEST_F(FaultTest, TheWatchdogEndsAKernelThatNeverEnds) {
-  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 50, 0, 0};
+  // Longer than a loaded machine keeps the launch after the reset waiting.
+  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 500, 0, 0};
   npuQueue queue = nullptr;
   ASSERT_NPU(NPU_OK, npuQueueCreate(context_, &info, &queue));
   ASSERT_NPU(NPU_OK, launch(queue, kernel("forever"), nullptr, 0));
