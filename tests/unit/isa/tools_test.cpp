@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // npu-as, npu-dis and npu-fw as their users call them: results, messages and exit codes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -150,6 +152,22 @@ TEST_F(Tools, MistakesSayWhatIsWrongAndLeaveNoFile) {
   chmod((dir_ / "mine.key").c_str(), 0644);
   expect_failure(NPU_FW, "sign k.elf -k mine.key -o k.npu", 1, "chmod 600");
   EXPECT_FALSE(fs::exists(dir_ / "k.npu"));
+}
+
+TEST_F(Tools, APipeIsWrittenIntoAndStaysAPipe) {
+  ASSERT_EQ(run(NPU_AS, "k.s -o k.elf").code, 0);
+  const fs::path pipe = dir_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  EXPECT_EQ(run(NPU_AS, "k.s -o pipe").code, 0);
+  std::string bytes(1 << 16, '\0');
+  const ssize_t count = ::read(reader, bytes.data(), bytes.size());
+  close(reader);
+  ASSERT_GT(count, 0);
+  bytes.resize(static_cast<size_t>(count));
+  EXPECT_EQ(bytes, read(dir_ / "k.elf"));
+  EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
 TEST_F(Tools, ACounterThatIsNoWholeNumberIsRefused) {
