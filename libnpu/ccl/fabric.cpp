@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libnpu/ccl/fabric.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "libnpu/ccl/auth.h"
+#include "libnpu/ccl/loaded_library.h"
 
 namespace npu::ccl {
 namespace {
@@ -16,36 +15,24 @@ constexpr uint32_t kApi = FI_VERSION(1, 17);
 constexpr const char* kLibrary = "libfabric.so.1";
 
 // The functions that are no inline ones of its headers.
-struct Library {
+struct Library : LoadedLibrary {
+  using LoadedLibrary::LoadedLibrary;
   decltype(&fi_getinfo) getinfo = nullptr;
   decltype(&fi_freeinfo) freeinfo = nullptr;
   decltype(&fi_dupinfo) dupinfo = nullptr;
   decltype(&fi_fabric) fabric = nullptr;
   decltype(&fi_strerror) strerror = nullptr;
-  std::string error;
 };
-
-template <typename Function>
-void find(void* handle, const char* name, Function* out, std::string* error) {
-  *out = reinterpret_cast<Function>(dlsym(handle, name));
-  if (*out == nullptr) *error = std::string(kLibrary) + " has no function " + name;
-}
 
 // Never unloaded: its providers leave things behind.
 const Library& library() {
   static const Library* const loaded = [] {
-    auto* made = new Library;
-    void* handle = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) {
-      made->error = std::string("libfabric is not there (") + dlerror() +
-                    "); install it (Debian: apt-get install libfabric1)";
-      return made;
-    }
-    find(handle, "fi_getinfo", &made->getinfo, &made->error);
-    find(handle, "fi_freeinfo", &made->freeinfo, &made->error);
-    find(handle, "fi_dupinfo", &made->dupinfo, &made->error);
-    find(handle, "fi_fabric", &made->fabric, &made->error);
-    find(handle, "fi_strerror", &made->strerror, &made->error);
+    auto* made = new Library(kLibrary, "libfabric", "libfabric1");
+    made->find("fi_getinfo", &made->getinfo);
+    made->find("fi_freeinfo", &made->freeinfo);
+    made->find("fi_dupinfo", &made->dupinfo);
+    made->find("fi_fabric", &made->fabric);
+    made->find("fi_strerror", &made->strerror);
     return made;
   }();
   return *loaded;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client of a PMIx server (mpirun, srun). All calls into its library are made by a thread of their own, since none of them has a deadline that can be relied on: a server that hangs is left, with its thread.
-#include <dlfcn.h>
 #include <pmix.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 
 #include "libnpu/ccl/error.h"
 #include "libnpu/ccl/id.h"
+#include "libnpu/ccl/loaded_library.h"
 #include "libnpu/ccl/world.h"
 
 namespace npu::ccl {
@@ -28,7 +28,8 @@ constexpr int kAnswerSeconds = 1;  // for one answer of a server that does not h
 constexpr auto kGrace = std::chrono::seconds(2 * kAnswerSeconds);
 using Clock = std::chrono::steady_clock;
 
-struct Library {
+struct Library : LoadedLibrary {
+  using LoadedLibrary::LoadedLibrary;
   decltype(&PMIx_Init) init = nullptr;
   decltype(&PMIx_Finalize) finalize = nullptr;
   decltype(&PMIx_Put) put = nullptr;
@@ -36,32 +37,19 @@ struct Library {
   decltype(&PMIx_Get) get = nullptr;
   decltype(&PMIx_Error_string) error_string = nullptr;
   decltype(&PMIx_Value_destruct) destruct = nullptr;
-  std::string error;
 };
-
-template <typename Function>
-void find(void* handle, const char* name, Function* out, std::string* error) {
-  *out = reinterpret_cast<Function>(dlsym(handle, name));
-  if (*out == nullptr) *error = std::string(kLibrary) + " has no function " + name;
-}
 
 // Never unloaded: it has threads.
 const Library& library() {
   static const Library* const loaded = [] {
-    auto* made = new Library;
-    void* handle = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) {
-      made->error = std::string("the library of PMIx is not there (") + dlerror() +
-                    "); install it (Debian: apt-get install libpmix2)";
-      return made;
-    }
-    find(handle, "PMIx_Init", &made->init, &made->error);
-    find(handle, "PMIx_Finalize", &made->finalize, &made->error);
-    find(handle, "PMIx_Put", &made->put, &made->error);
-    find(handle, "PMIx_Commit", &made->commit, &made->error);
-    find(handle, "PMIx_Get", &made->get, &made->error);
-    find(handle, "PMIx_Error_string", &made->error_string, &made->error);
-    find(handle, "PMIx_Value_destruct", &made->destruct, &made->error);
+    auto* made = new Library(kLibrary, "the library of PMIx", "libpmix2");
+    made->find("PMIx_Init", &made->init);
+    made->find("PMIx_Finalize", &made->finalize);
+    made->find("PMIx_Put", &made->put);
+    made->find("PMIx_Commit", &made->commit);
+    made->find("PMIx_Get", &made->get);
+    made->find("PMIx_Error_string", &made->error_string);
+    made->find("PMIx_Value_destruct", &made->destruct);
     return made;
   }();
   return *loaded;
