@@ -203,9 +203,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_binary);
-
-void simd_fill_binary(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_binary)(table); }
+NPU_SIMD_PART(fill_binary)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

@@ -55,9 +55,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_blocks);
-
-void simd_fill_blocks(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_blocks)(table); }
+NPU_SIMD_PART(fill_blocks)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

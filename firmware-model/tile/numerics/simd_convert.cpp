@@ -92,9 +92,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_convert);
-
-void simd_fill_convert(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_convert)(table); }
+NPU_SIMD_PART(fill_convert)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

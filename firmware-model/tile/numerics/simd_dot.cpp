@@ -141,9 +141,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_dot);
-
-void simd_fill_dot(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_dot)(table); }
+NPU_SIMD_PART(fill_dot)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

@@ -165,9 +165,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_encode);
-
-void simd_fill_encode(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_encode)(table); }
+NPU_SIMD_PART(fill_encode)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

@@ -205,9 +205,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_integer);
-
-void simd_fill_integer(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_integer)(table); }
+NPU_SIMD_PART(fill_integer)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

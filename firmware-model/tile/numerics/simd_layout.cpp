@@ -205,9 +205,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_layout);
-
-void simd_fill_layout(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_layout)(table); }
+NPU_SIMD_PART(fill_layout)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

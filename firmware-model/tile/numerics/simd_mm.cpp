@@ -258,9 +258,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_mm);
-
-void simd_fill_mm(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_mm)(table); }
+NPU_SIMD_PART(fill_mm)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

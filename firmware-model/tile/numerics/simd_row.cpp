@@ -190,9 +190,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_row);
-
-void simd_fill_row(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_row)(table); }
+NPU_SIMD_PART(fill_row)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

@@ -58,9 +58,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_small);
-
-void simd_fill_small(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_small)(table); }
+NPU_SIMD_PART(fill_small)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

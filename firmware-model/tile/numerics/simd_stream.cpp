@@ -61,9 +61,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_stream);
-
-void simd_fill_stream(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_stream)(table); }
+NPU_SIMD_PART(fill_stream)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

@@ -37,9 +37,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_stream_mx);
-
-void simd_fill_stream_mx(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_stream_mx)(table); }
+NPU_SIMD_PART(fill_stream_mx)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

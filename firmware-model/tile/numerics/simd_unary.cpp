@@ -69,9 +69,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace npu::model {
 
-HWY_EXPORT(fill_unary);
-
-void simd_fill_unary(Numerics& table) { HWY_DYNAMIC_DISPATCH(fill_unary)(table); }
+NPU_SIMD_PART(fill_unary)
 
 }  // namespace npu::model
 #endif  // HWY_ONCE

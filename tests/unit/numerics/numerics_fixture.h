@@ -19,11 +19,6 @@
 #include <string>
 #include <vector>
 
-// Highway takes the same targets as the library only when this comes before it.
-#include "firmware-model/tile/numerics/simd_targets.h"
-
-#include <hwy/highway.h>
-
 #include "firmware-model/tile/numerics/numerics.h"
 #include "firmware-model/tile/numerics/simd_parts.h"
 
@@ -36,14 +31,7 @@ constexpr float float_of(uint32_t u) { return std::bit_cast<float>(u); }
 inline const std::vector<Numerics>& simd_tables() {
   static const std::vector<Numerics> tables = [] {
     std::vector<Numerics> all;
-    const int64_t here = hwy::SupportedTargets() & HWY_TARGETS;
-    for (int64_t left = here; left != 0; left &= left - 1) {
-      hwy::SetSupportedTargetsForTest(left & -left);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      all.push_back(make_simd_numerics());
-    }
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    for (const SimdTarget target : simd_targets()) all.push_back(make_simd_numerics(target));
     return all;
   }();
   return tables;
