@@ -702,6 +702,7 @@ struct npu_queue {
 	u32 doorbell_slot;
 	u32 priority;
 	u32 ring_log2;
+	struct npu_queue_net net; /* of class NET; else 0 */
 	u64 epoch;
 	struct npu_vm_pin ring_pin, ctrl_pin;
 

@@ -531,7 +531,8 @@ static void npu_queue_clear_ctrl(struct npu_queue *queue)
 static int npu_queue_start(struct npu_file *file, struct npu_queue *queue, const struct npu_queue_create *args)
 {
 	const u64 goes_on = !!(args->flags & NPU_QUEUE_FLAG_CONTINUE);
-	const u64 shape = args->ring_log2 | (u64)args->priority << 8 | (u64)args->queue_class << 16 | goes_on << 24;
+	const u64 shape = args->ring_log2 | (u64)args->priority << 8 | (u64)args->queue_class << 16 | goes_on << 24 |
+			  (u64)queue->net.mtu_bytes << 32;
 	const u64 doorbell = (u64)file->doorbell_page << 16 | queue->doorbell_slot;
 	const u64 number = queue->number;
 	int err;
@@ -539,7 +540,7 @@ static int npu_queue_start(struct npu_file *file, struct npu_queue *queue, const
 	npu_queue_clear_ctrl(queue);
 	mutex_lock(&queue->lock);
 	err = npu_mbox_call(queue->npu, NPU_MBOX_QUEUE_CREATE, NULL, number, queue->vm->context, args->ring_dva,
-			    args->ctrl_dva, shape, doorbell, 0);
+			    args->ctrl_dva, shape, doorbell, 0, queue->net.port_mask);
 	queue->on_device = !err;
 	/* A queue that died already (its owner guessed the slot and rings) stays so. */
 	if (!err && (args->flags & NPU_QUEUE_FLAG_SUSPENDED) &&
@@ -615,6 +616,29 @@ unpin:
 	return err;
 }
 
+/* Class NET: the ports are there, and lead where the caller says. */
+static int npu_queue_read_net(struct npu_device *npu, const struct npu_queue_create *args, struct npu_queue_net *net)
+{
+	struct npu_port_info info;
+	u32 port;
+	int err;
+
+	if (args->queue_class != NPU_QUEUE_NET)
+		return 0;
+	err = npu_array_get(&args->params, 0, net, sizeof(*net));
+	if (!err)
+		err = npu_validate_queue_net(net, &npu->limits);
+	for (port = 0; !err && port < NPU_MAX_PORTS; port++) {
+		if (!(net->port_mask & BIT_ULL(port)))
+			continue;
+		err = port < npu->id.ports ? npu_port_describe(npu, port, &info) : -EINVAL;
+		if (!err && (!(info.flags & NPU_PORT_FLAG_PEER) ||
+			     memcmp(info.peer_uuid, net->remote_uuid, sizeof(net->remote_uuid))))
+			err = -EINVAL;
+	}
+	return err;
+}
+
 static int npu_queue_find_places(struct npu_file *file, struct npu_queue *queue, const struct npu_queue_create *args)
 {
 	queue->vm = npu_vm_lookup(file, args->vm_id);
@@ -632,8 +656,6 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	struct npu_queue *queue;
 	int err, idx;
 
-	if (args->queue_class == NPU_QUEUE_NET)
-		return -EOPNOTSUPP;
 	if (args->engine_mask & ~1ULL)
 		return -EINVAL;
 	if (!npu_may_use_priority(args->priority))
@@ -642,7 +664,9 @@ int npu_queue_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	if (err)
 		return err;
 	queue = npu_queue_alloc(file, args);
-	err = queue ? npu_queue_find_places(file, queue, args) : -ENOMEM;
+	err = queue ? npu_queue_read_net(npu, args, &queue->net) : -ENOMEM;
+	if (!err)
+		err = npu_queue_find_places(file, queue, args);
 	if (!err) {
 		queue->user = file->user;
 		kref_get(&file->user->ref);

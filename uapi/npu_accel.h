@@ -38,7 +38,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 3
+#define NPU_UAPI_MINOR 4
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)
@@ -503,12 +503,15 @@ enum npu_priority {
 #define NPU_QUEUE_FLAG_CONTINUE (1u << 1) /* a command that fails has its error in its record, and the queue goes on */
 #define NPU_QUEUE_FLAGS_ALL 0x3u
 
-/* Parameters of a NET queue. */
+#define NPU_NET_MTU_MIN 256
+#define NPU_NET_MTU_MAX 65536
+
+/* Parameters of a NET queue: its copies go by these ports, divided among those that are up. Each leads to the device remote_uuid, else EINVAL. */
 struct npu_queue_net {
-	__u64 port_mask;
+	__u64 port_mask; /* bit number: index of the port; not 0 */
 	__u8 remote_uuid[NPU_UUID_BYTES];
-	__u32 remote_queue;
-	__u32 mtu_bytes;
+	__u32 remote_queue; /* must be 0 */
+	__u32 mtu_bytes; /* payload of a packet: NPU_NET_MTU_MIN to NPU_NET_MTU_MAX */
 };
 NPU_UAPI_SIZE(npu_queue_net, 32);
 

@@ -286,7 +286,9 @@ static inline int npu_validate_queue_create(const struct npu_queue_create *a,
 static inline int npu_validate_queue_net(const struct npu_queue_net *net, const struct npu_limits *lim)
 {
 	(void)lim;
-	if (net->port_mask == 0 || net->mtu_bytes < 256 || net->mtu_bytes > 65536)
+	if (net->port_mask == 0 || net->remote_queue != 0)
+		return -EINVAL;
+	if (net->mtu_bytes < NPU_NET_MTU_MIN || net->mtu_bytes > NPU_NET_MTU_MAX)
 		return -EINVAL;
 	return 0;
 }

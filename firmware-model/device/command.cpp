@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "firmware-model/device/shared_memory.h"
@@ -149,7 +150,7 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
       case NPU_CMD_LAUNCH:
         return launch(queue, command_as<npu_cmd_launch>(command), now_ps);
       case NPU_CMD_COPY:
-        return transfer(queue, dma_.copy(job, command_as<npu_cmd_copy>(command)));
+        return copy(queue, command_as<npu_cmd_copy>(command));
       case NPU_CMD_FILL:
         return transfer(queue, dma_.fill(job, command_as<npu_cmd_fill>(command)));
       case NPU_CMD_SEM_WAIT:
@@ -298,6 +299,23 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
                           Wide{hbm_bytes} * parts_.profile.pj_per_hbm_byte + energy_rest_fj_;
   parts_.registers.add(NPU_REG_ENERGY_NJ, static_cast<uint64_t>(femtojoule / 1'000'000));
   energy_rest_fj_ = static_cast<uint64_t>(femtojoule % 1'000'000);
+}
+
+Outcome CommandRunner::copy(Queue& queue, const npu_cmd_copy& command) {
+  DmaJob job{queue.space(), queue.cancel, queue.config.budget};
+  if (queue.config.queue_class != NPU_QUEUE_NET) return transfer(queue, dma_.copy(job, command));
+  const uint64_t mask = queue.config.port_mask;
+  if (!parts_.traffic.has_link(mask)) return Outcome::error(NPU_ST_LINK_DOWN);
+  job.crosses = true;
+  DmaResult result = dma_.copy(job, command);
+  // What crossed before an error did so.
+  const std::optional<uint64_t> wire_ps = parts_.traffic.carry(
+      mask, queue.config.mtu_bytes, result.sent_bytes, result.received_bytes, parts_.tell_traffic);
+  if (!wire_ps && result.status == NPU_ST_OK) result.status = NPU_ST_LINK_DOWN;
+  // Memory of the other side lies behind the ports: the link to the host takes no part.
+  result.duration_ps = std::max(dma_.duration_ps(result.hbm_bytes, 0),
+                                later_ps(dma_.duration_ps(0, 0), wire_ps.value_or(0)));
+  return transfer(queue, result);
 }
 
 Outcome CommandRunner::transfer(Queue& queue, const DmaResult& result) {

@@ -16,6 +16,7 @@
 #include "firmware-model/device/engine_trace.h"
 #include "firmware-model/device/launch.h"
 #include "firmware-model/device/loader.h"
+#include "firmware-model/device/port_traffic.h"
 #include "firmware-model/device/queue.h"
 #include "firmware-model/device/registers.h"
 #include "firmware-model/device/signal_times.h"
@@ -46,12 +47,15 @@ class CommandRunner {
     SignalTimes& signals;
     ModuleCache& module_cache;
     LaunchEngine& launches;
+    PortTraffic& traffic;
     // Called where no access to memory is under way.
     std::function<void()> quiet;
     // Whether another queue has work that goes before that of this one; and to let it run, where no
     // access to memory is under way.
     std::function<bool(const Queue&)> urgent;
     std::function<void(const Queue&)> step_aside;
+    // What crosses a port, for whoever knows its other end.
+    PortTraffic::Tell tell_traffic;
     EngineTrace* engines = nullptr;  // null: nobody records what engines do
   };
   explicit CommandRunner(const Parts& parts) : parts_(parts), dma_(parts.profile, parts.hbm) {}
@@ -66,6 +70,7 @@ class CommandRunner {
   // False: *fault_dva cannot be read.
   static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
                              uint64_t* fault_dva);
+  Outcome copy(Queue& queue, const npu_cmd_copy& command);
   Outcome transfer(Queue& queue, const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);

@@ -24,9 +24,10 @@ bool allowed_in_list(uint8_t op) {
          op != NPU_CMD_PRINT_BUFFER;
 }
 
-// A queue of class COPY has no tiles behind it.
+// A queue of class COPY has no tiles behind it, one of class NET has ports, which move what is there.
 bool allowed_in_class(uint32_t queue_class, uint8_t op) {
-  return queue_class == NPU_QUEUE_COMPUTE || op != NPU_CMD_LAUNCH;
+  if (queue_class == NPU_QUEUE_COMPUTE) return true;
+  return op != NPU_CMD_LAUNCH && (queue_class != NPU_QUEUE_NET || op != NPU_CMD_FILL);
 }
 
 Outcome read_fault(const Queue& queue, uint64_t dva) {

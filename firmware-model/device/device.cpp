@@ -146,17 +146,22 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
       engines_(config.engine_trace == nullptr
                    ? nullptr
                    : std::make_unique<EngineTrace>(*config.engine_trace, profile_)),
-      processor_({profile_, hbm_, policy_, registers_, signals_, module_cache_, launches_,
+      processor_({profile_, hbm_, policy_, registers_, signals_, module_cache_, launches_, traffic_,
                   [this] { scheduler_.quiet(); },
                   [this](const Queue& queue) { return scheduler_.urgent(queue); },
-                  [this](const Queue& queue) { scheduler_.step_aside(queue); }, engines_.get()},
+                  [this](const Queue& queue) { scheduler_.step_aside(queue); },
+                  [this](uint32_t port, const npu_port_traffic& part) {
+                    if (ports_.port_traffic != nullptr)
+                      ports_.port_traffic(ports_.ctx, port, &part);
+                  },
+                  engines_.get()},
                  events_, interrupts_),
       contexts_(config.max_contexts != 0 ? config.max_contexts : kDefaultContexts),
       queues_(config.max_queues != 0 ? config.max_queues : kDefaultQueues),
       sensors_(profile_, registers_, [this] { return scheduler_.busy_wall_ns(); }),
       scheduler_(processor_, registers_),
       network_(
-          config,
+          config, traffic_,
           [this](const std::function<void()>& body) {
             Lock lock(scheduler_);
             body();

@@ -48,6 +48,9 @@ class Device {
   // Host memory was withdrawn: all translations are forgotten; a ticket of QUIESCE.
   uint64_t host_changed();
 
+  // Of the other end of |port|; any thread.
+  void hear_traffic(uint32_t port, const npu_port_traffic& other_end);
+
   void* hbm() { return hbm_.base; }
   bool set_doorbells(uint32_t page, void* slots, void* aux);
   int wake_fd() { return scheduler_.waker().shared_fd(); }
@@ -123,6 +126,7 @@ class Device {
   Answer context_destroy(Args args);
   Answer queue_create(Lock& lock, Args args);
   npu_status check_queue(const QueueConfig& config, uint32_t priority) const;
+  npu_status check_net(const QueueConfig& config) const;
   Answer queue_destroy(Lock& lock, uint32_t id);
   Answer queue_suspend(Lock& lock, uint32_t id);
   npu_status hbm_clear(uint64_t offset, uint64_t bytes);
@@ -141,6 +145,7 @@ class Device {
   const HbmWindow hbm_;
   Heartbeat heartbeat_;
   SignalTimes signals_;
+  PortTraffic traffic_;
   ModuleCache module_cache_;
   BlobPolicy policy_;
   LaunchEngine launches_;

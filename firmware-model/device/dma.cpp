@@ -139,6 +139,11 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
     if (readable == 0) readable = read_by_port(job, src, wanted, &from);
     uint64_t writable =
         readable == 0 ? 0 : dst_.get_run(job.space, dst, readable, NPU_ACCESS_WRITE, &to);
+    const bool leaves = hbm_.holds(from);
+    if (job.crosses && readable != 0 && leaves == hbm_.holds(to)) {
+      result->status = NPU_ST_BAD_COMMAND;
+      return false;
+    }
     if (readable != 0 && writable == 0) writable = write_by_port(job, dst, readable, from, result);
     if (writable == 0) {
       result->status = NPU_ST_VM_FAULT;
@@ -153,6 +158,7 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
       count(to, writable, result);
     }
     count(from, writable, result);
+    if (job.crosses) (leaves ? result->sent_bytes : result->received_bytes) += writable;
     src += writable;
     dst += writable;
     bytes -= writable;

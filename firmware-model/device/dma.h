@@ -24,6 +24,8 @@ struct DmaResult {
   npu_fault_access access = NPU_ACCESS_NONE;
   uint64_t hbm_bytes = 0;  // read and written in device memory
   uint64_t host_bytes = 0;
+  uint64_t sent_bytes = 0;  // out of device memory, to somewhere else
+  uint64_t received_bytes = 0;
   uint64_t duration_ps = 0;
 };
 
@@ -31,7 +33,8 @@ struct DmaResult {
 struct DmaJob {
   const PageTableSpace& space;
   const std::atomic<bool>& cancel;
-  uint64_t budget;  // one operation for each 64 bytes
+  uint64_t budget;       // one operation for each 64 bytes
+  bool crosses = false;  // one end has to be device memory, the other one not
 };
 
 class Dma {

@@ -232,6 +232,12 @@ Device::Answer Device::port(Args args) const {
   return answer;
 }
 
+void Device::hear_traffic(uint32_t port, const npu_port_traffic& other_end) {
+  if (port >= network_.count()) return;
+  traffic_.add(
+      port, {other_end.rx_bytes, other_end.tx_bytes, other_end.rx_packets, other_end.tx_packets});
+}
+
 void Device::on_port_state(uint32_t port, npu_port_state state) {
   npu_event_record record{};
   record.type = NPU_EVENT_PORT_STATE;
@@ -339,13 +345,24 @@ Device::Answer Device::context_destroy(Args args) {
   return answer;
 }
 
+// A queue of class NET has ports and a size of packets, the others have neither.
+npu_status Device::check_net(const QueueConfig& config) const {
+  if (config.queue_class != NPU_QUEUE_NET) {
+    return config.port_mask == 0 && config.mtu_bytes == 0 ? NPU_ST_OK : NPU_ST_INVALID_ARGUMENT;
+  }
+  const uint64_t all = network_.count() < 64 ? (uint64_t{1} << network_.count()) - 1 : ~uint64_t{0};
+  const bool good = config.port_mask != 0 && (config.port_mask & ~all) == 0 &&
+                    config.mtu_bytes >= NPU_NET_MTU_MIN && config.mtu_bytes <= NPU_NET_MTU_MAX;
+  return good ? NPU_ST_OK : NPU_ST_INVALID_ARGUMENT;
+}
+
 npu_status Device::check_queue(const QueueConfig& config, uint32_t priority) const {
   if (config.ring_log2 < NPU_RING_LOG2_MIN || config.ring_log2 > NPU_RING_LOG2_MAX ||
       priority >= NPU_PRIO_COUNT || config.queue_class >= NPU_QUEUE_CLASS_COUNT ||
       config.doorbell_page >= Doorbells::kPages || config.doorbell_slot >= NPU_DOORBELL_SLOTS) {
     return NPU_ST_INVALID_ARGUMENT;
   }
-  if (config.queue_class == NPU_QUEUE_NET) return NPU_ST_NOT_SUPPORTED;
+  if (const npu_status status = check_net(config); status != NPU_ST_OK) return status;
   if (config.ring_dva % NPU_CTRL_BYTES != 0 || config.ctrl_dva % NPU_CTRL_BYTES != 0) {
     return NPU_ST_UNALIGNED;
   }
@@ -380,7 +397,10 @@ Device::Answer Device::queue_create(Lock& lock, Args args) {
   config.doorbell_page = static_cast<uint32_t>(std::min<uint64_t>(args[5] >> 16, UINT32_MAX));
   config.doorbell_slot = args[5] & 0xffff;
   config.budget = args[6] != 0 ? args[6] : kDefaultBudget;
-  answer.status = args[4] >> 25 != 0 ? NPU_ST_RESERVED_NOT_ZERO : check_queue(config, priority);
+  config.port_mask = args[7];
+  config.mtu_bytes = static_cast<uint32_t>(args[4] >> 32);
+  answer.status =
+      (args[4] >> 25 & 0x7f) != 0 ? NPU_ST_RESERVED_NOT_ZERO : check_queue(config, priority);
   if (answer.status != NPU_ST_OK) return answer;
 
   auto queue = std::make_shared<Queue>(config, contexts_[args[1]]);

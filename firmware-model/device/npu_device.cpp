@@ -66,6 +66,10 @@ int npu_device_mailbox(npu_device* device, uint32_t command, const uint64_t args
   return status;
 }
 
+void npu_device_port_traffic(npu_device* device, uint32_t port, const npu_port_traffic* other_end) {
+  device->impl->hear_traffic(port, *other_end);
+}
+
 void* npu_device_hbm(npu_device* device) { return device->impl->hbm(); }
 
 int npu_device_set_doorbells(npu_device* device, uint32_t page, void* slots, void* aux) {

@@ -120,6 +120,14 @@ typedef struct npu_device_config {
       engine_trace; /* NULL: nobody asks what engines do. Copied. Results and device times do not depend on it. */
 } npu_device_config;
 
+/* Payload and packets, as one end of a link counts them. */
+typedef struct npu_port_traffic {
+  uint64_t tx_bytes;
+  uint64_t rx_bytes;
+  uint64_t tx_packets;
+  uint64_t rx_packets;
+} npu_port_traffic;
+
 typedef struct npu_device_ports {
   void *ctx;
   /* Host memory at |iova|: a pointer that stays valid until the driver has withdrawn the range from all page tables and QUIESCED has passed, and in *out_bytes how many bytes are contiguous from
@@ -130,6 +138,8 @@ typedef struct npu_device_ports {
   /* Optional: copies between |buffer| and host memory for which host_memory has no pointer (decision 0011); |write| non-zero: into host memory. 0, or -1: no such address, or the other side does not
    * answer. Called by the command-processor thread, may block for a bounded time; COPY, FILL and MODULE_LOAD reach such memory, everything else needs a pointer. */
   int (*host_copy)(void *ctx, uint64_t iova, void *buffer, uint64_t bytes, int write);
+  /* Optional: payload of a NET queue has crossed network port |port|, for whoever knows what is at its other end: npu_device_port_traffic() there. Called by the command-processor thread. */
+  void (*port_traffic)(void *ctx, uint32_t port, const npu_port_traffic *traffic);
 } npu_device_ports;
 
 /* Creates a device in state READY, with boot_from_host in state ROM. On failure returns NULL and writes a sentence with cause and remedy to error. */
@@ -154,6 +164,10 @@ uint64_t npu_device_host_changed(npu_device *device);
 /* Runs a mailbox command (registers MBOX_*) as one step: what a driver does with a lock around it. Returns enum npu_status, *out_result = MBOX_RESULT. */
 int npu_device_mailbox(npu_device *device, uint32_t command, const uint64_t args[8],
                        uint64_t *out_result);
+
+/* Adds what the other end of the link of |port| has sent and received to the port's counters, as received and sent. No such port: nothing happens. May be called while another device calls its
+ * port_traffic. */
+void npu_device_port_traffic(npu_device *device, uint32_t port, const npu_port_traffic *other_end);
 
 /* The device memory: one reserved range of host addresses, sparse. The owner of the device may map shared memory over parts of it (MAP_FIXED). */
 void *npu_device_hbm(npu_device *device);

@@ -58,8 +58,9 @@ std::string Ports::check(const npu_device_config& config) {
   return {};
 }
 
-Ports::Ports(const npu_device_config& config, Locked locked, OnChange on_change)
-    : locked_(std::move(locked)), on_change_(std::move(on_change)) {
+Ports::Ports(const npu_device_config& config, PortTraffic& traffic, Locked locked,
+             OnChange on_change)
+    : traffic_(traffic), locked_(std::move(locked)), on_change_(std::move(on_change)) {
   const std::string root = config.net_class != nullptr ? config.net_class : kNetClass;
   bool any_bound = false;
   for (uint32_t i = 0; i < config.port_count; ++i) {
@@ -72,7 +73,10 @@ Ports::Ports(const npu_device_config& config, Locked locked, OnChange on_change)
       follow(port, read_interface(port.folder));
       port.info.state = port.own;
       any_bound = true;
+    } else if ((from.flags & NPU_PORT_FLAG_PEER) != 0) {
+      port.info.flags |= NPU_PORT_FLAG_COUNTERS;
     }
+    set_rate(port);
     ports_.push_back(std::move(port));
   }
   if (any_bound) watcher_ = start_device_thread("npu-ports", [this] { watch(); });
@@ -90,7 +94,17 @@ Ports::~Ports() {
 bool Ports::describe(uint64_t port, npu_port_info* out) const {
   if (port >= ports_.size()) return false;
   *out = ports_[port].info;
+  if (!ports_[port].folder.empty()) return true;
+  const npu_port_traffic traffic = traffic_.read(static_cast<uint32_t>(port));
+  out->tx_bytes = traffic.tx_bytes;
+  out->rx_bytes = traffic.rx_bytes;
+  out->tx_packets = traffic.tx_packets;
+  out->rx_packets = traffic.rx_packets;
   return true;
+}
+
+void Ports::set_rate(const Port& port) {
+  traffic_.set_mbps(port.info.index, port.info.state == NPU_PORT_UP ? port.info.speed_mbps : 0);
 }
 
 void Ports::follow(Port& port, const InterfaceReading& reading) {
@@ -121,6 +135,7 @@ void Ports::settle(Port& port) {
   if (now == port.info.state) return;
   if (port.info.state == NPU_PORT_UP) ++port.info.flaps;
   port.info.state = now;
+  set_rate(port);
   on_change_(port.info.index, now);
 }
 

@@ -19,6 +19,7 @@
 
 #include "firmware-model/device/interface.h"
 #include "firmware-model/device/npu_device.h"
+#include "firmware-model/device/port_traffic.h"
 #include "uapi/npu_accel.h"
 
 namespace npu::model {
@@ -33,7 +34,8 @@ class Ports {
   // What is wrong with the ports of |config|; empty: nothing.
   static std::string check(const npu_device_config& config);
 
-  Ports(const npu_device_config& config, Locked locked, OnChange on_change);
+  // |traffic| is told each port's rate, and has the counters of those without an interface.
+  Ports(const npu_device_config& config, PortTraffic& traffic, Locked locked, OnChange on_change);
   ~Ports();
   Ports(const Ports&) = delete;
   Ports& operator=(const Ports&) = delete;
@@ -57,9 +59,11 @@ class Ports {
   static void follow(Port& port, const InterfaceReading& reading);
   // Works out what |port| is now; a change is counted and told.
   void settle(Port& port);
+  void set_rate(const Port& port);
   void look();
   void watch();
 
+  PortTraffic& traffic_;
   const Locked locked_;
   const OnChange on_change_;
   std::vector<Port> ports_;

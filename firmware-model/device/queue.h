@@ -81,6 +81,9 @@ struct QueueConfig {
   uint64_t ctrl_dva = 0;
   uint64_t budget = 0;   // operations of one command
   bool goes_on = false;  // after a command that failed
+  // Of class NET; else 0.
+  uint64_t port_mask = 0;
+  uint32_t mtu_bytes = 0;
 };
 
 // An indirect list that is being run.

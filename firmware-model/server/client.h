@@ -114,6 +114,8 @@ class Client final : public QueueListener, public PortListener {
   Queue* find_queue(uint32_t id) const;
   uint32_t id_of(uint32_t number) const;
   int check_queue(const npu_queue_create& args, Queue::Places* out) const;
+  // The parameters of a queue of class NET: its ports lead where it says.
+  int read_net(const Call& call, const npu_queue_create& args, npu_queue_net* out) const;
   void report_death(uint32_t queue_id, const Queue& queue, uint64_t seq);
   void run_watchdogs(int64_t now_ns);
   void look_at_suspensions();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls on queues: QUEUE_CREATE, QUEUE_DESTROY, QUEUE_QUERY, QUEUE_SET; what happens when one dies.
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "firmware-model/server/client.h"
 #include "uapi/npu_status.h"
@@ -45,8 +47,25 @@ uint32_t Client::id_of(uint32_t number) const {
   return found == queue_ids_.end() ? 0 : found->second;
 }
 
+int Client::read_net(const Call& call, const npu_queue_create& args, npu_queue_net* out) const {
+  if (args.queue_class != NPU_QUEUE_NET) return 0;
+  std::vector<npu_queue_net> params;
+  const int err = call.read_array(args.params, &params);
+  if (err != 0) return err;
+  *out = params[0];
+  if (npu_validate_queue_net(out, &device_->limits()) != 0) return EINVAL;
+  const std::vector<npu_port_info> ports = device_->ports();
+  for (uint32_t port = 0; port < NPU_MAX_PORTS; ++port) {
+    if ((out->port_mask >> port & 1) == 0) continue;
+    if (port >= ports.size() || (ports[port].flags & NPU_PORT_FLAG_PEER) == 0 ||
+        std::memcmp(ports[port].peer_uuid, out->remote_uuid, sizeof(out->remote_uuid)) != 0) {
+      return EINVAL;
+    }
+  }
+  return 0;
+}
+
 int Client::check_queue(const npu_queue_create& args, Queue::Places* out) const {
-  if (args.queue_class == NPU_QUEUE_NET) return EOPNOTSUPP;
   if ((args.engine_mask & ~1ull) != 0) return EINVAL;
   if (!may_use(args.priority, peer_.uid)) return EACCES;
   Vm* vm = find_vm(args.vm_id);
@@ -64,9 +83,10 @@ int Client::check_queue(const npu_queue_create& args, Queue::Places* out) const 
   return 0;
 }
 
-int Client::queue_create(Call&, npu_queue_create& args) {
+int Client::queue_create(Call& call, npu_queue_create& args) {
   Queue::Places places;
-  int err = check_queue(args, &places);
+  int err = read_net(call, args, &places.net);
+  if (err == 0) err = check_queue(args, &places);
   if (err != 0) return err;
   places.device = device_;
   places.doorbells = &doorbells_;

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "firmware-model/device/cables.h"
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/server/account.h"
 #include "firmware-model/server/engine_file.h"
@@ -43,6 +44,7 @@ struct DeviceOptions {
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;
   std::vector<npu_port_config> ports;
+  std::shared_ptr<Cables> cables;       // between ports; null: none
   std::shared_ptr<EngineFile> engines;  // null: nobody asks what engines do
   int io_event_fd = -1;                 // written when the I/O thread should look at events()
 };
@@ -126,11 +128,15 @@ class Device {
   void make_limits();
   bool make_buffers(npu_event_record* ring);
   bool read_identity();
+  Cables::Uuid uuid() const;
 
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
   static void interrupt(void* ctx, uint32_t vector);
+  static void port_traffic(void* ctx, uint32_t port, const npu_port_traffic* traffic);
 
   npu_profile profile_{};
+  std::vector<npu_port_config> port_configs_;
+  std::shared_ptr<Cables> cables_;
   uint32_t index_ = 0;
   bool checks_ = false;
   std::shared_ptr<EngineFile> engines_;

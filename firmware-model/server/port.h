@@ -3,7 +3,7 @@
 //
 // Wiring. Devices of one server, or of one npu-modeld with several --vfio-user, stand in groups of port_neighbours + 1. Neighbour n of device d is
 // device d xor (n + 1) of its group, so that both ends agree: port p leads to neighbour p mod port_neighbours, there to port p. A neighbour that
-// does not exist leaves the port DOWN; a port that leads up is UP, as if a switch were there. No bytes flow between model ports.
+// does not exist leaves the port DOWN; a port that leads up is UP, as if a switch were there.
 //
 // Thread safety: pure but for resolve_bindings(), which asks the system for its interfaces. That takes a socket: it has to happen before
 // enter_sandbox().

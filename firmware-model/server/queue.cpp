@@ -77,11 +77,12 @@ int Queue::start(const npu_queue_create& args) {
   device->set_listener(number(), places_.listener);
   const uint64_t shape = args.ring_log2 | static_cast<uint64_t>(args.priority) << 8 |
                          static_cast<uint64_t>(args.queue_class) << 16 |
-                         uint64_t{(args.flags & NPU_QUEUE_FLAG_CONTINUE) != 0} << 24;
+                         uint64_t{(args.flags & NPU_QUEUE_FLAG_CONTINUE) != 0} << 24 |
+                         uint64_t{places_.net.mtu_bytes} << 32;
   const uint64_t doorbell = static_cast<uint64_t>(places_.doorbells->page()) << 16 | slot_;
   const int status =
-      device->mailbox(NPU_MBOX_QUEUE_CREATE,
-                      {number(), places_.vm->context(), ring_dva_, ctrl_dva_, shape, doorbell, 0});
+      device->mailbox(NPU_MBOX_QUEUE_CREATE, {number(), places_.vm->context(), ring_dva_, ctrl_dva_,
+                                              shape, doorbell, 0, places_.net.port_mask});
   if (status != NPU_ST_OK) return errno_of(status);
   on_device_ = true;
   set_timeout(args.timeout_ms);

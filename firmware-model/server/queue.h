@@ -27,6 +27,7 @@ class Queue {
     Doorbells* doorbells = nullptr;
     QueueListener* listener = nullptr;
     std::shared_ptr<Bo> ctrl;
+    npu_queue_net net{};  // of class NET
   };
 
   // |args| has passed npu_validate_queue_create(), its memory is mapped. 0 or an errno.

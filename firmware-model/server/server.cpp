@@ -76,6 +76,7 @@ bool Server::open(const ServerOptions& options, std::string* error) {
   device.injections = options.injections;
   device.io_event_fd = io_event_.get();
   if (!bindings_fit(options.bindings, options.device_count, error)) return false;
+  device.cables = std::make_shared<Cables>();
   for (device.index = 0; device.index < options.device_count; ++device.index) {
     device.ports =
         make_ports(options.profile, options.bindings, device.index, options.device_count);

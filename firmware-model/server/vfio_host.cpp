@@ -34,6 +34,7 @@ VfioHost::VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd 
   options_.injections = options.injections;
   bindings_ = options.bindings;
   device_count_ = options.device_count;
+  options_.cables = std::make_shared<Cables>();
 }
 
 bool VfioHost::add(UniqueFd listener, const std::string& path, std::string* error) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "firmware-model/device/cables.h"
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/server/unique_fd.h"
 #include "firmware-model/vfio_user/config_space.h"
@@ -35,7 +36,8 @@ struct FunctionOptions {
   std::array<uint8_t, 16> uuid{};         // of the board
   std::vector<npu_injection> injections;  // faults to begin with
   std::vector<npu_port_config> ports;
-  bool boot_from_host = true;  // the machine's driver brings the firmware
+  std::shared_ptr<Cables> cables;  // between ports; null: none
+  bool boot_from_host = true;      // the machine's driver brings the firmware
 };
 
 class PciFunction {
@@ -82,6 +84,7 @@ class PciFunction {
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
   static void interrupt(void* ctx, uint32_t vector);
   static int host_copy(void* ctx, uint64_t iova, void* buffer, uint64_t bytes, int write);
+  static void port_traffic(void* ctx, uint32_t port, const npu_port_traffic* traffic);
 
   const uint64_t bar_hbm_bytes_;
   uint64_t max_data_bytes_ = 0;
@@ -92,6 +95,9 @@ class PciFunction {
   InBand in_band_;
   DmaMap dma_;
   npu_device* device_ = nullptr;
+  Cables::Uuid uuid_{};
+  std::vector<npu_port_config> ports_;
+  std::shared_ptr<Cables> cables_;
 };
 
 }  // namespace npu::model::vfio_user

@@ -54,6 +54,10 @@ void fill(Fuzzer& f, npuQueueInfo& out) {
   out.timeout_ms = f.rng.of<uint32_t>({0, 0, 1, 1000});
   out.queue_class = static_cast<int32_t>(f.rng.below(f.rng.one_in(8) ? 4 : 1));
   out.error_policy = static_cast<int32_t>(f.rng.below(f.valid_only ? 2 : 3));
+  if (out.queue_class != NPU_QUEUE_CLASS_NET && !f.rng.one_in(16)) return;
+  out.peer = reinterpret_cast<npuDevice>(f.handle(Kind::kDevice));
+  out.port_mask = f.rng.of<uint64_t>({0, 0, 1, 2, 3, ~0ull});
+  out.mtu_bytes = f.rng.of<uint32_t>({0, 0, 255, 256, 4096, 65536, 65537});
 }
 
 template <>

@@ -166,8 +166,8 @@ TEST_F(ErrorPolicyTest, UnknownClassesAndPoliciesAreRefused) {
   npuQueueInfo info{};
   info.struct_size = sizeof info;
   npuQueue queue = nullptr;
-  info.queue_class = NPU_QUEUE_CLASS_NET;
-  EXPECT_NPU(NPU_ERROR_NOT_SUPPORTED, npuQueueCreate(context_, &info, &queue));
+  info.queue_class = -1;
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueCreate(context_, &info, &queue));
   info.queue_class = 3;
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueCreate(context_, &info, &queue));
   info.queue_class = NPU_QUEUE_CLASS_COMPUTE;

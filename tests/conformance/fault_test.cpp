@@ -89,7 +89,9 @@ TEST_F(FaultTest, TrapsAssertionsAndDivisionsSayWhatTheyWere) {
 
 TEST_F(FaultTest, TheWatchdogEndsAKernelThatNeverEnds) {
   // Longer than a loaded machine keeps the launch after the reset waiting.
-  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 500, 0, 0};
+  npuQueueInfo info{};
+  info.struct_size = sizeof info;
+  info.timeout_ms = 500;
   npuQueue queue = nullptr;
   ASSERT_NPU(NPU_OK, npuQueueCreate(context_, &info, &queue));
   ASSERT_NPU(NPU_OK, launch(queue, kernel("forever"), nullptr, 0));

@@ -52,7 +52,8 @@ TEST_F(DeviceTest, TimeoutsEndWaitsInTime) {
 
 TEST_F(DeviceTest, WrongQueueInfosAreRefused) {
   npuQueue queue = queue_;
-  npuQueueInfo info{sizeof(npuQueueInfo), 0, 0, 0, 0, 0};
+  npuQueueInfo info{};
+  info.struct_size = sizeof info;
   for (const uint32_t entries : {1u, 32u, 63u, 65u, 100u, 131072u, 0x80000000u}) {
     info.ring_entries = entries;
     EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueCreate(context_, &info, &queue)) << entries;
@@ -218,7 +219,9 @@ TEST_F(DeviceTest, ManyQueuesCanBeMadeAndTheLimitHasItsOwnError) {
   std::vector<npuQueue> queues;
   npuQueue queue = nullptr;
   npuResult result = NPU_OK;
-  npuQueueInfo info{sizeof(npuQueueInfo), 0, 64, 0, 0, 0};
+  npuQueueInfo info{};
+  info.struct_size = sizeof info;
+  info.ring_entries = 64;
   while (queues.size() < 3000 && (result = npuQueueCreate(context_, &info, &queue)) == NPU_OK)
     queues.push_back(queue);
   EXPECT_TRUE(result == NPU_ERROR_OUT_OF_QUEUES || result == NPU_ERROR_QUOTA) << explain(result);

@@ -65,7 +65,9 @@ TEST_F(StructTest, OutputStructsAreFilledAsFarAsKnown) {
 }
 
 TEST_F(StructTest, InputStructsMayBeLargerWhenTheirTailIsZero) {
-  const npuQueueInfo queue_info{sizeof(npuQueueInfo), NPU_PRIORITY_NORMAL, 64, 0, 0, 0};
+  npuQueueInfo queue_info{};
+  queue_info.struct_size = sizeof queue_info;
+  queue_info.ring_entries = 64;
   check_input(queue_info, [&](const npuQueueInfo* s) {
     npuQueue queue = nullptr;
     const npuResult result = npuQueueCreate(context_, s, &queue);

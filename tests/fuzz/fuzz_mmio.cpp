@@ -46,7 +46,7 @@ npu_device* make_device(Host* host, bool boot_from_host) {
   config.max_contexts = 4;
   config.profile = npu::test::small_profile();
   config.profile.hbm_bytes = 2 << 20;
-  const npu_device_ports ports{host, host_memory, [](void*, uint32_t) {}, nullptr};
+  const npu_device_ports ports{host, host_memory, [](void*, uint32_t) {}, nullptr, nullptr};
   char error[200];
   npu_device* device = npu_device_create(&config, &ports, error, sizeof(error));
   if (device == nullptr) std::abort();

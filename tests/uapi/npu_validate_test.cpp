@@ -313,9 +313,9 @@ TEST(Validate, QueueCreateNetNeedsItsParameters) {
               {SET(T, params, npu_array{}, -EINVAL), SET(T, params.count, 2, -EINVAL),
                SET(T, params.stride, 24, -EINVAL), SET(T, params.ptr, 4, -EINVAL)});
   RunCases<npu_queue_net>(
-      npu_validate_queue_net, {1, {}, 5, 4096},
-      {SET(npu_queue_net, port_mask, 0, -EINVAL), SET(npu_queue_net, mtu_bytes, 255, -EINVAL),
-       SET(npu_queue_net, mtu_bytes, 65537, -EINVAL)});
+      npu_validate_queue_net, {1, {}, 0, 4096},
+      {SET(npu_queue_net, port_mask, 0, -EINVAL), SET(npu_queue_net, remote_queue, 1, -EINVAL),
+       SET(npu_queue_net, mtu_bytes, 255, -EINVAL), SET(npu_queue_net, mtu_bytes, 65537, -EINVAL)});
 }
 
 TEST(Validate, LimitsNeverWidenWhatTheFormatAllows) {

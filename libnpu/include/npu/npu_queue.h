@@ -22,7 +22,10 @@ typedef int32_t npuQueueClass;
 enum {
   NPU_QUEUE_CLASS_COMPUTE = 0, /* everything */
   NPU_QUEUE_CLASS_COPY = 1,    /* everything but kernels */
-  NPU_QUEUE_CLASS_NET = 2      /* of network ports; npuQueueCreate gives NPU_ERROR_NOT_SUPPORTED */
+  /* Copies between memory of this device and of another one, over the network ports between them: one end in HBM of the queue's context, the other one outside of it, where npuMemMapPeer has put
+   * the peer's memory; a copy that does not cross fails with NPU_ERROR_BAD_COMMAND. No kernels and no fills, all else as any queue. Device time is that of the ports' wire (docs/ports.md). While
+   * no port has a link, copies fail with NPU_ERROR_LINK_DOWN. */
+  NPU_QUEUE_CLASS_NET = 2
 };
 
 /* What a queue does after a command that failed. What it waits for has to be there: a dependency that failed, the watchdog and a lost device stop it either way. */
@@ -39,6 +42,11 @@ typedef struct npuQueueInfo {
       timeout_ms; /* a command that makes no progress for so long is ended by the watchdog; 0: the device's default */
   npuQueueClass queue_class;   /* since 0.2 */
   npuErrorPolicy error_policy; /* since 0.2 */
+  /* Of class NET; else 0. Since 0.2 */
+  npuDevice peer;     /* at the other end of the ports */
+  uint64_t port_mask; /* ports by their index in npuMlGetPorts; 0: all that lead to |peer| */
+  uint32_t mtu_bytes; /* payload of a packet, from 256 to 65536; 0: 4096 */
+  uint32_t reserved;
 } npuQueueInfo;
 
 /* Creates a queue. |info| may be NULL.
@@ -47,7 +55,7 @@ typedef struct npuQueueInfo {
  *
  * Threads:   any.   Blocks: for a few calls to the driver.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE
- *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_NOT_SUPPORTED (class)
+ *            NPU_ERROR_OUT_OF_QUEUES, NPU_ERROR_QUOTA, NPU_ERROR_PERMISSION (priority), NPU_ERROR_OUT_OF_HOST_MEMORY, NPU_ERROR_NOT_FOUND (class NET: no port leads to |peer|)
  * Since:     0.1
  */
 NPU_API npuResult npuQueueCreate(npuContext context, const npuQueueInfo *info, npuQueue *out_queue);

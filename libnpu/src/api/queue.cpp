@@ -7,6 +7,7 @@
 #include "libnpu/src/api/explain.h"
 #include "libnpu/src/api/fault.h"
 #include "libnpu/src/api/submission.h"
+#include "libnpu/src/core/net.h"
 #include "libnpu/src/core/prepared_launch.h"
 #include "libnpu/src/core/validation.h"
 #include "libnpu/src/core/wait_many.h"
@@ -35,10 +36,7 @@ Status translate(const npuQueueInfo& info, RingOptions* out) {
   out->priority = static_cast<uint32_t>(info.priority + 1);  // the uapi counts from 0
   out->entries_log2 = static_cast<uint32_t>(std::countr_zero(entries));
   out->timeout_ms = info.timeout_ms;
-  if (info.queue_class == NPU_QUEUE_CLASS_NET) {
-    return fail(NPU_ERROR_NOT_SUPPORTED, "queues of network ports are made by libnpuccl alone");
-  }
-  if (info.queue_class != NPU_QUEUE_CLASS_COMPUTE && info.queue_class != NPU_QUEUE_CLASS_COPY) {
+  if (info.queue_class < NPU_QUEUE_CLASS_COMPUTE || info.queue_class > NPU_QUEUE_CLASS_NET) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "queue_class is %d, it must be 0, 1 or 2",
                 info.queue_class);
   }
@@ -46,8 +44,26 @@ Status translate(const npuQueueInfo& info, RingOptions* out) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "error_policy is %d, it must be 0 or 1",
                 info.error_policy);
   }
-  out->queue_class = info.queue_class == NPU_QUEUE_CLASS_COPY ? NPU_QUEUE_COPY : NPU_QUEUE_COMPUTE;
+  static_assert(int{NPU_QUEUE_COMPUTE} == int{NPU_QUEUE_CLASS_COMPUTE} &&
+                int{NPU_QUEUE_COPY} == int{NPU_QUEUE_CLASS_COPY} &&
+                int{NPU_QUEUE_NET} == int{NPU_QUEUE_CLASS_NET});
+  out->queue_class = static_cast<uint32_t>(info.queue_class);
   out->goes_on = info.error_policy == NPU_ON_ERROR_CONTINUE;
+  return Status::ok();
+}
+
+Status translate_net(Context& context, const npuQueueInfo& info, RingOptions* out) {
+  if (info.reserved != 0) {
+    return fail(NPU_ERROR_RESERVED_NOT_ZERO, "reserved of npuQueueInfo must be 0");
+  }
+  if (info.queue_class != NPU_QUEUE_CLASS_NET) {
+    if (info.peer == nullptr && info.port_mask == 0 && info.mtu_bytes == 0) return Status::ok();
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "peer, port_mask and mtu_bytes belong to queues of class NET, and must be 0");
+  }
+  Pin<Device> peer;
+  NPU_TRY(api::take(peer, info.peer, "peer"));
+  NPU_TRY_ASSIGN(out->net, net_parameters(context.device(), *peer, info.port_mask, info.mtu_bytes));
   return Status::ok();
 }
 
@@ -99,6 +115,7 @@ npuResult npuQueueCreate(npuContext context, const npuQueueInfo* info, npuQueue*
     if (info != nullptr) NPU_TRY(api::read_struct(info, "info", &asked));
     RingOptions options;
     NPU_TRY(translate(asked, &options));
+    NPU_TRY(translate_net(*pin, asked, &options));
     NPU_TRY_ASSIGN(Ref<Queue> queue, pin->create_queue(options));
     return api::publish(Ref<Object>::adopt(queue.leak()), pin->children(), out_queue);
   });

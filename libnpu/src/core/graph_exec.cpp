@@ -37,6 +37,7 @@ GraphExec::GraphExec(Ref<Context> context, std::vector<GraphNode> nodes)
     entries_++;
     args_bytes_ += align_args(node.args.size());
     has_semaphores_ |= node.kind == NodeKind::kSignal || node.kind == NodeKind::kWait;
+    has_fills_ |= node.kind == NodeKind::kFill;
     if (node.kind != NodeKind::kKernel) continue;
     has_kernels_ = true;
     has_prints_ = has_prints_ || node.kernel->image().use.prints;
@@ -95,6 +96,7 @@ void GraphExec::make_pieces(Image* image) {
       Submission piece;
       piece.command = std::bit_cast<npu_cmd>(exec);
       piece.runs_kernels = has_kernels_;
+      piece.fills = has_fills_;
       piece.prints = has_prints_;
       piece.uses_semaphores = has_semaphores_;
       image->pieces.push_back(piece);

@@ -130,6 +130,7 @@ class GraphExec final : public Object {
   std::vector<uint64_t> kernels_;   // handles: stale when a module was unloaded
   uint64_t args_bytes_ = 0;
   bool has_kernels_ = false;
+  bool has_fills_ = false;
   bool has_prints_ = false;
   bool has_semaphores_ = false;
 

@@ -151,12 +151,18 @@ Status Queue::submit_together(std::span<const Submission> batch, uint64_t* out_v
   return submit_batch(batch, static_cast<uint32_t>(batch.size()), out_value);
 }
 
-Status Queue::refuse_kernels(std::span<const Submission> batch) {
-  const bool launches = std::any_of(batch.begin(), batch.end(), [](const Submission& one) {
-    return one.command.op == NPU_CMD_LAUNCH || one.runs_kernels;
-  });
-  if (!launches) return Status::ok();
-  return fail(NPU_ERROR_NOT_SUPPORTED, "a queue of class copy runs no kernels");
+Status Queue::refuse_others(std::span<const Submission> batch) const {
+  const bool is_net = options_.queue_class == NPU_QUEUE_NET;
+  for (const Submission& one : batch) {
+    if (one.command.op == NPU_CMD_LAUNCH || one.runs_kernels) {
+      return fail(NPU_ERROR_NOT_SUPPORTED, "a queue of class %s runs no kernels",
+                  is_net ? "net" : "copy");
+    }
+    if (is_net && (one.command.op == NPU_CMD_FILL || one.fills)) {
+      return fail(NPU_ERROR_NOT_SUPPORTED, "a queue of class net fills no memory");
+    }
+  }
+  return Status::ok();
 }
 
 // The first |together| commands follow each other.
@@ -165,7 +171,7 @@ Status Queue::submit_batch(std::span<const Submission> batch, uint32_t together,
   const bool calls_host = std::any_of(batch.begin(), batch.end(), [](const Submission& one) {
     return one.host.function != nullptr;
   });
-  if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_kernels(batch));
+  if (options_.queue_class != NPU_QUEUE_COMPUTE) NPU_TRY(refuse_others(batch));
   const bool prints =
       takes_reports_ ||
       std::any_of(batch.begin(), batch.end(), [](const Submission& one) { return one.prints; });

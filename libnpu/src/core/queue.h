@@ -61,6 +61,7 @@ struct Submission {
   uint32_t args_bytes = 0;
   const Kernel* kernel = nullptr;          // of a launch
   bool runs_kernels = false;               // a list in which there are some
+  bool fills = false;                      // likewise
   bool uses_semaphores = false;            // likewise
   bool prints = false;                     // a kernel that prints, or a list with one
   const SubmissionNotes* notes = nullptr;  // of a list, while somebody watches
@@ -234,7 +235,8 @@ class Queue final : public Object {
   FaultOrigin origin_of(uint64_t value, npuResult code);
   Status wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots, uint32_t args_bytes);
 
-  static Status refuse_kernels(std::span<const Submission> batch);
+  // What a queue that is not of class COMPUTE does not do.
+  Status refuse_others(std::span<const Submission> batch) const;
   Status capture_locked(std::span<const Submission> batch, uint64_t* out_value);
   Status capture_wait(Queue& other, uint64_t value);
   Status refuse_in_capture(const char* what);

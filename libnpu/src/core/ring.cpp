@@ -82,6 +82,8 @@ Status Ring::create_queue() {
   args.ctrl_handle = memory_->handle();
   args.ring_log2 = options_.entries_log2;
   args.timeout_ms = options_.timeout_ms;
+  npu_queue_net net = options_.net;
+  if (options_.queue_class == NPU_QUEUE_NET) args.params = make_array(&net, 1);
   const int error = call_queue_create(vm_.backend(), args);
   if (error == ENOSPC) {
     return fail_errno(NPU_ERROR_OUT_OF_QUEUES, error, "creating a queue failed");

@@ -18,6 +18,7 @@
 
 #include "libnpu/src/core/buffer.h"
 #include "libnpu/src/core/status.h"
+#include "uapi/npu_accel.h"
 #include "uapi/npu_queue.h"
 
 namespace npu {
@@ -28,6 +29,7 @@ struct RingOptions {
   uint32_t timeout_ms = 0;   // 0: the device's default
   uint32_t queue_class = 0;  // enum npu_queue_class
   bool goes_on = false;      // after a command that failed
+  npu_queue_net net{};       // of class NET
 };
 
 class Ring {

@@ -32,7 +32,7 @@ class MmuTest : public testing::Test {
   uint32_t context_ = driver_.create_context();
   std::vector<std::byte> host_ = std::vector<std::byte>(1 << 20);
   int asked_ = 0;
-  npu_device_ports ports_{this, &MmuTest::host_memory, nullptr, nullptr};
+  npu_device_ports ports_{this, &MmuTest::host_memory, nullptr, nullptr, nullptr};
   HbmWindow hbm_{static_cast<std::byte*>(driver_.hbm()), 64 << 20};
   PageTableSpace space_{hbm_, ports_, driver_.root(context_)};
 };

@@ -84,7 +84,8 @@ TestDriver::TestDriver(const DriverOptions& options) {
   config.ports = options.ports.data();
   config.port_count = static_cast<uint32_t>(options.ports.size());
   if (!options.net_class.empty()) config.net_class = options.net_class.c_str();
-  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt, nullptr};
+  const npu_device_ports ports{this, &TestDriver::host_memory, &TestDriver::interrupt, nullptr,
+                               nullptr};
   char error[256] = "";
   device_ = npu_device_create(&config, &ports, error, sizeof(error));
   require(device_ != nullptr, error);
@@ -269,13 +270,13 @@ TestQueue TestDriver::create_queue(uint32_t context, const QueueOptions& options
   queue.ring_memory = make_buffer(context, entries * NPU_CMD_BYTES, options.place, 0);
   queue.control =
       make_buffer(context, NPU_CTRL_BYTES + entries * NPU_COMPLETION_BYTES, options.place);
-  const uint64_t shape =
-      options.log2 | uint64_t{options.priority} << 8 | uint64_t{options.queue_class} << 16;
+  const uint64_t shape = options.log2 | uint64_t{options.priority} << 8 |
+                         uint64_t{options.queue_class} << 16 | uint64_t{options.mtu_bytes} << 32;
   const uint64_t doorbell = uint64_t{queue.id / NPU_DOORBELL_SLOTS} << 16 | queue.doorbell_slot;
-  require(
-      mailbox(NPU_MBOX_QUEUE_CREATE, {queue.id, context, queue.ring_memory.dva, queue.control.dva,
-                                      shape, doorbell, options.budget}) == NPU_ST_OK,
-      "queue");
+  require(mailbox(NPU_MBOX_QUEUE_CREATE,
+                  {queue.id, context, queue.ring_memory.dva, queue.control.dva, shape, doorbell,
+                   options.budget, options.port_mask}) == NPU_ST_OK,
+          "queue");
   return queue;
 }
 

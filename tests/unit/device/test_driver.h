@@ -140,6 +140,8 @@ class TestDriver {
     uint32_t queue_class = NPU_QUEUE_COMPUTE;
     uint64_t budget = 0;
     Place place = Place::kHost;
+    uint64_t port_mask = 0;  // of class NET
+    uint32_t mtu_bytes = 0;
   };
   TestQueue create_queue(uint32_t context) { return create_queue(context, QueueOptions()); }
   TestQueue create_queue(uint32_t context, const QueueOptions& options);
