@@ -125,7 +125,7 @@ TEST(MailboxTest, EachWrongArgumentOfQueueCreateIsRefused) {
   EXPECT_EQ(with(4, 5 | 1 << 8), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(with(4, 17 | 1 << 8), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(with(4, 6 | 3 << 8), NPU_ST_INVALID_ARGUMENT);
-  EXPECT_EQ(with(4, 6 | 2 << 16), NPU_ST_NOT_SUPPORTED);
+  EXPECT_EQ(with(4, 6 | 2 << 16), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(with(4, 6 | 3 << 16), NPU_ST_INVALID_ARGUMENT);
   EXPECT_EQ(with(4, 6 | 1ull << 25), NPU_ST_RESERVED_NOT_ZERO);
   EXPECT_EQ(with(5, 512), NPU_ST_INVALID_ARGUMENT);

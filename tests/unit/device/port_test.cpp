@@ -180,7 +180,7 @@ TEST_F(PortTest, APortTellsWhatItsConfigurationSays) {
   const npu_port_info info = describe(1);
   EXPECT_EQ(info.index, 1u);
   EXPECT_EQ(info.state, static_cast<uint32_t>(NPU_PORT_UP));
-  EXPECT_EQ(info.flags, NPU_PORT_FLAG_PEER);
+  EXPECT_EQ(info.flags, NPU_PORT_FLAG_PEER | NPU_PORT_FLAG_COUNTERS);
   EXPECT_EQ(info.peer_port, 7u);
   EXPECT_EQ(info.peer_uuid[3], 0x42);
   EXPECT_EQ(info.speed_mbps, 400'000u);
