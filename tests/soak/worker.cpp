@@ -3,6 +3,7 @@
 #include "tests/soak/worker.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -26,6 +27,16 @@ int open_descriptors(const char* folder) {
 }
 
 namespace {
+
+// That this process had so far.
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
 
 // A thread that has given no sign of life for too long.
 bool hangs(const std::vector<std::unique_ptr<Session>>& sessions, int64_t limit_ns) {
@@ -107,8 +118,8 @@ int run_worker(const WorkerOptions& options) {
   std::fprintf(stderr, "soak: worker %u (seed %llu): %llu actions\n", options.number,
                static_cast<unsigned long long>(options.seed),
                static_cast<unsigned long long>(actions));
-  // A worker in which nothing happened shows nothing.
-  last.expect(actions != 0 || options.seconds < 2, "the threads got something done");
+  // A worker in which nothing happened shows nothing; one that got no processor could do nothing.
+  last.expect(actions != 0 || processor_seconds() < 1, "the threads got something done");
   return 0;
 }
 
