@@ -116,7 +116,8 @@ TEST_F(Ml, PortsTellOfTheOtherEnd) {
     EXPECT_EQ(ports[i].state, NPU_ML_PORT_UP);
     EXPECT_EQ(ports[i].speed_mbps, 100'000u);
     EXPECT_EQ(ports[i].flags,
-              static_cast<uint32_t>(i < 2 ? NPU_ML_PORT_HAS_PEER : NPU_ML_PORT_LEADS_UP));
+              static_cast<uint32_t>(i < 2 ? NPU_ML_PORT_HAS_PEER | NPU_ML_PORT_HAS_COUNTERS
+                                          : NPU_ML_PORT_LEADS_UP));
     EXPECT_STREQ(ports[i].peer_uuid, i < 2 ? peer.uuid : "");
     EXPECT_STREQ(ports[i].mac, "");
   }
