@@ -19,13 +19,19 @@ std::span<const isa::DType> written_types();
 void pick(isa::Kernel& k, const isa::Reg& code, std::span<const isa::DType> types,
           const std::function<void(isa::DType)>& body);
 
-// How results are rounded: arguments of a program.
+// How results are rounded: arguments of a program. |random| is npuOpsRoundingMode of the public header; |seed| and |first| count then only.
 struct RoundingArgs {
-  isa::Arg type, scale_rule, overflow;
+  isa::Arg type, scale_rule, overflow, random, seed, first;
+};
+
+// The place of a block in its matrix: the number of its first element, counted from |first|, and that of the columns.
+struct BlockPlace {
+  std::function<isa::Reg()> number;
+  isa::Arg pitch;
 };
 
 // STC into outer(type) of |from|, as the arguments say.
-void store_as(isa::Kernel& k, const RoundingArgs& rounding,
+void store_as(isa::Kernel& k, const RoundingArgs& rounding, const BlockPlace& place,
               const std::function<isa::Tile(isa::DType)>& outer, const isa::Tile& from);
 
 // |elements| rounded up to whole blocks of |type|.

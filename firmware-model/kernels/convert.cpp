@@ -20,11 +20,17 @@ class Convert {
 
   Kernel k_{"convert_any"};
   Arg x_ = k_.arg_dva("x"), y_ = k_.arg_dva("y");
+  Arg seed_ = k_.arg_u64("seed"), first_ = k_.arg_u64("first");
   Arg rows_arg_ = k_.arg_u32("rows"), cols_arg_ = k_.arg_u32("cols");
   Arg ldx_ = k_.arg_u32("ldx"), ldy_ = k_.arg_u32("ldy");
   Arg block_rows_ = k_.arg_u32("block_rows"), block_cols_ = k_.arg_u32("block_cols");
   Arg x_type_ = k_.arg_u32("x_type");
-  RoundingArgs rounding_{k_.arg_u32("y_type"), k_.arg_u32("scale_rule"), k_.arg_u32("overflow")};
+  RoundingArgs rounding_{k_.arg_u32("y_type"),
+                         k_.arg_u32("scale_rule"),
+                         k_.arg_u32("overflow"),
+                         k_.arg_u32("random"),
+                         seed_,
+                         first_};
   Arg x_unit_ = k_.arg_u32("x_unit"), x_unit_bytes_ = k_.arg_u32("x_unit_bytes");
   Arg y_unit_ = k_.arg_u32("y_unit"), y_unit_bytes_ = k_.arg_u32("y_unit_bytes");
   Arg align_ = k_.arg_u32("align");  // the larger unit
@@ -82,8 +88,14 @@ Program Convert::build() {
   Reg ld = ldy_;
   Reg whole = ceil_div(cols_, y_unit_);
   whole *= y_unit_;
+  auto number = [&] {
+    Reg place = row0_ * cols_arg_;
+    place += col0_;
+    return place;
+  };
   store_as(
-      k_, rounding_, [&](DType type) { return k_.tile_hbm(type, at, rows_, whole, ld); },
+      k_, rounding_, {number, cols_arg_},
+      [&](DType type) { return k_.tile_hbm(type, at, rows_, whole, ld); },
       k_.tile_l1(DType::F32, l1_, rows_, whole, pitch));
   return k_.finish();
 }

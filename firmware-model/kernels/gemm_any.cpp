@@ -97,12 +97,18 @@ class GemmAny {
   Arg batch_a_ = k_.arg_u64("batch_stride_a"), batch_b_ = k_.arg_u64("batch_stride_b");
   Arg batch_c_ = k_.arg_u64("batch_stride_c"), batch_d_ = k_.arg_u64("batch_stride_d");
   Arg groups_ = k_.arg_dva("groups");
+  Arg seed_ = k_.arg_u64("seed"), first_ = k_.arg_u64("first");
   Count m_{k_.arg_u32("m"), 0}, n_{k_.arg_u32("n"), 4}, depth_{k_.arg_u32("k"), 8};
   Count lda_{k_.arg_u32("lda"), 12}, ldb_{k_.arg_u32("ldb"), 16}, ldc_{k_.arg_u32("ldc"), 20},
       ldd_{k_.arg_u32("ldd"), 24};
   Arg a_type_ = k_.arg_u32("a_type"), b_type_ = k_.arg_u32("b_type"),
       c_type_ = k_.arg_u32("c_type");
-  RoundingArgs rounding_{k_.arg_u32("d_type"), k_.arg_u32("scale_rule"), k_.arg_u32("overflow")};
+  RoundingArgs rounding_{k_.arg_u32("d_type"),
+                         k_.arg_u32("scale_rule"),
+                         k_.arg_u32("overflow"),
+                         k_.arg_u32("random"),
+                         seed_,
+                         first_};
   Arg a_form_ = k_.arg_u32("a_form"), b_form_ = k_.arg_u32("b_form");
   Arg a_unit_ = k_.arg_u32("a_unit"), a_unit_bytes_ = k_.arg_u32("a_unit_bytes");
   Arg b_unit_ = k_.arg_u32("b_unit"), b_unit_bytes_ = k_.arg_u32("b_unit_bytes");
@@ -529,8 +535,17 @@ void GemmAny::finish_block(const Tile& acc) {
   Reg row_bytes = bytes_of(ld, d_unit_, d_unit_bytes_);
   Reg col_bytes = bytes_of(col0_, d_unit_, d_unit_bytes_);
   Reg at = place_out(d_, row_bytes, col_bytes, batch_d_);
+  // Of grouped products too the largest m and n count: each record has numbers of its own.
+  auto number = [&] {
+    Reg place = k_.group_z() * m_.arg;
+    place += row0_;
+    place *= n_.arg;
+    place += col0_;
+    return place;
+  };
   store_as(
-      k_, rounding_, [&](DType type) { return k_.tile_hbm(type, at, rows_, whole, ld); }, all);
+      k_, rounding_, {number, n_.arg},
+      [&](DType type) { return k_.tile_hbm(type, at, rows_, whole, ld); }, all);
 }
 
 Program GemmAny::build() {

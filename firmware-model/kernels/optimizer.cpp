@@ -8,28 +8,35 @@ namespace {
 
 using namespace npu::isa;
 
+// P is of |type|; what is narrower than fp32, P or its copy, is rounded as the arguments say.
 class AdamW {
  public:
+  explicit AdamW(DType type) : type_(type), k_("adamw_" + type_name(type)) {}
   Program build();
 
  private:
-  Tile inner(const Buf& buf) { return k_.tile_l1(DType::F32, buf, 1, count_); }
-  Tile outer(const Arg& base) {
-    Reg at = first_ * 4;
+  Tile inner(const Buf& buf, DType type = DType::F32) { return k_.tile_l1(type, buf, 1, count_); }
+  Tile outer(const Arg& base, DType type = DType::F32) {
+    Reg at = first_ * dtype_bytes(type);
     at += base;
-    return k_.tile_hbm(DType::F32, at, 1, count_);
+    return k_.tile_hbm(type, at, 1, count_);
   }
-  Tile load(const Buf& buf, const Arg& base) {
-    Tile tile = inner(buf);
-    k_.ld(tile, outer(base));
+  Tile load(const Buf& buf, const Arg& base, DType type = DType::F32) {
+    Tile tile = inner(buf, type);
+    k_.ld(tile, outer(base, type));
     return tile;
   }
+  bool narrow() const { return type_ != DType::F32; }
   void scale(const Tile& g);
-  void store_copy(const Tile& p);
+  void store_narrow(const Arg& base, const Tile& p);
+  void store_results(const Tile& m, const Tile& v, const Tile& p);
 
-  Kernel k_{"adamw"};
+  DType type_;
+  Kernel k_;
   Arg p_ = k_.arg_dva("p"), g_ = k_.arg_dva("g"), m_ = k_.arg_dva("m"), v_ = k_.arg_dva("v");
   Arg copy_ = k_.arg_dva("copy"), grad_scale_ = k_.arg_dva("grad_scale");
+  Arg seed_ = k_.arg_u64("seed"), first_number_ = k_.arg_u64("first");
+  Arg random_ = k_.arg_u32("random");  // npuOpsRoundingMode of the public header
   Arg count_arg_ = k_.arg_u32("count"), block_ = k_.arg_u32("block");
   Arg beta1_ = k_.arg_f32("beta1"), beta2_ = k_.arg_f32("beta2");
   Arg rest1_ = k_.arg_f32("rest1"), rest2_ = k_.arg_f32("rest2");  // 1 - beta
@@ -40,7 +47,7 @@ class AdamW {
   static constexpr uint32_t kBytes = kElementwiseElements * 4;
   Buf p_buf_ = k_.l1(kBytes), g_buf_ = k_.l1(kBytes), m_buf_ = k_.l1(kBytes),
       v_buf_ = k_.l1(kBytes);
-  Buf work_buf_ = k_.l1(kBytes), copy_buf_ = k_.l1(kBytes / 2);
+  Buf work_buf_ = k_.l1(kBytes), narrow_buf_ = k_.l1(kBytes / 2);
   Reg first_, count_;
 };
 
@@ -52,14 +59,26 @@ void AdamW::scale(const Tile& g) {
   });
 }
 
-void AdamW::store_copy(const Tile& p) {
-  Reg to = copy_;
-  k_.if_(to != 0, [&] {
-    Tile narrow = k_.tile_l1(DType::BF16, copy_buf_, 1, count_);
-    k_.cvt(narrow, p);
-    to += first_ * 2;
-    k_.st(k_.tile_hbm(DType::BF16, to, 1, count_), narrow);
-  });
+void AdamW::store_narrow(const Arg& base, const Tile& p) {
+  Tile to = inner(narrow_buf_, DType::BF16);
+  Reg random = random_;
+  k_.if_(
+      std::move(random),
+      [&] {
+        Reg number = first_ + first_number_;
+        k_.cvt(to, p).random(seed_, number, count_arg_);
+      },
+      [&] { k_.cvt(to, p); });
+  k_.st(outer(base, DType::BF16), to);
+}
+
+void AdamW::store_results(const Tile& m, const Tile& v, const Tile& p) {
+  k_.st(outer(m_), m);
+  k_.st(outer(v_), v);
+  if (narrow()) return store_narrow(p_, p);
+  k_.st(outer(p_), p);
+  Reg copy = copy_;
+  k_.if_(std::move(copy), [&] { store_narrow(copy_, p); });
 }
 
 Program AdamW::build() {
@@ -67,8 +86,9 @@ Program AdamW::build() {
   first_ = k_.group_x() * block;
   count_ = min(Val(count_arg_ - first_), block);
   k_.chain(true);
-  Tile g = load(g_buf_, g_), m = load(m_buf_, m_), v = load(v_buf_, v_), p = load(p_buf_, p_);
-  Tile work = inner(work_buf_);
+  Tile g = load(g_buf_, g_), m = load(m_buf_, m_), v = load(v_buf_, v_);
+  Tile old = load(narrow() ? narrow_buf_ : p_buf_, p_, type_);
+  Tile p = inner(p_buf_), work = inner(work_buf_);
   scale(g);
   k_.vmul(m, m, beta1_);
   k_.vfma(m, g, rest1_, m);
@@ -78,12 +98,9 @@ Program AdamW::build() {
   k_.sqrt(work, v);
   k_.vfma(work, work, root_, eps_);
   k_.vdiv(work, m, work);
-  k_.vmul(p, p, decay_);
+  k_.vmul(p, old, decay_);
   k_.vfma(p, work, step_, p);
-  k_.st(outer(m_), m);
-  k_.st(outer(v_), v);
-  k_.st(outer(p_), p);
-  store_copy(p);
+  store_results(m, v, p);
   return k_.finish();
 }
 
@@ -109,8 +126,10 @@ Program sum_squares(DType type) {
 }  // namespace
 
 void add_optimizer(Programs& out) {
-  out.push_back(AdamW().build());
-  for (DType type : kElementTypes) out.push_back(sum_squares(type));
+  for (DType type : kElementTypes) {
+    out.push_back(AdamW(type).build());
+    out.push_back(sum_squares(type));
+  }
 }
 
 }  // namespace npu::kernels

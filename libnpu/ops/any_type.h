@@ -10,7 +10,7 @@ namespace npu::ops {
 npuResult check_read_type(const char* name, npuDataType type);
 // With the rounding that belongs to it.
 npuResult check_written_type(const char* name, npuDataType type, npuOpsScaleRule rule,
-                             uint32_t overflow);
+                             uint32_t overflow, const npuOpsRounding& rounding);
 
 }  // namespace npu::ops
 

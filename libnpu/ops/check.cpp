@@ -74,6 +74,20 @@ npuResult check_reserved(uint64_t value) {
   return fail(NPU_ERROR_RESERVED_NOT_ZERO, "reserved is %" PRIu64 ", it must be 0", value);
 }
 
+npuResult check_rounding(const npuOpsRounding& rounding, const char* name, npuDataType type) {
+  NPU_OPS_TRY(check_enum("rounding.mode", rounding.mode, NPU_OPS_ROUND_STOCHASTIC + 1));
+  NPU_OPS_TRY(check_reserved(rounding.reserved));
+  if (rounding.mode == NPU_OPS_ROUND_NEAREST) {
+    NPU_OPS_TRY(check_zero("rounding.seed without NPU_OPS_ROUND_STOCHASTIC", rounding.seed));
+    return check_zero("rounding.first without NPU_OPS_ROUND_STOCHASTIC", rounding.first);
+  }
+  const bool narrow = type == NPU_BFLOAT16 || type == NPU_FLOAT16 || is_fp8(type) || is_mx(type);
+  if (narrow) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED,
+              "%s is %" PRId32 ": only bf16, fp16, FP8 and MX are rounded stochastically", name,
+              type);
+}
+
 npuResult check_extent(Extent* extent) {
   Extent& e = *extent;
   if (e.rows > kCountMax || e.cols > kCountMax) {

@@ -4,6 +4,7 @@
 #define LIBNPU_OPS_CHECK_H_
 
 #include <npu/npu_ops.h>
+#include <npu/npu_ops_train.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +34,9 @@ template <>
 inline constexpr uint32_t kFirstBytes<npuOpsElementwiseInfo> = offsetof(npuOpsElementwiseInfo,
                                                                         scale);
 static_assert(kFirstBytes<npuOpsElementwiseInfo> == 80);
+template <>
+inline constexpr uint32_t kFirstBytes<npuOpsAdamWInfo> = offsetof(npuOpsAdamWInfo, rounding);
+static_assert(kFirstBytes<npuOpsAdamWInfo> == 88);
 
 template <typename Info>
 npuResult read_info(const void* from, Info* to) {
@@ -50,6 +54,8 @@ npuResult check_enum(const char* name, int64_t value, int64_t count);
 npuResult check_limit(const char* name, uint64_t value, uint64_t limit);
 npuResult check_zero(const char* name, uint64_t value);
 npuResult check_reserved(uint64_t value);
+// Of a result of |type|, called |name|.
+npuResult check_rounding(const npuOpsRounding& rounding, const char* name, npuDataType type);
 
 // |batch| matrices of rows x cols elements.
 struct Extent {

@@ -44,7 +44,7 @@ npuResult check_read_type(const char* name, npuDataType type) {
 }
 
 npuResult check_written_type(const char* name, npuDataType type, npuOpsScaleRule rule,
-                             uint32_t overflow) {
+                             uint32_t overflow, const npuOpsRounding& rounding) {
   NPU_OPS_TRY(check_enum("scale_rule", rule, NPU_OPS_SCALE_WIDE + 1));
   NPU_OPS_TRY(check_enum("overflow", overflow, 2));
   if (!is_type(type) || type == NPU_INT32 || type == NPU_INT64 || type == NPU_Q4_K ||
@@ -55,13 +55,13 @@ npuResult check_written_type(const char* name, npuDataType type, npuOpsScaleRule
                 "scale_rule is %" PRId32 ", but %s has no OCP MX blocks", rule, name);
   if (overflow != 0 && !is_fp8(type))
     return fail(NPU_ERROR_INVALID_ARGUMENT, "overflow is 1, but %s is not FP8", name);
-  return NPU_OK;
+  return check_rounding(rounding, name, type);
 }
 
 npuResult plan_convert_any(const npuOpsElementwiseInfo& info, Plan* plan) {
   npuOpsElementwiseInfo e = info;
   NPU_OPS_TRY(check_read_type("type", e.type));
-  NPU_OPS_TRY(check_written_type("out_type", e.out_type, e.scale_rule, e.overflow));
+  NPU_OPS_TRY(check_written_type("out_type", e.out_type, e.scale_rule, e.overflow, e.rounding));
   NPU_OPS_TRY(check_reserved(e.reserved));
   NPU_OPS_TRY(check_zero("b", e.b));
   NPU_OPS_TRY(check_zero("ldb", e.ldb));
@@ -79,9 +79,11 @@ npuResult plan_convert_any(const npuOpsElementwiseInfo& info, Plan* plan) {
   plan->program = kProgramConvertAny;
   plan->grid[0] = ceil_div(e.cols, cols);
   plan->grid[1] = ceil_div(e.rows, rows);
-  plan->add64(e.x).add64(e.y).add32(e.rows).add32(e.cols).add32(e.ldx).add32(e.ldy);
+  plan->add64(e.x).add64(e.y).add64(e.rounding.seed).add64(e.rounding.first);
+  plan->add32(e.rows).add32(e.cols).add32(e.ldx).add32(e.ldy);
   plan->add32(rows).add32(cols).add32(device_type(e.type)).add32(device_type(e.out_type));
   plan->add32(static_cast<uint32_t>(e.scale_rule)).add32(e.overflow);
+  plan->add32(static_cast<uint32_t>(e.rounding.mode));
   plan->add32(x.block_elements).add32(x.block_bytes).add32(y.block_elements).add32(y.block_bytes);
   plan->add32(align).add_f32(scale);
   return NPU_OK;

@@ -14,15 +14,23 @@ struct Shape {
   uint64_t rows, cols;
 };
 
+// Whether a member is given that only the conversion between any types knows.
+bool belongs_to_any(const npuOpsElementwiseInfo& e) {
+  const npuOpsRounding& r = e.rounding;
+  return e.scale != 0 || e.scale_rule != 0 || e.overflow != 0 || r.mode != 0 || r.reserved != 0 ||
+         r.seed != 0 || r.first != 0;
+}
+
 npuResult read_shape(const void* info, bool same_type, bool has_b, Shape* s) {
   npuOpsElementwiseInfo& e = s->info;
   NPU_OPS_TRY(read_info(info, &e));
   NPU_OPS_TRY(check_type("type", e.type));
   NPU_OPS_TRY(check_type("out_type", e.out_type));
   NPU_OPS_TRY(check_reserved(e.reserved));
-  if (e.scale != 0 || e.scale_rule != 0 || e.overflow != 0)
-    return fail(NPU_ERROR_INVALID_ARGUMENT,
-                "scale, scale_rule and overflow belong to conversions; they must be 0 here");
+  if (belongs_to_any(e))
+    return fail(
+        NPU_ERROR_INVALID_ARGUMENT,
+        "scale, scale_rule, overflow and rounding belong to conversions; they must be 0 here");
   if (same_type && e.type != e.out_type)
     return fail(NPU_ERROR_INVALID_ARGUMENT, "out_type differs from type");
   Extent x{"x", e.x, type_bytes(e.type), e.rows, e.cols, e.ldx};
@@ -124,8 +132,7 @@ npuResult plan_convert(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_enum("function", e.function, 1));
   NPU_OPS_TRY(check_enum("spread", e.spread, 1));
   auto basic = [](npuDataType type) { return type == NPU_FLOAT32 || type == NPU_BFLOAT16; };
-  if (!basic(e.type) || !basic(e.out_type) || e.scale != 0 || e.scale_rule != 0 || e.overflow != 0)
-    return plan_convert_any(e, plan);
+  if (!basic(e.type) || !basic(e.out_type) || belongs_to_any(e)) return plan_convert_any(e, plan);
   Shape s;
   NPU_OPS_TRY(read_shape(info, false, false, &s));
   if (s.info.type == s.info.out_type)

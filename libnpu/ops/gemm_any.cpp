@@ -65,7 +65,7 @@ npuResult check_types(const Product& p) {
   NPU_OPS_TRY(check_read_type("type", p.g.type));
   NPU_OPS_TRY(check_read_type("b_type", p.b_type));
   if (p.g.out_type != NPU_INT32)
-    return check_written_type("out_type", p.g.out_type, p.g.scale_rule, p.g.overflow);
+    return check_written_type("out_type", p.g.out_type, p.g.scale_rule, p.g.overflow, p.g.rounding);
   if (!p.integers())
     return fail(NPU_ERROR_NOT_SUPPORTED, "out_type NPU_INT32 needs A and B of NPU_INT8");
   const npuOpsGemmInfo& g = p.g;
@@ -75,7 +75,8 @@ npuResult check_types(const Product& p) {
                 "a result of NPU_INT32 takes no alpha but 1, no C, bias, scale or activation");
   }
   NPU_OPS_TRY(check_zero("scale_rule", static_cast<uint32_t>(g.scale_rule)));
-  return check_zero("overflow", g.overflow);
+  NPU_OPS_TRY(check_zero("overflow", g.overflow));
+  return check_rounding(g.rounding, "out_type", g.out_type);
 }
 
 npuResult check_forms(const Product& p) {
@@ -274,9 +275,11 @@ npuResult put_product(const Product& p, uint64_t z, Plan* plan) {
   plan->add64(bytes_of(g.batch_stride_a, p.a)).add64(bytes_of(g.batch_stride_b, p.b));
   plan->add64(bytes_of(g.batch_stride_c, layout_of(p.c_type)));
   plan->add64(bytes_of(g.batch_stride_d, p.d)).add64(g.groups);
+  plan->add64(g.rounding.seed).add64(g.rounding.first);
   plan->add32(g.m).add32(g.n).add32(g.k).add32(g.lda).add32(g.ldb).add32(g.ldc).add32(g.ldd);
   plan->add32(device_type(g.type)).add32(device_type(p.b_type)).add32(device_type(p.c_type));
   plan->add32(device_type(g.out_type)).add32(static_cast<uint32_t>(g.scale_rule)).add32(g.overflow);
+  plan->add32(static_cast<uint32_t>(g.rounding.mode));
   plan->add32(static_cast<uint32_t>(g.a_form)).add32(static_cast<uint32_t>(g.b_form));
   plan->add32(p.a.block_elements).add32(p.a.block_bytes);
   plan->add32(p.b.block_elements).add32(p.b.block_bytes);
@@ -341,6 +344,7 @@ npuResult plan_gemm_any(const npuOpsGemmInfo& info, Plan* plan) {
   g.activation = NPU_OPS_ACT_NONE;
   g.scale_rule = 0;
   g.overflow = 0;
+  g.rounding = {};
   return put_product(p, uint64_t{g.batch} * p.parts, plan);
 }
 

@@ -28,15 +28,25 @@ npuResult check_numbers(const npuOpsAdamWInfo& a) {
   return NPU_OK;
 }
 
+// What is narrower than fp32: P, or its copy.
+npuResult check_narrow(const npuOpsAdamWInfo& a) {
+  NPU_OPS_TRY(check_type("type", a.type));
+  const bool narrow = a.type == NPU_BFLOAT16;
+  if (narrow && a.copy != 0)
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "copy is not 0, but p is of bf16 itself");
+  return check_rounding(a.rounding, narrow ? "type" : "type without copy",
+                        a.copy != 0 ? NPU_BFLOAT16 : a.type);
+}
+
 }  // namespace
 
 npuResult plan_adamw(const void* info, Plan* plan) {
   npuOpsAdamWInfo a;
   NPU_OPS_TRY(read_info(info, &a));
-  NPU_OPS_TRY(check_reserved(a.reserved));
   NPU_OPS_TRY(check_count("count", a.count));
   NPU_OPS_TRY(check_numbers(a));
-  Extent p{"p", a.p, 4, 1, a.count, 0}, g{"g", a.g, 4, 1, a.count, 0};
+  NPU_OPS_TRY(check_narrow(a));
+  Extent p{"p", a.p, type_bytes(a.type), 1, a.count, 0}, g{"g", a.g, 4, 1, a.count, 0};
   Extent m{"m", a.m, 4, 1, a.count, 0}, v{"v", a.v, 4, 1, a.count, 0};
   Extent copy{"copy", a.copy, 2, a.copy != 0 ? 1u : 0u, a.count, 0};
   Extent grad_scale{"grad_scale", a.grad_scale, 4, a.grad_scale != 0 ? 1u : 0u, 1, 0};
@@ -46,9 +56,11 @@ npuResult plan_adamw(const void* info, Plan* plan) {
   const auto step = static_cast<double>(a.step);
   const uint32_t shared = round_up(ceil_div(a.count, kGroupsWanted), 16);
   const uint32_t block = std::clamp(shared, kGroupElementsWanted, kElementwiseElements);
-  plan->program = kProgramAdamW;
+  plan->program = kProgramAdamW + type_index(a.type);
   plan->grid[0] = ceil_div(a.count, block);
   plan->add64(a.p).add64(a.g).add64(a.m).add64(a.v).add64(a.copy).add64(a.grad_scale);
+  plan->add64(a.rounding.seed).add64(a.rounding.first);
+  plan->add32(static_cast<uint32_t>(a.rounding.mode));
   plan->add32(a.count).add32(block).add_f32(a.beta1).add_f32(a.beta2);
   plan->add_f32(static_cast<float>(1 - beta1)).add_f32(static_cast<float>(1 - beta2));
   plan->add_f32(static_cast<float>(1 - lr * static_cast<double>(a.weight_decay)));

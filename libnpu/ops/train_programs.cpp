@@ -25,7 +25,7 @@ std::string unary_backward_name(uint32_t v) {
 }
 std::string silu_mul_backward_name(uint32_t v) { return typed("silu_mul_backward", v); }
 std::string gather_backward_name(uint32_t v) { return typed("gather_backward", v); }
-std::string adamw_name(uint32_t) { return "adamw"; }
+std::string adamw_name(uint32_t v) { return typed("adamw", v); }
 std::string attention_backward_name(uint32_t v) {
   return typed(v % 2 != 0 ? "attention_backward_kv" : "attention_backward_q", v / 2);
 }

@@ -24,7 +24,9 @@ uint32_t device_type(npuDataType type);
 
 inline bool in_blocks(npuDataType type) { return layout_of(type).block_elements > 1; }
 inline bool is_fp8(npuDataType type) { return type == NPU_FLOAT8_E4M3 || type == NPU_FLOAT8_E5M2; }
-// With a power of two for each block of 32, chosen by a rule.
+// In blocks whose scale is a power of two.
+inline bool is_mx(npuDataType type) { return type >= NPU_MXFP8_E4M3 && type <= NPU_MX4; }
+// Those of 32 elements, whose scale is chosen by a rule.
 inline bool is_ocp_mx(npuDataType type) { return type >= NPU_MXFP8_E4M3 && type <= NPU_MXINT8; }
 
 }  // namespace npu::ops

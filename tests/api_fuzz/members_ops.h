@@ -2,6 +2,8 @@
 // Members that structs of libnpuops have in common. Counts are small, or so large that they must be refused: the device would be busy for days with what lies between.
 #pragma once
 
+#include <npu/npu_ops.h>
+
 #include "tests/api_fuzz/structs.h"
 
 namespace npu::fuzz {
@@ -24,6 +26,13 @@ inline npuDataType type(Fuzzer& f) {
 
 inline npuDevPtr maybe(Fuzzer& f) { return f.rng.percent(50) ? 0 : f.address(); }
 inline uint32_t reserved(Fuzzer& f) { return !f.valid_only && f.rng.percent(4) ? 1 : 0; }
+
+inline npuOpsRounding rounding(Fuzzer& f) {
+  if (f.valid_only || f.rng.percent(60)) return {};
+  npuOpsRounding out{NPU_OPS_ROUND_STOCHASTIC, reserved(f), f.rng.next(), f.rng.next()};
+  if (f.rng.percent(10)) out.mode = f.rng.of<int32_t>({-1, 0, 2, INT32_MAX});
+  return out;
+}
 
 // Any bits.
 inline float any_float(Fuzzer& f) {

@@ -40,6 +40,7 @@ void fill_later(Fuzzer& f, npuOpsGemmInfo& out) {
   out.workspace = maybe(f);
   out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
   out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
+  out.rounding = rounding(f);
   if (f.rng.percent(70)) return;
   out.group_count = extent(f);
   out.groups = maybe(f);
@@ -185,6 +186,7 @@ void fill(Fuzzer& f, npuOpsElementwiseInfo& out) {
       out.scale_rule = f.rng.percent(70) ? 0 : choice(f, 4);
       out.overflow = f.rng.percent(70) ? 0 : static_cast<uint32_t>(choice(f, 2));
       out.reserved = reserved(f);
+      out.rounding = rounding(f);
     }
   }
   out.ldx = distance(f);

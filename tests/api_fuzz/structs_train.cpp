@@ -109,7 +109,9 @@ void fill(Fuzzer& f, npuOpsAdamWInfo& out) {
   out.step = f.valid_only ? 1 : f.rng.of<uint64_t>({0, 1, 2, 1000, ~0ull});
   for (float* each : {&out.lr, &out.beta1, &out.beta2, &out.eps, &out.weight_decay})
     *each = real(f);
-  out.reserved = reserved(f);
+  out.type = type(f);
+  if (f.valid_only && out.type != NPU_FLOAT32) out.copy = 0;
+  out.rounding = rounding(f);
 }
 
 template <>

@@ -6,7 +6,7 @@
  *            operator has completed. An address that is not mapped stops the queue with NPU_ERROR_VM_FAULT when the operator runs, not when it is submitted.
  * Shapes     Counts and distances are in elements. Rows lie one after the other at a distance ("ld", "stride") of at least their length; ld = 0 means dense. Each count and
  *            distance is below 2^31. A result without elements is no error: a command that does nothing is submitted.
- * Types      NPU_FLOAT32 and NPU_BFLOAT16; products and conversions take more, see there. Arithmetic is fp32 (bf16 operands are widened exactly), results are rounded once, to nearest even. Results are a function of the operands
+ * Types      NPU_FLOAT32 and NPU_BFLOAT16; products and conversions take more, see there. Arithmetic is fp32 (bf16 operands are widened exactly), results are rounded once, to nearest even, or as npuOpsRounding tells. Results are a function of the operands
  *            alone: they do not depend on block sizes, number of tiles or host threads. NaN comes out as the canonical quiet NaN.
  * Blocks     Since 0.2. Elements of a type in blocks (NPU_MXFP4, NPU_Q8_0, ...) share scales along a row. Counts and distances are in elements as everywhere; each row begins with a block and ends
  *            with a whole one, so that a distance between rows is a multiple of the block, and 0 means the length of a row rounded up to it. What fills the last block is not looked at
@@ -119,6 +119,27 @@ enum {
   NPU_OPS_SCALE_WIDE = 3  /* twice that of FLOOR */
 };
 
+/* How an fp32 result becomes one that its type holds; since 0.2. */
+typedef int32_t npuOpsRoundingMode;
+enum {
+  NPU_OPS_ROUND_NEAREST = 0, /* the nearest number, of two the even one */
+  NPU_OPS_ROUND_STOCHASTIC =
+      1 /* one of the two numbers beside it, so that the mean is the fp32 result: updates smaller than half a unit are not lost, only rare */
+};
+
+/* Rounding of a result, inside the info of npuOpsGemm, npuOpsConvert and NPU_OPS_ADAMW; since 0.2. All zeros: to nearest. Stochastic rounding takes the magnitude q, in units of the last place that the
+ * type keeps, to floor(q + w / 2^32), where w is the word of Philox4x32-10 (Salmon et al., SC11) for |seed| and the number of the element alone: number |first| is that of element 0, the others follow in
+ * the order of rows whatever their distance is, modulo 2^64. So a run can be had again, bit for bit, whatever blocks, tiles and threads it is cut into. What is rounded more than once (parameters,
+ * in each step) needs other words each time: another seed, or a |first| behind the numbers used so far; dropout with the same seed takes the same words.
+ * Types: NPU_BFLOAT16, NPU_FLOAT16, NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, and MX, where the scale of a block is chosen as without it and the elements are rounded. What is too large and NaN: as to nearest.
+ * Errors: NPU_ERROR_NOT_SUPPORTED for any other type of the result, NPU_ERROR_INVALID_ARGUMENT for a seed or a first without NPU_OPS_ROUND_STOCHASTIC. */
+typedef struct npuOpsRounding {
+  npuOpsRoundingMode mode;
+  uint32_t reserved; /* 0 */
+  uint64_t seed;
+  uint64_t first;
+} npuOpsRounding;
+
 /* One product of a grouped GEMM, in DEVICE memory, read when the GEMM runs; since 0.2. Members that end in _bytes are added to the info's addresses of the same name (which must not be 0 where the
  * operand is used). Of scale_a, scale_b and bias the group reads m, n and n numbers. */
 typedef struct npuOpsGemmGroup {
@@ -145,6 +166,7 @@ typedef struct npuOpsGemmGroup {
  * Split      split_k > 1 cuts k into that many parts of equal length (a multiple of the blocks and of 16; the last may be shorter or empty), one chain each, and adds their sums in ascending
  *            order: for small m and n with a large k. The bits depend on split_k, not on the device. Takes two launches and |workspace|: batch split_k m n fp32, that is
  *            npuOpsGemmGetWorkspaceBytes. Not with NPU_INT8 for both, not with groups, and npuOpsGetCommand does not take it. At most 1024.
+ * Rounding   of D. Element [i, j] of matrix z (of the batch, or of the groups) has the number first + (z m + i) n + j, with the m and n of this struct.
  * Groups     groups is the device address of group_count records npuOpsGemmGroup: that many products of different shapes in one launch. m, n and k are the largest ones; batch is 0 or 1, lda, ldb, ldc,
  *            ldd and the batch strides are 0. A record that tells what is not so stops the queue, as any wrong address does. */
 typedef struct npuOpsGemmInfo {
@@ -173,8 +195,9 @@ typedef struct npuOpsGemmInfo {
       overflow; /* of a D in FP8: 0: what is too large saturates; 1: it becomes NaN (E4M3), infinity (E5M2). Else 0 */
   uint32_t group_count;
   npuDevPtr scale_a, scale_b;
-  npuDevPtr workspace; /* of split_k */
-  npuDevPtr groups;    /* 0 where group_count is 0 */
+  npuDevPtr workspace;     /* of split_k */
+  npuDevPtr groups;        /* 0 where group_count is 0 */
+  npuOpsRounding rounding; /* of D */
 } npuOpsGemmInfo;
 
 /* Bytes of the workspace that the split_k of |info| takes, 0 without one. Addresses in |info| are not looked at.
@@ -387,7 +410,7 @@ enum {
 
 /* Y = f(X), or Y = f(X, B), or Y = silu(X) * B, or Y = scale X in another type; element by element. In place, on X or on a full B (not for a conversion).
  * npuOpsConvert takes from 0.2 on each type that npuOpsGemm reads for X, and each that it writes for Y (NPU_INT32 aside): the value of each element as fp32, times |scale| where that is not 0, rounded
- * once into Y as scale_rule and overflow tell (docs/reference/isa.md: LDC, STC). NaN and infinities of X: FP8 keeps NaN; an OCP MX block that holds one becomes NaN as a whole.
+ * once into Y as scale_rule, overflow and rounding tell, where element [i, j] has the number first + i cols + j (docs/reference/isa.md: LDC, STC). NaN and infinities of X: FP8 keeps NaN; an OCP MX block that holds one becomes NaN as a whole.
  * In release 0.1 the struct ended with |ldy|; the members behind it are taken as 0 from callers of that time, and are 0 for the other functions. */
 typedef struct npuOpsElementwiseInfo {
   uint32_t struct_size;
@@ -404,6 +427,7 @@ typedef struct npuOpsElementwiseInfo {
   npuOpsScaleRule scale_rule; /* of a Y in OCP MX blocks; else 0 */
   uint32_t overflow;          /* of a Y in FP8: as in npuOpsGemmInfo; else 0 */
   uint32_t reserved;          /* 0 */
+  npuOpsRounding rounding;    /* of Y */
 } npuOpsElementwiseInfo;
 
 /* Submit a function of elements: of one operand, of two, silu(X) * B, or a change of type.

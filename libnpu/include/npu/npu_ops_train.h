@@ -6,7 +6,7 @@
  * Commands   An operator is described by a kind and an info struct, as those of npu_tensor.h: npuOpsSubmit launches it, npuOpsCheck tells whether it would be accepted, npuOpsGetCommand gives the launch
  *            where the operator is one launch (below: "two launches" where it is not). The struct is the caller's and is copied before the call returns. Threads, blocking, errors: "Common" of npu_ops.h.
  * Names      dX is the gradient of the loss by X. "X" of a backward operator is the operand of the forward one.
- * Types      NPU_FLOAT32 and NPU_BFLOAT16 where a struct has |type|. Gradients of parameters (weights, biases, tables) are fp32 always: they are sums over many rows.
+ * Types      NPU_FLOAT32 and NPU_BFLOAT16 where a struct has |type|. Gradients of parameters (weights, biases, tables) are fp32 always: they are sums over many rows. Parameters may be either (NPU_OPS_ADAMW).
  * accumulate 0: the result is written. 1: it is added to what memory holds, at the begin of the sum, so that a batch in parts gives what the whole would. The caller clears memory with npuQueueFill.
  * Determinism  No atomics: each sum has one order, and a result is a function of the operands alone. Sums over rows are one fp32 chain in ascending rows, sums along a row are trees (docs/numerics.md).
  * NaN        An operand that is NaN or infinite gives what IEEE 754 gives along the formula: it reaches the elements whose formula reads it, no others, unless the text says more.
@@ -133,22 +133,26 @@ typedef struct npuOpsGatherBackwardInfo {
   uint64_t lddy, lddx; /* elements */
 } npuOpsGatherBackwardInfo;
 
-/* One step of AdamW (arxiv.org/abs/1711.05101, algorithm 2, with the learning rate in the decay as PyTorch has it) for |count| parameters P that lie side by side, all fp32, in place:
+/* One step of AdamW (arxiv.org/abs/1711.05101, algorithm 2, with the learning rate in the decay as PyTorch has it) for |count| parameters P that lie side by side, in place:
  *   g = gscale G    M = beta1 M + (1 - beta1) g    V = beta2 V + (1 - beta2) g^2
  *   P = (1 - lr weight_decay) P - lr / (1 - beta1^step) M / (sqrt(V) / sqrt(1 - beta2^step) + eps)
- * gscale is the fp32 number at |grad_scale|, on the device, so that clipping by the norm needs no way through the host. copy: P rounded to bf16, for products with it. */
+ * gscale is the fp32 number at |grad_scale|, on the device, so that clipping by the norm needs no way through the host. copy: P rounded to bf16, for products with it.
+ * P of bf16 is widened, updated in fp32 and rounded once. To nearest, a step of less than half a unit of P (2^-9 of it and less) changes nothing, however often it comes: use NPU_OPS_ROUND_STOCHASTIC,
+ * with another seed or |first| in each step. Element i has the number first + i. |rounding| is that of P where it is bf16, else that of the copy. */
 typedef struct npuOpsAdamWInfo {
   uint32_t struct_size;
   uint32_t count;
-  npuDevPtr p, g, m, v; /* fp32 [count]; G is only read */
-  npuDevPtr copy;       /* bf16 [count]; 0: none */
+  npuDevPtr p;          /* [count] of |type| */
+  npuDevPtr g, m, v;    /* fp32 [count]; G is only read */
+  npuDevPtr copy;       /* bf16 [count]; 0: none; must be 0 where P is bf16 */
   npuDevPtr grad_scale; /* fp32 [1]; 0: 1 */
   uint64_t step;        /* from 1 */
   float lr;             /* finite */
   float beta1, beta2;   /* from 0 to below 1 */
   float eps;            /* 0 or more */
   float weight_decay;   /* finite */
-  uint32_t reserved;    /* 0 */
+  npuDataType type;     /* of P: NPU_FLOAT32 or NPU_BFLOAT16 */
+  npuOpsRounding rounding;
 } npuOpsAdamWInfo;
 
 /* Gradients of npuOpsAttention, from its operands, its result O and its |lse| (FlashAttention: arxiv.org/abs/2205.14135, algorithm 4). With S = scale Q K^T masked, P = e^(S - lse):

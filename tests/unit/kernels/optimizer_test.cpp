@@ -72,6 +72,34 @@ TEST(AdamW, NanStaysInItsParameterAndZeroGradientsDivideByEps) {
   EXPECT_NEAR(got[2], 2.99, 1e-6);
 }
 
+// What an fp32 step makes of the same parameters, rounded once.
+TEST(AdamW, Bf16ParametersAreThoseOfFp32RoundedOnce) {
+  for (uint32_t count : {1u, 777u, 40001u}) {
+    for (npuOpsRoundingMode mode : {NPU_OPS_ROUND_NEAREST, NPU_OPS_ROUND_STOCHASTIC}) {
+      SCOPED_TRACE(testing::Message() << count << " parameters, mode " << mode);
+      Rig rig;
+      Random random(count);
+      npuOpsAdamWInfo a = adamw_info();
+      const std::vector<float> p = random.values(count, DType::BF16);
+      a.count = count, a.g = rig.put(DType::F32, random.values(count));
+      const auto step = [&](npuDataType type, uint64_t at, uint64_t copy) {
+        a.type = type, a.p = at, a.copy = copy;
+        a.m = rig.put(DType::F32, std::vector<float>(count, 0.25f));
+        a.v = rig.put(DType::F32, std::vector<float>(count, 0.5f));
+        run_planned(rig, NPU_OPS_ADAMW, &a);
+      };
+      if (mode == NPU_OPS_ROUND_STOCHASTIC) a.rounding = {mode, 0, 99, ~uint64_t{0} - 5};
+      step(NPU_FLOAT32, rig.put(DType::F32, p), rig.put(DType::BF16, p));
+      const std::vector<float> wide = rig.get(DType::F32, a.p, count);
+      const std::vector<float> copy = rig.get(DType::BF16, a.copy, count);
+      step(NPU_BFLOAT16, rig.put(DType::BF16, p), 0);
+      ASSERT_EQ(rig.get(DType::BF16, a.p, count), copy);
+      for (uint32_t i = 0; i < count && mode == NPU_OPS_ROUND_NEAREST; ++i)
+        ASSERT_EQ(copy[i], rounded(DType::BF16, wide[i])) << i;
+    }
+  }
+}
+
 TEST(AdamWPlan, RefusesWhatCannotBe) {
   ops::Plan plan;
   auto result = [&](auto change) {
@@ -89,12 +117,51 @@ TEST(AdamWPlan, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& a) { a.eps = -1; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& a) { a.lr = HUGE_VALF; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([&](auto& a) { a.weight_decay = nan; }), NPU_ERROR_INVALID_ARGUMENT);
-  EXPECT_EQ(result([](auto& a) { a.reserved = 1; }), NPU_ERROR_RESERVED_NOT_ZERO);
+  EXPECT_EQ(result([](auto& a) { a.rounding.reserved = 1; }), NPU_ERROR_RESERVED_NOT_ZERO);
   EXPECT_EQ(result([](auto& a) { a.v = 0; }), NPU_ERROR_INVALID_ADDRESS);
   EXPECT_EQ(result([](auto& a) { a.copy = 3; }), NPU_ERROR_UNALIGNED);
   EXPECT_EQ(result([](auto& a) { a.grad_scale = 2; }), NPU_ERROR_UNALIGNED);
   EXPECT_EQ(result([](auto& a) { a.count = 1u << 31; }), NPU_ERROR_OVERFLOW);
   EXPECT_EQ(result([](auto& a) { a.count = 0, a.p = 0; }), NPU_OK);
+}
+
+TEST(AdamWPlan, RoundsOnlyWhatIsNarrow) {
+  ops::Plan plan;
+  auto result = [&](auto change) {
+    npuOpsAdamWInfo a = adamw_info();
+    a.count = 4, a.p = a.g = a.m = a.v = kSomewhere;
+    a.rounding.mode = NPU_OPS_ROUND_STOCHASTIC;
+    change(a);
+    return ops::plan_of(NPU_OPS_ADAMW, &a, &plan);
+  };
+  EXPECT_EQ(result([](auto& a) { a.type = NPU_BFLOAT16; }), NPU_OK);
+  EXPECT_EQ(result([](auto& a) { a.type = NPU_BFLOAT16, a.p += 2; }), NPU_OK);
+  EXPECT_EQ(result([](auto& a) { a.copy = kSomewhere; }), NPU_OK);
+  EXPECT_EQ(result([](auto&) {}), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& a) { a.type = NPU_FLOAT16; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& a) { a.type = -1; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& a) { a.type = NPU_BFLOAT16, a.copy = kSomewhere; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& a) { a.type = NPU_BFLOAT16, a.rounding.mode = 2; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& a) {
+              a.rounding = {NPU_OPS_ROUND_NEAREST, 0, 1, 0};
+            }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& a) {
+              a.rounding = {NPU_OPS_ROUND_NEAREST, 0, 0, 1};
+            }),
+            NPU_ERROR_INVALID_ARGUMENT);
+}
+
+TEST(AdamWPlan, TheStructWithoutRoundingIsTaken) {
+  ops::Plan plan;
+  npuOpsAdamWInfo a = adamw_info();
+  a.count = 4, a.p = a.g = a.m = a.v = kSomewhere;
+  a.struct_size = 88, a.rounding.mode = 77;  // lies behind the struct
+  EXPECT_EQ(ops::plan_of(NPU_OPS_ADAMW, &a, &plan), NPU_OK);
+  a.struct_size = 84;
+  EXPECT_EQ(ops::plan_of(NPU_OPS_ADAMW, &a, &plan), NPU_ERROR_STRUCT_SIZE);
 }
 
 TEST(SumSquares, HasOneNumberForEachPart) {
