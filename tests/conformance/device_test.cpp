@@ -56,6 +56,18 @@ TEST_F(DeviceTest, CapabilitiesAgreeWithTheInfo) {
   EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, npuDeviceGetCapability(nullptr, "clusters", &value));
 }
 
+TEST_F(DeviceTest, AContextTellsItsDevice) {
+  npuContext context = nullptr;
+  ASSERT_NPU(NPU_OK, npuContextCreate(device_, &context));
+  npuDevice device = nullptr;
+  EXPECT_NPU(NPU_OK, npuContextGetDevice(context, &device));
+  EXPECT_EQ(device, device_);
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuContextGetDevice(context, nullptr));
+  EXPECT_NPU(NPU_OK, npuContextDestroy(context));
+  EXPECT_NPU(NPU_ERROR_INVALID_HANDLE, npuContextGetDevice(context, &device));
+  EXPECT_EQ(device, nullptr);
+}
+
 TEST_F(DeviceTest, OpensByIndexAndByUuid) {
   npuDeviceInfo info{};
   info.struct_size = sizeof info;

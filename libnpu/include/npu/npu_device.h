@@ -146,6 +146,16 @@ NPU_API npuResult npuDeviceGetCapabilityName(uint32_t number, const char **out_n
  */
 NPU_API npuResult npuContextCreate(npuDevice device, npuContext *out_context);
 
+/* The device of a context, as npuDeviceOpen gave it; it is not opened once more.
+ *
+ * out_device  the device, or NULL. Not to be closed for this call's sake.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuContextGetDevice(npuContext context, npuDevice *out_device);
+
 /* Ends a context, its queues (running work is cancelled), modules, events and allocations. NULL does nothing.
  *
  * Threads:   any.   Blocks: until the device has let go of the memory.

@@ -144,6 +144,18 @@ npuResult npuContextCreate(npuDevice device, npuContext* out_context) {
   });
 }
 
+npuResult npuContextGetDevice(npuContext context, npuDevice* out_device) {
+  return guard(__func__, NPU_ARGS(context, out_device), [&]() -> Status {
+    NPU_TRY(api::need(out_device, "out_device"));
+    *out_device = nullptr;
+    Pin<Context> pin;
+    NPU_TRY(api::take(pin, context, "context"));
+    const uint64_t number = pin->device().handle();
+    *out_device = reinterpret_cast<npuDevice>(static_cast<uintptr_t>(number));
+    return Status::ok();
+  });
+}
+
 npuResult npuContextSetPrint(npuContext context, npuPrintFunction function, void* user_data) {
   return guard(__func__, NPU_ARGS(context, function, user_data), [&]() -> Status {
     Pin<Context> pin;
