@@ -17,9 +17,13 @@ void try_activation(Kernel& k, const Tile& out, const Tile& acc, const Epilogue&
       e.activation == static_cast<uint32_t>(kActs[i]),
       [&] {
         Tile bias_row = k.tile_l1(DType::F32, e.bias, 1, e.cols);
+        const auto end = [&](Op&& op) {
+          op.scale(e.scale).act(kActs[i]);
+          if (e.finished) op.signal(*e.finished);
+        };
         k.if_(
-            e.has_bias, [&] { k.accst(out, acc).scale(e.scale).bias(bias_row).act(kActs[i]); },
-            [&] { k.accst(out, acc).scale(e.scale).act(kActs[i]); });
+            e.has_bias, [&] { end(std::move(k.accst(out, acc).bias(bias_row))); },
+            [&] { end(k.accst(out, acc)); });
       },
       [&] { try_activation(k, out, acc, e, i + 1); });
 }

@@ -4,6 +4,8 @@
 #ifndef NPU_FIRMWARE_MODEL_KERNELS_EPILOGUE_H_
 #define NPU_FIRMWARE_MODEL_KERNELS_EPILOGUE_H_
 
+#include <optional>
+
 #include "tools/isa/builder.h"
 
 namespace npu::kernels {
@@ -14,6 +16,7 @@ struct Epilogue {
   const isa::Reg& has_bias;
   const isa::Buf& bias;  // [columns], fp32
   const isa::Reg& cols;
+  std::optional<isa::Sem> finished = std::nullopt;  // gets 1 at the end
 };
 
 // ACCST of |acc| into |out|.

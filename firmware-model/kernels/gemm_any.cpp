@@ -7,128 +7,26 @@
 // gemm_tree   a few rows of A stay in L1, B is streamed from where it lies (MMS): another order of additions
 // gemm_parts  adds the sums of the parts of K, which the others have left in memory
 // ..._grouped z counts records in memory that tell shapes and places (npuOpsGemmGroup)
+// ..._wide    larger blocks: gemm_wide.cpp
 //
 // A type in blocks lies along K; its last block of a row may be filled up with anything. So rows are loaded as whole blocks and only the elements below K are multiplied.
-#include "firmware-model/kernels/any_type.h"
+#include "firmware-model/kernels/gemm_any.h"
+
 #include "firmware-model/kernels/epilogue.h"
-#include "firmware-model/kernels/kernels.h"
-#include "firmware-model/kernels/limits.h"
 
 namespace npu::kernels {
-namespace {
 
 using namespace npu::isa;
 
-enum class Kind { kAny, kF32, kBf16, kF16, kFp8, kI8, kTree, kParts };
-constexpr const char* kKindNames[] = {"any", "f32", "bf16", "f16", "fp8", "i8", "tree", "parts"};
+namespace {
 
 // Values of |a_form| and |b_form|: enum npuOpsForm of the public header.
 constexpr int kTransposed = 1;
 constexpr int kPacked = 2;
 
-// An argument that a record may hold instead, and where.
-struct Count {
-  Arg arg;
-  int32_t offset_bytes;
-};
-struct Place {
-  Arg arg;
-  int32_t offset_bytes;
-};
 constexpr uint32_t kRecordBytes = 96;
 
-class GemmAny {
- public:
-  GemmAny(Kind kind, bool grouped)
-      : kind_(kind),
-        grouped_(grouped),
-        k_(std::string("gemm_") + kKindNames[static_cast<int>(kind)] +
-           (grouped ? "_grouped" : "")) {}
-  Program build();
-
- private:
-  Reg count(const Count& c) { return grouped_ ? k_.load_u32(record_, c.offset_bytes) : Reg(c.arg); }
-  Reg address(const Place& p);
-  Reg distance(const Count& ld, const Count& dense, const Arg* unit);
-  Reg bytes_of(const Val& elements, const Arg& unit, const Arg& unit_bytes);
-  void place_block();
-  void place_a(const Reg& batch, const Reg& first_k);
-  void place_b(const Reg& batch, const Reg& first_k);
-  void place_operands();
-  void load_any(Sem free, Sem full);
-  void load_narrow(Sem free, Sem full);
-  void load_a_any(DType type, Sem free);
-  void load_b_any(DType type, Sem full);
-  void multiply_step(const Tile& sum, Sem free, Sem full);
-  void multiply(const Tile& sum);
-  void multiply_tree(const Tile& sum);
-  void add_parts(const Tile& sum);
-  void make_sum(const Tile& acc);
-  void scale_by(const Tile& acc, const Place& factors, bool rows);
-  void add_c(const Tile& acc);
-  void load_bias(const Reg& bias);
-  void finish_block(const Tile& acc);
-  Reg place_out(const Place& base, const Reg& row_bytes, const Val& col_bytes,
-                const Arg& batch_stride);
-  void store_sums(const Tile& sums);
-
-  // What lies in L1.
-  DType narrow() const {
-    switch (kind_) {
-      case Kind::kBf16:
-        return DType::BF16;
-      case Kind::kF16:
-        return DType::F16;
-      case Kind::kFp8:
-        return DType::E4M3;
-      case Kind::kI8:
-        return DType::I8;
-      default:
-        return DType::F32;
-    }
-  }
-
-  Kind kind_;
-  bool grouped_;
-  Kernel k_;
-  Place a_{k_.arg_dva("a"), 32}, b_{k_.arg_dva("b"), 40}, c_{k_.arg_dva("c"), 48},
-      d_{k_.arg_dva("d"), 56}, bias_{k_.arg_dva("bias"), 64}, scale_a_{k_.arg_dva("scale_a"), 72},
-      scale_b_{k_.arg_dva("scale_b"), 80};
-  Arg batch_a_ = k_.arg_u64("batch_stride_a"), batch_b_ = k_.arg_u64("batch_stride_b");
-  Arg batch_c_ = k_.arg_u64("batch_stride_c"), batch_d_ = k_.arg_u64("batch_stride_d");
-  Arg groups_ = k_.arg_dva("groups");
-  Arg seed_ = k_.arg_u64("seed"), first_ = k_.arg_u64("first");
-  Count m_{k_.arg_u32("m"), 0}, n_{k_.arg_u32("n"), 4}, depth_{k_.arg_u32("k"), 8};
-  Count lda_{k_.arg_u32("lda"), 12}, ldb_{k_.arg_u32("ldb"), 16}, ldc_{k_.arg_u32("ldc"), 20},
-      ldd_{k_.arg_u32("ldd"), 24};
-  Arg a_type_ = k_.arg_u32("a_type"), b_type_ = k_.arg_u32("b_type"),
-      c_type_ = k_.arg_u32("c_type");
-  RoundingArgs rounding_{k_.arg_u32("d_type"),
-                         k_.arg_u32("scale_rule"),
-                         k_.arg_u32("overflow"),
-                         k_.arg_u32("random"),
-                         seed_,
-                         first_};
-  Arg a_form_ = k_.arg_u32("a_form"), b_form_ = k_.arg_u32("b_form");
-  Arg a_unit_ = k_.arg_u32("a_unit"), a_unit_bytes_ = k_.arg_u32("a_unit_bytes");
-  Arg b_unit_ = k_.arg_u32("b_unit"), b_unit_bytes_ = k_.arg_u32("b_unit_bytes");
-  Arg d_unit_ = k_.arg_u32("d_unit"), d_unit_bytes_ = k_.arg_u32("d_unit_bytes");
-  Arg c_bytes_ = k_.arg_u32("c_elem_bytes"), align_ = k_.arg_u32("align");
-  Arg block_m_ = k_.arg_u32("block_m"), block_n_ = k_.arg_u32("block_n"),
-      block_k_ = k_.arg_u32("block_k");
-  Arg parts_ = k_.arg_u32("parts"), part_k_ = k_.arg_u32("part_k");
-  Arg alpha_ = k_.arg_f32("alpha"), beta_ = k_.arg_f32("beta"),
-      out_scale_ = k_.arg_f32("out_scale");
-  Arg act_ = k_.arg_u32("act");
-  Buf l1_row_ = k_.l1(kGemmBlockCols * 4);
-  Buf l1_col_ = k_.l1(kGemmBlockRows * 4);
-  Buf l1_out_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
-  Buf l1_in_ = k_.l1(kind_ == Kind::kTree    ? kMatmulVectorElements * 4
-                     : kind_ == Kind::kParts ? 64
-                                             : 4 * kGemmBlockBytes);
-  Reg record_, row0_, col0_, rows_, cols_, scale_;
-  Reg a_at_, b_at_, a_step_, b_step_, lda_now_, ldb_now_, left_, step_, pitch_, at_;
-};
+}  // namespace
 
 Reg GemmAny::address(const Place& p) {
   Reg at = p.arg;
@@ -232,6 +130,11 @@ void GemmAny::place_b(const Reg& batch, const Reg& first_k) {
   k_.if_(form == kTransposed, transposed, [&] { k_.if_(form == kPacked, packed, plain); });
 }
 
+// A piece of L1; a wide program's, which all lie where operands do, are told by their places.
+Buf GemmAny::in_l1(uint32_t bytes, uint32_t wide_offset_bytes) {
+  return wide_ ? Buf{wide_offset_bytes, bytes} : k_.l1(bytes);
+}
+
 // The group's strips of A and B, from the begin of its part of K on.
 void GemmAny::place_operands() {
   left_ = count(depth_);
@@ -274,7 +177,7 @@ void GemmAny::load_a_any(DType type, Sem free) {
 }
 
 void GemmAny::load_b_any(DType type, Sem full) {
-  Reg to = at_ + kGemmBlockBytes;
+  Reg to = at_ + operand_bytes();
   auto transposed = [&] {
     Reg whole = whole_blocks(step_, type);
     k_.ldc(k_.panel_l1(DType::F32, to, whole, cols_, pitch_),
@@ -320,7 +223,7 @@ void GemmAny::load_narrow(Sem free, Sem full) {
             .consume(free);
       });
   form = Reg(b_form_);
-  Tile to = k_.panel_l1(type, at_ + kGemmBlockBytes, step_, cols_);
+  Tile to = k_.panel_l1(type, at_ + operand_bytes(), step_, cols_);
   k_.if_(
       form == kTransposed,
       [&] { k_.ld(to, k_.tile_hbm(type, b_at_, cols_, step_, ldb_now_)).trans().signal(full); },
@@ -335,15 +238,24 @@ void GemmAny::load_narrow(Sem free, Sem full) {
       });
 }
 
+// |sum|: of a block that is not wide.
+void GemmAny::multiply_pair(const Tile& sum, DType a, DType b, Sem free, Sem full) {
+  if (wide_) {
+    k_.if_(
+        first_, [&] { multiply_wide(a, b, false, free, full); },
+        [&] { multiply_wide(a, b, true, free, full); });
+    return;
+  }
+  k_.mm(sum, k_.tile_l1(a, at_, rows_, step_, pitch_),
+        k_.panel_l1(b, at_ + operand_bytes(), step_, cols_, pitch_))
+      .acc()
+      .consume(full)
+      .signal(free);
+}
+
 // The block of K that was loaded last. FP8 has two types, the tensor unit takes each with each.
 void GemmAny::multiply_step(const Tile& sum, Sem free, Sem full) {
-  auto product = [&](DType a, DType b) {
-    k_.mm(sum, k_.tile_l1(a, at_, rows_, step_, pitch_),
-          k_.panel_l1(b, at_ + kGemmBlockBytes, step_, cols_, pitch_))
-        .acc()
-        .consume(full)
-        .signal(free);
-  };
+  auto product = [&](DType a, DType b) { multiply_pair(sum, a, b, free, full); };
   if (kind_ == Kind::kAny) return product(DType::F32, DType::F32);
   if (kind_ != Kind::kFp8) return product(narrow(), narrow());
   static constexpr DType kFp8[] = {DType::E4M3, DType::E5M2};
@@ -353,24 +265,33 @@ void GemmAny::multiply_step(const Tile& sum, Sem free, Sem full) {
 }
 
 void GemmAny::multiply(const Tile& sum) {
-  k_.vfill(sum, 0.0f);
-  k_.fence();
+  if (!wide_) {
+    k_.vfill(sum, 0.0f);
+    k_.fence();
+  }
   place_operands();
+  if (wide_) k_.if_(left_ == 0, [&] { fill_wide(); });
   const Sem full = k_.sem(0);
   const Sem free = k_.sem(2);
   at_ = k_.reg(l1_in_.offset_bytes);
   step_ = k_.reg(0);
   pitch_ = k_.reg(0);
+  Reg both_wide;  // places of both buffers, added up
+  if (wide_) {
+    both_wide = operand_bytes_ * 2;
+    first_ = k_.reg(1);
+  }
   Reg blocks = ceil_div(left_, block_k_);
   k_.for_range(std::move(blocks), [&](const Reg&) {
     step_ = min(left_, block_k_);
     kind_ == Kind::kAny ? load_any(free, full) : load_narrow(free, full);
     multiply_step(sum, free, full);
     // The other one of two buffers.
-    at_ = Val(2 * l1_in_.offset_bytes + 2 * kGemmBlockBytes) - at_;
+    at_ = wide_ ? both_wide - at_ : Val(2 * l1_in_.offset_bytes + 2 * kGemmBlockBytes) - at_;
     a_at_ += a_step_;
     b_at_ += b_step_;
     left_ -= step_;
+    if (wide_) first_ = k_.reg(0);
   });
   for (Reg* reg : {&step_, &pitch_, &at_}) reg->free();
 }
@@ -433,7 +354,10 @@ void GemmAny::make_sum(const Tile& acc) {
     Tile sums = k_.tile_l1(DType::I32, l1_out_, rows_, cols_);
     multiply(sums);
     k_.fence();
-    store_sums(sums);
+    k_.if_(takes_sums(), [&] {
+      store_sums(sums);
+      k_.halt();
+    });
     k_.cvt(acc, sums);
   } else {
     multiply(acc);
@@ -451,17 +375,16 @@ Reg GemmAny::place_out(const Place& base, const Reg& row_bytes, const Val& col_b
   return at;
 }
 
+// Integers that D takes as they are.
 void GemmAny::store_sums(const Tile& sums) {
-  Reg type = rounding_.type;
-  k_.if_(type == static_cast<int>(DType::I32), [&] {
-    Reg ld = distance(ldd_, n_, &d_unit_);
-    Reg row_bytes = ld * 4;
-    Reg col_bytes = col0_ * 4;
-    Reg at = place_out(d_, row_bytes, col_bytes, batch_d_);
-    k_.st(k_.tile_hbm(DType::I32, at, rows_, cols_, ld), sums);
-    k_.halt();
-  });
+  Reg ld = distance(ldd_, n_, &d_unit_);
+  Reg row_bytes = ld * 4;
+  Reg col_bytes = col0_ * 4;
+  Reg at = place_out(d_, row_bytes, col_bytes, batch_d_);
+  k_.st(k_.tile_hbm(DType::I32, at, rows_, cols_, ld), sums);
 }
+
+Reg GemmAny::takes_sums() { return rounding_.type == static_cast<int>(DType::I32); }
 
 // Multiplies the rows or the columns of |acc| by the fp32 factors that |factors| leads to, if any.
 void GemmAny::scale_by(const Tile& acc, const Place& factors, bool rows) {
@@ -506,24 +429,39 @@ void GemmAny::load_bias(const Reg& bias) {
     Reg at = col0_ * 4;
     at += address(bias_);
     k_.ld(k_.tile_l1(DType::F32, l1_row_, 1, cols_), k_.tile_hbm(DType::F32, at, 1, cols_));
+    if (wide_) k_.fence();
   });
 }
 
 // Rows of D end with whole blocks: zeros fill the last one.
+void GemmAny::fill_last_block(const Reg& whole) {
+  if (!wide_) {
+    k_.vfill(k_.tile_l1(DType::F32, l1_out_, rows_, whole), 0.0f);
+    return;
+  }
+  Reg rest = whole - cols_;
+  Reg at = cols_ * 4;
+  at += strip_at_;
+  k_.vfill(k_.tile_l1(DType::F32, at, rows_, rest, whole), 0.0f);
+  k_.fence();
+}
+
 void GemmAny::finish_block(const Tile& acc) {
   Reg whole = ceil_div(cols_, d_unit_);
   whole *= d_unit_;
-  Tile all = k_.tile_l1(DType::F32, l1_out_, rows_, whole);
-  k_.if_(whole != cols_, [&] { k_.vfill(all, 0.0f); });
+  const Val to = wide_ ? Val(strip_at_) : Val(l1_out_);
+  Tile all = k_.tile_l1(DType::F32, to, rows_, whole);
+  k_.if_(whole != cols_, [&] { fill_last_block(whole); });
   Reg bias = bias_.arg;
   load_bias(bias);
-  k_.fence();
+  if (!wide_) k_.fence();
   {
     Reg act = act_;
-    store_accumulator(k_, k_.tile_l1(DType::F32, l1_out_, rows_, cols_, whole), acc,
-                      {scale_, act, bias, l1_row_, cols_});
+    store_accumulator(k_, k_.tile_l1(DType::F32, to, rows_, cols_, whole), acc,
+                      {scale_, act, bias, l1_row_, cols_, finished_});
   }
-  k_.fence();
+  // Of a wide block the strip before may still be on its way to memory.
+  wide_ ? k_.consume(*finished_) : k_.fence();
   {
     Reg factor = out_scale_;
     k_.if_(factor != F32::bits(1.0f), [&] {
@@ -548,26 +486,35 @@ void GemmAny::finish_block(const Tile& acc) {
       [&](DType type) { return k_.tile_hbm(type, at, rows_, whole, ld); }, all);
 }
 
-Program GemmAny::build() {
-  place_block();
-  Tile acc = k_.tile_acc(k_.acc(kGemmBlockRows * kGemmBlockCols * 4), rows_, cols_);
-  make_sum(acc);
+// From the sums to what lies in memory.
+void GemmAny::finish(const Tile& acc) {
   scale_by(acc, scale_a_, true);
   scale_by(acc, scale_b_, false);
   scale_ = Reg(alpha_);
   add_c(acc);
   finish_block(acc);
+}
+
+Program GemmAny::build() {
+  place_block();
+  if (wide_) {
+    build_wide();
+    return k_.finish();
+  }
+  Tile acc = k_.tile_acc(k_.acc(kGemmBlockRows * kGemmBlockCols * 4), rows_, cols_);
+  make_sum(acc);
+  finish(acc);
   return k_.finish();
 }
 
-}  // namespace
-
 void add_gemm_any(Programs& out) {
+  using Kind = GemmKind;
+  using Form = GemmForm;
   for (Kind kind :
        {Kind::kAny, Kind::kF32, Kind::kBf16, Kind::kF16, Kind::kFp8, Kind::kI8, Kind::kTree}) {
-    for (bool grouped : {false, true}) out.push_back(GemmAny(kind, grouped).build());
+    for (Form form : {Form::kPlain, Form::kGrouped}) out.push_back(GemmAny(kind, form).build());
   }
-  out.push_back(GemmAny(Kind::kParts, false).build());
+  out.push_back(GemmAny(Kind::kParts, Form::kPlain).build());
 }
 
 }  // namespace npu::kernels

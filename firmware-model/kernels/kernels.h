@@ -19,7 +19,9 @@ using Programs = std::vector<isa::Program>;
 
 void add_gemm(Programs& out);
 void add_gemm_pack(Programs& out);
-void add_gemm_any(Programs& out);     // operands of any type, parts of K, groups
+void add_gemm_any(Programs& out);  // operands of any type, parts of K, groups
+// The same with larger blocks, for devices with |l1| times kGemmWideL1Bytes of L1; no part of all_kernels(), which every device can load.
+void add_gemm_wide(Programs& out, uint32_t l1);
 void add_convert_any(Programs& out);  // from any type to any
 void add_attention(Programs& out);
 void add_norms(Programs& out);  // softmax, rms_norm, layer_norm

@@ -27,6 +27,7 @@ npuResult planned(npuOps handle, const PlanFunction& plan_function, const Body& 
     if (library == nullptr)
       return fail(NPU_ERROR_INVALID_HANDLE, "ops is no handle of npuOpsCreate, or was destroyed");
     Plan plan;
+    plan.chips = library.get();
     NPU_OPS_TRY(plan_function(&plan));
     return body(*library, plan);
   });

@@ -3,15 +3,12 @@
 #include <cinttypes>
 
 #include "libnpu/ops/check.h"
+#include "libnpu/ops/gemm_wide.h"
 #include "libnpu/ops/limits.h"
 #include "libnpu/ops/plan.h"
 
 namespace npu::ops {
 namespace {
-
-struct Blocks {
-  uint32_t m, n, k;
-};
 
 // A whole number of panels of columns, and of 16 rows of depth, that fill the blocks of A and B.
 Blocks choose_blocks(const npuOpsGemmInfo& g, uint32_t elem_bytes) {
@@ -108,6 +105,9 @@ npuResult plan_gemm(const void* info, Plan* plan) {
   if (g.alpha == 0) g.k = 0;
   if (g.k != 0) NPU_OPS_TRY(check_factors(&g));
   NPU_OPS_TRY(check_results(&g));
+  bool wide = false;
+  NPU_OPS_TRY(wants_wide(g, plan->chips, &wide));
+  if (wide) return plan_gemm_any(g, plan);
   const uint32_t in = type_bytes(g.type);
   const uint32_t out = type_bytes(g.out_type);
   const Blocks b = choose_blocks(g, in);

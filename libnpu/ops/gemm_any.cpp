@@ -5,6 +5,7 @@
 
 #include "libnpu/ops/any_type.h"
 #include "libnpu/ops/check.h"
+#include "libnpu/ops/gemm_wide.h"
 #include "libnpu/ops/limits.h"
 #include "libnpu/ops/plan.h"
 
@@ -224,10 +225,6 @@ npuResult read_product(const npuOpsGemmInfo& info, Product* p) {
   return NPU_OK;
 }
 
-struct Blocks {
-  uint32_t m, n, k;
-};
-
 // As choose_blocks of gemm.cpp, with blocks of D and of K whole.
 Blocks choose_blocks(const Product& p) {
   constexpr uint32_t kSmallM = 16;
@@ -260,9 +257,31 @@ uint64_t bytes_of(uint64_t elements, const TypeLayout& layout) {
   return elements / layout.block_elements * layout.block_bytes;
 }
 
+// The larger blocks, where the device that |chips| tells of gains by them.
+std::optional<WideBlocks> wide_blocks(const Product& p, ChipSource* chips) {
+  const npuOpsGemmInfo& g = p.g;
+  if (chips == nullptr || p.grouped() || p.kind >= kTree || !may_be_wide(g.m, g.n))
+    return std::nullopt;
+  const uint32_t columns = std::max(p.d.block_elements, 16u);
+  const uint32_t result_bytes = ceil_div(p.d.block_bytes, p.d.block_elements);
+  const ProductShape shape{g.m,
+                           g.n,
+                           std::min(g.k, p.part_k),
+                           uint64_t{g.batch} * p.parts,
+                           g.type,
+                           p.b_type,
+                           p.kind == kAny ? 4 : p.a.block_bytes,
+                           std::max(p.align, 16u),
+                           columns,
+                           result_bytes,
+                           g.out_type == NPU_INT32};
+  return choose_wide(shape, choose_blocks(p), chips->chip());
+}
+
 npuResult put_product(const Product& p, uint64_t z, Plan* plan) {
   const npuOpsGemmInfo& g = p.g;
-  const Blocks b = choose_blocks(p);
+  const std::optional<WideBlocks> wide = wide_blocks(p, plan->chips);
+  const Blocks b = wide ? wide->block : choose_blocks(p);
   const uint64_t x = ceil_div(g.n, b.n), y = ceil_div(g.m, b.m);
   if (z > kCountMax || x * y > kCountMax || x * y * z > kCountMax)
     return fail(NPU_ERROR_NOT_SUPPORTED, "the product would take more than 2^31 work-groups");
@@ -287,6 +306,9 @@ npuResult put_product(const Product& p, uint64_t z, Plan* plan) {
   plan->add32(type_bytes(p.c_type)).add32(p.align).add32(b.m).add32(b.n).add32(b.k);
   plan->add32(p.parts).add32(p.part_k).add_f32(g.alpha).add_f32(g.beta);
   plan->add_f32(g.out_scale != 0 ? g.out_scale : 1.0f).add32(static_cast<uint32_t>(g.activation));
+  if (!wide) return NPU_OK;
+  plan->program = kProgramGemmWide + uint32_t{p.kind};
+  plan->add32(wide->block_bytes).add32(wide->acc_rows);
   return NPU_OK;
 }
 
@@ -348,6 +370,15 @@ npuResult plan_gemm_any(const npuOpsGemmInfo& info, Plan* plan) {
   return put_product(p, uint64_t{g.batch} * p.parts, plan);
 }
 
+npuResult wants_wide(const npuOpsGemmInfo& info, ChipSource* chips, bool* out) {
+  *out = false;
+  if (chips == nullptr || !may_be_wide(info.m, info.n)) return NPU_OK;
+  Product p;
+  NPU_OPS_TRY(read_whole(info, &p));
+  *out = wide_blocks(p, chips).has_value();
+  return NPU_OK;
+}
+
 npuResult gemm_workspace_bytes(const npuOpsGemmInfo& info, uint64_t* out) {
   Product p;
   NPU_OPS_TRY(read_product(info, &p));
@@ -361,6 +392,10 @@ npuResult gemm_workspace_bytes(const npuOpsGemmInfo& info, uint64_t* out) {
 
 std::string gemm_any_name(uint32_t variant) {
   return std::string("gemm_") + kKindNames[variant / 2] + (variant % 2 != 0 ? "_grouped" : "");
+}
+
+std::string gemm_wide_name(uint32_t variant) {
+  return std::string("gemm_") + kKindNames[variant] + "_wide";
 }
 
 std::string pack_bytes_name(uint32_t variant) {

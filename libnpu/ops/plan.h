@@ -12,11 +12,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "libnpu/ops/chip.h"
 #include "libnpu/ops/program.h"
 
 namespace npu::ops {
 
 struct Plan {
+  // In: the device; null: not known, the plan is for any.
+  ChipSource* chips = nullptr;
   uint32_t program = kProgramNull;  // as long as it is null there is nothing to compute
   uint32_t grid[3] = {1, 1, 1};
   uint32_t args_bytes = 0;
@@ -65,6 +68,8 @@ ColumnBlock choose_columns(uint32_t rows, uint32_t cols);
 npuResult plan_gemm(const void* info, Plan* plan);
 // What plan_gemm leaves to the programs for any type; |info| is not checked yet.
 npuResult plan_gemm_any(const npuOpsGemmInfo& info, Plan* plan);
+// Whether a product that gemm.cpp has programs for is better done by wide ones (gemm_wide.h), which are plan_gemm_any's; |info| is checked.
+npuResult wants_wide(const npuOpsGemmInfo& info, ChipSource* chips, bool* out);
 npuResult gemm_workspace_bytes(const npuOpsGemmInfo& info, uint64_t* out);
 npuResult plan_gemm_pack(const void* info, Plan* plan);
 npuResult check_pack(const npuOpsGemmPackInfo& info);  // form and counts

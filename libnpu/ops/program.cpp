@@ -64,6 +64,7 @@ std::string program_name(uint32_t program) {
 #define NPU_OPS_FAMILY(Name, count, name_of) \
   if (in(kProgram##Name, kProgram##Name##Last + 1)) return name_of(program - kProgram##Name);
 #include "libnpu/ops/tensor_programs.def"
+  if (in(kProgramGemmWide, kProgramEnd)) return gemm_wide_name(program - kProgramGemmWide);
   return "null";
 }
 

@@ -32,10 +32,14 @@ enum Program : uint32_t {
 #define NPU_OPS_FAMILY(Name, count, name_of) \
   kProgram##Name, kProgram##Name##Last = kProgram##Name + (count)-1,
 #include "libnpu/ops/tensor_programs.def"
-  kProgramCount
+  kProgramCount,
+  // In blobs of their own (npu_ops_wide1.nfw, ...), by the size of L1.
+  kProgramGemmWide = kProgramCount,  // 6: kind, as in GemmAny
+  kProgramEnd = kProgramGemmWide + 6
 };
 
 std::string program_name(uint32_t program);
+std::string gemm_wide_name(uint32_t variant);
 
 // Names inside the families on tensors: |variant| counts from 0.
 #define NPU_OPS_FAMILY(Name, count, name_of) std::string name_of(uint32_t variant);

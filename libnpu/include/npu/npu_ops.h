@@ -37,7 +37,8 @@ typedef struct npuOpsObject *npuOps;
 /* Loads the operators into a context.
  *
  * blob_path  the blob, or NULL: the file that the variable NPU_OPS_BLOB names, else ../share/npu/blobs/npu_ops.nfw or blobs/npu_ops.nfw seen from a folder
- *            above the library (installed tree, build tree)
+ *            above the library (installed tree, build tree). npu_ops_wide1.nfw to npu_ops_wide4.nfw beside it hold programs for large products; one of them is loaded
+ *            with the first product that gains by it on this device
  * out_ops    the operators, or NULL. End them with npuOpsDestroy, before or after the context.
  *
  * Threads:   any.   Blocks: until the device has checked the blob.

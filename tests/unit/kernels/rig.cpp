@@ -22,7 +22,9 @@ struct Library {
 const Library& library() {
   static const Library lib = [] {
     Library made;
-    for (isa::Program& p : all_kernels()) {
+    Programs all = all_kernels();
+    add_gemm_wide(all, 1);  // of the blobs beside it, what the smallest device can load
+    for (isa::Program& p : all) {
       model::Program m;
       m.name = p.note.name;
       m.code = p.insns;

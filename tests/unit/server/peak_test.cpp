@@ -5,16 +5,26 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
 #include <functional>
+#include <map>
+#include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "firmware-model/device/launch.h"
+#include "firmware-model/kernels/kernels.h"
 #include "firmware-model/network/table.h"
 #include "firmware-model/server/profile.h"
 #include "firmware-model/tile/numerics/numerics.h"
 #include "firmware-model/tile/timing.h"
+#include "libnpu/ops/error.h"
+#include "libnpu/ops/plan.h"
+#include "libnpu/ops/type.h"
 #include "tools/isa/builder.h"
 #include "tools/isa/pipe.h"
 
@@ -43,15 +53,20 @@ const Numerics& no_arithmetic() {
 // The same memory wherever one looks.
 class Everywhere final : public AddressSpace {
  public:
-  explicit Everywhere(bool on_host = false) : bytes_(4 << 20), on_host_(on_host) {}
+  explicit Everywhere(bool on_host = false) : on_host_(on_host) {}
   bool translate(uint64_t dva, npu_fault_access, Translation* out) const override {
-    *out = {dva, dva + bytes_.size(), bytes_.data(), true, true, on_host_};
+    *out = {dva, dva + kBytes, bytes_.get(), true, true, on_host_};
     return true;
   }
   uint64_t generation() const override { return 1; }
 
  private:
-  mutable std::vector<std::byte> bytes_;
+  static constexpr uint64_t kBytes = 64 << 20;
+  struct Free {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+  };
+  // Zeros that take no memory until they are written.
+  std::unique_ptr<std::byte[], Free> bytes_{static_cast<std::byte*>(std::calloc(kBytes, 1))};
   const bool on_host_;
 };
 
@@ -65,10 +80,12 @@ npu_profile load(const std::string& name) {
   return profile;
 }
 
-LaunchOutcome run(const npu_profile& profile, const isa::Program& program, uint32_t groups,
+LaunchOutcome run(const npu_profile& profile, const isa::Program& program,
+                  const std::array<uint32_t, 3>& grid, std::span<const std::byte> args,
                   const AddressSpace& space) {
   Kernel kernel;
   kernel.program.code = program.insns;
+  kernel.program.args_bytes = program.note.args_bytes;
   kernel.program.l1_bytes = program.note.l1_bytes;
   kernel.program.l2_bytes = program.note.l2_bytes;
   kernel.program.acc_bytes = program.note.acc_bytes;
@@ -77,11 +94,17 @@ LaunchOutcome run(const npu_profile& profile, const isa::Program& program, uint3
   LaunchRequest request;
   request.kernel = &kernel;
   request.launch.space = &space;
-  request.launch.grid = {groups, 1, 1};
+  request.launch.grid = grid;
+  request.launch.args = args;
   request.budget = UINT64_MAX;
   LaunchOutcome done = engine.run(request, [] {});
   EXPECT_EQ(done.fault.status, NPU_ST_OK);
   return done;
+}
+
+LaunchOutcome run(const npu_profile& profile, const isa::Program& program, uint32_t groups,
+                  const AddressSpace& space) {
+  return run(profile, program, {groups, 1, 1}, {}, space);
 }
 
 struct Product {
@@ -203,6 +226,135 @@ TEST_P(Peak, LargeProductsComeNearTheRooflineOfTheirTypeAndNeverAboveIt) {
 INSTANTIATE_TEST_SUITE_P(Profiles, Peak,
                          ::testing::Values("atom", "jalapeno", "kaist", "mach1", "maia100",
                                            "maia200", "rngd", "tiny", "warboy", "x220"));
+
+// The device that libnpuops would find behind such a profile.
+class ProfileChip final : public ops::ChipSource {
+ public:
+  explicit ProfileChip(const npu_profile& p) {
+    chip_.tiles = p.clusters * p.tiles_per_cluster;
+    chip_.core_clock_khz = p.core_clock_khz;
+    chip_.memory_bytes_per_second = p.hbm_mbytes_per_s * 1'000'000;
+    uint32_t npu_profile::*const kRates[ops::kRateCount] = {
+        &npu_profile::mac_per_cycle_f32, &npu_profile::mac_per_cycle_bf16,
+        &npu_profile::mac_per_cycle_fp8, &npu_profile::mac_per_cycle_i8,
+        &npu_profile::mac_per_cycle_fp6, &npu_profile::mac_per_cycle_fp4};
+    for (uint32_t i = 0; i < ops::kRateCount; ++i)
+      chip_.macs_per_second[i] = static_cast<uint64_t>(peak(p, p.*kRates[i]));
+    chip_.wide_l1 = ops::wide_l1_of(p.l1_bytes, p.acc_bytes);
+  }
+  const ops::Chip& chip() override { return chip_; }
+
+ private:
+  ops::Chip chip_;
+};
+
+const isa::Program& shipped(const std::string& name, uint32_t wide_l1) {
+  static std::map<std::string, isa::Program> programs;
+  const std::string key = name + (name.ends_with("_wide") ? std::to_string(wide_l1) : "");
+  if (programs.empty()) {
+    for (isa::Program& p : kernels::all_kernels()) {
+      const std::string program_name = p.note.name;
+      programs.emplace(program_name, std::move(p));
+    }
+    for (uint32_t l1 = 1; l1 <= 4; ++l1) {
+      kernels::Programs wide;
+      kernels::add_gemm_wide(wide, l1);
+      for (isa::Program& p : wide) {
+        const std::string program_name = p.note.name + std::to_string(l1);
+        programs.emplace(program_name, std::move(p));
+      }
+    }
+  }
+  return programs.at(key);
+}
+
+// What libnpuops makes of a large product: multiply-adds a second.
+double reached_by_ops(const npu_profile& profile, npuDataType a, npuDataType b, std::string* how) {
+  static const Everywhere memory;
+  ProfileChip chip(profile);
+  ops::Plan plan;
+  plan.chips = &chip;
+  npuOpsGemmInfo info{};
+  info.struct_size = sizeof(info);
+  info.type = a;
+  info.mixed = a != b;
+  if (a != b) info.b_type = b;
+  info.out_type = a == NPU_FLOAT32 ? NPU_FLOAT32 : NPU_BFLOAT16;
+  info.b_form = NPU_OPS_TRANSPOSED;
+  info.m = 2048;
+  info.n = 1024 * profile.clusters * profile.tiles_per_cluster;
+  info.k = isa::in_blocks(static_cast<DType>(ops::device_type(a))) ? 4096 : 10240;
+  info.a = 1 << 20;
+  info.b = uint64_t{1} << 34;
+  info.d = uint64_t{1} << 36;
+  info.alpha = 1;
+  EXPECT_EQ(ops::plan_gemm(&info, &plan), NPU_OK) << ops::error_text();
+  const std::string name = ops::program_name(plan.program);
+  const isa::Program& program = shipped(name, chip.chip().wide_l1);
+  const LaunchOutcome done = run(profile, program, {plan.grid[0], plan.grid[1], plan.grid[2]},
+                                 std::as_bytes(std::span(plan.args, plan.block_bytes())), memory);
+  const double seconds =
+      (static_cast<double>(done.duration_ps) - profile.launch_overhead_ns * 1e3) * 1e-12;
+  *how = name + " grid " + std::to_string(plan.grid[0]) + " x " + std::to_string(plan.grid[1]);
+  EXPECT_EQ(done.stats.mac_ops, uint64_t{info.m} * info.n * info.k);
+  return static_cast<double>(done.stats.mac_ops) / seconds;
+}
+
+double bytes_of_one(npuDataType type) {
+  const ops::TypeLayout layout = ops::layout_of(type);
+  return static_cast<double>(layout.block_bytes) / layout.block_elements;
+}
+
+TEST_P(Peak, OfTheOperatorIsReachedByLargeProducts) {
+  npu_profile profile = load(GetParam());
+  profile.hbm_mbytes_per_s /= profile.clusters;
+  profile.clusters = 1;
+  const npuDataType kTypes[][2] = {{NPU_FLOAT32, NPU_FLOAT32},
+                                   {NPU_BFLOAT16, NPU_BFLOAT16},
+                                   {NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2},
+                                   {NPU_INT8, NPU_INT8},
+                                   {NPU_MXFP8_E4M3, NPU_MXFP8_E4M3},
+                                   {NPU_MX9, NPU_MX9},
+                                   {NPU_MXINT8, NPU_MXINT8},
+                                   {NPU_MXFP6_E2M3, NPU_MXFP6_E3M2},
+                                   {NPU_MXFP4, NPU_MXFP4},
+                                   {NPU_MXFP8_E4M3, NPU_MXFP4},
+                                   {NPU_Q8_0, NPU_Q8_0}};
+  // A block of C cannot be larger than what holds its sums, which limits the multiplications for each byte. The smallest chip comes to that limit.
+  const double side = std::min(1024.0, std::sqrt((profile.l1_bytes + profile.acc_bytes) / 4.0));
+  for (size_t i = 0; i < std::size(kCases); ++i) {
+    std::string how;
+    const double most = peak(profile, profile.*kCases[i].rate);
+    const double operand_bytes = bytes_of_one(kTypes[i][0]) + bytes_of_one(kTypes[i][1]);
+    const double roof = std::min(most, side / operand_bytes * bandwidth(profile));
+    const double got = reached_by_ops(profile, kTypes[i][0], kTypes[i][1], &how);
+    SCOPED_TRACE(std::string(kCases[i].name) + ": " + std::to_string(got / most) +
+                 " of the peak, " + how);
+    EXPECT_LE(got, most);
+    // Types in blocks lie in L1 as fp32, so that their blocks are less deep and their loads short.
+    const bool in_blocks = is_block(kCases[i].a);
+    EXPECT_GE(got, (in_blocks ? 0.55 : roof < most ? 0.8 : 0.85) * roof);
+  }
+}
+
+// What the host's speed is measured with: no large block would save device time there.
+TEST(Operator, ProductsThatTheDefaultChipDoesWellStayAsTheyWere) {
+  ProfileChip chip(load("maia100"));
+  for (const uint32_t side : {512u, 1024u, 2048u}) {
+    npuOpsGemmInfo info{};
+    info.struct_size = sizeof(info);
+    info.m = info.n = info.k = side;
+    info.a = info.b = info.d = 1 << 20;
+    info.alpha = 1;
+    ops::Plan known, unknown;
+    known.chips = &chip;
+    ASSERT_EQ(ops::plan_gemm(&info, &known), NPU_OK);
+    ASSERT_EQ(ops::plan_gemm(&info, &unknown), NPU_OK);
+    EXPECT_EQ(known.program, unknown.program) << side;
+    EXPECT_TRUE(std::ranges::equal(known.grid, unknown.grid));
+    EXPECT_TRUE(std::ranges::equal(known.args, unknown.args));
+  }
+}
 
 TEST(PeakOfTheProfile, IsWhatWasPublished) {
   struct Published {
