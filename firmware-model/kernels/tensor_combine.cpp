@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of two operands on tensors of any strides: the second one may repeat (combine), or is gated by a function of the first (gate). Arithmetic is fp32, rounded once at the end.
-#include <limits>
-
+#include "firmware-model/kernels/gating.h"
 #include "firmware-model/kernels/tensor_walk.h"
 
 namespace npu::kernels {
@@ -81,37 +80,6 @@ Program combine_walk(const TypesRow& types) {
   return k.finish();
 }
 
-// gate = f(x) in fp32; |work| is a buffer for what lies between.
-struct Gating {
-  Kernel& k;
-  const Tile &gate, &x;
-  const Reg &rows, &cols;
-  const Buf& work;
-};
-using GateFn = void (*)(const Gating&);
-struct GateRow {
-  const char* name;
-  GateFn fn;
-};
-
-// x sigmoid(1.702 x), 0 for -infinity too.
-void gelu_quick(const Gating& g) {
-  Tile work = g.k.tile_l1(DType::F32, g.work, g.rows, g.cols);
-  g.k.vmul(g.gate, g.x, 1.702f);
-  g.k.sigmoid(g.gate, g.gate);
-  g.k.vmax(work, g.x, -std::numeric_limits<float>::max());
-  g.k.vmul(g.gate, work, g.gate);
-}
-
-// In the order of libnpu/ops/tensor_combine.cpp.
-constexpr GateRow kGates[] = {
-    {"relu", [](const Gating& g) { g.k.relu(g.gate, g.x); }},
-    {"gelu", [](const Gating& g) { g.k.gelu(g.gate, g.x); }},
-    {"gelu_erf", [](const Gating& g) { g.k.gelu_erf(g.gate, g.x); }},
-    {"silu", [](const Gating& g) { g.k.silu(g.gate, g.x); }},
-    {"gelu_quick", gelu_quick},
-};
-
 struct GateBuffers {
   explicit GateBuffers(Kernel& k)
       : x(k.l1(kBlockElements * 4)),
@@ -147,9 +115,7 @@ Program gate_walk(DType type) {
     walk.load(0, x);
     walk.load(1, b);
     Reg function = function_arg;
-    choose(k, function, 0, std::size(kGates), [&](uint32_t i) {
-      kGates[i].fn({k, gate, x, walk.rows, walk.cols, bufs.work});
-    });
+    choose_gate({k, gate, x, walk.rows, walk.cols, bufs.work}, function);
     k.vmul(x, gate, b);
     walk.store(2, x);
   });
@@ -164,7 +130,7 @@ void add_tensor_combine(Programs& out) {
     out.push_back(combine_walk(types));
   }
   for (DType type : kTensorTypes) {
-    for (const GateRow& row : kGates) out.push_back(gate(row, type));
+    for (const GateRow& row : gates()) out.push_back(gate(row, type));
     out.push_back(gate_walk(type));
   }
 }
