@@ -29,6 +29,7 @@ Programs all_kernels() {
   add_tensor_attention(out);
   add_tensor_reduce(out);
   add_matmul(out);
+  add_products(out);
   add_gemm_any(out);
   add_convert_any(out);
   return out;

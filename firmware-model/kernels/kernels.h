@@ -46,6 +46,7 @@ void add_tensor_rope(Programs& out);
 void add_tensor_attention(Programs& out);
 void add_tensor_reduce(Programs& out);  // sum, argmax, sort
 void add_matmul(Programs& out);
+void add_products(Programs& out);  // what a transformer does around the products of a few vectors
 
 // All of the above and `null`, a program that only ends.
 Programs all_kernels();

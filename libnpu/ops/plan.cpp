@@ -23,7 +23,8 @@ npuResult plan_of(npuOpsKind kind, const void* info, Plan* plan) {
   static constexpr Function kTensorPlans[] = {
       plan_map,           plan_combine,        plan_gate,           plan_reduce,
       plan_sort,          plan_tensor_norm,    plan_tensor_softmax, plan_tensor_rope,
-      plan_tensor_gather, plan_tensor_scatter, plan_matmul,         plan_tensor_attention};
+      plan_tensor_gather, plan_tensor_scatter, plan_matmul,         plan_tensor_attention,
+      plan_products};
   static_assert(std::size(kTensorPlans) == NPU_OPS_TENSOR_KIND_END - NPU_OPS_TENSOR_MAP);
   static constexpr Function kTrainPlans[] = {plan_column_sum,
                                              plan_cross_entropy,

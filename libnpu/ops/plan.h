@@ -101,6 +101,9 @@ npuResult plan_tensor_gather(const void* info, Plan* plan);
 npuResult plan_tensor_scatter(const void* info, Plan* plan);
 npuResult plan_matmul(const void* info, Plan* plan);
 npuResult plan_tensor_attention(const void* info, Plan* plan);
+npuResult plan_products(const void* info, Plan* plan);
+// The number under which programs know a function that gates.
+npuResult find_gate(int32_t function, uint32_t* out);
 
 // Kinds of npu_ops_train.h.
 npuResult plan_column_sum(const void* info, Plan* plan);

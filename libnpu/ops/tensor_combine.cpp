@@ -103,12 +103,19 @@ npuResult plan_combine(const void* info, Plan* plan) {
   return NPU_OK;
 }
 
+npuResult find_gate(int32_t function, uint32_t* out) {
+  const auto* found = std::find(std::begin(kGateFunctions), std::end(kGateFunctions), function);
+  if (found == std::end(kGateFunctions))
+    return fail(NPU_ERROR_INVALID_ARGUMENT, "function is %d, which gates nothing", function);
+  *out = static_cast<uint32_t>(found - kGateFunctions);
+  return NPU_OK;
+}
+
 npuResult plan_gate(const void* info, Plan* plan) {
   npuOpsGateInfo g;
   NPU_OPS_TRY(read_info(info, &g));
-  const auto* found = std::find(std::begin(kGateFunctions), std::end(kGateFunctions), g.function);
-  if (found == std::end(kGateFunctions))
-    return fail(NPU_ERROR_INVALID_ARGUMENT, "function is %d, which gates nothing", g.function);
+  uint32_t function = 0;
+  NPU_OPS_TRY(find_gate(g.function, &function));
   NPU_OPS_TRY(check_operands(g.x, g.b, g.y));
   NPU_OPS_TRY(check_same_sizes("b", g.b, "y", g.y));
   if (g.x.type != g.y.type || g.b.type != g.y.type)
@@ -118,7 +125,6 @@ npuResult plan_gate(const void* info, Plan* plan) {
   bool flat;
   uint32_t spread = 0;
   NPU_OPS_TRY(plan_walk(g.x, g.b, g.y, &flat, &spread, plan));
-  const auto function = static_cast<uint32_t>(found - kGateFunctions);
   const uint32_t type = float_index(g.y.type);
   if (flat) {
     plan->program = kProgramGate + type * kGateCount + function;

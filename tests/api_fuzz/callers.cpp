@@ -312,7 +312,8 @@ OpsInfo tensor_info(Fuzzer& f) {
   return info_of<NPU_OPS_TENSOR_MAP, NPU_OPS_TENSOR_KIND_END, npuOpsMapInfo, npuOpsCombineInfo,
                  npuOpsGateInfo, npuOpsReduceInfo, npuOpsSortInfo, npuOpsTensorNormInfo,
                  npuOpsTensorSoftmaxInfo, npuOpsTensorRopeInfo, npuOpsTensorGatherInfo,
-                 npuOpsTensorScatterInfo, npuOpsMatmulInfo, npuOpsTensorAttentionInfo>(f);
+                 npuOpsTensorScatterInfo, npuOpsMatmulInfo, npuOpsTensorAttentionInfo,
+                 npuOpsProductsInfo>(f);
 }
 
 OpsInfo train_info(Fuzzer& f) {

@@ -195,4 +195,31 @@ void fill(Fuzzer& f, npuOpsTensorAttentionInfo& out) {
   }
 }
 
+template <>
+void fill(Fuzzer& f, npuOpsProductsInfo& out) {
+  const bool gated = f.rng.percent(40);
+  out.integers = f.rng.percent(30) ? 1 : reserved(f) * 2;
+  out.count = gated ? 2 : 1 + static_cast<uint32_t>(f.rng.below(NPU_OPS_PRODUCTS_MAX + 1));
+  out.function = gated ? NPU_OPS_SILU : 0;
+  out.eps = real(f);
+  out.reserved = reserved(f);
+  out.x = floats(f);
+  if (f.rng.percent(50)) {
+    out.norm_weight = floats(f);
+    out.normed = like(f, out.x);
+    if (f.rng.percent(90)) out.norm_weight.sizes[0] = out.x.sizes[0];
+  }
+  for (uint32_t i = 0; i < out.count && i < NPU_OPS_PRODUCTS_MAX; ++i) {
+    out.a[i] = floats(f);
+    out.y[i] = floats(f);
+    if (f.rng.percent(90)) {
+      out.a[i].sizes[0] = out.x.sizes[0];
+      out.y[i].sizes[0] = out.a[i].sizes[1];
+      out.y[i].sizes[1] = out.x.sizes[1];
+    }
+    if (f.rng.percent(40)) out.c[i] = f.rng.percent(50) ? out.y[i] : like(f, out.y[i]);
+  }
+  if (gated) out.gated = like(f, out.y[0]);
+}
+
 }  // namespace npu::fuzz

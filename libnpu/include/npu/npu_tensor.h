@@ -33,7 +33,8 @@ enum {
   NPU_OPS_TENSOR_SCATTER = 41,   /* npuOpsTensorScatterInfo */
   NPU_OPS_TENSOR_MATMUL = 42,    /* npuOpsMatmulInfo */
   NPU_OPS_TENSOR_ATTENTION = 43, /* npuOpsTensorAttentionInfo */
-  NPU_OPS_TENSOR_KIND_END = 44
+  NPU_OPS_TENSOR_PRODUCTS = 44,  /* npuOpsProductsInfo */
+  NPU_OPS_TENSOR_KIND_END = 45
 };
 
 /* Where a tensor lies, and what it holds. */
@@ -211,6 +212,27 @@ typedef struct npuOpsTensorAttentionInfo {
   float scale, max_bias, softcap;
   npuOpsTensor q, k, v, mask, sinks, y;
 } npuOpsTensorAttentionInfo;
+
+#define NPU_OPS_PRODUCTS_MAX 3
+
+/* What a transformer does around the products of a few vectors, in one launch. Bit for bit the same as the operators one by one:
+ *   V = X; with norm_weight V = npuOpsTensorNormInfo's NPU_OPS_NORM_RMS of X with that weight, which goes to |normed| too;
+ *   Y[i][m, n] = sum over k of A[i][k, m] V[k, n], as npuOpsMatmulInfo with |integers|, for each i < count; plus C[i][m, n] where that is given;
+ *   gated = f(Y[0]) * Y[1] with an f of npuOpsGateInfo, where |gated| is given. Then count is 2, and a Y[i] that is absent is not kept.
+ * x: fp32 [k, n], at most 16 vectors and 114688 elements, 49152 of a row with norm_weight; norm_weight: fp32 [k]; a: all of one type, fp32, bf16, fp16 or blocks, elements of a row side by side;
+ * all others: fp32. Sizes of dimensions 2 and 3 are 1, and strides[0] is that of an element. Results overlap neither each other nor an operand; but Y[i] may lie where C[i] does.
+ * Members that are not named by count, norm_weight or gated are zero. Since: 0.2 */
+typedef struct npuOpsProductsInfo {
+  uint32_t struct_size;
+  uint32_t integers; /* as in npuOpsMatmulInfo */
+  uint32_t count;    /* 1 to NPU_OPS_PRODUCTS_MAX */
+  int32_t function;  /* of gated */
+  float eps;         /* of the norm */
+  uint32_t reserved; /* 0 */
+  npuOpsTensor x, norm_weight, normed;
+  npuOpsTensor a[NPU_OPS_PRODUCTS_MAX], c[NPU_OPS_PRODUCTS_MAX], y[NPU_OPS_PRODUCTS_MAX];
+  npuOpsTensor gated;
+} npuOpsProductsInfo;
 
 /* Submits the operator of a kind.
  *
