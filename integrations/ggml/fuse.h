@@ -10,8 +10,9 @@
 
 namespace npu::ggml {
 
-// A norm with the products and sums that follow it. Returns how many of |nodes|, from the first one on, |out| computes; 0: none.
-// A result in between is not written. Who reads it cannot be seen from here (a graph may be a part of a larger one), but it may be left out where the node that follows writes over it.
+// A norm with the product and sum that follow it; products with the same vectors, with the norm before them, the sums behind them and the gate over two of them.
+// Returns how many of |nodes|, from the first one on, |out| computes; 0: none, or only the first one.
+// Who reads a result in between cannot be seen from here (a graph may be a part of a larger one). So all are written, but those over which the node that follows writes.
 size_t lower_fused(std::span<const ggml_tensor* const> nodes, Lowered* out);
 
 }  // namespace npu::ggml

@@ -26,6 +26,7 @@ struct Operation {
     npuOpsTensorScatterInfo scatter;
     npuOpsMatmulInfo matmul;
     npuOpsTensorAttentionInfo attention;
+    npuOpsProductsInfo products;  // of several nodes only
   } info;
 };
 

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ggml and llama.cpp of Debian say about the backend.
 
-  run_tests.py [ops|text|cache|comm|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
+  run_tests.py [ops|text|cache|fuse|comm|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
 
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
 cache       keys and values in Q8_0 and Q4_0: two splits of the graph
+fuse        which nodes become one operator, and the order that a graph gets, without an NPU
 comm        sums over NPUs called as ggml calls them: types, sizes, order, what is refused, a device that fails
 split       layers on two NPUs; tensors on two NPUs with libnpuccl's all-reduce, and with ggml's copies where that is refused
 graphs      a text is made of few graphs that are submitted and patched often, one command each
@@ -189,6 +190,14 @@ def test_cache():
         done = complete(*PLAY[:2], 40, "f32", "-fa", "on", "-ctk", kind, "-ctv", kind, "-v")
         splits = re.findall(r"\bsplits = (\d+)", done.stderr)
         report(done.returncode == 0 and splits and all(int(n) == 2 for n in splits), f"cache: {PLAY[0]} f32 with keys and values in {kind}: {splits[-1] if splits else '?'} splits of the graph, 2 is all on the NPU")
+
+
+def test_fuse():
+    done = run(os.path.join(BUILD, "integrations", "ggml-npu-fuse-test"), timeout_s=120)
+    print(done.stdout, end="")
+    cases = len(re.findall(r"^ok ", done.stdout, re.MULTILINE))
+    if not report(done.returncode == 0 and cases >= 29, f"fuse: {cases} checks, exit code {done.returncode}"):
+        print(last_lines(done.stderr))
 
 
 TWO = "inproc:maia100*2"
@@ -412,11 +421,11 @@ def test_perplexity():
         report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
 
 
-PARTS = {"ops": test_ops, "text": test_text, "cache": test_cache, "comm": test_comm, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
+PARTS = {"ops": test_ops, "text": test_text, "cache": test_cache, "fuse": test_fuse, "comm": test_comm, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():
-    wanted = sys.argv[1:] or ["ops", "text", "cache", "comm", "split", "graphs", "stress"]
+    wanted = sys.argv[1:] or ["ops", "text", "cache", "fuse", "comm", "split", "graphs", "stress"]
     for word in wanted:
         name, _, argument = word.partition("=")
         if name not in PARTS:

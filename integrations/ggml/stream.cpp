@@ -2,6 +2,7 @@
 #include "integrations/ggml/stream.h"
 
 #include "integrations/ggml/event.h"
+#include "integrations/ggml/order.h"
 
 namespace npu::ggml {
 namespace {
@@ -45,7 +46,11 @@ constexpr StreamTable kStreamTable = {
                        ggml_backend_event_t event) { of(backend).record(event); },
     .event_wait = [](ggml_backend_t backend,
                      ggml_backend_event_t event) { of(backend).wait(event); },
-    .graph_optimize = nullptr,
+    .graph_optimize =
+        [](ggml_backend_t, ggml_cgraph* graph) {
+          gather_products(
+              {ggml_graph_nodes(graph), static_cast<size_t>(ggml_graph_n_nodes(graph))});
+        },
 };
 
 }  // namespace
