@@ -58,8 +58,9 @@ class TensorRope {
   void make_axis_products(const Tile& frequency, const Tile& angles);
   void scale(const Tile& cosine, const Tile& sine);
   void make_angles(const Tile& cosine, const Tile& sine);
-  Tile outer(const Side& side, const Arg& ld);
+  Tile outer(const Side& side, const Arg& ld, const Reg& rows);
   void turn(const Tile& x, const Tile& cosine, const Tile& sine);
+  void turn_second();
 
   DType type_;
   Form form_;
@@ -83,6 +84,9 @@ class TensorRope {
   Arg restarted_ = k_.arg_u32("restarted");
   Arg run_ = k_.arg_u32("run"), stride_ = k_.arg_u32("stride");
   Section sections_[kAxes] = {{k_, "axis0"}, {k_, "axis1"}, {k_, "axis2"}, {k_, "axis3"}};
+  // Of `tensor_rope_heads`: a second tensor, at most as many heads of the same tokens.
+  Side x2_{k_, "x2"}, y2_{k_, "y2"};
+  Arg ldx2_ = k_.arg_u32("ldx2"), ldy2_ = k_.arg_u32("ldy2"), rows2_ = k_.arg_u32("rows2");
   Buf x_buf_ = k_.l1(kRopeElements * dtype_bytes(type_));
   Buf cos_buf_ = k_.l1(kRopeElements * 2), sin_buf_ = k_.l1(kRopeElements * 2);
   Buf frequency_buf_ = k_.l1(kRopeHead * 2), row_buf_ = k_.l1(kRopeHead * 2);
@@ -221,7 +225,7 @@ void TensorRope::make_angles(const Tile& cosine, const Tile& sine) {
   k_.vadd(sine, sine, row(frequency));
 }
 
-Tile TensorRope::outer(const Side& side, const Arg& ld) {
+Tile TensorRope::outer(const Side& side, const Arg& ld, const Reg& rows) {
   Reg at = token_ * side.token;
   at += side.at;
   Reg skip = k_.group_z() * side.batch;
@@ -230,12 +234,12 @@ Tile TensorRope::outer(const Side& side, const Arg& ld) {
     skip = first_ * side.head;
     at += skip;
   }
-  return k_.tile_hbm(type_, at, rows_, dim_, ld);
+  return k_.tile_hbm(type_, at, rows, dim_, ld);
 }
 
 void TensorRope::turn(const Tile& x, const Tile& cosine, const Tile& sine) {
-  Tile from = outer(x_, ldx_);
-  Tile to = outer(y_, ldy_);
+  Tile from = outer(x_, ldx_, rows_);
+  Tile to = outer(y_, ldy_, rows_);
   Reg width = pairs_ * 2;
   Tile turned = x.view(0, offset_, rows_, width);
   auto move = [&] {
@@ -251,6 +255,21 @@ void TensorRope::turn(const Tile& x, const Tile& cosine, const Tile& sine) {
   });
 }
 
+// By the same angles, of which each head has a row.
+void TensorRope::turn_second() {
+  Reg rows = rows2_;
+  k_.if_(rows, [&] {
+    Tile x = k_.tile_l1(type_, x_buf_, rows, dim_);
+    Reg width = pairs_ * 2;
+    Tile turned = x.view(0, offset_, rows, width);
+    k_.ld(x, outer(x2_, ldx2_, rows));
+    k_.rope(turned, turned, k_.tile_l1(DType::F32, cos_buf_, rows, pairs_),
+            k_.tile_l1(DType::F32, sin_buf_, rows, pairs_))
+        .half(half_);
+    k_.st(outer(y2_, ldy2_, rows), x);
+  });
+}
+
 Program TensorRope::build() {
   k_.chain(true);
   place();
@@ -258,6 +277,7 @@ Program TensorRope::build() {
   Tile sine = k_.tile_l1(DType::F32, sin_buf_, rows_, pairs_);
   make_angles(cosine, sine);
   turn(k_.tile_l1(type_, x_buf_, rows_, dim_), cosine, sine);
+  if (!by_tokens()) turn_second();
   return k_.finish();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "integrations/ggml/fuse.h"
 
+#include <cstring>
 #include <utility>
 
 #include "integrations/ggml/tensor.h"
@@ -38,6 +39,19 @@ size_t lower_norm(std::span<const ggml_tensor* const> nodes, Lowered* out) {
   if (is_accepted(*out)) return 3;
   info.bias = {};
   return 2;
+}
+
+// The rotation of queries and that of their keys.
+size_t lower_ropes(std::span<const ggml_tensor* const> nodes, Lowered* out) {
+  if (nodes.size() < 2 || nodes[0]->op != GGML_OP_ROPE || nodes[1]->op != GGML_OP_ROPE) return 0;
+  const ggml_tensor *a = nodes[0], *b = nodes[1];
+  if (a->src[1] != b->src[1] || a->src[2] != b->src[2] ||
+      std::memcmp(a->op_params, b->op_params, sizeof(a->op_params)) != 0 || !lower(a, out))
+    return 0;
+  npuOpsTensorRopeInfo& info = out->operations[0].info.rope;
+  info.x2 = operand(b->src[0]);
+  info.y2 = operand(b);
+  return is_accepted(*out) ? 2 : 0;
 }
 
 // --- products with the same vectors -----------------------------------------------------------------------------------
@@ -162,8 +176,9 @@ bool Products::put_gated(size_t at, Lowered* out) {
 }  // namespace
 
 size_t lower_fused(std::span<const ggml_tensor* const> nodes, Lowered* out) {
-  const size_t taken = Products(nodes).lower(out);
-  return taken != 0 ? taken : lower_norm(nodes, out);
+  if (const size_t taken = Products(nodes).lower(out); taken != 0) return taken;
+  if (const size_t taken = lower_ropes(nodes, out); taken != 0) return taken;
+  return lower_norm(nodes, out);
 }
 
 }  // namespace npu::ggml

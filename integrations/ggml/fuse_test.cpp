@@ -161,6 +161,28 @@ void test_others() {
          "a gate over something else is an operator of its own");
 }
 
+void test_ropes() {
+  Layer l;
+  ggml_context* c = l.context();
+  ggml_tensor* positions = ggml_new_tensor_1d(c, GGML_TYPE_I32, 1);
+  l.place(positions, l.fresh());
+  const auto rope = [&](int64_t heads, float base) {
+    ggml_tensor* x = ggml_new_tensor_3d(c, GGML_TYPE_F32, 32, heads, 1);
+    l.place(x, l.fresh());
+    ggml_tensor* y = ggml_rope_ext(c, x, positions, nullptr, 32, 0, 512, base, 1, 0, 1, 32, 1);
+    l.place(y, l.fresh());
+    return y;
+  };
+  ggml_tensor *q = rope(8, 1e4f), *k = rope(4, 1e4f), *other = rope(4, 1e6f);
+  report(Layer::taken({q, k}) == 2, "queries and keys are turned by one operator");
+  report(Layer::taken({q, other}) == 0, "but not by other frequencies");
+  report(Layer::taken({k, q}) == 0, "nor where there are more heads of the second");
+  l.place(k, q->src[0]->data);
+  report(Layer::taken({q, k}) == 2, "the keys of one token may take the place of its queries");
+  l.place(q, k->src[0]->data);
+  report(Layer::taken({q, k}) == 0, "turned queries may not take the place of keys");
+}
+
 // --- order ------------------------------------------------------------------------------------------------------------
 
 // Queries, keys and values as llama.cpp orders them: a rotation after the first product.
@@ -209,6 +231,7 @@ int main() {
   test_sums();
   test_overlaps();
   test_others();
+  test_ropes();
   test_order();
   return failures == 0 ? 0 : 1;
 }

@@ -61,13 +61,6 @@ npuResult check_matrix(const char* name, const npuOpsTensor& t, uint32_t types, 
   return row_of(name, t, &row);
 }
 
-// Nothing but zeroes: a tensor that the struct does not name.
-npuResult check_unnamed(const char* name, const npuOpsTensor& t) {
-  const npuOpsTensor none{};
-  if (std::memcmp(&t, &none, sizeof(t)) == 0) return NPU_OK;
-  return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is given, and nothing uses it", name);
-}
-
 npuResult check_norm(const Info& g) {
   if (!has_norm(g)) return check_unnamed("normed", g.normed);
   const uint64_t k = g.x.sizes[0];
@@ -123,24 +116,16 @@ npuResult check_vectors(const Info& g) {
 
 // --- what must not overlap --------------------------------------------------------------------------------------------
 
-// Bytes from the first one of a checked matrix to its last one.
-struct Span {
-  const char* name;
-  uint64_t begin, end;
-  bool is_result;
-  bool overlaps(const Span& o) const { return begin < o.end && o.begin < end; }
-};
-
 struct Spans {
-  Span list[3 + 3 * kProductsMost + 1];
+  struct One {
+    const char* name;
+    Span span;
+    bool is_result;
+  } list[3 + 3 * kProductsMost + 1];
   uint32_t count = 0;
 
   void add(const char* name, const npuOpsTensor& t, bool is_result) {
-    if (is_absent(t) || is_empty(t)) return;
-    const TypeLayout l = layout_of(t.type);
-    const uint64_t row_bytes = t.sizes[0] / l.block_elements * l.block_bytes;
-    const uint64_t rows_bytes = t.sizes[1] > 1 ? (t.sizes[1] - 1) * t.strides[1] : 0;
-    list[count++] = {name, t.data, t.data + rows_bytes + row_bytes, is_result};
+    list[count++] = {name, span_of(t), is_result};
   }
 };
 
@@ -162,7 +147,8 @@ npuResult check_overlaps(const Info& g) {
   }
   for (uint32_t i = 0; i < all.count; ++i) {
     for (uint32_t j = 0; j < all.count; ++j) {
-      if (i == j || !all.list[i].is_result || !all.list[i].overlaps(all.list[j])) continue;
+      if (i == j || !all.list[i].is_result || !all.list[i].span.overlaps(all.list[j].span))
+        continue;
       return fail(NPU_ERROR_INVALID_ARGUMENT, "%s overlaps %s", all.list[i].name, all.list[j].name);
     }
   }

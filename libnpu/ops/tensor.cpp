@@ -102,4 +102,18 @@ npuResult check_repeats(const char* b_name, const npuOpsTensor& b, const char* a
   return NPU_OK;
 }
 
+npuResult check_unnamed(const char* name, const npuOpsTensor& t) {
+  const npuOpsTensor none{};
+  if (std::memcmp(&t, &none, sizeof(t)) == 0) return NPU_OK;
+  return fail(NPU_ERROR_INVALID_ARGUMENT, "%s is given, and nothing uses it", name);
+}
+
+Span span_of(const npuOpsTensor& t) {
+  if (is_absent(t) || is_empty(t)) return {};
+  const TypeLayout l = layout_of(t.type);
+  uint64_t last = (t.sizes[0] / l.block_elements - 1) * t.strides[0];
+  for (uint32_t dim = 1; dim < kDims; ++dim) last += (t.sizes[dim] - 1) * t.strides[dim];
+  return {t.data, t.data + last + l.block_bytes};
+}
+
 }  // namespace npu::ops

@@ -14,6 +14,10 @@ namespace npu::ops {
 
 inline constexpr uint32_t kDims = 4;
 
+template <>
+inline constexpr uint32_t kFirstBytes<npuOpsTensorRopeInfo> = offsetof(npuOpsTensorRopeInfo, x2);
+static_assert(kFirstBytes<npuOpsTensorRopeInfo> == 392);
+
 inline bool in_blocks(const npuOpsTensor& t) { return layout_of(t.type).block_elements > 1; }
 // The bytes of a tensor in blocks as elements of 16 bits.
 npuOpsTensor as_words(npuOpsTensor t);
@@ -47,6 +51,15 @@ inline bool is_empty(const npuOpsTensor& t) {
   return t.sizes[0] == 0 || t.sizes[1] == 0 || t.sizes[2] == 0 || t.sizes[3] == 0;
 }
 inline bool is_absent(const npuOpsTensor& t) { return t.data == 0; }
+// Nothing but zeroes: a tensor that the struct does not name.
+npuResult check_unnamed(const char* name, const npuOpsTensor& t);
+
+// The bytes from the first one of a checked tensor to its last one; empty for one that is absent or has no elements.
+struct Span {
+  uint64_t begin = 0, end = 0;
+  bool overlaps(const Span& o) const { return begin < o.end && o.begin < end; }
+};
+Span span_of(const npuOpsTensor& t);
 
 }  // namespace npu::ops
 

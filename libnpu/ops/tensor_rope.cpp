@@ -136,6 +136,40 @@ Cut choose_cut(const npuOpsTensorRopeInfo& r) {
   return {true, static_cast<uint32_t>(std::clamp<uint64_t>(std::max(shared, worth), 1, most))};
 }
 
+// The second tensor as the first one of an operator of its own.
+npuOpsTensorRopeInfo second_of(const npuOpsTensorRopeInfo& r) {
+  npuOpsTensorRopeInfo second = r;
+  second.x = r.x2;
+  second.y = r.y2;
+  second.x2 = second.y2 = {};
+  return second;
+}
+
+npuResult check_second(const npuOpsTensorRopeInfo& r, const Cut& cut) {
+  if (is_absent(r.x2)) {
+    NPU_OPS_TRY(check_unnamed("x2", r.x2));
+    return check_unnamed("y2", r.y2);
+  }
+  NPU_OPS_TRY(check_rope(second_of(r)));
+  for (uint32_t dim : {0, 2, 3}) {
+    if (r.x2.sizes[dim] != r.x.sizes[dim])
+      return fail(NPU_ERROR_INVALID_ARGUMENT,
+                  "x and x2 differ in dimension %" PRIu32 ": %" PRIu64 " and %" PRIu64, dim,
+                  r.x.sizes[dim], r.x2.sizes[dim]);
+  }
+  if (r.x2.type != r.x.type || r.x2.sizes[1] > r.x.sizes[1])
+    return fail(NPU_ERROR_NOT_SUPPORTED, "x2 has another type than x, or more heads");
+  if (cut.by_tokens || cut.block < r.x.sizes[1] || !is_tile(r.x2, 1) || !is_tile(r.y2, 1))
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "x2 is taken where a work-group turns all heads of a token");
+  // One work-group has read X when it turns the second tensor; of several, each its own token.
+  const bool one_group = r.x.sizes[2] * r.x.sizes[3] == 1;
+  if (!span_of(r.y).overlaps(span_of(r.x2)) && !span_of(r.y).overlaps(span_of(r.y2)) &&
+      (one_group || !span_of(r.y2).overlaps(span_of(r.x))))
+    return NPU_OK;
+  return fail(NPU_ERROR_INVALID_ARGUMENT, "y overlaps x2 or y2, or y2 overlaps x");
+}
+
 void add_side(const npuOpsTensor& t, Plan* plan) {
   plan->add64(t.data);
   for (uint32_t dim = 1; dim < kDims; ++dim) plan->add64(t.sizes[dim] > 1 ? t.strides[dim] : 0);
@@ -197,6 +231,7 @@ npuResult plan_tensor_rope(const void* info, Plan* plan) {
   NPU_OPS_TRY(check_rope(r));
   if (is_empty(r.x)) return NPU_OK;
   const Cut cut = choose_cut(r);
+  NPU_OPS_TRY(check_second(r, cut));
   const uint64_t rows = r.x.sizes[cut.by_tokens ? 2 : 1];
   const uint32_t blocks = ceil_div(rows, cut.block);
   plan->grid[0] = cut.by_tokens ? blocks : static_cast<uint32_t>(r.x.sizes[2]);
@@ -217,6 +252,11 @@ npuResult plan_tensor_rope(const void* info, Plan* plan) {
   plan->add32(r.offset);
   add_angles(r, plan);
   add_axes(r, plan);
+  add_side(r.x2, plan);
+  add_side(r.y2, plan);
+  const bool second = !is_absent(r.x2);
+  plan->add32(second ? ld_of(r.x2, cut) : 0).add32(second ? ld_of(r.y2, cut) : 0);
+  plan->add32(second ? r.x2.sizes[1] : 0);
   return NPU_OK;
 }
 

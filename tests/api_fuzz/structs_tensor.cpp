@@ -140,6 +140,13 @@ void fill(Fuzzer& f, npuOpsTensorRopeInfo& out) {
   out.positions = integers(f);
   if (f.rng.percent(90)) out.positions.sizes[0] = out.x.sizes[2];
   out.factors = f.rng.percent(80) ? npuOpsTensor{} : floats(f);
+  if (f.rng.percent(70)) return;
+  out.x2 = floats(f);
+  if (f.rng.percent(90)) {
+    std::copy_n(out.x.sizes, 4, out.x2.sizes);
+    out.x2.sizes[1] = 1;
+  }
+  out.y2 = like(f, out.x2);
 }
 
 template <>

@@ -156,7 +156,9 @@ enum {
 
 /* Rotation of |width| elements of each row of X [head_dim, heads, tokens, batch], from element |offset| on, by position: pair i of token t turns by positions[t] freq_scale base^(-2 i / width) /
  * factors[i], with the mix of frequencies of YaRN (arxiv.org/abs/2309.00071) where ext_factor is not 0; cosine and sine are multiplied by attn_factor (and YaRN's own). The rest of the row is
- * copied. Limit: 1024 elements of a row. In place. */
+ * copied. Limit: 1024 elements of a row. In place.
+ * Keys that are turned with their queries: X2 and Y2 differ from X in the number of heads only, which is not larger. Of few tokens (fewer than heads of X), with at most 65536 elements and 1024
+ * heads each, and ONE_AXIS. Y overlaps neither X2 nor Y2, nor, of more than one token, Y2 X. */
 typedef struct npuOpsTensorRopeInfo {
   uint32_t struct_size;
   uint32_t width;    /* even */
@@ -172,6 +174,7 @@ typedef struct npuOpsTensorRopeInfo {
   npuOpsTensor
       positions; /* INT32 [tokens]; other than ONE_AXIS: dense [4 tokens], all positions 0 first */
   npuOpsTensor factors; /* fp32 [at least width / 2], or absent */
+  npuOpsTensor x2, y2;  /* a second tensor that is turned as X, or absent. Since 0.2 */
 } npuOpsTensorRopeInfo;
 
 /* Y[:, i, j, k] = X[:, indices[i, j, k], j, k]: rows of a table, decoded and converted. indices: INT32 [i, j, k, 1]. x: fp32, bf16, fp16, INT32 or blocks, y: fp32 (INT32 for INT32). X repeats in

@@ -331,5 +331,81 @@ TEST(TensorRope, RefusesWhatCannotBe) {
             NPU_ERROR_NOT_SUPPORTED);
 }
 
+// --- a second tensor --------------------------------------------------------------------------------------------------
+
+// Both tensors in one operator against each in its own, bit for bit.
+void check_second(const Sizes& sizes, uint64_t heads2, npuDataType type, bool half, uint32_t seed) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  Rig rig;
+  Random random(seed);
+  const Sizes sizes2 = {sizes[0], heads2, sizes[2], sizes[3]};
+  Strided x(rig, random, type, sizes, Lay::kPadded), y(rig, random, type, sizes, Lay::kPadded),
+      alone(rig, random, type, sizes, Lay::kPadded);
+  Strided x2(rig, random, type, sizes2, Lay::kPadded), y2(rig, random, type, sizes2, Lay::kPadded),
+      alone2(rig, random, type, sizes2, Lay::kPadded);
+  Strided positions(rig, random, NPU_INT32, {sizes[2], 1, 1, 1}, Lay::kDense, 4096);
+  npuOpsTensorRopeInfo r = rope_info();
+  r.factors = {};
+  r.half = half;
+  r.offset = 2;
+  r.positions = positions.tensor();
+  r.x = x.tensor(), r.y = y.tensor(), r.x2 = x2.tensor(), r.y2 = y2.tensor();
+  run_planned(rig, NPU_OPS_TENSOR_ROPE, &r);
+  r.x2 = r.y2 = {};
+  r.y = alone.tensor();
+  run_planned(rig, NPU_OPS_TENSOR_ROPE, &r);
+  r.x = x2.tensor(), r.y = alone2.tensor();
+  run_planned(rig, NPU_OPS_TENSOR_ROPE, &r);
+  for (Strided* t : {&y, &alone, &y2, &alone2}) t->fetch();
+  for_each_index(sizes, [&](const Index& at) { ASSERT_EQ(y.got(at), alone.got(at)); });
+  for_each_index(sizes2, [&](const Index& at) { ASSERT_EQ(y2.got(at), alone2.got(at)); });
+}
+
+TEST(TensorRope, ASecondTensorIsTurnedAsInAnOperatorOfItsOwn) {
+  uint32_t seed = 5000;
+  for (npuDataType type : kTypes) {
+    for (bool half : {false, true}) {
+      check_second({64, 8, 1, 1}, 2, type, half, seed++);
+      check_second({64, 8, 3, 2}, 8, type, half, seed++);
+      check_second({64, 5, 4, 1}, 3, type, half, seed++);
+    }
+  }
+}
+
+TEST(TensorRope, RefusesASecondTensorThatDoesNotGoWithTheFirst) {
+  ops::Plan plan;
+  const auto result = [&](uint64_t tokens, auto change) {
+    npuOpsTensorRopeInfo r = rope_info();
+    r.positions = dense({tokens, 1, 1, 1}, NPU_INT32);
+    r.x = r.y = dense({64, 8, tokens, 1});
+    r.x2 = r.y2 = dense({64, 4, tokens, 1});
+    r.x2.data = r.y2.data = r.x.data + (uint64_t{1} << 24);
+    change(r);
+    return ops::plan_tensor_rope(&r, &plan);
+  };
+  EXPECT_EQ(result(2, [](auto&) {}), NPU_OK) << ops::error_text();
+  EXPECT_EQ(result(8, [](auto&) {}), NPU_ERROR_NOT_SUPPORTED) << "a prompt";
+  EXPECT_EQ(result(2, [](auto& r) { r.y2 = {}; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(2, [](auto& r) { r.x2 = {}; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(2, [](auto& r) { r.x2.sizes[0] = r.y2.sizes[0] = 32; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(2, [](auto& r) { r.x2.sizes[1] = r.y2.sizes[1] = 9; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result(2, [](auto& r) { r.x2.sizes[2] = r.y2.sizes[2] = 1; }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(2,
+                   [](auto& r) {
+                     r.x2 = dense({64, 4, 2, 1}, NPU_FLOAT16);
+                   }),
+            NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result(2, [](auto& r) { r.y2.data = r.y.data; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(2, [](auto& r) { r.y.data = r.x2.data; }), NPU_ERROR_INVALID_ARGUMENT);
+  const auto over_x = [](auto& r) {
+    r.y.data += uint64_t{1} << 25;
+    r.y2.data = r.x.data;
+  };
+  EXPECT_EQ(result(2, over_x), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result(1, over_x), NPU_OK) << "one work-group has read X by then";
+}
+
 }  // namespace
 }  // namespace npu::kernels
