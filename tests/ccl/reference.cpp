@@ -26,21 +26,30 @@ float widen_fp8(npuDataType type, uint8_t bits) {
   return sign * std::ldexp(static_cast<float>(whole), std::max(exponent, 1) - bias - mantissa_bits);
 }
 
-// By looking at every number: the nearest one, of two the one with an even code; what is too large becomes the largest.
+// What is not negative and finite, in the order of codes, which is that of the numbers too.
+std::vector<float> numbers_of_fp8(npuDataType type) {
+  std::vector<float> all;
+  for (uint8_t code = 0; std::isfinite(widen_fp8(type, code)); code++) {
+    all.push_back(widen_fp8(type, code));
+  }
+  return all;
+}
+
+// The nearer one of the two neighbours, of equally near ones the one with an even code; what is too large becomes the largest.
 uint8_t narrow_fp8(npuDataType type, float value) {
+  static const std::vector<float> e4m3 = numbers_of_fp8(NPU_FLOAT8_E4M3);
+  static const std::vector<float> e5m2 = numbers_of_fp8(NPU_FLOAT8_E5M2);
   const uint8_t sign = std::signbit(value) ? 0x80 : 0;
   if (std::isnan(value)) return sign | 0x7f;
-  uint8_t best = 0;
-  double least = INFINITY;
-  for (uint8_t code = 0; code < 0x7f; code++) {
-    const float number = widen_fp8(type, code);
-    if (!std::isfinite(number)) break;
-    const double distance =
-        std::isinf(value) ? -number : std::fabs(double{number} - std::fabs(double{value}));
-    if (distance < least || (distance == least && code % 2 == 0)) best = code;
-    least = std::min(least, distance);
-  }
-  return sign | best;
+  const std::vector<float>& all = type == NPU_FLOAT8_E4M3 ? e4m3 : e5m2;
+  const double wanted = std::fabs(value);
+  const auto above =
+      static_cast<size_t>(std::lower_bound(all.begin(), all.end(), wanted) - all.begin());
+  if (above == 0) return sign;
+  if (above == all.size()) return sign | static_cast<uint8_t>(above - 1);
+  const double up = all[above] - wanted, down = wanted - all[above - 1];
+  const bool goes_up = up < down || (up == down && above % 2 == 0);
+  return sign | static_cast<uint8_t>(goes_up ? above : above - 1);
 }
 
 bool is_fp8(npuDataType type) { return type == NPU_FLOAT8_E4M3 || type == NPU_FLOAT8_E5M2; }
