@@ -42,7 +42,7 @@ class Store {
  public:
   Store(const Offer& offer, const Name& own) : offer_(offer) {
     names_.names[0] = own;
-    known_[0] = true;
+    known_[0] = came_[0] = true;
   }
   std::optional<Refusal> run(Welcome* out) {
     listener_ = take_listener(offer_.address);
@@ -120,19 +120,25 @@ class Store {
       return true;
     }
     guest.rank = hello.rank;
-    known_[hello.rank] = true;
+    known_[hello.rank] = came_[hello.rank] = true;
     names_.names[hello.rank] = hello.name;
     return true;
   }
+  // Who has come and gone again has lost patience with those who never came: it is not to blame.
   std::optional<Refusal> give_up() {
+    const auto end = came_.begin() + offer_.agreement.ranks;
+    const bool all_came = std::find(came_.begin(), end, false) == end;
     std::string list;
     uint32_t first = 0;
     for (uint32_t r = offer_.agreement.ranks; r-- > 0;) {
-      if (known_[r]) continue;
+      if (all_came ? known_[r] : came_[r]) continue;
       first = r;
       list = " " + std::to_string(r) + list;
     }
-    refusal_ = {first, NPU_CCL_TIMEOUT, "these ranks did not come in time:" + list};
+    refusal_ = {
+        first, NPU_CCL_TIMEOUT,
+        (all_came ? "these ranks came and did not stay:" : "these ranks did not come in time:") +
+            list};
     return refuse_all();
   }
   std::optional<Refusal> refuse_all() {
@@ -152,7 +158,8 @@ class Store {
   Fd listener_;
   std::vector<Guest> guests_;
   Welcome names_{};
-  std::array<bool, NPU_CCL_RANKS_MAX> known_{};
+  std::array<bool, NPU_CCL_RANKS_MAX> known_{};  // that are here
+  std::array<bool, NPU_CCL_RANKS_MAX> came_{};   // also those that went away
   std::optional<Refusal> refusal_;
 };
 

@@ -211,6 +211,33 @@ TEST(StartTest, ARankThatDoesNotComeIsNamed) {
       << npuCclGetErrorText();
 }
 
+// Rank 1 comes, and loses patience before rank 0 does.
+TEST(StartTest, ARankThatCameAndWentIsNotNamedForOneThatNeverCame) {
+  World one(1);
+  npuCclId id;
+  CCL_ASSERT_OK(npuCclGetId(&id));
+  npuCclCommInfo info = make_info();
+  info.flags = NPU_CCL_NONBLOCKING;
+  npuCclComm comms[2] = {};
+  constexpr uint32_t kTimeoutsMs[] = {2000, 1000};
+  for (uint32_t r = 0; r < 2; r++) {
+    info.init_timeout_ms = kTimeoutsMs[r];
+    CCL_ASSERT_OK(npuCclCommCreate(&id, 3, r, one[0].context, &info, &comms[r]));
+  }
+  npuCclState state = NPU_CCL_INIT;
+  for (int i = 0; i < 20'000 && state != NPU_CCL_FAILED; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    CCL_ASSERT_OK(npuCclCommGetState(comms[0], &state));
+  }
+  npuCclFailure failure{};
+  failure.struct_size = sizeof(failure);
+  CCL_ASSERT_OK(npuCclCommGetError(comms[0], &failure));
+  EXPECT_EQ(failure.reason, NPU_CCL_TIMEOUT);
+  EXPECT_EQ(failure.rank, 2u);
+  EXPECT_STREQ(failure.text, "these ranks did not come in time: 2");
+  for (npuCclComm comm : comms) npuCclCommDestroy(comm);
+}
+
 TEST(StartTest, AWrongTokenIsAStrangerAndAnotherSizeIsRefused) {
   World one(1);
   npuCclId id, wrong;
