@@ -17,9 +17,11 @@ enum Kind : uint32_t {
   kGather,
   kScatter,
   kAllToAll,
+  kSendRecv,  // everybody sends to the next rank
 };
-constexpr const char* kOperations[] = {"allreduce",     "reduce", "broadcast", "allgather",
-                                       "reducescatter", "gather", "scatter",   "alltoall"};
+constexpr const char* kOperations[] = {"allreduce", "reduce",        "broadcast",
+                                       "allgather", "reducescatter", "gather",
+                                       "scatter",   "alltoall",      "sendrecv"};
 constexpr ElementType kTypes[] = {
     {"float32", NPU_FLOAT32, 4, 23, 127},
     {"bfloat16", NPU_BFLOAT16, 2, 7, 127},
@@ -35,6 +37,25 @@ template <typename Names>
 uint32_t index_of(const Names& names, const std::string& name) {
   return static_cast<uint32_t>(std::find(std::begin(names), std::end(names), name) -
                                std::begin(names));
+}
+
+// One count, that of the whole vector.
+bool is_whole(uint32_t kind) {
+  return kind == kAllReduce || kind == kReduce || kind == kBroadcast || kind == kSendRecv;
+}
+
+npuResult send_to_next(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,
+                       uint64_t count, npuDataType type) {
+  uint32_t ranks = 0, rank = 0;
+  npuResult first = npuCclCommGetRank(comm, &ranks, &rank);
+  if (first == NPU_OK) first = npuCclGroupStart();
+  if (first != NPU_OK) return first;
+  first = npuCclSend(comm, queue, send, count, type, (rank + 1) % ranks, nullptr);
+  const npuResult received =
+      npuCclRecv(comm, queue, recv, count, type, (rank + ranks - 1) % ranks, nullptr);
+  const npuResult ended = npuCclGroupEnd();
+  if (first == NPU_OK) first = received;
+  return first != NPU_OK ? first : ended;
 }
 
 // The numbers sent and their results are small and not negative, so a code is the exponent, or 0, and behind it the mantissa, rounded to nearest even.
@@ -72,19 +93,15 @@ Operation::Operation(const Options& options, uint64_t bytes)
                           [&](const ElementType& type) { return type.name == options.type; })),
       reduction_(static_cast<npuCclRedOp>(index_of(kReductions, options.reduction))),
       ranks_(options.ranks) {
-  const bool is_whole = kind_ == kAllReduce || kind_ == kReduce || kind_ == kBroadcast;
-  count_ = std::max<uint64_t>(bytes / type_.bytes / (is_whole ? 1 : ranks_), 1);
+  count_ = std::max<uint64_t>(bytes / type_.bytes / (is_whole(kind_) ? 1 : ranks_), 1);
 }
 
-uint64_t Operation::bytes() const {
-  const bool is_whole = kind_ == kAllReduce || kind_ == kReduce || kind_ == kBroadcast;
-  return count_ * type_.bytes * (is_whole ? 1 : ranks_);
-}
+uint64_t Operation::bytes() const { return count_ * type_.bytes * (is_whole(kind_) ? 1 : ranks_); }
 
 double Operation::bus_factor() const {
   const double share = static_cast<double>(ranks_ - 1) / ranks_;
   if (kind_ == kAllReduce) return 2 * share;
-  return kind_ == kReduce || kind_ == kBroadcast ? 1 : share;
+  return is_whole(kind_) ? 1 : share;
 }
 
 bool Operation::has_reduction() const {
@@ -107,6 +124,8 @@ npuResult Operation::call(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDe
       return npuCclGather(comm, queue, send, recv, count_, type_.type, 0, nullptr);
     case kScatter:
       return npuCclScatter(comm, queue, send, recv, count_, type_.type, 0, nullptr);
+    case kSendRecv:
+      return send_to_next(comm, queue, send, recv, count_, type_.type);
     default:
       return npuCclAllToAll(comm, queue, send, recv, count_, type_.type, nullptr);
   }
@@ -116,6 +135,7 @@ const char* Operation::algorithm(npuCclComm comm) const {
   constexpr npuCclOperation kNumbers[] = {
       NPU_CCL_ALL_REDUCE,     NPU_CCL_REDUCE, NPU_CCL_BROADCAST, NPU_CCL_ALL_GATHER,
       NPU_CCL_REDUCE_SCATTER, NPU_CCL_GATHER, NPU_CCL_SCATTER,   NPU_CCL_ALL_TO_ALL};
+  if (kind_ == kSendRecv) return "direct";  // it has no other
   const char* name = nullptr;
   const npuResult result = npuCclCommGetAlgorithm(
       comm, kNumbers[kind_], count_, type_.type, has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
@@ -156,6 +176,8 @@ float Operation::expected(uint32_t rank, uint64_t element) const {
       return value(0, element);
     case kScatter:
       return value(0, rank * count_ + element);
+    case kSendRecv:
+      return value((rank + ranks_ - 1) % ranks_, element);
     case kAllToAll:
       return value(static_cast<uint32_t>(element / count_), rank * count_ + element % count_);
     default:

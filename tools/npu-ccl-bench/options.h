@@ -18,10 +18,12 @@ struct Options {
   uint32_t factor = 4;
   uint32_t ranks = 0;  // 0: not given
   uint32_t repeats = 5;
+  uint64_t repeat_bytes = 0;
   uint32_t warmups = 1;
   uint64_t chunk_bytes = 0;
   bool processes = false;
   bool network = false;
+  bool least = false;
   int own_rank = -1;  // in a process that was started for one rank
 };
 
