@@ -11,7 +11,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <random>
+#include <sstream>
 
 namespace npu::test {
 namespace {
@@ -88,6 +90,24 @@ std::string Processes::line(uint32_t rank) {
   std::string line = text.substr(0, end);
   text.erase(0, end + 1);
   return line;
+}
+
+uint64_t Processes::cpu_ticks() const {
+  uint64_t all = 0;
+  for (pid_t pid : pids_) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    // Fields 14 and 15; the second one is a name in parentheses, which may hold anything.
+    std::istringstream fields(text.substr(std::min(text.rfind(')') + 1, text.size())));
+    std::string skipped;
+    uint64_t user = 0, system = 0;
+    for (int field = 3; field < 14; field++) fields >> skipped;
+    fields >> user >> system;
+    EXPECT_TRUE(fields) << "process " << pid << ": " << text;
+    all += user + system;
+  }
+  return all;
 }
 
 std::string Processes::output(uint32_t rank) {

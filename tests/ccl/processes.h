@@ -30,6 +30,8 @@ class Processes {
 
   // The next line that the rank prints; empty: none in time, or it has ended.
   std::string line(uint32_t rank);
+  // Of all processes, in user and kernel mode: clock ticks of proc(5).
+  uint64_t cpu_ticks() const;
   // What the rank has yet to say until it ends.
   std::string output(uint32_t rank);
 

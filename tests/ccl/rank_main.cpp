@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // ccl_rank RANK RANKS SEED WHAT AT: one rank in a process of its own, found through NPU_CCL_ID. Random operations, checked bit for bit. At operation AT it does WHAT: none, kill, stop or exit
-// (each to itself); loop: from there on it repeats that operation until it fails, and prints "looping". Prints at the end "done", or "failed REASON RANK TEXT".
+// (each to itself); count: it calls that operation with another count; loop: from there on it repeats that operation until it fails, and prints "looping"; idle: it prints "idle" and does nothing more; stranger: rank AT comes with
+// a wrong token. Prints at the end "done", or "failed REASON RANK TEXT" and "learned MS"; who does something to itself prints "acts MS" before. MS are of a clock that all processes see alike.
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +18,13 @@ using namespace npu::test;
 
 constexpr int kOperations = 20;
 constexpr uint32_t kOpTimeoutMs = 15'000;
+constexpr uint32_t kStrangerTimeoutMs = 4000;  // where a rank is not to come
+
+void print_time(const char* word) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  std::printf("%s %.1f\n", word, std::chrono::duration<double, std::milli>(now).count());
+  std::fflush(stdout);
+}
 
 int report(npuCclComm comm) {
   npuCclFailure failure{};
@@ -23,35 +32,41 @@ int report(npuCclComm comm) {
   npuCclCommGetError(comm, &failure);
   std::printf("failed %d %u %s\n", failure.reason, failure.rank,
               failure.reason == NPU_CCL_NO_FAILURE ? why().c_str() : failure.text);
+  print_time("learned");
   return 3;
 }
 
 int give_up(const char* what) {
   std::printf("cannot %s: %s\n", what, why().c_str());
+  print_time("learned");
   return 1;
 }
 
-void act(const char* what) {
-  if (std::strcmp(what, "kill") == 0) raise(SIGKILL);
-  if (std::strcmp(what, "stop") == 0) raise(SIGSTOP);
-  if (std::strcmp(what, "exit") == 0) _exit(0);
+bool is(const char* what, const char* word) { return std::strcmp(what, word) == 0; }
+
+void act(const char* what, Operation* operation) {
+  if (!is(what, "none") && !is(what, "loop")) print_time("acts");
+  if (is(what, "kill")) raise(SIGKILL);
+  if (is(what, "stop")) raise(SIGSTOP);
+  if (is(what, "exit")) _exit(0);
+  if (is(what, "count")) operation->count--;
+  if (is(what, "loop")) std::puts("looping"), std::fflush(stdout);
+  if (is(what, "idle")) std::puts("idle"), std::fflush(stdout), pause();
 }
 
 int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const char* what,
         int at) {
   Rng rng(seed);
   Operation repeated;
-  const bool loops = std::strcmp(what, "loop") == 0;
+  const bool loops = is(what, "loop");
   for (int i = 0; i < kOperations; i++) {
     Operation operation = random_operation(rng, ranks, 3000);
     if (i == at) {
       operation.kind = Kind::kAllReduce;
       operation.type = NPU_FLOAT32;  // what moves only has no sum
       operation.count = 500;
-      operation.type = NPU_FLOAT32;
       operation.op = NPU_CCL_SUM;
-      act(what);
-      if (loops) std::puts("looping"), std::fflush(stdout);
+      act(what, &operation);
     }
     if (loops && i > at) i = at, operation = repeated;
     if (i == at) repeated = operation;
@@ -85,8 +100,12 @@ int main(int argc, char** argv) {
       npuQueueCreate(end.context, nullptr, &end.queue) != NPU_OK) {
     return give_up("open a device");
   }
-  if (npuCclGetId(&id) != NPU_OK ||
-      npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
+  if (npuCclGetId(&id) != NPU_OK) return give_up("have an id");
+  if (is(argv[4], "stranger")) {
+    info.init_timeout_ms = kStrangerTimeoutMs;
+    if (std::atoi(argv[5]) == static_cast<int>(rank)) id.bytes[8] ^= 1, print_time("acts");
+  }
+  if (npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
     return give_up("make a communicator");
   }
   int code =

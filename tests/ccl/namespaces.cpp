@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/ccl/namespaces.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace npu::test {
+namespace {
+
+// A queue in front of the bucket that holds what TCP has under way: what is lost is sent twice, and then it is not the cable that is measured.
+constexpr const char* kQueueTime = "200ms";
+
+bool run(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+std::string interface(uint32_t cable) { return "cable" + std::to_string(cable); }
+
+}  // namespace
+
+Namespaces::Namespaces(uint32_t cables) : cables_(cables), cause_(make()) {}
+
+Namespaces::~Namespaces() {
+  if (geteuid() != 0) return;
+  for (uint32_t host = 0; host < kHosts; host++) run("ip netns delete " + name(host));
+}
+
+std::string Namespaces::make() {
+  if (geteuid() != 0) return "network namespaces are made by root";
+  if (!run("ip -V")) return "there is no ip: apt-get install iproute2";
+  if (!run("ip netns add " + name(0)) || !run("ip netns add " + name(1))) {
+    return "this system lets nobody make network namespaces";
+  }
+  for (uint32_t cable = 0; cable < cables_; cable++) {
+    const std::string own = interface(cable);
+    if (!run("ip -n " + name(0) + " link add " + own + " type veth peer name " + own + " netns " +
+             name(1))) {
+      return "this kernel has no veth";
+    }
+  }
+  for (uint32_t host = 0; host < kHosts; host++) {
+    bool is_up = run("ip -n " + name(host) + " link set lo up");
+    for (uint32_t cable = 0; cable < cables_ && is_up; cable++) {
+      const std::string link = "ip -n " + name(host);
+      is_up = run(link + " address add " + address(host, cable) + "/30 dev " + interface(cable)) &&
+              run(link + " link set " + interface(cable) + " up");
+    }
+    if (!is_up) return "interfaces of network namespaces cannot be brought up here";
+  }
+  return "";
+}
+
+std::string Namespaces::name(uint32_t host) const {
+  return "npu-ccl-" + std::to_string(getpid()) + "-" + std::to_string(host);
+}
+
+std::string Namespaces::address(uint32_t host, uint32_t cable) {
+  return "198.51.100." + std::to_string(4 * cable + host + 1);
+}
+
+std::string Namespaces::interfaces() const {
+  std::string all = interface(0);
+  for (uint32_t cable = 1; cable < cables_; cable++) all += "," + interface(cable);
+  return all;
+}
+
+std::vector<std::string> Namespaces::prefix(uint32_t host) const {
+  return {"ip", "netns", "exec", name(host)};
+}
+
+bool Namespaces::shape(const Shape& shape) {
+  bool can = true;
+  for (uint32_t host = 0; host < kHosts; host++) {
+    for (uint32_t cable = 0; cable < cables_; cable++) {
+      can = can && run("tc -n " + name(host) + " qdisc replace dev " + interface(cable) +
+                       " root tbf rate " + std::to_string(shape.bits_per_s) + "bit burst " +
+                       std::to_string(shape.burst_bytes) + "b latency " + kQueueTime);
+    }
+  }
+  return can;
+}
+
+bool Namespaces::cut(uint32_t cable) {
+  return run("ip -n " + name(0) + " link set " + interface(cable) + " down");
+}
+
+}  // namespace npu::test
