@@ -15,6 +15,7 @@ bool bench_dma(const std::string& folder);
 bool bench_open(const std::string& folder);
 bool bench_llm(const std::string& folder);
 bool bench_ccl(const std::string& folder);
+bool bench_ccl_rails(const std::string& folder);
 bool bench_scale(const std::string& folder);
 
 // The hidden commands behind bench_open: one opening in a fresh process, its seconds on stdout.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collective operations among processes, one rank each: inside of the host, and over the network as if each were a host of its own, against OpenMPI on shared memory and on TCP, and Gloo on TCP, in the same run.
+// Collective operations among processes, one rank each, inside of the host and each as a host of its own, half of them at each end of a cable between two network namespaces (without root: over the loopback interface), against
+// OpenMPI on shared memory and on TCP over the same cable, and Gloo on TCP, in the same run.
 #include <unistd.h>
 
 #include <cinttypes>
@@ -7,19 +8,22 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <random>
 #include <string>
 #include <vector>
 
 #include "tests/bench/bench.h"
+#include "tests/bench/ccl_repeats.h"
 #include "tests/bench/measurement.h"
 #include "tests/bench/mpi.h"
+#include "tests/ccl/namespaces.h"
 
 namespace npu::bench {
 namespace {
 
 constexpr const char* kOperations[] = {"allreduce", "allgather", "alltoall"};
 constexpr uint32_t kRanks[] = {2, 4};
-constexpr uint64_t kSmallest = 4 << 10, kLargest = 64 << 20, kFactor = 16;
+constexpr uint64_t kSmallest = 4 << 10, kLargest = 64 << 20, kFactor = 4;
 constexpr int kRounds = 3;
 
 struct Way {
@@ -27,10 +31,8 @@ struct Way {
   const char* ours;  // options of npu-ccl-bench
   const char* peer;
   const char* theirs;  // of mpirun
-};
-constexpr Way kWays[] = {
-    {"host", "--processes", "OpenMPI, shared memory", "--mca btl vader,self"},
-    {"network", "--processes --network", "OpenMPI, TCP", "--mca btl tcp,self"},
+  const test::Namespaces* cable =
+      nullptr;  // between them; nullptr: all ranks are where this program is
 };
 
 using Seconds = std::map<uint64_t, std::vector<double>>;  // by size
@@ -45,13 +47,40 @@ bool run(const std::string& command, const Parse& parse) {
   return pclose(pipe) == 0;
 }
 
+std::string in_namespace(const Way& way, uint32_t host) {
+  return "ip netns exec " + way.cable->name(host) + " ";
+}
+
+// Of each rank, found through NPU_CCL_ID; the first one prints.
+std::string over_cable(const Way& way, uint32_t ranks, const std::string& command) {
+  std::random_device random;
+  char end[48];
+  // A port below those that the system hands out by itself.
+  std::snprintf(end, sizeof end, ":%u:%08x%08x%08x%08x", 20000 + random() % 10000, random(),
+                random(), random(), random());
+  const std::string all = "NPU_CCL_INTERFACE=" + way.cable->interfaces() +
+                          " NPU_CCL_ID=" + test::Namespaces::address(0) + end +
+                          " NPU_CCL_RANKS=" + std::to_string(ranks) + " NPU_CCL_RANK=";
+  std::string script;
+  for (uint32_t rank = ranks; rank-- > 0;) {
+    script += all + std::to_string(rank) + " " +
+              in_namespace(way, rank * test::Namespaces::kHosts / ranks) + command +
+              (rank == 0 ? "; code=$?; wait; exit $code" : " & ");
+  }
+  return script;
+}
+
 bool run_ours(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
-  const std::string command = "NPU_DEVICE=model:maia100'*" + std::to_string(ranks) + "' '" +
-                              own_folder() + "/../../tools/npu-ccl-bench/npu-ccl-bench' " +
-                              way.ours + " --operation " + operation + " --ranks " +
-                              std::to_string(ranks) + " --min-bytes " + std::to_string(kSmallest) +
-                              " --max-bytes " + std::to_string(kLargest) + " --factor " +
-                              std::to_string(kFactor) + " --warmups 2 --repeats 7";
+  const std::string program =
+      "'" + own_folder() + "/../../tools/npu-ccl-bench/npu-ccl-bench' " + way.ours +
+      " --operation " + operation + " --min-bytes " + std::to_string(kSmallest) + " --max-bytes " +
+      std::to_string(kLargest) + " --factor " + std::to_string(kFactor) + " --warmups " +
+      std::to_string(kCclWarmups) + " --repeats " + std::to_string(kCclRepeats) +
+      " --repeat-bytes " + std::to_string(kCclRepeatBytes);
+  const std::string command =
+      "export NPU_DEVICE='model:maia100*" + std::to_string(ranks) + "'; " +
+      (way.cable != nullptr ? over_cable(way, ranks, program)
+                            : program + " --processes --ranks " + std::to_string(ranks));
   return run(command, [&](const char* line) {
     uint64_t bytes = 0;
     double us = 0;
@@ -79,19 +108,32 @@ bool run_probe(const std::string& command, Seconds* out) {
 }
 
 bool run_mpi(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
-  return run_probe(
-      "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 mpirun --oversubscribe --bind-to "
-      "none --mca pml ob1 " +
-          std::string(way.theirs) + " -np " + std::to_string(ranks) + " '" + own_folder() +
-          "/npu_bench' --probe-mpi " + probe_of(operation),
-      out);
+  const std::string probe = "'" + own_folder() + "/npu_bench' --probe-mpi " + probe_of(operation);
+  std::string begin = "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ";
+  const std::string mpirun =
+      "mpirun --oversubscribe --bind-to none --mca pml ob1 " + std::string(way.theirs) + " ";
+  if (way.cable == nullptr) {
+    return run_probe(begin + mpirun + "-np " + std::to_string(ranks) + " " + probe, out);
+  }
+  // One mpirun, whose ranks in the other namespace reach its server over the cable too.
+  const std::string cable = way.cable->interfaces();
+  begin += "PMIX_MCA_ptl_tcp_remote_connections=1 PMIX_MCA_ptl_tcp_if_include=" + cable + " ";
+  const std::string half = "-np " + std::to_string(ranks / test::Namespaces::kHosts) + " ";
+  return run_probe(begin + in_namespace(way, 0) + mpirun + "--mca btl_tcp_if_include " + cable +
+                       " --mca oob_tcp_if_include " + cable + " " + half + probe + " : " + half +
+                       in_namespace(way, 1) + probe,
+                   out);
 }
 
 std::string gloo_program() { return own_folder() + "/npu_bench_gloo"; }
 
-bool run_gloo(const Way&, const char* operation, uint32_t ranks, Seconds* out) {
-  return run_probe("'" + gloo_program() + "' " + probe_of(operation) + " " + std::to_string(ranks),
-                   out);
+bool run_gloo(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
+  std::string command =
+      "'" + gloo_program() + "' " + probe_of(operation) + " " + std::to_string(ranks);
+  if (way.cable != nullptr) {
+    command += " " + way.cable->interfaces() + " " + way.cable->name(0) + " " + way.cable->name(1);
+  }
+  return run_probe(command, out);
 }
 
 // What ours is compared with, in turn with it.
@@ -151,8 +193,16 @@ bool bench_ccl(const std::string& folder) {
     std::fprintf(stderr,
                  "npu_bench: Gloo was not there at the build: apt-get install libgloo-dev\n");
   }
+  const test::Namespaces cable;
+  const Way host{"host", "", "OpenMPI, shared memory", "--mca btl vader,self"};
+  Way network{"network", "--network", "OpenMPI, TCP", "--mca btl tcp,self", &cable};
+  if (!cable.cause().empty()) {
+    std::fprintf(stderr, "npu_bench: over the loopback interface: %s\n", cable.cause().c_str());
+    network.name = "loopback";
+    network.cable = nullptr;
+  }
   bool good = true;
-  for (const Way& way : kWays) {
+  for (const Way& way : {host, network}) {
     for (const char* operation : kOperations) {
       for (const uint32_t ranks : kRanks) good &= measure(way, operation, ranks, peers, folder);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// npu_bench_gloo OPERATION:BYTES[,BYTES...] RANKS: collective operations of Gloo over TCP on the loopback interface among processes that it starts itself, a program of its own since Gloo has no C interface to find at
-// run time. Prints "BYTES SECONDS" for each size, bytes of the whole vector as npu-ccl-bench counts them.
+// npu_bench_gloo OPERATION:BYTES[,BYTES...] RANKS [INTERFACE NAMESPACE NAMESPACE]: collective operations of Gloo over TCP among processes that it starts itself, on the loopback interface, or each half of them in one of two
+// network namespaces. A program of its own since Gloo has no C interface to find at run time. Prints "BYTES SECONDS" for each size, bytes of the whole vector as npu-ccl-bench counts them.
+#include <fcntl.h>
 #include <gloo/allgather.h>
 #include <gloo/allreduce.h>
 #include <gloo/alltoall.h>
@@ -9,6 +10,7 @@
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/file_store.h>
 #include <gloo/transport/tcp/device.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,12 +22,16 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "tests/bench/ccl_repeats.h"
+
 namespace {
 
-constexpr int kWarmups = 2, kRepeats = 7;  // as those of OpenMPI
+using npu::bench::ccl_repeats;
+using npu::bench::kCclWarmups;
 using ContextPtr = std::shared_ptr<gloo::rendezvous::Context>;
 
 template <typename T>
@@ -70,25 +76,40 @@ bool is_right(const Case& c) {
 }
 
 // A barrier, one operation, the median of the repeats, the slowest rank.
-double seconds_of(const ContextPtr& context, Case& c) {
+double seconds_of(const ContextPtr& context, Case& c, uint64_t bytes) {
   std::vector<double> times;
-  for (int i = -kWarmups; i < kRepeats; i++) {
+  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(bytes); i++) {
     gloo::BarrierOptions barrier(context);
     gloo::barrier(barrier);
     const auto begin = std::chrono::steady_clock::now();
     run_once(context, c);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    if (i >= 0) times.push_back(took.count());
+    if (i >= kCclWarmups) times.push_back(took.count());
   }
-  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
-  double own = times[kRepeats / 2], slowest = own;
+  std::sort(times.begin(), times.end());
+  double own = times[times.size() / 2], slowest = own;
   all_reduce<double>(context, &own, &slowest, 1, gloo::max<double>);
   return slowest;
 }
 
-int run_rank(const std::string& folder, const std::string& what, int rank, int ranks) {
+struct Plan {
+  std::string folder, what;
+  int ranks;
+  std::string interface = "lo";
+  std::vector<std::string> namespaces =
+      {};  // named ones of ip-netns(8); none: that of this process
+};
+
+int run_rank(const Plan& plan, int rank) {
+  const auto& [folder, what, ranks, interface, namespaces] = plan;
+  if (!namespaces.empty()) {
+    const auto half = static_cast<size_t>(rank * 2 / ranks);
+    const int fd = open(("/run/netns/" + namespaces[half]).c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) throw std::runtime_error("no such namespace");
+    close(fd);
+  }
   gloo::transport::tcp::attr place;
-  place.iface = "lo";
+  place.iface = interface;
   auto device = gloo::transport::tcp::CreateDevice(place);
   gloo::rendezvous::FileStore store(folder);
   const auto context = std::make_shared<gloo::rendezvous::Context>(rank, ranks);
@@ -102,16 +123,16 @@ int run_rank(const std::string& folder, const std::string& what, int rank, int r
     const size_t room = is_whole ? count : count * parts;
     Case c{what.substr(0, colon), parts, count, std::vector<float>(room, 1),
            std::vector<float>(room)};
-    const double s = seconds_of(context, c);
+    const double s = seconds_of(context, c, bytes);
     if (!is_right(c)) return 1;
     if (rank == 0) std::printf("%" PRIu64 " %.9f\n", bytes, s);
   }
   return 0;
 }
 
-int run_guarded(const std::string& folder, const std::string& what, int rank, int ranks) {
+int run_guarded(const Plan& plan, int rank) {
   try {
-    const int code = run_rank(folder, what, rank, ranks);
+    const int code = run_rank(plan, rank);
     std::fflush(stdout);
     return code;
   } catch (const std::exception& error) {
@@ -123,17 +144,20 @@ int run_guarded(const std::string& folder, const std::string& what, int rank, in
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string what = argc == 3 ? argv[1] : "";
-  const int ranks = argc == 3 ? std::atoi(argv[2]) : 0;
+  const bool is_right = argc == 3 || argc == 6;
+  const std::string what = is_right ? argv[1] : "";
+  const int ranks = is_right ? std::atoi(argv[2]) : 0;
   char folder[] = "/tmp/npu-gloo.XXXXXX";
   if (what.find(':') == std::string::npos || ranks < 1 || mkdtemp(folder) == nullptr) return 2;
+  Plan plan{folder, what, ranks};
+  if (argc == 6) plan.interface = argv[3], plan.namespaces = {argv[4], argv[5]};
   std::vector<pid_t> others;
   for (int rank = 1; rank < ranks; rank++) {
     const pid_t pid = fork();
-    if (pid == 0) _exit(run_guarded(folder, what, rank, ranks));
+    if (pid == 0) _exit(run_guarded(plan, rank));
     others.push_back(pid);
   }
-  int code = run_guarded(folder, what, 0, ranks);
+  int code = run_guarded(plan, 0);
   for (pid_t pid : others) {
     int status = 0;
     if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0) code = 1;

@@ -23,10 +23,10 @@ struct Group {
   bool (*run)(const std::string& folder);
 };
 constexpr Group kGroups[] = {
-    {"host", bench_host},     {"gemm", bench_gemm},       {"attention", bench_attention},
-    {"launch", bench_launch}, {"runtime", bench_runtime}, {"dma", bench_dma},
-    {"open", bench_open},     {"llm", bench_llm},         {"ccl", bench_ccl},
-    {"scale", bench_scale}};
+    {"host", bench_host},           {"gemm", bench_gemm},       {"attention", bench_attention},
+    {"launch", bench_launch},       {"runtime", bench_runtime}, {"dma", bench_dma},
+    {"open", bench_open},           {"llm", bench_llm},         {"ccl", bench_ccl},
+    {"ccl_rails", bench_ccl_rails}, {"scale", bench_scale}};
 
 // A daemon of our own: the user's may be of another build, and busy.
 class RuntimeFolder {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "tests/bench/ccl_repeats.h"
 #include "tests/bench/measurement.h"
 
 namespace npu::bench {
@@ -54,13 +55,12 @@ struct Mpi {
 
 // As npu-ccl-bench measures: a barrier, one operation, the median of the repeats, the slowest rank.
 double seconds_of(const Mpi& mpi, const std::string& operation, uint64_t bytes, int ranks) {
-  constexpr int kWarmups = 2, kRepeats = 7;
   const bool is_whole = operation == "allreduce";
   const auto count = static_cast<int>(
       std::max<uint64_t>(bytes / 4 / static_cast<uint64_t>(is_whole ? 1 : ranks), 1));
   std::vector<float> send(bytes / 4 + static_cast<uint64_t>(ranks), 1.0f), recv(send.size());
   std::vector<double> times;
-  for (int i = -kWarmups; i < kRepeats; i++) {
+  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(bytes); i++) {
     mpi.barrier(mpi.world);
     const double s = seconds_per(1, [&] {
       if (operation == "allreduce") {
@@ -71,7 +71,7 @@ double seconds_of(const Mpi& mpi, const std::string& operation, uint64_t bytes, 
         mpi.alltoall(send.data(), count, mpi.f32, recv.data(), count, mpi.f32, mpi.world);
       }
     });
-    if (i >= 0) times.push_back(s);
+    if (i >= kCclWarmups) times.push_back(s);
   }
   double own = median(times), slowest = own;
   mpi.allreduce(&own, &slowest, 1, mpi.f64, mpi.max, mpi.world);
