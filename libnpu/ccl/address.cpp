@@ -129,29 +129,40 @@ std::optional<NetAddress> parse_address(std::string_view text) {
   return out;
 }
 
-std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
+std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view wish,
                                       std::string* out_error) {
+  std::vector<NetAddress> found;
   if (wish.empty()) {
-    std::optional<NetAddress> found = routed(other);
-    if (!found) *out_error = "no route to " + other.text() + ": " + std::strerror(errno);
-    if (found) found->port = 0;
+    const std::optional<NetAddress> one = routed(other);
+    if (!one) *out_error = "no route to " + other.text() + ": " + std::strerror(errno);
+    if (one) found.push_back({one->ip, 0, one->version});
     return found;
   }
   ifaddrs* all = nullptr;
   if (getifaddrs(&all) != 0) {
     *out_error = std::string("interfaces cannot be listed: ") + std::strerror(errno);
-    return std::nullopt;
+    return found;
   }
   const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(all, freeifaddrs);
   const std::string list(wish);
   while (!wish.empty()) {
     const size_t comma = std::min(wish.find(','), wish.size());
-    if (auto found = find_interface(all, wish.substr(0, comma), other.version)) return found;
+    const auto one = find_interface(all, wish.substr(0, comma), other.version);
+    const bool is_new = one && std::find(found.begin(), found.end(), *one) == found.end();
+    if (is_new && found.size() < kRailsMax) found.push_back(*one);
     wish.remove_prefix(std::min(comma + 1, wish.size()));
   }
+  if (!found.empty()) return found;
   *out_error = "no interface of this host that is up has a name or an address of \"" + list +
                "\" (NPU_CCL_INTERFACE), of IPv" + std::to_string(other.version);
-  return std::nullopt;
+  return found;
+}
+
+std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
+                                      std::string* out_error) {
+  const std::vector<NetAddress> found = own_addresses(other, wish, out_error);
+  if (found.empty()) return std::nullopt;
+  return found.front();
 }
 
 }  // namespace npu::ccl

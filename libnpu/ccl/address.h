@@ -9,8 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace npu::ccl {
+
+// Rails of a rank: addresses that it uses side by side.
+inline constexpr uint32_t kRailsMax = 8;
 
 // An IPv4 or IPv6 address and a port, of a fixed size: it travels in frames.
 struct NetAddress {
@@ -42,8 +46,11 @@ std::optional<NetAddress> from_socket(const sockaddr* address);
 // "10.0.0.1:80", "[fd00::1]:80".
 std::optional<NetAddress> parse_address(std::string_view text);
 
-// The address, port 0, by which |other| reaches this host: one of |wish| (names of interfaces or addresses, separated by commas), or where |wish| is empty, the one that the
-// kernel routes to |other| by. Nothing: |out_error| tells why.
+// The addresses, port 0, by which |other| reaches this host: those of |wish| that are there and up (names of interfaces or addresses, separated by commas), in its order, at most kRailsMax; or where
+// |wish| is empty, the one that the kernel routes to |other| by. None: |out_error| tells why.
+std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view wish,
+                                      std::string* out_error);
+// The first one of these.
 std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
                                       std::string* out_error);
 

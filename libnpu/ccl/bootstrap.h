@@ -23,8 +23,8 @@ struct Peer {
   Fd control;
   std::vector<Fd> memory;  // kSharedFds; of a rank of another host none
   bool is_remote = false;
-  Landing landing{};  // of a rank of another host
-  Nonce nonce{};      // that the two have agreed on
+  Landings landings{};  // of a rank of another host
+  Nonce nonce{};        // that the two have agreed on
 };
 
 struct Offer {
@@ -42,9 +42,10 @@ struct Refusal {
   std::string text;
 };
 
-// Opens what data from ranks of other hosts comes in by: those that are marked in |remote|. |own|: the address that they reach this host by, port 0.
-using Prepare = std::function<std::optional<Refusal>(
-    const NetAddress& own, const std::vector<bool>& remote, std::vector<Landing>* out)>;
+// Opens what data from ranks of other hosts comes in by: those that are marked in |remote|. |own|: the addresses that they reach this host by, port 0.
+using Prepare = std::function<std::optional<Refusal>(const std::vector<NetAddress>& own,
+                                                     const std::vector<bool>& remote,
+                                                     std::vector<Landings>* out)>;
 
 // The other ranks, the own place empty. Blocks up to the deadline. |prepare| is called if there are ranks of other hosts.
 std::optional<Refusal> meet(const Offer& offer, const Prepare& prepare,
@@ -54,11 +55,12 @@ std::optional<Refusal> meet(const Offer& offer, const Prepare& prepare,
 struct Listeners {
   Fd unix_socket;
   Fd tcp;
+  std::vector<NetAddress> rails;  // that data may come by; the first one is that of |tcp|
 };
 std::optional<Refusal> serve_store(const Offer& offer, const Name& own, Welcome* out);
 std::optional<Refusal> ask_store(const Offer& offer, const Name& own, Welcome* out);
 std::optional<Refusal> connect_all(const Offer& offer, const Listeners& listeners,
-                                   const Welcome& welcome, const std::vector<Landing>& landings,
+                                   const Welcome& welcome, const std::vector<Landings>& landings,
                                    std::vector<Peer>* out_peers);
 // One attempt of a second at most; empty: errno tells.
 Fd try_to_connect(const Offer& offer, const NetAddress& to);

@@ -91,8 +91,8 @@ std::optional<Refusal> Communicator::meet_others() {
                     Clock::now() + settings_.init_timeout,
                     &stop_};
   std::vector<Peer> peers;
-  const auto prepare = [&](const NetAddress& own, const std::vector<bool>& remote,
-                           std::vector<Landing>* landings) {
+  const auto prepare = [&](const std::vector<NetAddress>& own, const std::vector<bool>& remote,
+                           std::vector<Landings>* landings) {
     return transport_.network.open(own, remote, landings);
   };
   if (auto refusal = meet(offer, prepare, &peers)) return refusal;

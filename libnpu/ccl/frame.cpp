@@ -2,11 +2,13 @@
 // Making and reading frames.
 #include "libnpu/ccl/frame.h"
 
+#include <algorithm>
+
 namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6c63706e;
-constexpr uint16_t kVersion = 3;
+constexpr uint16_t kVersion = 4;
 
 struct Header {
   uint32_t magic;
@@ -17,6 +19,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 16);
 static_assert(sizeof(Header) + sizeof(Welcome) <= FrameReader::kBytesMax);
+static_assert(sizeof(Header) + sizeof(Join) <= FrameReader::kBytesMax);
 
 // The last byte of each text.
 void end_texts(Frame* frame) {
@@ -43,6 +46,12 @@ void end_texts(Frame* frame) {
 }
 
 }  // namespace
+
+bool is_valid(const Landings& landings) {
+  if (landings.count == 0 || landings.count > kRailsMax) return false;
+  return std::all_of(landings.rails.begin(), landings.rails.begin() + landings.count,
+                     [](const Landing& landing) { return is_valid(landing.endpoint); });
+}
 
 std::optional<uint32_t> payload_bytes(uint16_t kind) {
   switch (static_cast<FrameKind>(kind)) {

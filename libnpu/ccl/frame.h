@@ -51,13 +51,20 @@ struct Name {
   NetAddress control;  // for ranks of other hosts
   uint32_t reserved;
 };
-// Where data for a rank lands: its libfabric endpoint, and its slots for messages of one other rank.
+// Where data for a rank lands on one of its rails: its libfabric endpoint, and its slots for messages of one other rank.
 struct Landing {
   uint64_t key;
   uint64_t at;
   NetAddress endpoint;
   uint32_t reserved;
 };
+struct Landings {  // by rail; those behind |count| are zeros
+  uint32_t count;
+  uint32_t reserved;
+  std::array<Landing, kRailsMax> rails;
+};
+// True for what may come from another rank.
+bool is_valid(const Landings& landings);
 
 // A |mac| is over all that follows it, with the nonce that the other side sent before.
 struct Challenge {
@@ -92,13 +99,13 @@ struct PeerHello {
 struct Join {
   Mac mac;
   Nonce nonce;
-  Landing landing;
+  Landings landings;
   uint32_t rank;
   uint32_t target;
 };
 struct Joined {
   Mac mac;
-  Landing landing;
+  Landings landings;
   uint32_t rank;
   uint32_t target;
 };

@@ -29,7 +29,7 @@ std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank);
 
 class Mesh {
  public:
-  Mesh(const Offer& offer, const Listeners& listeners, const std::vector<Landing>& landings,
+  Mesh(const Offer& offer, const Listeners& listeners, const std::vector<Landings>& landings,
        std::vector<Peer>* peers)
       : offer_(offer), listeners_(listeners), landings_(landings), peers_(*peers) {}
 
@@ -145,23 +145,23 @@ class Mesh {
     Joined joined{{}, landings_[join.rank], offer_.rank, join.rank};
     joined.mac = mac_of(offer_.address.token, "joined", join.nonce, joined);
     if (!send_now(half.socket, make_frame(FrameKind::kJoined, joined))) return;
-    take(half, join.rank, join.landing, join.nonce);
+    take(half, join.rank, join.landings, join.nonce);
   }
   void finish(Half& half, const Joined& joined) {
     if (!is_same(joined.mac, mac_of(offer_.address.token, "joined", half.nonce, joined))) return;
     if (joined.target != offer_.rank || !fits(half, joined.rank)) return;
-    take(half, joined.rank, joined.landing, half.nonce);
+    take(half, joined.rank, joined.landings, half.nonce);
   }
-  void take(Half& half, uint32_t rank, const Landing& landing, const Nonce& nonce) {
-    if (!is_valid(landing.endpoint)) return;
+  void take(Half& half, uint32_t rank, const Landings& landings, const Nonce& nonce) {
+    if (!is_valid(landings)) return;
     peers_[rank].control = std::move(half.socket);
-    peers_[rank].landing = landing;
+    peers_[rank].landings = landings;
     peers_[rank].nonce = nonce;
   }
 
   const Offer& offer_;
   const Listeners& listeners_;
-  const std::vector<Landing>& landings_;
+  const std::vector<Landings>& landings_;
   std::vector<Peer>& peers_;
   std::vector<Half> halves_;
 };
@@ -185,18 +185,20 @@ std::optional<Refusal> listen_all(const Offer& offer, Listeners* out, Name* out_
   }
   const char* wish = std::getenv("NPU_CCL_INTERFACE");
   std::string error;
-  const auto own = own_address(offer.address.at, wish != nullptr ? wish : "", &error);
-  if (!own) return refuse(error);
-  out_name->control = *own;
+  out->rails = own_addresses(offer.address.at, wish != nullptr ? wish : "", &error);
+  if (out->rails.empty()) return refuse(error);
+  out_name->control = out->rails.front();
   out->tcp = listen_tcp(&out_name->control);
-  if (!out->tcp) return refuse("no socket on " + own->text() + ": " + std::strerror(errno));
+  if (!out->tcp) {
+    return refuse("no socket on " + out->rails.front().text() + ": " + std::strerror(errno));
+  }
   return std::nullopt;
 }
 
 }  // namespace
 
 std::optional<Refusal> connect_all(const Offer& offer, const Listeners& listeners,
-                                   const Welcome& welcome, const std::vector<Landing>& landings,
+                                   const Welcome& welcome, const std::vector<Landings>& landings,
                                    std::vector<Peer>* out_peers) {
   return Mesh(offer, listeners, landings, out_peers).run(welcome);
 }
@@ -217,12 +219,12 @@ std::optional<Refusal> meet(const Offer& offer, const Prepare& prepare,
     (*out_peers)[rank].is_remote = remote[rank] = welcome.names[rank].host != own.host;
     any = any || remote[rank];
   }
-  std::vector<Landing> landings(offer.agreement.ranks);
+  std::vector<Landings> landings(offer.agreement.ranks);
   if (any) {
-    NetAddress at = own.control;
-    at.port = 0;
-    log_info("rank %u: ranks of other hosts reach it at %s", offer.rank, at.text().c_str());
-    if (auto failed = prepare(at, remote, &landings)) return failed;
+    for (const NetAddress& at : listeners.rails) {
+      log_info("rank %u: ranks of other hosts reach it at %s", offer.rank, at.text().c_str());
+    }
+    if (auto failed = prepare(listeners.rails, remote, &landings)) return failed;
   }
   return connect_all(offer, listeners, welcome, landings, out_peers);
 }

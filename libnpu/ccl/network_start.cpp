@@ -2,6 +2,7 @@
 // Opening and connecting. A rank connects to all lower ones, as its control connections do; a connection says whose it is with a proof that only the two ranks can make.
 #include <poll.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -14,11 +15,15 @@ namespace {
 
 constexpr const char* kRole = "data";
 
-struct Call {  // what a connection request says
+// What a connection request says. RoCE has room for 52 bytes.
+struct Call {
   Mac mac;
-  uint32_t rank;
-  uint32_t target;
+  uint16_t rank;
+  uint16_t target;
+  uint32_t rail;
+  uint32_t epoch;
 };
+static_assert(sizeof(Call) == 44);
 
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
@@ -52,14 +57,14 @@ std::optional<Fault> parse_fault(std::string_view text) {
 }
 
 std::optional<NetAddress> Network::address() const {
-  if (!fabric_) return std::nullopt;
-  NetAddress host = fabric_->address();
+  if (rails_.empty()) return std::nullopt;
+  NetAddress host = rails_.front()->fabric.address();
   host.port = 0;
   return host;
 }
 
-std::optional<Refusal> Network::open(const NetAddress& own, const std::vector<bool>& remote,
-                                     std::vector<Landing>* out) {
+std::optional<Refusal> Network::open(const std::vector<NetAddress>& own,
+                                     const std::vector<bool>& remote, std::vector<Landings>* out) {
   const auto refuse = [&](npuCclReason reason, const std::string& text) {
     return Refusal{rank_, reason, name_of_rank(rank_) + ": " + text};
   };
@@ -68,16 +73,11 @@ std::optional<Refusal> Network::open(const NetAddress& own, const std::vector<bo
     if (!fault) return refuse(NPU_CCL_PROTOCOL, "NPU_CCL_INJECT is no KIND:RANK:NUMBER");
     fault_ = *fault;
   }
-  auto fabric = std::make_unique<Fabric>();
-  std::string error;
-  const size_t transfers = remote.size() * (kReceives + kSends + kWrites);
-  if (!fabric->open(own, provider(), transfers, &error)) return refuse(NPU_CCL_DEVICE, error);
   if (memory_.map_slots() != NPU_OK) return refuse(NPU_CCL_DEVICE, error_text());
-  if (!fabric->register_memory(memory_.own().slots_host, memory_.slots_bytes(), FI_WRITE,
-                               &slots_region_)) {
-    return refuse(NPU_CCL_DEVICE, "libfabric cannot register the slots");
+  for (const NetAddress& at : own) {
+    const auto number = static_cast<uint32_t>(rails_.size());
+    if (auto refusal = open_rail(at, number, remote.size())) return refusal;
   }
-  fabric_ = std::move(fabric);
   links_.resize(remote.size());
   for (uint32_t rank = 0; rank < remote.size(); rank++) {
     if (!remote[rank]) continue;
@@ -86,28 +86,38 @@ std::optional<Refusal> Network::open(const NetAddress& own, const std::vector<bo
   return std::nullopt;
 }
 
-std::optional<Refusal> Network::open_link(uint32_t rank, Landing* out) {
-  auto link = std::make_unique<Link>();
+std::optional<Refusal> Network::open_rail(const NetAddress& own, uint32_t number, size_t ranks) {
+  auto rail = std::make_unique<Rail>();
+  rail->number = number;
+  std::string error;
+  if (!rail->fabric.open(own, provider(), ranks * Transfers::kTransfers, &error)) {
+    return Refusal{rank_, NPU_CCL_DEVICE, name_of_rank(rank_) + ": " + error};
+  }
+  if (!rail->fabric.register_memory(memory_.own().slots_host, memory_.slots_bytes(), FI_WRITE,
+                                    &rail->slots)) {
+    return Refusal{rank_, NPU_CCL_DEVICE,
+                   name_of_rank(rank_) + ": libfabric cannot register the slots"};
+  }
+  rails_.push_back(std::move(rail));
+  return std::nullopt;
+}
+
+std::optional<Refusal> Network::open_link(uint32_t rank, Landings* out) {
+  auto link = std::make_unique<PeerLink>();
   link->rank = rank;
   if (memory_.mirror(rank) != NPU_OK) {
     return Refusal{rank_, NPU_CCL_DEVICE, name_of_rank(rank_) + ": " + error_text()};
   }
-  if (!fabric_->register_memory(memory_.rank(rank).slots_host, memory_.mirror_bytes(),
-                                FI_REMOTE_WRITE, &link->mirror_region) ||
-      !fabric_->register_memory(&link->buffers, sizeof(link->buffers), FI_SEND | FI_RECV,
-                                &link->buffers_region)) {
-    return Refusal{rank_, NPU_CCL_DEVICE,
-                   name_of_rank(rank_) + ": libfabric cannot register memory"};
+  *out = {};
+  for (const auto& rail : rails_) {
+    auto path = std::make_unique<Path>(*rail, *link);
+    if (!path->open({memory_.rank(rank).slots_host, memory_.mirror_bytes()})) {
+      return Refusal{rank_, NPU_CCL_DEVICE,
+                     name_of_rank(rank_) + ": libfabric cannot register memory"};
+    }
+    out->rails[out->count++] = path->own_landing();
+    link->paths.push_back(std::move(path));
   }
-  for (size_t i = 0; i < link->transfers.size(); i++) {
-    Transfer& transfer = link->transfers[i];
-    transfer.link = link.get();
-    transfer.kind = i < kReceives            ? Transfer::Kind::kReceive
-                    : i < kReceives + kSends ? Transfer::Kind::kSend
-                                             : Transfer::Kind::kWrite;
-    transfer.buffer = i < link->buffers.size() ? &link->buffers[i] : nullptr;
-  }
-  *out = {link->mirror_region.key(), link->mirror_region.remote_base, fabric_->address(), 0};
   links_[rank] = std::move(link);
   return std::nullopt;
 }
@@ -115,107 +125,107 @@ std::optional<Refusal> Network::open_link(uint32_t rank, Landing* out) {
 std::optional<Refusal> Network::call_peers(const std::vector<Peer>& peers) {
   for (uint32_t rank = 0; rank < peers.size(); rank++) {
     if (!is_remote(rank)) continue;
-    Link& link = *links_[rank];
-    link.landing = peers[rank].landing;
+    PeerLink& link = *links_[rank];
+    const Landings& landings = peers[rank].landings;
     link.nonce = peers[rank].nonce;
-    if (rank > rank_) continue;
-    Call call{{}, rank_, rank};
-    call.mac = mac_of(token_, kRole, link.nonce, call);
-    std::string error;
-    link.endpoint =
-        fabric_->connect(link.landing.endpoint, std::as_bytes(std::span(&call, 1)), &error);
-    if (!link.endpoint || !post_receives(link)) {
-      return Refusal{rank, NPU_CCL_RANK_LOST, name_of_rank(rank) + ": " + error};
+    // As many rails as both have: the first with the first, and so on.
+    link.paths.resize(std::min<size_t>(link.paths.size(), landings.count));
+    for (const auto& path : link.paths) {
+      path->landing = landings.rails[path->rail().number];
+      if (rank > rank_) continue;
+      std::string error;
+      if (!call(*path, &error)) {
+        return Refusal{rank, NPU_CCL_RANK_LOST, name_of_rank(rank) + ": " + error};
+      }
     }
   }
   return std::nullopt;
 }
 
+bool Network::call(Path& path, std::string* out_error) {
+  const PeerLink& link = path.link();
+  Call call{{},
+            static_cast<uint16_t>(rank_),
+            static_cast<uint16_t>(link.rank),
+            path.rail().number,
+            path.epoch};
+  call.mac = mac_of(token_, kRole, link.nonce, call);
+  return path.connect(std::as_bytes(std::span(&call, 1)), out_error);
+}
+
 std::optional<Refusal> Network::connect(const Offer& offer, const std::vector<Peer>& peers) {
-  if (!fabric_) return std::nullopt;
+  if (rails_.empty()) return std::nullopt;
   token_ = offer.address.token;
   if (auto refusal = call_peers(peers)) return refusal;
+  return await_peers(offer);
+}
+
+std::optional<Refusal> Network::await_peers(const Offer& offer) {
+  const auto is_missing = [](const std::unique_ptr<PeerLink>& link) {
+    return link && link->up_count() != link->paths.size();
+  };
   while (true) {
-    for (FabricEvent event = fabric_->next_event(); event.kind != FabricEvent::Kind::kNone;
-         event = fabric_->next_event()) {
-      take_event(std::move(event));
-    }
-    uint32_t missing = 0;
-    while (missing < links_.size() && (!links_[missing] || links_[missing]->is_up)) missing++;
-    if (missing == links_.size()) return std::nullopt;
+    take_events();
+    const auto missing = std::find_if(links_.begin(), links_.end(), is_missing);
+    if (missing == links_.end()) return std::nullopt;
     if (const auto loss = first_loss()) {
       return Refusal{loss->rank, NPU_CCL_RANK_LOST,
                      name_of_rank(loss->rank) + ": no data connection: " + loss->text};
     }
     if (!goes_on(offer)) {
-      return Refusal{missing, NPU_CCL_TIMEOUT,
-                     name_of_rank(missing) + " opened no data connection in time"};
+      return Refusal{(*missing)->rank, NPU_CCL_TIMEOUT,
+                     name_of_rank((*missing)->rank) + " opened no data connection in time"};
     }
-    if (!fabric_->may_sleep()) continue;
-    std::vector<pollfd> fds;
-    for (int fd : fabric_->fds()) fds.push_back({fd, POLLIN, 0});
-    poll(fds.data(), fds.size(), slice_ms(offer));
+    if (!may_sleep()) continue;
+    std::vector<pollfd> polled;
+    for (int fd : fds()) polled.push_back({fd, POLLIN, 0});
+    poll(polled.data(), polled.size(), slice_ms(offer));
   }
 }
 
-void Network::take_event(FabricEvent event) {
-  if (event.kind == FabricEvent::Kind::kRequest) return accept(std::move(event));
-  Link* link = link_of(event.endpoint);
-  if (link == nullptr) return;
-  if (event.kind == FabricEvent::Kind::kConnected) link->is_up = true;
-  if (event.kind == FabricEvent::Kind::kEnded) lose(*link, event.text);
+void Network::take_events() {
+  for (const auto& rail : rails_) {
+    for (FabricEvent event = rail->fabric.next_event(); event.kind != FabricEvent::Kind::kNone;
+         event = rail->fabric.next_event()) {
+      take_event(*rail, std::move(event));
+    }
+  }
 }
 
-void Network::accept(FabricEvent event) {
+void Network::take_event(Rail& rail, FabricEvent event) {
+  if (event.kind == FabricEvent::Kind::kRequest) return accept(rail, std::move(event));
+  Path* path = path_of(rail, event.endpoint);
+  if (path == nullptr) return;
+  if (event.kind == FabricEvent::Kind::kConnected) path->connected();
+  if (event.kind == FabricEvent::Kind::kEnded) lose(*path, event.text);
+}
+
+void Network::accept(Rail& rail, FabricEvent event) {
   Call call{};
   const bool fits = event.said.size() >= sizeof(call);  // a provider may add zeros
   if (fits) std::memcpy(&call, event.said.data(), sizeof(call));
-  Link* const link =
+  PeerLink* const link =
       fits && call.rank > rank_ && is_remote(call.rank) ? links_[call.rank].get() : nullptr;
-  if (link == nullptr || link->endpoint || call.target != rank_ ||
-      !is_same(call.mac, mac_of(token_, kRole, link->nonce, call))) {
-    return fabric_->refuse(event.request.get());
+  Path* const path = link != nullptr ? link->path_at(rail.number) : nullptr;
+  if (path == nullptr || path->has_endpoint() || call.target != rank_ || call.rail != rail.number ||
+      call.epoch != path->epoch || !is_same(call.mac, mac_of(token_, kRole, link->nonce, call))) {
+    return rail.fabric.refuse(event.request.get());
   }
-  link->endpoint = fabric_->make_endpoint(event.request.get());
-  if (!link->endpoint) return fabric_->refuse(event.request.get());
-  if (!post_receives(*link) || fi_accept(link->endpoint.get(), nullptr, 0) != 0) {
-    lose(*link, "it could not be accepted");
-  }
+  if (!path->accept(event.request.get())) lose(*path, "it could not be accepted");
 }
 
-bool Network::post_receives(Link& link) {
-  for (Transfer& transfer : link.transfers) {
-    if (transfer.kind == Transfer::Kind::kReceive && !post_receive(link, transfer)) return false;
-  }
-  return true;
-}
-
-bool Network::post_receive(Link& link, Transfer& transfer) {
-  return fi_recv(link.endpoint.get(), transfer.buffer, sizeof(Buffer), link.buffers_region.desc(),
-                 0, &transfer.context) == 0;
-}
-
-Network::Link* Network::link_of(const fid* endpoint) {
+Path* Network::path_of(const Rail& rail, const fid* endpoint) {
   for (const auto& link : links_) {
-    if (link && link->endpoint && &link->endpoint->fid == endpoint) return link.get();
+    Path* const path = link ? link->path_at(rail.number) : nullptr;
+    if (path != nullptr && path->owns(endpoint)) return path;
   }
   return nullptr;
 }
 
-void Network::lose(Link& link, const std::string& text) {
-  link.is_up = false;
+void Network::lose(Path& path, const std::string& text) {
+  PeerLink& link = path.link();
+  path.close();
   if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
-}
-
-void Network::close() {
-  for (auto& link : links_) {
-    if (!link || !link->endpoint) continue;
-    fi_shutdown(link->endpoint.get(), 0);
-    link->endpoint.reset();
-  }
-  links_.clear();
-  slots_region_.mr.reset();
-  fabric_.reset();
 }
 
 }  // namespace npu::ccl

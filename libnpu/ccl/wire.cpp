@@ -9,7 +9,7 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6463706e;
-constexpr uint16_t kVersion = 2;
+constexpr uint16_t kVersion = 3;
 
 uint32_t crc_of(const WireMessage& message) {
   WireMessage copy = message;
@@ -18,8 +18,11 @@ uint32_t crc_of(const WireMessage& message) {
 }
 
 bool is_known(const WireHeader& header) {
-  return header.kind >= MessageKind::kData && header.kind <= MessageKind::kFlush &&
-         header.record <= RecordKind::kReceive;
+  if (header.kind < MessageKind::kData || header.kind > MessageKind::kFrame) return false;
+  if (header.record > RecordKind::kReceive) return false;
+  if ((header.record == RecordKind::kNone) != (header.record_number == 0)) return false;
+  if (header.reserved != 0 || header.reserved2 != 0) return false;
+  return header.kind != MessageKind::kCut || header.payload_bytes == sizeof(Cut);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages of a data connection between two ranks of different hosts: a header of 64 bytes and a record of what was called, which is all zeros where there is none. The payload of a small message stands
-// behind them; that of a large one is no part of it: it was written straight into the receiver's slot, by a remote write that the connection keeps in order with the message. What comes from a peer is
-// hostile.
+// Messages of a data connection between two ranks of different hosts: a header of 88 bytes and a record of what was called, which is all zeros where there is none. The payload of a small message stands
+// behind them; that of a large one is no part of it: it was written straight into the receiver's slot, by a remote write that the connection keeps in order with the message. Two ranks have such a connection on each rail;
+// connections have no order among each other. What comes from a peer is hostile.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +14,14 @@
 namespace npu::ccl {
 
 enum class MessageKind : uint8_t {
-  kData = 1,    // the slot holds message |sequence|
-  kInline = 2,  // the same, and its payload comes behind this
+  kData = 1,    // the slot holds segment |segment| of message |sequence|
+  kInline = 2,  // the same, whole, and its payload comes behind this
   kCounts = 3,  // only what each header says
   kFlush = 4,   // answer me
+  kPing = 5,    // is this rail there?
+  kPong = 6,
+  kCut = 7,    // this side has closed the rail that the Cut behind this names
+  kFrame = 8,  // a frame of the control connection comes behind this
 };
 
 // Of the record that a message carries.
@@ -32,31 +36,54 @@ struct WireHeader {
   uint16_t version;
   MessageKind kind;
   RecordKind record;
-  uint32_t source;
-  uint32_t target;
-  uint64_t sequence;       // of data and of a flush; else 0
-  uint64_t arrived;        // data messages that the sender of this has received
-  uint64_t taken;          // and that its device is done with
-  uint64_t flushed;        // flushes that it has seen
-  uint32_t records;        // that it has sent before on this connection
-  uint32_t payload_bytes;  // of data
-  uint32_t payload_crc;
+  uint16_t source;
+  uint16_t target;
+  uint8_t rail;      // of the connection
+  uint8_t segment;   // of data: which one,
+  uint8_t segments;  // of how many
+  uint8_t reserved;
+  uint32_t epoch;     // of the connection: how often its rail was connected before
+  uint32_t flushed;   // flushes that the sender of this has seen
+  uint64_t sequence;  // of data, of a flush, of a ping and its pong; else 0
+  uint64_t arrived;   // data messages that it has received whole, up to here all
+  uint64_t taken;     // and that its device is done with
+  uint64_t
+      record_number;  // of the record that comes along: 1, 2, ... on all connections together; else 0
+  uint64_t records_known;  // records that it has received, up to here all
+  uint64_t records;        // of data: so many have to be known before it is shown
+  uint32_t payload_bytes;  // of data: of the whole message; else of what comes behind
+  uint32_t payload_crc;    // of the segment, or of what comes behind
+  uint32_t reserved2;
   uint32_t crc;  // of header and record without this field
 };
-static_assert(sizeof(WireHeader) == 64);
+static_assert(sizeof(WireHeader) == 88);
+
+// Behind a kCut.
+struct Cut {
+  uint32_t rail;
+  uint32_t epoch;    // of the connection that was closed
+  uint64_t arrived;  // as in headers
+  uint32_t parts;    // of the messages behind those: Reassembly::parts()
+  uint32_t reserved;
+};
+static_assert(sizeof(Cut) == 24);
 
 struct WireMessage {
   WireHeader header;
   Record record;
 };
-static_assert(sizeof(WireMessage) == 104);
+static_assert(sizeof(WireMessage) == 128);
 
 inline bool is_data(MessageKind kind) {
   return kind == MessageKind::kData || kind == MessageKind::kInline;
 }
-// The bytes of the message, with a payload that goes inline.
+// Whether the payload comes behind the message.
+inline bool has_tail(MessageKind kind) {
+  return kind == MessageKind::kInline || kind == MessageKind::kCut || kind == MessageKind::kFrame;
+}
+// The bytes of the message, with what comes behind it.
 inline uint64_t message_bytes(const WireHeader& header) {
-  return sizeof(WireMessage) + (header.kind == MessageKind::kInline ? header.payload_bytes : 0);
+  return sizeof(WireMessage) + (has_tail(header.kind) ? header.payload_bytes : 0);
 }
 
 // Completes magic, version and checksum.

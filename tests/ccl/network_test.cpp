@@ -2,28 +2,11 @@
 // What only ranks of different hosts have: data connections that lie, interfaces, providers, slots that must have left before a rank ends.
 #include <sys/socket.h>
 
-#include <cstdlib>
-
 #include "tests/ccl/operation.h"
+#include "tests/ccl/variable.h"
 
 namespace npu::test {
 namespace {
-
-// A variable for the time of a test.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    const char* before = std::getenv(name);
-    if (before != nullptr) before_ = before;
-    setenv(name, value, 1);
-  }
-  ~Variable() { before_.empty() ? unsetenv(name_) : setenv(name_, before_.c_str(), 1); }
-  Variable(const Variable&) = delete;
-
- private:
-  const char* name_;
-  std::string before_;
-};
 
 struct Lie {
   const char* variable;

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fuzz target: the stream of frames that a rank reads from its peers, the messages of data connections, and the text of NPU_CCL_ID. Whatever comes, and in whatever pieces: a frame has its kind's size and texts that end, or the
+// Fuzz target: the stream of frames that a rank reads from its peers, the messages of data connections, the pieces of messages, and the text of NPU_CCL_ID. Whatever comes, and in whatever pieces: a frame has its kind's size and texts that end, or the
 // stream is refused; the same bytes in other pieces give the same frames.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
 #include "libnpu/ccl/frame.h"
 #include "libnpu/ccl/id.h"
+#include "libnpu/ccl/segments.h"
 #include "libnpu/ccl/wire.h"
 
 namespace {
@@ -69,8 +71,39 @@ size_t read_stream(const uint8_t* data, size_t size, size_t piece_max) {
 }
 
 bool is_well_formed(const WireHeader& header, size_t size) {
-  return header.kind >= MessageKind::kData && header.kind <= MessageKind::kFlush &&
-         header.record <= RecordKind::kReceive && message_bytes(header) == size;
+  return header.kind >= MessageKind::kData && header.kind <= MessageKind::kFrame &&
+         header.record <= RecordKind::kReceive &&
+         (header.record == RecordKind::kNone) == (header.record_number == 0) &&
+         header.reserved == 0 && header.reserved2 == 0 && message_bytes(header) == size &&
+         (header.kind != MessageKind::kCut || header.payload_bytes == sizeof(Cut));
+}
+
+// All headers in the bytes, one after the other, as those of one peer: whatever they say, no piece lies outside of its slot, and no message counts as arrived that is not whole.
+void look_at_segments(const uint8_t* data, size_t size) {
+  constexpr uint64_t kSlotBytes = 256 << 10;
+  Reassembly reassembly;
+  std::vector<std::vector<uint64_t>> have(kSlots);  // bytes of each piece
+  for (size_t at = 0; at + sizeof(WireHeader) <= size; at += sizeof(WireHeader)) {
+    WireHeader header;
+    std::memcpy(&header, data + at, sizeof(header));
+    // Few of the numbers that there are would do.
+    const Segment segment{header.sequence % 16, header.payload_bytes % (2 * kSlotBytes),
+                          header.segment, header.segments, header.records % 4};
+    if (!reassembly.fault_of(segment, reassembly.arrived() + kSlots, kSlotBytes).empty()) continue;
+    const Piece piece = piece_of(segment.bytes, segment.index, segment.count);
+    require(piece.offset <= kSlotBytes && piece.bytes <= kSlotBytes - piece.offset);
+    const bool is_whole = reassembly.add(segment);
+    std::vector<uint64_t>& pieces = have[segment.sequence % kSlots];
+    pieces.push_back(piece.bytes);
+    require(is_whole == (pieces.size() == segment.count));
+    if (is_whole) {
+      require(std::accumulate(pieces.begin(), pieces.end(), uint64_t{0}) == segment.bytes);
+    }
+    const uint64_t before = reassembly.arrived();
+    reassembly.advance(2);
+    require(reassembly.arrived() <= before + kSlots);
+    for (uint64_t i = before + 1; i <= reassembly.arrived(); i++) have[i % kSlots].clear();
+  }
 }
 
 // As it is, and with a seal that is right, so that the checks behind it are reached.
@@ -96,6 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(read_stream(data, size, 1) == frames);
   require(read_stream(data, size, 7) == frames);
   look_at_message(data, size);
+  look_at_segments(data, size);
   const auto address = parse_id_text(std::string_view(reinterpret_cast<const char*>(data), size));
   require(!address || (is_valid(address->at) && parse_address(address->at.text()) == address->at));
   return 0;

@@ -17,6 +17,7 @@ WireMessage message_of(MessageKind kind) {
   WireMessage message{};
   message.header.kind = kind;
   message.header.record = RecordKind::kSend;
+  message.header.record_number = 9;
   message.header.source = 1;
   message.header.target = 2;
   message.header.sequence = 77;
@@ -75,10 +76,39 @@ TEST(WireTest, EachBitCounts) {
 TEST(WireTest, OfAnotherSizeVersionOrPlaceIsAFault) {
   WireMessage message = message_of(MessageKind::kData), read;
   EXPECT_NE(fault_of(bytes_of(message), 2, 1, &read), "");
-  EXPECT_NE(fault_of(bytes_of(message).first(103), 1, 2, &read), "");
+  EXPECT_NE(fault_of(bytes_of(message).first(sizeof(WireMessage) - 1), 1, 2, &read), "");
   EXPECT_NE(fault_of({}, 1, 2, &read), "");
   message.header.version++;
   EXPECT_NE(fault_of(bytes_of(message), 1, 2, &read).find("version"), std::string::npos);
+}
+
+// What a peer that knows the checksum may try.
+TEST(WireTest, WhatIsSealedButNotOfThisVersionIsAFault) {
+  const auto fault_with = [](const auto& change) {
+    WireMessage message = message_of(MessageKind::kPing), read;
+    change(message.header);
+    seal(&message);
+    return fault_of(bytes_of(message), 1, 2, &read);
+  };
+  EXPECT_EQ(fault_with([](WireHeader&) {}), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.kind = static_cast<MessageKind>(9); }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.kind = static_cast<MessageKind>(0); }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.record = static_cast<RecordKind>(4); }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.record_number = 0; }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.record = RecordKind::kNone; }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.reserved = 1; }), "");
+  EXPECT_NE(fault_with([](WireHeader& h) { h.reserved2 = 1; }), "");
+}
+
+TEST(WireTest, ACutHasItsSize) {
+  WireMessage message = message_of(MessageKind::kCut), read;
+  for (const uint32_t bytes : {0u, 1u, 23u, 24u, 25u}) {
+    message.header.payload_bytes = bytes;
+    seal(&message);
+    std::vector<std::byte> all(sizeof(message) + bytes);
+    std::memcpy(all.data(), &message, sizeof(message));
+    EXPECT_EQ(fault_of(all, 1, 2, &read).empty(), bytes == sizeof(Cut)) << bytes;
+  }
 }
 
 TEST(WireTest, APayloadThatGoesInlineHasTheSizeThatTheHeaderSays) {

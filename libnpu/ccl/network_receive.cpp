@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// What comes from ranks of other hosts. It is hostile.
+#include <cstring>
+
+#include "libnpu/ccl/checksum.h"
+#include "libnpu/ccl/network.h"
+
+namespace npu::ccl {
+namespace {
+
+// A credit of its own goes out when so many small messages wait for one: fewer hold nobody up. After a large one it goes at once, or the pipeline would run dry.
+constexpr uint64_t kSmallPerCredit = kSlots / 2;
+
+Refusal bad(uint32_t rank, const std::string& text) {
+  return {rank, NPU_CCL_PROTOCOL, "rank " + std::to_string(rank) + " sent " + text};
+}
+
+}  // namespace
+
+std::optional<Refusal> Network::complete(const FabricCompletion& completion, bool holds,
+                                         std::vector<Arrival>* out_arrivals) {
+  auto& transfer = *static_cast<Transfer*>(completion.context);
+  transfer.is_busy = false;
+  Path& path = *transfer.path;
+  PeerLink& link = path.link();
+  if (completion.error != 0) {
+    lose(path, "a transfer failed");
+    return std::nullopt;
+  }
+  if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
+  WireMessage message;
+  const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
+                         .first(std::min(completion.bytes, sizeof(WireBuffer)));
+  const std::string fault = fault_of(bytes, link.rank, rank_, &message);
+  if (!fault.empty()) return bad(link.rank, fault);
+  const size_t before = out_arrivals->size();
+  if (auto refusal = take(path, message, bytes.subspan(sizeof(message)), out_arrivals)) {
+    return refusal;
+  }
+  if (!path.post_receive(transfer)) lose(path, "no receive could be posted");
+  // A record that just came is compared before any data behind it is shown.
+  if (!holds && before == 0 && out_arrivals->empty()) show(link);
+  return std::nullopt;
+}
+
+std::optional<Refusal> Network::take(Path& path, const WireMessage& message,
+                                     std::span<const std::byte> tail,
+                                     std::vector<Arrival>* out_arrivals) {
+  PeerLink& link = path.link();
+  const WireHeader& header = message.header;
+  if (header.rail != path.rail().number || header.epoch != path.epoch) {
+    return bad(link.rank, "a message of another connection");
+  }
+  if (auto refusal = take_counts(path, header)) return refusal;
+  if (header.record != RecordKind::kNone) {
+    if (auto refusal = take_record(link, message, out_arrivals)) return refusal;
+  }
+  if (is_data(header.kind)) {
+    if (auto refusal = take_data(link, header, tail)) return refusal;
+  }
+  link.reassembly.advance(link.records_came.known());
+  if (header.kind == MessageKind::kFlush) {
+    if (header.sequence > link.flushes_came + 1) return bad(link.rank, "a flush out of place");
+    link.flushes_came = std::max(link.flushes_came, header.sequence);
+  }
+  return std::nullopt;
+}
+
+// Connections have no order among each other: what is behind what another one has told is old, not wrong.
+std::optional<Refusal> Network::take_counts(Path& path, const WireHeader& header) {
+  PeerLink& link = path.link();
+  Path::Counts& last = path.counts;
+  if (header.arrived < last.arrived || header.arrived >= link.next || header.taken < last.taken ||
+      header.taken > header.arrived || header.flushed < last.flushed ||
+      header.flushed > link.flushes_sent || header.records_known < last.records ||
+      header.records_known > link.records_sent) {
+    return bad(link.rank, "counts that cannot be");
+  }
+  last = {header.arrived, header.taken, header.flushed, header.records_known};
+  link.peer_arrived = std::max(link.peer_arrived, header.arrived);
+  link.flushes_answered = std::max<uint64_t>(link.flushes_answered, header.flushed);
+  if (header.taken > link.peer_taken) {
+    link.peer_taken = header.taken;
+    write_word(&memory_.rank(link.rank).board->taken[rank_], header.taken);
+    progress_.has_shown = true;
+  }
+  if (header.records_known <= link.records_acked) return std::nullopt;
+  std::lock_guard lock(mutex_);
+  while (link.records_acked < header.records_known) {
+    link.records.pop_front();
+    link.records_acked++;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> Network::take_data(PeerLink& link, const WireHeader& header,
+                                          std::span<const std::byte> payload) {
+  const Segment segment{header.sequence, header.payload_bytes, header.segment, header.segments,
+                        header.records};
+  const std::string fault =
+      link.reassembly.fault_of(segment, taken_from(link.rank) + kSlots, chunk_bytes_);
+  if (!fault.empty()) return bad(link.rank, fault);
+  const bool is_inline = header.kind == MessageKind::kInline;
+  if (header.records > link.records_came.known() + RecordWindow::kRecords + 1 ||
+      (is_inline && header.segments != 1)) {
+    return bad(link.rank, "a message out of place");
+  }
+  const Piece piece = piece_of(segment.bytes, segment.index, segment.count);
+  std::byte* const at =
+      memory_.rank(link.rank).slots_host + segment.sequence % kSlots * chunk_bytes_ + piece.offset;
+  if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
+  if (crc32c({at, piece.bytes}) != header.payload_crc) {
+    return bad(link.rank,
+               "message " + std::to_string(segment.sequence) + " whose data has a wrong checksum");
+  }
+  if (link.reassembly.add(segment)) link.credit_at = is_inline ? kSmallPerCredit : 1;
+  return std::nullopt;
+}
+
+std::optional<Refusal> Network::take_record(PeerLink& link, const WireMessage& message,
+                                            std::vector<Arrival>* out_arrivals) {
+  const WireHeader& header = message.header;
+  if (!link.records_came.add(header.record_number, {header.record, message.record})) {
+    return bad(link.rank, "a record out of place");
+  }
+  Board& board = *memory_.rank(link.rank).board;
+  while (const auto entry = link.records_came.take()) {
+    const uint64_t sequence = entry->record.sequence;
+    if (entry->kind == RecordKind::kCollective) {
+      write_record(&board.collectives[sequence % kRecordedCollectives], entry->record);
+    } else {
+      auto& messages = entry->kind == RecordKind::kSend ? board.sends : board.receives;
+      write_record(&messages[rank_][sequence % kRecordedMessages], entry->record);
+    }
+    out_arrivals->push_back({link.rank, entry->kind, sequence});
+  }
+  return std::nullopt;
+}
+
+// The device may take what has arrived.
+void Network::show(PeerLink& link) {
+  const uint64_t arrived = link.reassembly.arrived();
+  if (link.shown == arrived) return;
+  link.shown = arrived;
+  write_word(&memory_.rank(link.rank).board->sent[rank_], arrived);
+  progress_.has_shown = true;
+}
+
+}  // namespace npu::ccl

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to ranks of other hosts.
+#include "libnpu/ccl/checksum.h"
+#include "libnpu/ccl/network.h"
+
+namespace npu::ccl {
+namespace {
+
+// So many records that the other side has not acknowledged make it say so.
+constexpr uint64_t kRecordsPerCredit = RecordWindow::kRecords / 4;
+// By how much an injected fault is wrong: by more than messages may overtake each other.
+constexpr uint64_t kWrongBy = 100;
+
+}  // namespace
+
+// Records first: a peer knows what was called before it uses its data.
+void Network::pump(PeerLink& link) {
+  if (link.lead() == nullptr) return;
+  while (pump_data(link) || pump_record(link)) {
+  }
+  pump_counts(link);
+}
+
+bool Network::next_record(PeerLink& link, bool must_be_due, WireMessage* out) {
+  std::lock_guard lock(mutex_);
+  const uint64_t on_their_way = link.records_sent - link.records_acked;
+  if (link.records_unsent() == 0 || on_their_way >= RecordWindow::kRecords) return false;
+  const PeerLink::Waiting& waiting = link.records[on_their_way];
+  if (must_be_due && Clock::now() < waiting.until) return false;
+  out->header.record = waiting.kind;
+  out->header.record_number = link.records_sent + 1;
+  out->record = waiting.record;
+  return true;
+}
+
+// One that has waited long enough for data.
+bool Network::pump_record(PeerLink& link) {
+  WireMessage message{};
+  Path* const path = link.lead();
+  return path != nullptr && next_record(link, true, &message) &&
+         send(*path, MessageKind::kCounts, message);
+}
+
+bool Network::begin_data(PeerLink& link) {
+  // Acquires what the device has put into the slot.
+  if (link.next > read_word(memory_.own().board->sent[link.rank])) return false;
+  std::lock_guard lock(mutex_);
+  if (link.sizes.empty()) return false;
+  // Among those that wait may be that of this message. All but the last one go alone, now.
+  const uint64_t unsent = link.records_unsent();
+  for (uint64_t i = 1; i < unsent; i++) link.records[link.records.size() - 1 - i].until = {};
+  if (unsent > 1) return false;
+  Outgoing& out = link.outgoing[link.next % kSlots];
+  out = {};
+  out.sequence = link.next++;
+  out.bytes = link.sizes.front();
+  out.records = link.records_acked + link.records.size();
+  out.pieces = pieces_of(out.bytes, link.up_count());
+  out.unsent = out.pieces;
+  link.unsent += out.pieces;
+  link.sizes.pop_front();
+  if (++data_sent_ == fault_.number && fault_.rank == rank_) out.fault = fault_.kind;
+  return true;
+}
+
+bool Network::pump_data(PeerLink& link) {
+  bool moved = begin_data(link);
+  if (link.unsent == 0) return moved;
+  for (uint64_t sequence = link.peer_arrived + 1; sequence < link.next; sequence++) {
+    Outgoing& out = link.outgoing[sequence % kSlots];
+    for (uint32_t index = 0; index < out.pieces && out.unsent != 0; index++) {
+      moved = send_part(link, out, index) || moved;
+    }
+  }
+  return moved;
+}
+
+// Parts go side by side, whole messages by turns. What goes inline is for the quick way, which has an order.
+Path* Network::path_for(PeerLink& link, const Outgoing& out, uint32_t index) {
+  const Outgoing::Part& part = out.parts[index];
+  if (part.state == Outgoing::State::kWritten) return link.path_at(part.rail);
+  const uint32_t count = link.up_count();
+  if (count <= 1 || out.bytes <= kInlineBytesMax) return link.lead();
+  return link.up_path((out.pieces > 1 ? index : out.sequence) % count);
+}
+
+std::span<std::byte> Network::payload_of(const PeerLink& link, const Outgoing& out, Piece piece) {
+  std::byte* const slot = memory_.own().slots_host +
+                          (uint64_t{link.rank} * kSlots + out.sequence % kSlots) * chunk_bytes_;
+  return {slot + piece.offset, piece.bytes};
+}
+
+bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
+  Outgoing::Part& part = out.parts[index];
+  if (part.state == Outgoing::State::kSent) return false;
+  Path* const path = path_for(link, out, index);
+  if (path == nullptr || !path->is_up()) return false;
+  const Piece piece = piece_of(out.bytes, index, out.pieces);
+  const std::span<std::byte> payload = payload_of(link, out, piece);
+  const bool is_inline = out.bytes <= kInlineBytesMax;
+  if (!part.has_crc) {
+    part.crc = crc32c(payload);
+    part.has_crc = true;
+    const bool damages = out.fault == Fault::Kind::kPayload && index == 0 && !payload.empty();
+    if (damages) payload[payload.size() / 2] ^= std::byte{1};
+  }
+  if (!is_inline && part.state == Outgoing::State::kWaiting) {
+    const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
+    if (!path->write(payload, offset)) return false;
+    part.state = Outgoing::State::kWritten;
+    part.rail = path->rail().number;
+    part.epoch = path->epoch;
+  }
+  WireMessage message{};
+  message.header.sequence = out.sequence;
+  message.header.segment = static_cast<uint8_t>(index);
+  message.header.segments = static_cast<uint8_t>(out.pieces);
+  message.header.records = out.records;
+  message.header.payload_bytes = static_cast<uint32_t>(out.bytes);
+  message.header.payload_crc = part.crc;
+  next_record(link, false, &message);
+  if (!send(*path, is_inline ? MessageKind::kInline : MessageKind::kData, message,
+            is_inline ? payload : std::span<std::byte>(), out.fault)) {
+    return false;
+  }
+  part.state = Outgoing::State::kSent;
+  part.rail = path->rail().number;
+  part.epoch = path->epoch;
+  out.unsent--;
+  link.unsent--;
+  return true;
+}
+
+// After a flush the other side waits for the last word.
+bool Network::owes_counts(const PeerLink& link) const {
+  const PeerLink::Told& told = link.told;
+  const uint64_t arrived = link.reassembly.arrived(), records = link.records_came.known();
+  if (told.flushes < link.flushes_came || records >= told.records + kRecordsPerCredit) return true;
+  return link.flushes_came != 0 && (told.arrived != arrived || told.records != records);
+}
+
+void Network::pump_counts(PeerLink& link) {
+  Path* const path = link.lead();
+  if (path == nullptr) return;
+  if (link.flushes_sent < flushes_) {
+    WireMessage message{};
+    message.header.sequence = link.flushes_sent + 1;
+    if (send(*path, MessageKind::kFlush, message)) link.flushes_sent++;
+  }
+  const bool has_credit = taken_from(link.rank) >= link.told.taken + link.credit_at;
+  if (has_credit || owes_counts(link)) send(*path, MessageKind::kCounts, {});
+}
+
+bool Network::send(Path& path, MessageKind kind, WireMessage message,
+                   std::span<const std::byte> tail, Fault::Kind fault) {
+  PeerLink& link = path.link();
+  WireHeader& header = message.header;
+  header.kind = kind;
+  header.source = static_cast<uint16_t>(rank_);
+  header.target = static_cast<uint16_t>(link.rank);
+  header.rail = static_cast<uint8_t>(path.rail().number);
+  header.epoch = path.epoch;
+  header.arrived = link.reassembly.arrived();
+  header.taken = taken_from(link.rank);
+  header.flushed = static_cast<uint32_t>(link.flushes_came);
+  header.records_known = link.records_came.known();
+  if (fault == Fault::Kind::kSequence) header.sequence += kWrongBy;
+  seal(&message);
+  if (fault == Fault::Kind::kVersion) header.version++;
+  if (!path.send(message, tail)) return false;
+  std::lock_guard lock(mutex_);
+  if (header.record != RecordKind::kNone) link.records_sent++;
+  link.told = {header.arrived, header.taken, header.flushed, header.records_known};
+  return true;
+}
+
+}  // namespace npu::ccl

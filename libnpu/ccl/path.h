@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rail: one local address by which ranks of other hosts reach this one, and all that libfabric has for it. Path: the connection of this rank with one other on one rail, and what is under way there. For the network's thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "libnpu/ccl/fabric.h"
+#include "libnpu/ccl/frame.h"
+#include "libnpu/ccl/segments.h"
+#include "libnpu/ccl/socket.h"
+#include "libnpu/ccl/wire.h"
+
+namespace npu::ccl {
+
+struct PeerLink;
+class Path;
+struct Transfers;
+
+struct Rail {
+  uint32_t number = 0;
+  Fabric fabric;
+  Region slots;  // the own ones, whence writes take what they write
+};
+
+struct WireBuffer {
+  WireMessage message;
+  std::byte payload[kInlineBytesMax];
+};
+
+// What a completion leads back to.
+struct Transfer {
+  fi_context2 context;
+  Path* path;
+  Transfers* owner;
+  enum class Kind : uint8_t { kReceive, kSend, kWrite } kind;
+  bool is_busy;
+  WireBuffer* buffer;
+};
+
+// What is under way in one connection. It outlives that until libfabric has let go of all of it.
+struct Transfers {
+  static constexpr uint32_t kReceives = Fabric::kReceivesMax;
+  static constexpr uint32_t kSends = 16;
+  static constexpr uint32_t kWrites = 2 * kSlots;
+  static constexpr uint32_t kTransfers = kReceives + kSends + kWrites;
+
+  Region region;
+  std::array<WireBuffer, kReceives + kSends> buffers;
+  std::array<Transfer, kTransfers> transfers{};
+};
+
+class Path {
+ public:
+  enum class State : uint8_t {
+    kDown,        // neither side has an endpoint
+    kConnecting,  // this side has one
+    kUp,
+  };
+  // The counts of the last message that came here: a connection keeps its order.
+  struct Counts {
+    uint64_t arrived = 0, taken = 0, flushed = 0, records = 0;
+  };
+
+  Path(Rail& rail, PeerLink& link) : rail_(rail), link_(link) {}
+
+  // |mirror|: the slots for what comes from the other rank.
+  bool open(std::span<std::byte> mirror);
+  // To the endpoint of |landing|.
+  bool connect(std::span<const std::byte> say, std::string* out_error);
+  bool accept(fi_info* request);
+  void connected() { state_ = State::kUp; }
+  void close();
+
+  Rail& rail() { return rail_; }
+  PeerLink& link() { return link_; }
+  State state() const { return state_; }
+  bool is_up() const { return state_ == State::kUp; }
+  bool owns(const fid* endpoint) const { return endpoint_ && &endpoint_->fid == endpoint; }
+  bool has_endpoint() const { return endpoint_ != nullptr; }
+
+  // Each is false if there is no room now.
+  bool send(const WireMessage& message, std::span<const std::byte> tail);
+  bool write(std::span<const std::byte> payload, uint64_t offset);
+  bool post_receive(Transfer& transfer);
+
+  Landing own_landing() const;
+  Landing landing{};  // over there
+  uint32_t epoch = 0;
+  Counts counts;
+
+ private:
+  bool make_transfers();
+  bool post_receives();
+  Transfer* free_transfer(Transfer::Kind kind);
+
+  Rail& rail_;
+  PeerLink& link_;
+  State state_ = State::kDown;
+  Region mirror_;  // where messages of the other rank land
+  std::unique_ptr<Transfers> transfers_;
+  EndpointPtr endpoint_;  // ends before what is under way in it
+};
+
+}  // namespace npu::ccl

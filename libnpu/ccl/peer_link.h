@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// PeerLink: all that the network keeps for one rank of another host: its paths, what goes, what comes.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "libnpu/ccl/path.h"
+#include "libnpu/ccl/segments.h"
+
+namespace npu::ccl {
+
+// For tests (NPU_CCL_INJECT): what rank |rank| does to its data message number |number|, counted over all of its peers.
+struct Fault {
+  enum class Kind : uint8_t { kNone, kPayload, kSequence, kVersion } kind = Kind::kNone;
+  uint32_t rank = 0;
+  uint64_t number = 0;
+};
+// "payload:RANK:NUMBER", "sequence:...", "version:...".
+std::optional<Fault> parse_fault(std::string_view text);
+
+// A connection that ended, and since when.
+struct Loss {
+  uint32_t rank;
+  std::string text;
+  Clock::time_point since;
+};
+
+// A message of this side that the other one may still need.
+struct Outgoing {
+  enum class State : uint8_t { kWaiting, kWritten, kSent };
+  struct Part {
+    State state = State::kWaiting;
+    bool has_crc = false;
+    uint32_t crc = 0;
+    uint32_t rail = 0;   // when it is not waiting: whereby,
+    uint32_t epoch = 0;  // and in which connection of that
+  };
+
+  uint64_t sequence = 0;
+  uint64_t bytes = 0;
+  uint64_t records = 0;  // told before it
+  uint32_t pieces = 0;
+  uint32_t unsent = 0;
+  Fault::Kind fault = Fault::Kind::kNone;
+  std::array<Part, kRailsMax> parts{};
+};
+
+// Records in their order, whatever the order in which they come.
+class RecordWindow {
+ public:
+  // So many may be on their way.
+  static constexpr uint64_t kRecords = 64;
+  struct Entry {
+    RecordKind kind = RecordKind::kNone;
+    Record record{};
+  };
+
+  // False: there can be no such number now. A number that came before changes nothing.
+  bool add(uint64_t number, const Entry& entry);
+  // The next one, once.
+  std::optional<Entry> take();
+  uint64_t known() const { return known_; }
+
+ private:
+  std::array<Entry, kRecords> entries_;
+  uint64_t known_ = 0;
+};
+
+struct PeerLink {
+  struct Waiting {  // a record that the other side has not acknowledged
+    RecordKind kind;
+    Record record;
+    Clock::time_point until;  // so long it may wait for data to go with
+  };
+
+  Path* path_at(uint32_t number) { return number < paths.size() ? paths[number].get() : nullptr; }
+  // The |index|-th of the paths that are up.
+  Path* up_path(uint64_t index);
+  uint32_t up_count() const;
+  Path* lead() { return up_path(0); }
+  uint64_t records_unsent() const { return records_acked + records.size() - records_sent; }
+
+  uint32_t rank = 0;
+  Nonce nonce{};
+  bool is_finished = false;
+  std::optional<Loss> loss;
+  std::vector<std::unique_ptr<Path>> paths;  // by rail
+
+  // What goes. |sizes| and |records| are guarded by the network's mutex.
+  std::deque<uint64_t> sizes;
+  std::deque<Waiting> records;
+  uint64_t records_acked = 0;  // before the first one of |records|
+  uint64_t records_sent = 0;
+  uint64_t next = 1;    // data message to begin
+  uint32_t unsent = 0;  // parts of those that were begun
+  std::array<Outgoing, kSlots> outgoing;
+  uint64_t peer_arrived = 0, peer_taken = 0;
+  uint64_t flushes_sent = 0, flushes_answered = 0;
+
+  // What comes.
+  Reassembly reassembly;
+  RecordWindow records_came;
+  uint64_t shown = 0;
+  uint64_t credit_at = 1;  // so many taken messages are told of at once
+  uint64_t flushes_came = 0;
+  struct Told {  // by the last message
+    uint64_t arrived = 0, taken = 0, flushes = 0, records = 0;
+  } told;
+};
+
+}  // namespace npu::ccl
