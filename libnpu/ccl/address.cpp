@@ -33,18 +33,26 @@ bool is_link_local(const NetAddress& address) {
   return address.version == 6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80;
 }
 
+// All addresses of the network of a loopback interface are of this host, though only one is listed.
+bool has_address(const ifaddrs& interface, const NetAddress& address) {
+  const auto listed = from_socket(interface.ifa_addr);
+  if (!listed || listed->version != address.version) return false;
+  if (listed->ip == address.ip) return true;
+  return (interface.ifa_flags & IFF_LOOPBACK) != 0 && listed->is_loopback() &&
+         address.is_loopback();
+}
+
 // Of the interface |name|, or |name| itself if it is an address of this host.
 std::optional<NetAddress> find_interface(const ifaddrs* all, std::string_view name,
                                          uint16_t version) {
+  const std::string text(name);
+  const auto parsed = parse_address((version == 6 ? "[" + text + "]" : text) + ":1");
   for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
     if (i->ifa_addr == nullptr || (i->ifa_flags & IFF_UP) == 0) continue;
     std::optional<NetAddress> found = from_socket(i->ifa_addr);
     if (!found || found->version != version || is_link_local(*found)) continue;
-    found->port = 0;
-    std::string own = found->text();
-    own.resize(own.size() - 2);  // ":0"
-    if (version == 6) own = own.substr(1, own.size() - 2);
-    if (name == i->ifa_name || name == own) return found;
+    if (parsed && has_address(*i, *parsed)) return NetAddress{parsed->ip, 0, version};
+    if (name == i->ifa_name) return NetAddress{found->ip, 0, version};
   }
   return std::nullopt;
 }
@@ -163,6 +171,16 @@ std::optional<NetAddress> own_address(const NetAddress& other, std::string_view 
   const std::vector<NetAddress> found = own_addresses(other, wish, out_error);
   if (found.empty()) return std::nullopt;
   return found.front();
+}
+
+std::string interface_of(const NetAddress& address) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return "";
+  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(all, freeifaddrs);
+  for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
+    if (i->ifa_addr != nullptr && has_address(*i, address)) return i->ifa_name;
+  }
+  return "";
 }
 
 }  // namespace npu::ccl

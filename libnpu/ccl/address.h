@@ -54,4 +54,7 @@ std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view 
 std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
                                       std::string* out_error);
 
+// The name of the interface that has |address|; empty: none has.
+std::string interface_of(const NetAddress& address);
+
 }  // namespace npu::ccl

@@ -219,6 +219,33 @@ npuResult npuCclCommGetError(npuCclComm comm, npuCclFailure* inout_failure) {
   });
 }
 
+npuResult npuCclCommGetRail(npuCclComm comm, uint32_t rank, uint32_t number,
+                            npuCclRail* inout_rail) {
+  return guarded([&]() -> npuResult {
+    if (inout_rail == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "inout_rail is NULL");
+    npuCclRail answer{};
+    NPU_CCL_TRY(read_info(inout_rail, &answer));
+    CommunicatorPtr communicator;
+    NPU_CCL_TRY(find_handle(comm, &communicator));
+    const uint32_t ranks = communicator->settings().ranks;
+    if (rank >= ranks) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "there is no rank %u of %u", rank, ranks);
+    }
+    std::vector<Network::RailState> rails;
+    NPU_CCL_TRY(communicator->rails(rank, &rails));
+    if (number >= rails.size()) {
+      return fail(NPU_ERROR_NOT_FOUND, "there are %zu rails to rank %u", rails.size(), rank);
+    }
+    const Network::RailState& rail = rails[number];
+    answer = {inout_rail->struct_size, rail.is_up, rail.bytes_sent, rail.downs, {}, {}, {}};
+    rail.own.text().copy(answer.own_address, sizeof(answer.own_address) - 1);
+    rail.other.text().copy(answer.other_address, sizeof(answer.other_address) - 1);
+    rail.reason.copy(answer.reason, sizeof(answer.reason) - 1);
+    std::memcpy(inout_rail, &answer, answer.struct_size);
+    return NPU_OK;
+  });
+}
+
 const char* npuCclGetErrorText(void) { return error_text(); }
 
 npuResult npuCclCommSplit(npuCclComm comm, uint32_t color, uint32_t key, npuCclComm* out_comm) {

@@ -12,6 +12,8 @@ namespace npu::ccl {
 namespace {
 
 constexpr size_t kFactorsMax = 64;
+// How long an end waits until the last frames have gone by the rails.
+constexpr auto kLastFrames = std::chrono::milliseconds(100);
 constexpr npuCclRedOp kFirstFactor = 0x100;
 
 uint64_t fingerprint(const std::string& text) {
@@ -31,6 +33,7 @@ Communicator::Communicator(const Settings& settings, const Override& wishes)
       links_(settings.ranks) {
   transport_.sent.resize(settings.ranks);
   transport_.received.resize(settings.ranks);
+  transport_.network.set_heartbeat(settings.heartbeat);
 }
 
 Communicator::~Communicator() {
@@ -151,13 +154,15 @@ void Communicator::fail_with(Failure failure, bool tells) {
   stop_ = true;
   transport_.lanes.cut();
   changed_.notify_all();
+  Watchdog::get().expect();  // the rails have something to say
 }
 
 // With the state's mutex held; never blocks.
 void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload) {
   const std::vector<std::byte> frame = make_frame(kind, payload);
-  for (Link& link : links_) {
-    if (link.is_open) send_now(link.peer.control, frame);
+  for (uint32_t rank = 0; rank < links_.size(); rank++) {
+    if (links_[rank].is_open) send_now(links_[rank].peer.control, frame);
+    if (state_ == NPU_CCL_READY) transport_.network.carry(rank, frame);
   }
 }
 
@@ -184,6 +189,7 @@ npuResult Communicator::close() {
   if (starter_.joinable()) starter_.join();
   Watchdog::get().remove(this);
   say_bye();
+  send_last_frames();
   transport_.lanes.cut();
   std::lock_guard lock(submit_mutex_);
   transport_.network.close();
@@ -197,7 +203,18 @@ void Communicator::say_bye() {
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (!links_[rank].is_open) continue;
     const Bye bye = transport_.network.farewell(rank);
-    send_now(links_[rank].peer.control, make_frame(FrameKind::kBye, bye));
+    const std::vector<std::byte> frame = make_frame(FrameKind::kBye, bye);
+    send_now(links_[rank].peer.control, frame);
+    transport_.network.carry(rank, frame);
+  }
+}
+
+// Nobody else uses the network any more.
+void Communicator::send_last_frames() {
+  const Deadline end = Clock::now() + kLastFrames;
+  while (transport_.network.has_frames() && Clock::now() < end) {
+    transport_.network.say_last();
+    std::this_thread::yield();
   }
 }
 

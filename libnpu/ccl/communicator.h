@@ -75,6 +75,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult end_exchange(const std::vector<bool>& members, const Exchange& mine,
                          std::vector<Exchange>* out);
 
+  // NPU_NOT_READY while it is in init.
+  npuResult rails(uint32_t rank, std::vector<Network::RailState>* out) const;
+
   // The address on which ranks of a new communicator meet, port 0.
   NetAddress meeting_place() const;
 
@@ -125,8 +128,10 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void start();
   std::optional<Refusal> meet_others();
   void say_bye();
+  void send_last_frames();
   void tell_links(FrameKind kind, std::span<const std::byte> payload);
   void take_frame(uint32_t rank, const Frame& frame);
+  void take_carried(const Network::Carried& carried);
   void lost(uint32_t rank, bool in_order, int error);
   Failure blame(const Pending& late) const;
   Failure late_message(const Pending& late) const;
@@ -135,6 +140,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult record(const Request& request);
   npuResult record_message(const Request& request);
   bool is_suspicious() const;
+  bool is_waiting() const;
   void suspect(uint64_t sequence);
   void settle();
   void compare(const Network::Arrival& arrival);

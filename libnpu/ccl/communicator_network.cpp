@@ -19,19 +19,40 @@ std::string told(uint32_t rank, const Record& record) {
 
 }  // namespace
 
+npuResult Communicator::rails(uint32_t rank, std::vector<Network::RailState>* out) const {
+  if (state() == NPU_CCL_INIT) {
+    return ccl::fail(NPU_NOT_READY, "the communicator is being made: other ranks are missing");
+  }
+  *out = transport_.network.rails(rank);
+  return NPU_OK;
+}
+
 bool Communicator::moves() const {
-  return transport_.network.address() && state() != NPU_CCL_FAILED;
+  return transport_.network.address() &&
+         (state() != NPU_CCL_FAILED || transport_.network.has_frames());
+}
+
+// Others would come twice by rails and control connection.
+void Communicator::take_carried(const Network::Carried& carried) {
+  const std::optional<Frame> frame = read_frame(carried.frame);
+  if (frame && (frame->kind == FrameKind::kFail || frame->kind == FrameKind::kBye)) {
+    return take_frame(carried.rank, *frame);
+  }
+  fail_with(
+      {NPU_CCL_PROTOCOL, carried.rank, name_of_rank(carried.rank) + " sent a frame out of place"},
+      true);
 }
 
 bool Communicator::move() {
   Network& network = transport_.network;
   if (!moves()) return false;
+  if (state() == NPU_CCL_FAILED) return network.say_last(), false;
   std::vector<Network::Arrival> arrivals;
   bool moved = false, nudges = false;
   do {
     arrivals.clear();
     Network::Progress progress;
-    const auto refusal = network.progress(is_suspicious(), &arrivals, &progress);
+    const auto refusal = network.progress(is_suspicious(), is_waiting(), &arrivals, &progress);
     nudges = nudges || progress.has_shown;
     moved = moved || progress.has_moved;
     if (refusal) {
@@ -40,6 +61,7 @@ bool Communicator::move() {
     }
     for (const Network::Arrival& arrival : arrivals) compare(arrival);
   } while (!arrivals.empty());
+  for (const Network::Carried& carried : network.take_frames()) take_carried(carried);
   if (nudges) transport_.lanes.nudge();
   settle();
   if (const auto loss = network.first_loss(); loss && Clock::now() > loss->since + kGrace) {
@@ -97,6 +119,8 @@ std::optional<Failure> Communicator::beat() {
       link.asked_first.reset();
       continue;
     }
+    const Clock::time_point heard = transport_.network.heard(rank);
+    if (link.asked_first && heard > *link.asked_first) link.asked_first.reset();
     if (now < link.asked_last + settings_.heartbeat / kAsks) continue;
     link.asked_last = now;
     if (!link.asked_first) link.asked_first = now, link.asks = 0;
@@ -104,6 +128,11 @@ std::optional<Failure> Communicator::beat() {
     send_now(link.peer.control, make_frame(FrameKind::kPing, Ping{++pings_}));
   }
   return silent_rank(kAsks);
+}
+
+bool Communicator::is_waiting() const {
+  std::lock_guard lock(state_mutex_);
+  return !pending_.empty();
 }
 
 // ---- Who has called something else ----

@@ -54,6 +54,8 @@ void Communicator::lost(uint32_t rank, bool in_order, int error) {
   changed_.notify_all();
   if (in_order) return;
   const bool has_ended = error == 0 || error == ECONNRESET || error == EPIPE;
+  // Its route is gone for so long that the kernel has given up, but the rank is there.
+  if (!has_ended && transport_.network.reaches(rank)) return;
   fail_with({NPU_CCL_RANK_LOST, rank,
              name_of_rank(rank) +
                  (has_ended ? std::string(": its process ended")

@@ -123,4 +123,19 @@ std::optional<Frame> FrameReader::take() {
   return frame;
 }
 
+std::optional<Frame> read_frame(std::span<const std::byte> bytes) {
+  FrameReader reader;
+  std::optional<Frame> frame;
+  while (!bytes.empty() && !frame) {
+    const std::span<std::byte> room = reader.room();
+    const size_t piece = std::min(room.size(), bytes.size());
+    std::copy_n(bytes.begin(), piece, room.begin());
+    bytes = bytes.subspan(piece);
+    if (!reader.filled(piece)) return std::nullopt;
+    frame = reader.take();
+  }
+  if (!bytes.empty()) frame.reset();
+  return frame;
+}
+
 }  // namespace npu::ccl

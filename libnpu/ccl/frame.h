@@ -145,6 +145,9 @@ std::vector<std::byte> make_frame(FrameKind kind, const Payload& payload) {
   return make_frame(kind, std::as_bytes(std::span(&payload, 1)));
 }
 
+// The frame that |bytes| are, whole.
+std::optional<Frame> read_frame(std::span<const std::byte> bytes);
+
 // The frames in a stream of bytes. Holds one frame at most.
 class FrameReader {
  public:

@@ -12,6 +12,8 @@ namespace {
 constexpr auto kTogether = std::chrono::microseconds(200);
 // Between two looks at what only seldom happens: connections that are made or end.
 constexpr auto kEventsEvery = std::chrono::milliseconds(1);
+// Between two looks at rails; most of what they lead to is due less often.
+constexpr auto kRailsEvery = std::chrono::milliseconds(5);
 
 }  // namespace
 
@@ -55,6 +57,7 @@ bool Network::has_work() {
     if (!link->sizes.empty() || link->records_unsent() != 0 || link->unsent != 0 || link->loss) {
       return true;
     }
+    if (!link->frames.empty() || link->must_tell) return true;
     if (link->flushes_sent < flushes_ || link->told.flushes < link->flushes_came) return true;
     if (link->told.taken + link->credit_at <= link->reassembly.arrived()) {
       return true;  // the device has yet to take some
@@ -83,8 +86,8 @@ std::optional<Loss> Network::first_loss() const {
   return std::nullopt;
 }
 
-std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_arrivals,
-                                         Progress* out) {
+std::optional<Refusal> Network::progress(bool holds, bool is_pending,
+                                         std::vector<Arrival>* out_arrivals, Progress* out) {
   progress_ = {};
   if (const auto now = Clock::now(); now >= events_due_) {
     events_due_ = now + kEventsEvery;
@@ -102,8 +105,12 @@ std::optional<Refusal> Network::progress(bool holds, std::vector<Arrival>* out_a
       }
     }
   }
+  const auto now = Clock::now();
+  const bool looks = now >= rails_due_;
+  if (looks) rails_due_ = now + kRailsEvery;
   for (const auto& link : links_) {
     if (!link || link->loss || link->is_finished) continue;
+    if (looks && link->paths.size() > 1) watch_rails(*link, is_pending || flushes_ != 0);
     if (!holds && out_arrivals->empty()) show(*link);
     pump(*link);
   }
@@ -140,9 +147,10 @@ Bye Network::farewell(uint32_t to) const {
 }
 
 void Network::close() {
+  std::lock_guard lock(mutex_);
   for (auto& link : links_) {
     if (!link) continue;
-    for (const auto& path : link->paths) path->close();
+    for (const auto& path : link->paths) path->close(Path::State::kDown);
   }
   links_.clear();
   rails_.clear();

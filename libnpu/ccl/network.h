@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,10 +28,17 @@ class Network {
     uint64_t sequence;
   };
 
+  // A frame of a control connection that came by a rail.
+  struct Carried {
+    uint32_t rank;
+    std::vector<std::byte> frame;
+  };
+
   Network(uint32_t rank, uint64_t chunk_bytes, SharedMemory& memory)
       : rank_(rank), chunk_bytes_(chunk_bytes), memory_(memory) {}
 
   // ---- The start ----
+  void set_heartbeat(std::chrono::milliseconds heartbeat) { heartbeat_ = heartbeat; }
   // |own|: an address for each rail.
   std::optional<Refusal> open(const std::vector<NetAddress>& own, const std::vector<bool>& remote,
                               std::vector<Landings>* out);
@@ -43,6 +51,8 @@ class Network {
   // ---- For the one who submits: before the commands that they are about ----
   void will_send(uint32_t to, uint64_t bytes);
   void tell(uint32_t to, RecordKind kind, const Record& record);
+  // |frame| goes to |to| by its rails too, if there are several: the control connection follows only one of them. Any thread.
+  void carry(uint32_t to, std::span<const std::byte> frame);
 
   // ---- For the watchdog's thread, and for nobody else at the same time ----
   // Descriptors to poll for reading; only while may_sleep().
@@ -56,14 +66,34 @@ class Network {
     bool has_moved = false;
     bool has_shown = false;  // the device has to look
   };
-  // All that can be done now. |holds|: what arrives is not shown to the device. Records that came are added to |out_arrivals|.
-  std::optional<Refusal> progress(bool holds, std::vector<Arrival>* out_arrivals, Progress* out);
+  // All that can be done now. |holds|: what arrives is not shown to the device. |is_pending|: there are operations, so that rails are watched. Records that came are added to |out_arrivals|.
+  std::optional<Refusal> progress(bool holds, bool is_pending, std::vector<Arrival>* out_arrivals,
+                                  Progress* out);
+  // Frames that have come by rails since the last call.
+  std::vector<Carried> take_frames() { return std::exchange(carried_, {}); }
+  // When there was a last sign of life by one of several rails; long ago if there is only one, whose ranks are asked by their control connections.
+  Clock::time_point heard(uint32_t rank) const;
+  // One of several rails to |rank| is up.
+  bool reaches(uint32_t rank) const;
+  // Of a communicator that has failed: only frames are sent, while has_frames().
+  void say_last();
+  bool has_frames() const;
   // The rank has ended its communicator: no more of it, these were its last counts.
   void finish(uint32_t rank, uint64_t arrived, uint64_t taken);
   std::optional<Loss> first_loss() const;
 
   // All that was submitted has arrived where it should; after flush().
   bool is_flushed();
+
+  // ---- For those who ask ----
+  struct RailState {
+    NetAddress own, other;
+    bool is_up;
+    uint64_t bytes_sent, downs;
+    std::string reason;
+  };
+  // Of the rails to |rank|. Any thread.
+  std::vector<RailState> rails(uint32_t rank) const;
 
   // ---- The end ----
   // Asks every peer to say what has arrived. Any thread.
@@ -81,8 +111,25 @@ class Network {
   void take_events();
   void take_event(Rail& rail, FabricEvent event);
   void accept(Rail& rail, FabricEvent event);
+  void connected(Path& path);
   Path* path_of(const Rail& rail, const fid* endpoint);
+
+  // ---- Rails that fail ----
   void lose(Path& path, const std::string& text);
+  void watch_rails(PeerLink& link, bool is_pending);
+  void ask(Path& path);
+  void reconnect(Path& path);
+  void raise(Path& path);
+  bool is_silent(const Path& path) const;
+  // Another rail is up whose interface has a link.
+  bool has_other(const Path& path) const;
+  void answer(PeerLink& link);
+  void pump_cuts(PeerLink& link);
+  std::optional<Refusal> take_cut(Path& path, std::span<const std::byte> tail);
+  void redo(PeerLink& link, const Cut& cut);
+  std::optional<Refusal> take_control(Path& path, const WireHeader& header,
+                                      std::span<const std::byte> tail);
+  void pump_frames(PeerLink& link);
 
   // ---- What comes ----
   std::optional<Refusal> complete(const FabricCompletion& completion, bool holds,
@@ -122,10 +169,14 @@ class Network {
   Token token_{};
   Fault fault_;
   uint64_t data_sent_ = 0;
+  std::chrono::milliseconds heartbeat_{};
+  bool has_started_ = false;
+  std::vector<Carried> carried_;
+  Clock::time_point rails_due_{};
   Clock::time_point events_due_{};
   Progress progress_;  // of the present turn
   std::atomic<uint64_t> flushes_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Rail>> rails_;
   std::vector<std::unique_ptr<PeerLink>> links_;  // by rank; empty: of this host
 };

@@ -23,11 +23,16 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   transfer.is_busy = false;
   Path& path = *transfer.path;
   PeerLink& link = path.link();
+  // What an earlier connection has left is told again by the other side, if it was not told of.
+  if (!path.owns(transfer)) return std::nullopt;
   if (completion.error != 0) {
     lose(path, "a transfer failed");
     return std::nullopt;
   }
+  if (transfer.kind != Transfer::Kind::kSend) path.asked_first.reset();
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
+  path.heard = Clock::now();
+  if (path.state() == Path::State::kConnecting) connected(path);  // the event is on its way
   WireMessage message;
   const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
                          .first(std::min(completion.bytes, sizeof(WireBuffer)));
@@ -59,11 +64,39 @@ std::optional<Refusal> Network::take(Path& path, const WireMessage& message,
     if (auto refusal = take_data(link, header, tail)) return refusal;
   }
   link.reassembly.advance(link.records_came.known());
-  if (header.kind == MessageKind::kFlush) {
-    if (header.sequence > link.flushes_came + 1) return bad(link.rank, "a flush out of place");
-    link.flushes_came = std::max(link.flushes_came, header.sequence);
+  return take_control(path, header, tail);
+}
+
+std::optional<Refusal> Network::take_control(Path& path, const WireHeader& header,
+                                             std::span<const std::byte> tail) {
+  PeerLink& link = path.link();
+  const bool has_crc = header.kind == MessageKind::kCut || header.kind == MessageKind::kFrame;
+  if (has_crc && crc32c(tail) != header.payload_crc) {
+    return bad(link.rank, "a message whose checksum is wrong");
   }
-  return std::nullopt;
+  switch (header.kind) {
+    case MessageKind::kFlush:
+      if (header.sequence > link.flushes_came + 1) return bad(link.rank, "a flush out of place");
+      link.flushes_came = std::max(link.flushes_came, header.sequence);
+      link.must_tell = true;
+      return std::nullopt;
+    case MessageKind::kPing:
+      path.ping_to_answer = header.sequence;
+      return std::nullopt;
+    case MessageKind::kPong:
+      if (header.sequence == 0 || header.sequence > path.pings) {
+        return bad(link.rank, "an answer to nothing");
+      }
+      if (path.state() == Path::State::kProbing) raise(path);
+      return std::nullopt;
+    case MessageKind::kCut:
+      return take_cut(path, tail);
+    case MessageKind::kFrame:
+      carried_.push_back({link.rank, {tail.begin(), tail.end()}});
+      return std::nullopt;
+    default:
+      return std::nullopt;
+  }
 }
 
 // Connections have no order among each other: what is behind what another one has told is old, not wrong.
@@ -71,9 +104,8 @@ std::optional<Refusal> Network::take_counts(Path& path, const WireHeader& header
   PeerLink& link = path.link();
   Path::Counts& last = path.counts;
   if (header.arrived < last.arrived || header.arrived >= link.next || header.taken < last.taken ||
-      header.taken > header.arrived || header.flushed < last.flushed ||
-      header.flushed > link.flushes_sent || header.records_known < last.records ||
-      header.records_known > link.records_sent) {
+      header.taken > header.arrived || header.flushed < last.flushed || header.flushed > flushes_ ||
+      header.records_known < last.records || header.records_known > link.records_begun) {
     return bad(link.rank, "counts that cannot be");
   }
   last = {header.arrived, header.taken, header.flushed, header.records_known};
@@ -90,6 +122,7 @@ std::optional<Refusal> Network::take_counts(Path& path, const WireHeader& header
     link.records.pop_front();
     link.records_acked++;
   }
+  link.records_sent = std::max(link.records_sent, link.records_acked);
   return std::nullopt;
 }
 

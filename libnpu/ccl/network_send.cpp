@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes to ranks of other hosts.
+#include <algorithm>
+
 #include "libnpu/ccl/checksum.h"
 #include "libnpu/ccl/network.h"
 
@@ -16,6 +18,9 @@ constexpr uint64_t kWrongBy = 100;
 // Records first: a peer knows what was called before it uses its data.
 void Network::pump(PeerLink& link) {
   if (link.lead() == nullptr) return;
+  pump_cuts(link);
+  pump_frames(link);
+  answer(link);
   while (pump_data(link) || pump_record(link)) {
   }
   pump_counts(link);
@@ -59,7 +64,9 @@ bool Network::begin_data(PeerLink& link) {
   out.unsent = out.pieces;
   link.unsent += out.pieces;
   link.sizes.pop_front();
-  if (++data_sent_ == fault_.number && fault_.rank == rank_) out.fault = fault_.kind;
+  data_sent_++;
+  const bool recurs = fault_.kind == Fault::Kind::kCut && data_sent_ % fault_.number == 0;
+  if (fault_.rank == rank_ && (recurs || data_sent_ == fault_.number)) out.fault = fault_.kind;
   return true;
 }
 
@@ -111,6 +118,11 @@ bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
     part.rail = path->rail().number;
     part.epoch = path->epoch;
   }
+  if (out.fault == Fault::Kind::kCut && link.up_count() > 1) {
+    out.fault = Fault::Kind::kNone;
+    lose(*path, "NPU_CCL_INJECT");
+    return true;
+  }
   WireMessage message{};
   message.header.sequence = out.sequence;
   message.header.segment = static_cast<uint8_t>(index);
@@ -135,7 +147,9 @@ bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
 bool Network::owes_counts(const PeerLink& link) const {
   const PeerLink::Told& told = link.told;
   const uint64_t arrived = link.reassembly.arrived(), records = link.records_came.known();
-  if (told.flushes < link.flushes_came || records >= told.records + kRecordsPerCredit) return true;
+  if (link.must_tell || told.flushes < link.flushes_came ||
+      records >= told.records + kRecordsPerCredit)
+    return true;
   return link.flushes_came != 0 && (told.arrived != arrived || told.records != records);
 }
 
@@ -164,12 +178,18 @@ bool Network::send(Path& path, MessageKind kind, WireMessage message,
   header.taken = taken_from(link.rank);
   header.flushed = static_cast<uint32_t>(link.flushes_came);
   header.records_known = link.records_came.known();
+  if (has_tail(kind) && kind != MessageKind::kInline) {
+    header.payload_bytes = static_cast<uint32_t>(tail.size());
+    header.payload_crc = crc32c(tail);
+  }
   if (fault == Fault::Kind::kSequence) header.sequence += kWrongBy;
   seal(&message);
   if (fault == Fault::Kind::kVersion) header.version++;
   if (!path.send(message, tail)) return false;
   std::lock_guard lock(mutex_);
   if (header.record != RecordKind::kNone) link.records_sent++;
+  link.records_begun = std::max(link.records_begun, link.records_sent);
+  link.must_tell = false;
   link.told = {header.arrived, header.taken, header.flushed, header.records_known};
   return true;
 }

@@ -41,7 +41,7 @@ std::string provider() {
 }  // namespace
 
 std::optional<Fault> parse_fault(std::string_view text) {
-  constexpr std::string_view kKinds[] = {"none", "payload", "sequence", "version"};
+  constexpr std::string_view kKinds[] = {"none", "payload", "sequence", "version", "cut"};
   Fault fault;
   const size_t first = text.find(':'), second = text.rfind(':');
   if (first == std::string_view::npos || first == second) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<Fault> parse_fault(std::string_view text) {
   }
   if (fault.kind == Fault::Kind::kNone ||
       !parse_number(text.substr(first + 1, second - first - 1), &fault.rank) ||
-      !parse_number(text.substr(second + 1), &fault.number)) {
+      !parse_number(text.substr(second + 1), &fault.number) || fault.number == 0) {
     return std::nullopt;
   }
   return fault;
@@ -89,6 +89,7 @@ std::optional<Refusal> Network::open(const std::vector<NetAddress>& own,
 std::optional<Refusal> Network::open_rail(const NetAddress& own, uint32_t number, size_t ranks) {
   auto rail = std::make_unique<Rail>();
   rail->number = number;
+  rail->interface = interface_of(own);
   std::string error;
   if (!rail->fabric.open(own, provider(), ranks * Transfers::kTransfers, &error)) {
     return Refusal{rank_, NPU_CCL_DEVICE, name_of_rank(rank_) + ": " + error};
@@ -144,6 +145,8 @@ std::optional<Refusal> Network::call_peers(const std::vector<Peer>& peers) {
 
 bool Network::call(Path& path, std::string* out_error) {
   const PeerLink& link = path.link();
+  path.epoch++;
+  path.tried = Clock::now();
   Call call{{},
             static_cast<uint16_t>(rank_),
             static_cast<uint16_t>(link.rank),
@@ -157,7 +160,9 @@ std::optional<Refusal> Network::connect(const Offer& offer, const std::vector<Pe
   if (rails_.empty()) return std::nullopt;
   token_ = offer.address.token;
   if (auto refusal = call_peers(peers)) return refusal;
-  return await_peers(offer);
+  if (auto refusal = await_peers(offer)) return refusal;
+  has_started_ = true;
+  return std::nullopt;
 }
 
 std::optional<Refusal> Network::await_peers(const Offer& offer) {
@@ -196,8 +201,15 @@ void Network::take_event(Rail& rail, FabricEvent event) {
   if (event.kind == FabricEvent::Kind::kRequest) return accept(rail, std::move(event));
   Path* path = path_of(rail, event.endpoint);
   if (path == nullptr) return;
-  if (event.kind == FabricEvent::Kind::kConnected) path->connected();
+  if (event.kind == FabricEvent::Kind::kConnected && path->state() == Path::State::kConnecting) {
+    connected(*path);
+  }
   if (event.kind == FabricEvent::Kind::kEnded) lose(*path, event.text);
+}
+
+// A path that is made anew carries messages when it has answered.
+void Network::connected(Path& path) {
+  path.set_state(has_started_ ? Path::State::kProbing : Path::State::kUp);
 }
 
 void Network::accept(Rail& rail, FabricEvent event) {
@@ -207,10 +219,14 @@ void Network::accept(Rail& rail, FabricEvent event) {
   PeerLink* const link =
       fits && call.rank > rank_ && is_remote(call.rank) ? links_[call.rank].get() : nullptr;
   Path* const path = link != nullptr ? link->path_at(rail.number) : nullptr;
-  if (path == nullptr || path->has_endpoint() || call.target != rank_ || call.rail != rail.number ||
-      call.epoch != path->epoch || !is_same(call.mac, mac_of(token_, kRole, link->nonce, call))) {
+  if (path == nullptr || path->is_up() || path->state() == Path::State::kClosed ||
+      call.target != rank_ || call.rail != rail.number || call.epoch <= path->epoch ||
+      !is_same(call.mac, mac_of(token_, kRole, link->nonce, call))) {
     return rail.fabric.refuse(event.request.get());
   }
+  path->close(Path::State::kDown);
+  path->epoch = call.epoch;
+  path->tried = Clock::now();
   if (!path->accept(event.request.get())) lose(*path, "it could not be accepted");
 }
 
@@ -220,12 +236,6 @@ Path* Network::path_of(const Rail& rail, const fid* endpoint) {
     if (path != nullptr && path->owns(endpoint)) return path;
   }
   return nullptr;
-}
-
-void Network::lose(Path& path, const std::string& text) {
-  PeerLink& link = path.link();
-  path.close();
-  if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
 }
 
 }  // namespace npu::ccl

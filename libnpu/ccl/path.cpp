@@ -1,9 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libnpu/ccl/path.h"
 
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <cstring>
 
 namespace npu::ccl {
+namespace {
+
+// Connections of one path whose transfers libfabric may still hold.
+constexpr size_t kRetiredMax = 8;
+
+}  // namespace
+
+bool Rail::is_running() const {
+  if (interface.empty() || interface.size() >= IFNAMSIZ) return true;
+  const Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (!any) return true;
+  if (ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) return false;  // it is gone
+  constexpr short kRuns = IFF_UP | IFF_RUNNING;
+  return (request.ifr_flags & kRuns) == kRuns;
+}
 
 bool Path::open(std::span<std::byte> mirror) {
   if (!rail_.fabric.register_memory(mirror.data(), mirror.size(), FI_REMOTE_WRITE, &mirror_)) {
@@ -35,7 +57,23 @@ Landing Path::own_landing() const {
   return {mirror_.key(), mirror_.remote_base, rail_.fabric.address(), 0};
 }
 
+bool Path::renew() {
+  const auto is_busy = [](const Transfer& transfer) { return transfer.is_busy; };
+  if (std::any_of(transfers_->transfers.begin(), transfers_->transfers.end(), is_busy)) {
+    if (retired_.size() == kRetiredMax) return false;
+    retired_.push_back(std::move(transfers_));
+    if (!make_transfers()) return false;
+  }
+  counts = {};
+  asked_first.reset();
+  pings = ping_to_answer = 0;
+  owes_cut = has_said_cut = false;
+  return true;
+}
+
 bool Path::connect(std::span<const std::byte> say, std::string* out_error) {
+  *out_error = "too many connections before this one are not over";
+  if (!renew()) return false;
   endpoint_ = rail_.fabric.connect(landing.endpoint, say, out_error);
   if (!endpoint_) return false;
   state_ = State::kConnecting;
@@ -45,14 +83,15 @@ bool Path::connect(std::span<const std::byte> say, std::string* out_error) {
 }
 
 bool Path::accept(fi_info* request) {
+  if (!renew()) return false;
   endpoint_ = rail_.fabric.make_endpoint(request);
   if (!endpoint_) return false;
   state_ = State::kConnecting;
   return post_receives() && fi_accept(endpoint_.get(), nullptr, 0) == 0;
 }
 
-void Path::close() {
-  state_ = State::kDown;
+void Path::close(State state) {
+  state_ = state;
   if (!endpoint_) return;
   fi_shutdown(endpoint_.get(), 0);
   endpoint_.reset();
@@ -79,6 +118,7 @@ bool Path::send(const WireMessage& message, std::span<const std::byte> tail) {
   if (!tail.empty()) std::memcpy(buffer.payload, tail.data(), tail.size());
   transfer->is_busy = fi_send(endpoint_.get(), &buffer, sizeof(message) + tail.size(),
                               transfers_->region.desc(), 0, &transfer->context) == 0;
+  if (transfer->is_busy) bytes_sent += tail.size();
   return transfer->is_busy;
 }
 
@@ -87,6 +127,7 @@ bool Path::write(std::span<const std::byte> payload, uint64_t offset) {
   if (transfer == nullptr) return false;
   transfer->is_busy = fi_write(endpoint_.get(), payload.data(), payload.size(), rail_.slots.desc(),
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
+  if (transfer->is_busy) bytes_sent += payload.size();
   return transfer->is_busy;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "libnpu/ccl/fabric.h"
 #include "libnpu/ccl/frame.h"
@@ -22,7 +23,11 @@ class Path;
 struct Transfers;
 
 struct Rail {
+  // Whether its interface has a link. One that is not known counts as running.
+  bool is_running() const;
+
   uint32_t number = 0;
+  std::string interface;  // its name
   Fabric fabric;
   Region slots;  // the own ones, whence writes take what they write
 };
@@ -57,9 +62,11 @@ struct Transfers {
 class Path {
  public:
   enum class State : uint8_t {
-    kDown,        // neither side has an endpoint
+    kDown,        // this side has no endpoint, and needs no word of the other one
     kConnecting,  // this side has one
+    kProbing,     // the other one too, but it has yet to answer
     kUp,
+    kClosed,  // this side has closed its endpoint, and waits until the other one says so too
   };
   // The counts of the last message that came here: a connection keeps its order.
   struct Counts {
@@ -73,15 +80,20 @@ class Path {
   // To the endpoint of |landing|.
   bool connect(std::span<const std::byte> say, std::string* out_error);
   bool accept(fi_info* request);
-  void connected() { state_ = State::kUp; }
-  void close();
+  void set_state(State state) { state_ = state; }
+  // Ends the endpoint; what is under way in it ends with it, and nothing more arrives by it.
+  void close(State state);
 
   Rail& rail() { return rail_; }
-  PeerLink& link() { return link_; }
+  PeerLink& link() const { return link_; }
   State state() const { return state_; }
   bool is_up() const { return state_ == State::kUp; }
   bool owns(const fid* endpoint) const { return endpoint_ && &endpoint_->fid == endpoint; }
   bool has_endpoint() const { return endpoint_ != nullptr; }
+  // Whether a completion belongs to the present connection.
+  bool owns(const Transfer& transfer) const {
+    return endpoint_ && transfer.owner == transfers_.get();
+  }
 
   // Each is false if there is no room now.
   bool send(const WireMessage& message, std::span<const std::byte> tail);
@@ -93,17 +105,35 @@ class Path {
   uint32_t epoch = 0;
   Counts counts;
 
+  // Signs of life. Since a question that nothing has come after:
+  std::optional<Clock::time_point> asked_first;
+  int asks = 0;
+  Clock::time_point asked_last{};
+  Clock::time_point heard{};
+  uint64_t pings = 0;  // of this connection
+  uint64_t ping_to_answer = 0;
+  Clock::time_point tried{};  // to connect it
+  bool owes_cut = false;
+  bool has_said_cut = false;  // of this connection
+
+  // For those who ask.
+  std::string reason;  // why it was down the last time; guarded by the network's mutex
+  std::atomic<uint64_t> downs{0}, bytes_sent{0};
+
  private:
   bool make_transfers();
+  // For a new connection. False: too much of earlier ones is still under way.
+  bool renew();
   bool post_receives();
   Transfer* free_transfer(Transfer::Kind kind);
 
   Rail& rail_;
   PeerLink& link_;
-  State state_ = State::kDown;
+  std::atomic<State> state_{State::kDown};
   Region mirror_;  // where messages of the other rank land
   std::unique_ptr<Transfers> transfers_;
-  EndpointPtr endpoint_;  // ends before what is under way in it
+  std::vector<std::unique_ptr<Transfers>> retired_;  // of connections that have ended
+  EndpointPtr endpoint_;                             // ends before what is under way in it
 };
 
 }  // namespace npu::ccl

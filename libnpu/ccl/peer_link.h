@@ -13,13 +13,13 @@
 
 namespace npu::ccl {
 
-// For tests (NPU_CCL_INJECT): what rank |rank| does to its data message number |number|, counted over all of its peers.
+// For tests (NPU_CCL_INJECT): what rank |rank| does to its data message number |number|, counted over all of its peers; kCut: to each |number|-th one, it ends the connection in the middle of it if there is another.
 struct Fault {
-  enum class Kind : uint8_t { kNone, kPayload, kSequence, kVersion } kind = Kind::kNone;
+  enum class Kind : uint8_t { kNone, kPayload, kSequence, kVersion, kCut } kind = Kind::kNone;
   uint32_t rank = 0;
   uint64_t number = 0;
 };
-// "payload:RANK:NUMBER", "sequence:...", "version:...".
+// "payload:RANK:NUMBER", "sequence:...", "version:...", "cut:...".
 std::optional<Fault> parse_fault(std::string_view text);
 
 // A connection that ended, and since when.
@@ -77,6 +77,11 @@ struct PeerLink {
     Clock::time_point until;  // so long it may wait for data to go with
   };
 
+  struct Said {  // a frame for the control connection that goes by the rails too
+    std::vector<std::byte> frame;
+    Clock::time_point until;
+  };
+
   Path* path_at(uint32_t number) { return number < paths.size() ? paths[number].get() : nullptr; }
   // The |index|-th of the paths that are up.
   Path* up_path(uint64_t index);
@@ -90,11 +95,13 @@ struct PeerLink {
   std::optional<Loss> loss;
   std::vector<std::unique_ptr<Path>> paths;  // by rail
 
-  // What goes. |sizes| and |records| are guarded by the network's mutex.
+  // What goes. |sizes|, |records| and |frames| are guarded by the network's mutex.
   std::deque<uint64_t> sizes;
   std::deque<Waiting> records;
   uint64_t records_acked = 0;  // before the first one of |records|
   uint64_t records_sent = 0;
+  uint64_t records_begun = 0;  // the most that were ever sent
+  std::deque<Said> frames;
   uint64_t next = 1;    // data message to begin
   uint32_t unsent = 0;  // parts of those that were begun
   std::array<Outgoing, kSlots> outgoing;
@@ -107,7 +114,8 @@ struct PeerLink {
   uint64_t shown = 0;
   uint64_t credit_at = 1;  // so many taken messages are told of at once
   uint64_t flushes_came = 0;
-  struct Told {  // by the last message
+  bool must_tell = false;  // counts that went may be lost
+  struct Told {            // by the last message
     uint64_t arrived = 0, taken = 0, flushes = 0, records = 0;
   } told;
 };

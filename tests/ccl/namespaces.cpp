@@ -85,4 +85,13 @@ bool Namespaces::cut(uint32_t cable) {
   return run("ip -n " + name(0) + " link set " + interface(cable) + " down");
 }
 
+bool Namespaces::mend(uint32_t cable) {
+  return run("ip -n " + name(0) + " link set " + interface(cable) + " up");
+}
+
+bool Namespaces::swallow(uint32_t cable, bool swallows) {
+  return run("ip -n " + name(0) + " route " + (swallows ? "add" : "delete") + " blackhole " +
+             address(1, cable) + "/32");
+}
+
 }  // namespace npu::test

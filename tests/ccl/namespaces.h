@@ -34,7 +34,11 @@ class Namespaces {
 
   // Both directions of all cables. False: this kernel cannot.
   bool shape(const Shape& shape);
+  // At the first host's end.
   bool cut(uint32_t cable = 0);
+  bool mend(uint32_t cable);
+  // Whether what leaves the first host for the second one by that cable is lost, though its interfaces are up.
+  bool swallow(uint32_t cable, bool swallows);
 
  private:
   std::string make();

@@ -2,6 +2,7 @@
 // Processes: ranks in processes of their own (ccl_rank), with what they print.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -34,6 +35,7 @@ class Processes {
   uint64_t cpu_ticks() const;
   // What the rank has yet to say until it ends.
   std::string output(uint32_t rank);
+  void signal(uint32_t rank, int number) { kill(pids_[rank], number); }
 
  private:
   void start(const ProcessPlan& plan, uint32_t rank, const std::string& id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ccl_rank RANK RANKS SEED WHAT AT: one rank in a process of its own, found through NPU_CCL_ID. Random operations, checked bit for bit. At operation AT it does WHAT: none, kill, stop or exit
-// (each to itself); count: it calls that operation with another count; loop: from there on it repeats that operation until it fails, and prints "looping"; idle: it prints "idle" and does nothing more; stranger: rank AT comes with
+// (each to itself); count: it calls that operation with another count; loop: from there on it repeats that operation until it fails, and prints "looping"; idle: it prints "idle" and does nothing more; rails: it adds up large arrays until it fails or gets SIGUSR1, which makes it abort, and prints when another rail is up than before ("rails 10"), and when these have carried something
+// ("carries 10"); stranger: rank AT comes with
 // a wrong token. Prints at the end "done", or "failed REASON RANK TEXT" and "learned MS"; who does something to itself prints "acts MS" before. MS are of a clock that all processes see alike.
 #include <signal.h>
 #include <unistd.h>
@@ -81,6 +82,58 @@ int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const 
   return 0;
 }
 
+volatile sig_atomic_t must_abort = 0;
+
+struct RailsSeen {
+  std::string up;
+  std::vector<uint64_t> bytes;
+};
+
+RailsSeen look_at_rails(npuCclComm comm, uint32_t other) {
+  RailsSeen seen;
+  npuCclRail rail{};
+  rail.struct_size = sizeof(rail);
+  for (uint32_t i = 0; npuCclCommGetRail(comm, other, i, &rail) == NPU_OK; i++) {
+    seen.up += rail.is_up != 0 ? '1' : '0';
+    seen.bytes.push_back(rail.bytes_sent);
+  }
+  return seen;
+}
+
+bool all_carry(const RailsSeen& before, const RailsSeen& now) {
+  for (size_t i = 0; i < now.bytes.size(); i++) {
+    if (now.up[i] == '1' && now.bytes[i] < before.bytes[i] + (1 << 20)) return false;
+  }
+  return true;
+}
+
+int run_rails(const RankEnd& end, uint32_t ranks, uint32_t rank) {
+  RailsSeen before;
+  bool has_carried = false;
+  signal(SIGUSR1, [](int) { must_abort = 1; });
+  for (uint64_t seed = 1;; seed++) {
+    Operation operation;
+    operation.count = 1 << 18;
+    operation.seed = seed % 4 + 1;
+    Trial trial(end, ranks, rank, operation);
+    if (must_abort != 0) npuCclCommAbort(end.comm);
+    if (trial.call() != NPU_OK || npuQueueSync(end.queue, kLongNs) != NPU_OK)
+      return report(end.comm);
+    const testing::AssertionResult right = trial.check();
+    if (!right) return std::printf("wrong %s\n", right.message()), 1;
+    const RailsSeen now = look_at_rails(end.comm, ranks - 1 - rank);
+    if (now.up != before.up) {
+      std::printf("rails %s\n", now.up.c_str());
+      before = now;
+      has_carried = false;
+    } else if (!has_carried && all_carry(before, now)) {
+      std::printf("carries %s\n", now.up.c_str());
+      has_carried = true;
+    }
+    std::fflush(stdout);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -91,7 +144,8 @@ int main(int argc, char** argv) {
   npuDevice device = nullptr;
   RankEnd end;
   uint32_t devices = 0;
-  npuCclCommInfo info = make_info(4096, kOpTimeoutMs);
+  const bool watches_rails = std::strcmp(argv[4], "rails") == 0;
+  npuCclCommInfo info = make_info(watches_rails ? 0 : 4096, kOpTimeoutMs);
   info.init_timeout_ms =
       30'000;  // libfabric sleeps many times when it starts: long on a busy machine
   if (npuInit() != NPU_OK || npuDeviceGetCount(&devices) != NPU_OK || devices == 0 ||
@@ -108,8 +162,9 @@ int main(int argc, char** argv) {
   if (npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
     return give_up("make a communicator");
   }
-  int code =
-      run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4], std::atoi(argv[5]));
+  int code = watches_rails ? run_rails(end, ranks, rank)
+                           : run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4],
+                                 std::atoi(argv[5]));
   std::fflush(stdout);  // a failed one may take long to end
   if (npuCclCommDestroy(end.comm) != NPU_OK && code == 0) code = give_up("end the communicator");
   if (code == 0) std::puts("done");

@@ -184,6 +184,32 @@ typedef struct npuCclFailure {
 /* Why the communicator failed. Threads: any. Blocks: no. Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE. Since: 0.2 */
 NPU_API npuResult npuCclCommGetError(npuCclComm comm, npuCclFailure *inout_failure);
 
+/* A rail: a pair of addresses by which this rank and one of another host move data. A large message goes in parts over all rails that are up. */
+typedef struct npuCclRail {
+  uint32_t struct_size;
+  uint32_t
+      is_up; /* 1: it carries messages; 0: its connection has failed, or its interface has no link, and others do. While operations are pending it is tried anew. */
+  uint64_t bytes_sent;    /* payload that this rank has sent by it */
+  uint64_t downs;         /* how often it has failed; its messages went by others */
+  char own_address[64];   /* "10.0.0.1:4711", "[fd00::1]:4711" */
+  char other_address[64]; /* likewise, of the other rank */
+  char reason[128];       /* why it failed the last time; empty: it never did */
+} npuCclRail;
+
+/* The state of a rail of this rank; numbers count from 0, the first one leads. A rail that fails does not fail the communicator while another one is up: whoever wants to know compares |downs|. Ranks of one host have no rails.
+ *
+ * rank        the other rank
+ * inout_rail  struct_size is the caller's; all else is written
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE, NPU_NOT_READY (the communicator is being made)
+ *            NPU_ERROR_INVALID_ARGUMENT    inout_rail is NULL, or there is no such rank
+ *            NPU_ERROR_NOT_FOUND           there is no such rail: the last one came before
+ * Since:     0.2
+ */
+NPU_API npuResult npuCclCommGetRail(npuCclComm comm, uint32_t rank, uint32_t number,
+                                    npuCclRail *inout_rail);
+
 /* One sentence on the last call of this thread into libnpuccl that failed; empty when there was none. Never NULL, valid until the next failing call. Threads: any. Blocks: no. Errors: none. Since: 0.2 */
 NPU_API const char *npuCclGetErrorText(void);
 

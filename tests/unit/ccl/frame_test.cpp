@@ -120,6 +120,12 @@ TEST(AddressTest, TheOneThatRoutesOrTheOneThatIsNamed) {
     ASSERT_TRUE(named) << wish << ": " << error;
     EXPECT_EQ(*named, loopback(0)) << wish;
   }
+  const auto all = own_addresses(loopback(1), "127.0.0.2,nosuch0,lo,127.0.0.2,127.0.0.1", &error);
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].text(), "127.0.0.2:0");
+  EXPECT_EQ(all[1], loopback(0));
+  EXPECT_EQ(interface_of(all[0]), "lo");
+  EXPECT_EQ(interface_of({{192, 0, 2, 1}, 0, 4}), "");
   EXPECT_FALSE(own_address(loopback(1), "nosuch0", &error));
   EXPECT_NE(error.find("nosuch0"), std::string::npos) << error;
 }

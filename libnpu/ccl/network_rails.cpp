@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rails that fail, and come back.
+//
+// A side that has evidence against a rail closes its endpoint there, and says so by another rail (Cut): which parts of which messages it has. The other side closes its own one and answers the same. What is not there is
+// sent again by other rails only when both have closed: then no write of the failed connection can land in a slot that is in use for a later message. So each part arrives once, whatever fails.
+// A message can always be sent again, since its slot is kept until the receiver has taken it; records are kept until they are acknowledged; counts are told anew.
+//
+// The higher rank connects anew, with the next epoch. The new connection carries messages when each side has had an answer by it.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "libnpu/ccl/log.h"
+#include "libnpu/ccl/network.h"
+
+namespace npu::ccl {
+namespace {
+
+// Parts of a heartbeat: between two questions, and how long a rail may give no answer while another one does.
+constexpr int kAsksPerHeartbeat = 16;
+constexpr int kSilencesPerHeartbeat = 4;
+// The time alone proves nothing: it may have been this thread that got no processor.
+constexpr int kAsksMin = 3;
+// Between two attempts to connect a rail anew, and how long one may take.
+constexpr auto kTryEvery = std::chrono::milliseconds(500);
+constexpr auto kTryFor = std::chrono::milliseconds(2000);
+// How long a frame is worth sending after its communicator has failed.
+constexpr auto kLastWord = std::chrono::milliseconds(1000);
+
+Refusal bad(uint32_t rank, const std::string& text) {
+  return {rank, NPU_CCL_PROTOCOL, "rank " + std::to_string(rank) + " sent " + text};
+}
+
+}  // namespace
+
+// ---- Evidence ----
+
+void Network::watch_rails(PeerLink& link, bool is_pending) {
+  const auto now = Clock::now();
+  for (const auto& path : link.paths) {
+    if (!is_pending) path->asked_first.reset();
+    if (!is_pending || path->state() == Path::State::kClosed) continue;
+    if (path->state() == Path::State::kDown) {
+      reconnect(*path);
+      continue;
+    }
+    if (!path->is_up() && now > path->tried + kTryFor) lose(*path, "it gives no answer");
+    const bool is_connected = path->is_up() || path->state() == Path::State::kProbing;
+    if (is_connected && now >= path->asked_last + heartbeat_ / kAsksPerHeartbeat) {
+      path->asked_last = now;
+      const bool runs = path->rail().is_running();
+      if (!runs && has_other(*path)) {
+        lose(*path, "its interface " + path->rail().interface + " has no link");
+        continue;
+      }
+      ask(*path);
+    }
+    if (is_silent(*path)) lose(*path, "it gives no answer");
+  }
+}
+
+// The higher rank does that, as at the start.
+void Network::reconnect(Path& path) {
+  const auto now = Clock::now();
+  if (rank_ < path.link().rank || now < path.tried + kTryEvery) return;
+  path.tried = now;
+  std::string error;
+  if (path.rail().is_running() && !call(path, &error)) path.close(Path::State::kDown);
+}
+
+void Network::ask(Path& path) {
+  WireMessage message{};
+  message.header.sequence = path.pings + 1;
+  if (send(path, MessageKind::kPing, message)) path.pings++;
+  if (!path.asked_first) path.asked_first = path.asked_last, path.asks = 0;
+  path.asks++;
+}
+
+// While another one has told of its other end after this one was asked.
+bool Network::is_silent(const Path& path) const {
+  if (!path.asked_first || path.asks < kAsksMin) return false;
+  const auto limit = *path.asked_first + heartbeat_ / kSilencesPerHeartbeat;
+  if (Clock::now() < limit) return false;
+  const auto& paths = path.link().paths;
+  return std::any_of(paths.begin(), paths.end(), [&](const auto& other) {
+    return other.get() != &path && other->is_up() && other->heard > limit;
+  });
+}
+
+bool Network::has_other(const Path& path) const {
+  const auto& paths = path.link().paths;
+  return std::any_of(paths.begin(), paths.end(), [&](const auto& other) {
+    return other.get() != &path && other->is_up() && other->rail().is_running();
+  });
+}
+
+void Network::answer(PeerLink& link) {
+  for (const auto& path : link.paths) {
+    if (path->ping_to_answer == 0 || !path->has_endpoint()) continue;
+    WireMessage message{};
+    message.header.sequence = path->ping_to_answer;
+    if (send(*path, MessageKind::kPong, message)) path->ping_to_answer = 0;
+  }
+}
+
+// It has answered.
+void Network::raise(Path& path) {
+  path.set_state(Path::State::kUp);
+  log_info("rank %u: rail %u (%s) to rank %u is up again", rank_, path.rail().number,
+           path.rail().fabric.address().text().c_str(), path.link().rank);
+}
+
+// ---- The end of a connection ----
+
+void Network::lose(Path& path, const std::string& text) {
+  PeerLink& link = path.link();
+  const Path::State before = path.state();
+  if (before == Path::State::kDown || before == Path::State::kClosed) return;
+  // Only one that was up has carried anything of this side.
+  path.close(before == Path::State::kUp ? Path::State::kClosed : Path::State::kDown);
+  if (before == Path::State::kUp) {
+    std::lock_guard lock(mutex_);
+    path.reason = text;
+  }
+  if (!has_started_ || link.lead() == nullptr) {
+    if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
+    return;
+  }
+  path.owes_cut = before != Path::State::kConnecting;
+  link.must_tell = true;
+  // What it carried for others may be lost too.
+  for (const auto& other : link.paths) other->owes_cut = other->owes_cut || other->has_said_cut;
+}
+
+void Network::pump_cuts(PeerLink& link) {
+  for (const auto& path : link.paths) {
+    Path* const lead = link.lead();
+    if (!path->owes_cut || lead == nullptr) continue;
+    const Cut cut{path->rail().number, path->epoch, link.reassembly.arrived(),
+                  link.reassembly.parts(), 0};
+    if (!send(*lead, MessageKind::kCut, {}, std::as_bytes(std::span(&cut, 1)))) return;
+    path->owes_cut = false;
+    path->has_said_cut = true;
+  }
+}
+
+std::optional<Refusal> Network::take_cut(Path& path, std::span<const std::byte> tail) {
+  PeerLink& link = path.link();
+  Cut cut;
+  std::memcpy(&cut, tail.data(), sizeof(cut));
+  Path* const of = link.path_at(cut.rail);
+  if (of == nullptr || of == &path || cut.epoch > of->epoch || cut.arrived >= link.next ||
+      cut.reserved != 0) {
+    return bad(link.rank, "the end of a connection that cannot be");
+  }
+  if (cut.epoch < of->epoch) return std::nullopt;
+  lose(*of, "the other side has closed it");
+  if (of->state() == Path::State::kClosed) {
+    redo(link, cut);
+    of->set_state(Path::State::kDown);
+    of->downs++;
+    log_info("rank %u: rail %u (%s) to rank %u is down: %s; its messages go by %u other%s", rank_,
+             cut.rail, of->rail().fabric.address().text().c_str(), link.rank, of->reason.c_str(),
+             link.up_count(), link.up_count() == 1 ? "" : "s");
+  }
+  of->owes_cut = of->owes_cut || !of->has_said_cut;
+  return std::nullopt;
+}
+
+// Both sides have closed the connection that |cut| names.
+void Network::redo(PeerLink& link, const Cut& cut) {
+  for (uint64_t sequence = link.peer_arrived + 1; sequence < link.next; sequence++) {
+    Outgoing& out = link.outgoing[sequence % kSlots];
+    const uint64_t place = sequence - cut.arrived - 1;  // in |parts|; far away: it has arrived
+    const uint32_t there = sequence <= cut.arrived ? ~0u
+                           : place < kSlots        ? cut.parts >> place * kRailsMax
+                                                   : 0;
+    for (uint32_t i = 0; i < out.pieces; i++) {
+      Outgoing::Part& part = out.parts[i];
+      if (part.state == Outgoing::State::kWaiting) continue;
+      if (part.rail != cut.rail || part.epoch != cut.epoch) continue;
+      const bool was_sent = part.state == Outgoing::State::kSent;
+      if (was_sent && (there & 1u << i) != 0) continue;
+      part.state = Outgoing::State::kWaiting;
+      if (was_sent) out.unsent++, link.unsent++;
+    }
+  }
+  std::lock_guard lock(mutex_);
+  link.records_sent = link.records_acked;
+  link.flushes_sent = link.flushes_answered;
+  link.must_tell = true;
+}
+
+// ---- Frames of control connections ----
+
+void Network::carry(uint32_t to, std::span<const std::byte> frame) {
+  if (!is_remote(to) || links_[to]->paths.size() < 2) return;
+  std::lock_guard lock(mutex_);
+  links_[to]->frames.push_back({{frame.begin(), frame.end()}, Clock::now() + kLastWord});
+}
+
+// By all rails: which ones are dead may not be known yet. A frame that comes twice does nothing the second time.
+void Network::pump_frames(PeerLink& link) {
+  while (true) {
+    PeerLink::Said said;
+    {
+      std::lock_guard lock(mutex_);
+      if (link.frames.empty()) return;
+      said = link.frames.front();
+    }
+    bool is_sent = Clock::now() > said.until || link.lead() == nullptr;
+    for (const auto& path : link.paths) {
+      if (path->is_up()) is_sent = send(*path, MessageKind::kFrame, {}, said.frame) || is_sent;
+    }
+    if (!is_sent) return;
+    std::lock_guard lock(mutex_);
+    link.frames.pop_front();
+  }
+}
+
+bool Network::has_frames() const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(),
+                     [](const auto& link) { return link && !link->frames.empty(); });
+}
+
+void Network::say_last() {
+  for (const auto& rail : rails_) {
+    std::array<FabricCompletion, 32> completions;
+    const size_t got = rail->fabric.next_completions(completions);
+    for (size_t i = 0; i < got; i++) {
+      static_cast<Transfer*>(completions[i].context)->is_busy = false;
+    }
+  }
+  for (const auto& link : links_) {
+    if (link) pump_frames(*link);
+  }
+}
+
+bool Network::reaches(uint32_t rank) const {
+  return is_remote(rank) && links_[rank]->paths.size() > 1 && links_[rank]->up_count() != 0;
+}
+
+Clock::time_point Network::heard(uint32_t rank) const {
+  Clock::time_point last{};
+  if (!is_remote(rank) || links_[rank]->paths.size() < 2) return last;
+  for (const auto& path : links_[rank]->paths) last = std::max(last, path->heard);
+  return last;
+}
+
+std::vector<Network::RailState> Network::rails(uint32_t rank) const {
+  std::vector<RailState> all;
+  std::lock_guard lock(mutex_);
+  if (!is_remote(rank)) return all;
+  for (const auto& path : links_[rank]->paths) {
+    all.push_back({path->rail().fabric.address(), path->landing.endpoint, path->is_up(),
+                   path->bytes_sent, path->downs, path->reason});
+  }
+  return all;
+}
+
+}  // namespace npu::ccl
