@@ -48,6 +48,7 @@ struct Arguments {
   std::vector<std::string> injections;
   bool check = false;
   bool production = false;
+  bool one_machine = false;
 };
 
 int fail(int status, const std::string& text) {
@@ -182,6 +183,7 @@ int serve_machines(const Arguments& arguments, ServerOptions options) {
     return fail(kStatusUsage, "--vfio-user makes one device for each path; leave the count away");
   }
   options.device_count = static_cast<uint32_t>(arguments.vfio_user.size());
+  options.one_machine = arguments.one_machine;
   std::string error;
   if (!bindings_fit(options.bindings, options.device_count, &error)) {
     return fail(kStatusFailed, error);
@@ -240,10 +242,15 @@ int run(int argc, char** argv) {
   app.add_option("--spec", arguments.spec, "PROFILE or PROFILE*COUNT")->capture_default_str();
   CLI::Option* const socket = app.add_option(
       "--socket", arguments.socket, "Path of the socket; default: <runtime directory>/<spec>.sock");
-  app.add_option(
-         "--vfio-user", arguments.vfio_user,
-         "Path of a vfio-user socket: a PCI device for a virtual machine instead; may repeat")
-      ->excludes(socket);
+  CLI::Option* const vfio_user =
+      app.add_option(
+             "--vfio-user", arguments.vfio_user,
+             "Path of a vfio-user socket: a PCI device for a virtual machine instead; may repeat")
+          ->excludes(socket);
+  app.add_flag("--one-machine", arguments.one_machine,
+               "The devices of all --vfio-user sit in one machine: each reaches the memory of the "
+               "others over the bus. Never for paths of several machines")
+      ->needs(vfio_user);
   app.add_option("--idle-exit", arguments.idle_exit,
                  "End after so many seconds without a client; 0: never")
       ->check(CLI::Range(0, 86400 * 365));

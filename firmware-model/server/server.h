@@ -34,6 +34,7 @@ struct ServerOptions {
   std::vector<std::array<uint8_t, 32>> keys;
   std::vector<npu_injection> injections;  // into every device
   std::vector<PortBinding> bindings;      // resolved
+  bool one_machine = false;               // devices of several --vfio-user share a bus
 };
 
 class Server {

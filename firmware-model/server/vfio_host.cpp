@@ -32,6 +32,7 @@ VfioHost::VfioHost(const ServerOptions& options, uint32_t idle_exit_s, UniqueFd 
   options_.production = options.production;
   options_.keys = options.keys;
   options_.injections = options.injections;
+  if (options.one_machine) options_.bus = std::make_shared<vfio_user::Bus>();
   bindings_ = options.bindings;
   device_count_ = options.device_count;
   options_.cables = std::make_shared<Cables>();

@@ -173,12 +173,20 @@ bool ConfigSpace::write(uint32_t offset, std::span<const std::byte> data) {
   return function_reset;
 }
 
+uint64_t ConfigSpace::base_of(uint32_t bar) const {
+  const uint32_t at = PCI_BASE_ADDRESS_0 + bar * 4;
+  const uint64_t type_bits = static_cast<uint64_t>(~PCI_BASE_ADDRESS_MEM_MASK);
+  return (uint64_t{get32(at + 4)} << 32 | get32(at)) & ~type_bits;
+}
+
+uint64_t ConfigSpace::decoded_base(uint32_t bar) const {
+  return (get32(PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0 ? base_of(bar) : 0;
+}
+
 bool ConfigSpace::in_own_bar(uint64_t address, uint64_t bytes) const {
   for (uint32_t bar = 0; bar < bar_bytes_.size(); ++bar) {
     if (bar_bytes_[bar] == 0) continue;
-    const uint32_t at = PCI_BASE_ADDRESS_0 + bar * 4;
-    const uint64_t type_bits = static_cast<uint64_t>(~PCI_BASE_ADDRESS_MEM_MASK);
-    const uint64_t base = (uint64_t{get32(at + 4)} << 32 | get32(at)) & ~type_bits;
+    const uint64_t base = base_of(bar);
     if (base == 0) continue;
     const uint64_t last = base + (bar_bytes_[bar] - 1);
     if (address <= last && address + (bytes - 1) >= base) return true;

@@ -36,12 +36,15 @@ class ConfigSpace {
 
   // Whether [address, address + bytes) touches a BAR whose address the driver has set.
   bool in_own_bar(uint64_t address, uint64_t bytes) const;
+  // Where that BAR answers; 0: nowhere, for want of an address or of the driver's leave.
+  uint64_t decoded_base(uint32_t bar) const;
 
  private:
   void set8(uint32_t at, uint8_t value);
   void set16(uint32_t at, uint32_t value);
   void set32(uint32_t at, uint32_t value);
   uint32_t get32(uint32_t at) const;
+  uint64_t base_of(uint32_t bar) const;
   void writable(uint32_t at, uint32_t bytes, uint32_t mask);
   void write_one_clears(uint32_t at, uint32_t bytes, uint32_t mask);
   void add_header();

@@ -55,6 +55,11 @@ int DmaMap::map_file(const Request& request, const UniqueFd& fd, Region* out) {
   if (page_bytes == 0 || !request.readable) return 0;
   const auto file_bytes = static_cast<uint64_t>(info.st_size);
   if (request.offset > file_bytes || request.bytes > file_bytes - request.offset) return EINVAL;
+  return map_pages(request, fd.get(), page_bytes, out);
+}
+
+// The whole pages of the file around the range; nothing when the process has too many mappings.
+int DmaMap::map_pages(const Request& request, int fd, uint64_t page_bytes, Region* out) {
   const uint64_t before = request.offset % page_bytes;
   const uint64_t bytes = (before + request.bytes + page_bytes - 1) / page_bytes * page_bytes;
   if (g_mappings.fetch_add(1) >= kMaxMappings) {
@@ -62,7 +67,7 @@ int DmaMap::map_file(const Request& request, const UniqueFd& fd, Region* out) {
     return 0;
   }
   const int protection = PROT_READ | (request.writable ? PROT_WRITE : 0);
-  void* mapping = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd.get(),
+  void* mapping = mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, fd,
                        static_cast<off_t>(request.offset - before));
   const int err = mapping == MAP_FAILED ? errno : 0;
   if (err == 0 && out->guard.watch(mapping, bytes, notify_fd_)) {
@@ -77,7 +82,7 @@ int DmaMap::map_file(const Request& request, const UniqueFd& fd, Region* out) {
   return err != 0 ? err : ENOMEM;
 }
 
-int DmaMap::map(const Request& request, UniqueFd fd) {
+int DmaMap::check(const Request& request) const {
   if (request.bytes == 0 || (request.iova | request.bytes) % kPageBytes != 0 ||
       request.iova > UINT64_MAX - request.bytes) {
     return EINVAL;
@@ -90,19 +95,62 @@ int DmaMap::map(const Request& request, UniqueFd fd) {
     const auto& [begin, before] = *std::prev(next);
     if (request.iova - begin < before.bytes) return EEXIST;
   }
-  Region region;
+  return 0;
+}
+
+void DmaMap::insert(const Request& request, Region region) {
   region.bytes = request.bytes;
   region.readable = request.readable;
   region.writable = request.writable;
-  const int err = fd.valid() ? map_file(request, fd, &region) : 0;
-  if (err != 0) return err;
   std::unique_lock lock(mutex_);
   regions_.emplace(request.iova, std::move(region));
+}
+
+int DmaMap::map(const Request& request, UniqueFd fd) {
+  if (const int err = check(request); err != 0) return err;
+  Region region;
+  const int err = fd.valid() ? map_file(request, fd, &region) : 0;
+  if (err == 0) insert(request, std::move(region));
+  return err;
+}
+
+int DmaMap::map_peer(const Request& request, std::shared_ptr<const Aperture> peer) {
+  if (const int err = check(request); err != 0) return err;
+  Region region;
+  region.peer_base = request.iova - request.offset;
+  const int err = request.readable ? map_pages(request, peer->fd(), kPageBytes, &region) : 0;
+  if (err != 0) return err;
+  if (region.host != nullptr) {
+    region.peer = std::move(peer);
+    ++peers_;
+  }
+  insert(request, std::move(region));
   return 0;
+}
+
+int DmaMap::drop_peers() {
+  int result = ENOENT;
+  if (peers_ == 0) return result;
+  for (auto& [iova, region] : regions_) {
+    if (region.peer == nullptr || region.peer->base() == region.peer_base) continue;
+    Region gone;
+    {
+      std::unique_lock lock(mutex_);
+      gone = std::move(region);
+      region = Region{};
+      region.bytes = gone.bytes;
+      region.readable = gone.readable;
+      region.writable = gone.writable;
+    }
+    const int err = detach(std::move(gone));
+    if (result != ENOMEM) result = err;
+  }
+  return result;
 }
 
 int DmaMap::detach(Region region) {
   if (region.mapping == nullptr) return 0;
+  if (region.peer != nullptr) --peers_;
   const bool safe = replace_by_zeros(region.mapping, region.mapping_bytes);
   // What could not be replaced stays until the device has gone.
   retired_.push_back({safe ? 0 : UINT64_MAX, std::move(region)});

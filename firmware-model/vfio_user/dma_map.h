@@ -12,10 +12,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <shared_mutex>
 #include <vector>
 
 #include "firmware-model/server/unique_fd.h"
+#include "firmware-model/vfio_user/bus.h"
 #include "firmware-model/vfio_user/bus_guard.h"
 
 namespace npu::model::vfio_user {
@@ -43,10 +45,16 @@ class DmaMap {
   // 0 or errno. Without a descriptor, or with one whose file system may block an access, the range
   // is reached in band only.
   int map(const Request& request, UniqueFd fd);
+  // A range that is memory of another device, |peer|, from request.offset on, for as long as that
+  // stays at its place (drop_peers). 0 or errno.
+  int map_peer(const Request& request, std::shared_ptr<const Aperture> peer);
   // Exactly one mapped range. 0 or errno; ENOMEM: the kernel refuses, the device must be stopped
   // before the memory is safe from it.
   int unmap(uint64_t iova, uint64_t bytes);
   int unmap_all();
+  // Takes away what belonged to devices that have left their place since: such ranges are reached
+  // in band from now on. 0; ENOENT: there was nothing to be taken; ENOMEM as above.
+  int drop_peers();
 
   // Ranges that were unmapped since the last retire() belong to |ticket|; drain() frees those whose
   // ticket the device has reached.
@@ -71,13 +79,18 @@ class DmaMap {
     void* mapping = nullptr;
     size_t mapping_bytes = 0;
     BusGuard guard;
+    std::shared_ptr<const Aperture> peer;  // whose memory it is; nullptr: the client's
+    uint64_t peer_base = 0;                // where that was when it was mapped
   };
   struct Retired {
     uint64_t ticket = 0;  // 0: not known yet
     Region region;
   };
 
+  int check(const Request& request) const;
+  void insert(const Request& request, Region region);
   int map_file(const Request& request, const UniqueFd& fd, Region* out);
+  int map_pages(const Request& request, int fd, uint64_t page_bytes, Region* out);
   int detach(Region region);
   static void free_region(Region& region);
 
@@ -85,6 +98,7 @@ class DmaMap {
   mutable std::shared_mutex mutex_;
   std::map<uint64_t, Region> regions_;  // by iova
   std::vector<Retired> retired_;
+  size_t peers_ = 0;  // regions that are memory of other devices
 };
 
 }  // namespace npu::model::vfio_user

@@ -22,16 +22,16 @@ bool bar_access(size_t bytes) { return bytes == 1 || bytes == 2 || bytes == 4 ||
 
 }  // namespace
 
-PciFunction::PciFunction(uint64_t hbm_bytes, int wake_fd, int broken_fd)
-    : bar_hbm_bytes_(std::bit_ceil(hbm_bytes)),
+PciFunction::PciFunction(const FunctionOptions& options, int wake_fd, int broken_fd)
+    : bar_hbm_bytes_(std::bit_ceil(options.profile.hbm_bytes)),
       config_(kBarRegsBytes, bar_hbm_bytes_, kBarMsixBytes),
       in_band_(wake_fd),
-      dma_(broken_fd) {}
+      dma_(broken_fd),
+      bus_(options.bus, wake_fd) {}
 
 std::unique_ptr<PciFunction> PciFunction::create(const FunctionOptions& options, int wake_fd,
                                                  int broken_fd, std::string* error) {
-  std::unique_ptr<PciFunction> function(
-      new PciFunction(options.profile.hbm_bytes, wake_fd, broken_fd));
+  std::unique_ptr<PciFunction> function(new PciFunction(options, wake_fd, broken_fd));
   if (!function->make_device(options, error)) return nullptr;
   if (!function->make_hbm(options.profile.hbm_bytes, error)) return nullptr;
   return function;
@@ -76,7 +76,7 @@ bool PciFunction::make_hbm(uint64_t hbm_bytes, std::string* error) {
   if (made && mmap(npu_device_hbm(device_), hbm_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED | MAP_NORESERVE, hbm_fd_.get(), 0) != MAP_FAILED) {
     madvise(npu_device_hbm(device_), hbm_bytes, MADV_DONTDUMP);
-    return true;
+    if (bus_.show(hbm_fd_.get(), bar_hbm_bytes_)) return true;
   }
   *error = std::string("no shared memory for the device memory: ") + std::strerror(errno) +
            "; raise the limits of files and of virtual memory (ulimit -n, -f, -v)";
@@ -134,6 +134,7 @@ int PciFunction::write(uint32_t region, uint64_t offset, std::span<const std::by
   if (offset > bytes || data.size() > bytes - offset || data.empty()) return EINVAL;
   if (region == wire::kConfig) {
     if (config_.write(static_cast<uint32_t>(offset), data)) reset();
+    bus_.decode(config_.decoded_base(NPU_BAR_HBM));
     return 0;
   }
   if (!bar_access(data.size())) return EINVAL;
@@ -169,6 +170,21 @@ void PciFunction::write_msix(uint64_t offset, std::span<const std::byte> data) {
   for (size_t i = 0; i < data.size() && offset + i < msix_table_.size(); ++i) {
     msix_table_[offset + i] = data[i];
   }
+}
+
+int PciFunction::map_dma(DmaMap::Request request, UniqueFd fd) {
+  if (fd.valid()) return dma_.map(request, std::move(fd));
+  uint64_t offset = 0;
+  auto peer = bus_.find(request.iova, request.bytes, &offset);
+  if (peer == nullptr || offset % DmaMap::kPageBytes != 0) return dma_.map(request, UniqueFd());
+  request.offset = offset;
+  return dma_.map_peer(request, std::move(peer));
+}
+
+int PciFunction::drop_peers() {
+  const int err = dma_.drop_peers();
+  if (err != ENOENT) memory_withdrawn();
+  return err == ENOMEM ? err : 0;
 }
 
 void PciFunction::memory_withdrawn() {
@@ -211,6 +227,7 @@ void PciFunction::reset() {
   in_band_.open(max_data_bytes_);
   irqs_.clear_pending();
   config_.reset();
+  bus_.decode(Aperture::kNowhere);
   msix_table_.fill(std::byte{0});
 }
 

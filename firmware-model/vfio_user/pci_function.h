@@ -18,6 +18,7 @@
 #include "firmware-model/device/cables.h"
 #include "firmware-model/device/npu_device.h"
 #include "firmware-model/server/unique_fd.h"
+#include "firmware-model/vfio_user/bus.h"
 #include "firmware-model/vfio_user/config_space.h"
 #include "firmware-model/vfio_user/dma_map.h"
 #include "firmware-model/vfio_user/in_band.h"
@@ -38,12 +39,13 @@ struct FunctionOptions {
   std::vector<npu_port_config> ports;
   std::shared_ptr<Cables> cables;  // between ports; null: none
   bool boot_from_host = true;      // the machine's driver brings the firmware
+  std::shared_ptr<Bus> bus;        // of the machine; nullptr: no device reaches the memory of another
 };
 
 class PciFunction {
  public:
-  // |wake_fd| and |broken_fd|: eventfds of the I/O thread, for in-band requests and for files that
-  // were shrunk. nullptr: |error| says why.
+  // |wake_fd| and |broken_fd|: eventfds of the I/O thread, for in-band requests and devices of the
+  // bus that have left their place, and for files that were shrunk. nullptr: |error| says why.
   static std::unique_ptr<PciFunction> create(const FunctionOptions& options, int wake_fd,
                                              int broken_fd, std::string* error);
   ~PciFunction();
@@ -61,6 +63,10 @@ class PciFunction {
   int read(uint32_t region, uint64_t offset, std::span<std::byte> out);
   int write(uint32_t region, uint64_t offset, std::span<const std::byte> data);
 
+  // Another device's memory where the client names no file and one lies there. 0 or errno.
+  int map_dma(DmaMap::Request request, UniqueFd fd);
+  // 0 or ENOMEM, as DmaMap::unmap.
+  int drop_peers();
   // The device lets go of what has been taken out of dma(); nothing waits.
   void memory_withdrawn();
   // Frees what it has let go of. False: there is more, ask again soon.
@@ -74,7 +80,7 @@ class PciFunction {
   void reset();
 
  private:
-  PciFunction(uint64_t hbm_bytes, int wake_fd, int broken_fd);
+  PciFunction(const FunctionOptions& options, int wake_fd, int broken_fd);
   bool make_device(const FunctionOptions& options, std::string* error);
   bool make_hbm(uint64_t hbm_bytes, std::string* error);
   void control(uint32_t bytes, uint64_t value);
@@ -94,6 +100,7 @@ class PciFunction {
   Irqs irqs_;
   InBand in_band_;
   DmaMap dma_;
+  BusPort bus_;
   npu_device* device_ = nullptr;
   Cables::Uuid uuid_{};
   std::vector<npu_port_config> ports_;

@@ -11,6 +11,7 @@ namespace {
 
 // Messages handled before other descriptors get their turn.
 constexpr int kBatch = 64;
+constexpr char kNoRoom[] = "the kernel has no room to take a mapping away";
 
 // The struct at the start of a body. False: the body is shorter.
 template <typename T>
@@ -64,6 +65,7 @@ bool Session::on_readable() {
 bool Session::on_writable() { return channel_.flush() || end(""); }
 
 bool Session::on_wake() {
+  if (function_->drop_peers() != 0) return end(kNoRoom);
   InBand::Request request;
   while (function_->in_band().take(&request)) {
     if (!function_->may_reach(request.iova, request.bytes, request.write)) {
@@ -89,7 +91,7 @@ bool Session::handle(Message& message) {
   const wire::Header& header = message.header;
   if ((header.flags & wire::kTypeMask) == wire::kTypeReply) return handle_reply(message);
   Reply reply = dispatch(message);
-  if (fatal_) return end("the kernel has no room to take a mapping away");
+  if (fatal_) return end(kNoRoom);
   if ((header.flags & wire::kNoReply) != 0) return true;
   wire::Header answer{};
   answer.id = header.id;
@@ -185,7 +187,7 @@ Session::Reply Session::dma_map(Message& message) {
   request.readable = (map.flags & wire::kMapRead) != 0;
   request.writable = (map.flags & wire::kMapWrite) != 0;
   UniqueFd fd = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
-  return failed(function_->dma().map(request, std::move(fd)));
+  return failed(function_->map_dma(request, std::move(fd)));
 }
 
 Session::Reply Session::dma_unmap(Bytes body) {

@@ -30,7 +30,7 @@ class Session {
   // False, here and below: the session has ended; why() says more, empty when the client left.
   bool on_readable();
   bool on_writable();
-  // In-band requests of device threads are waiting.
+  // In-band requests of device threads are waiting, or a device of the bus has left its place.
   bool on_wake();
   const std::string& why() const { return why_; }
 
