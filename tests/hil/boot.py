@@ -66,28 +66,36 @@ class Kernel:
 
 
 class Servers:
-    """One npu-modeld per device of the plan."""
+    """One npu-modeld for all devices of the plan that have the same arguments: they reach each other's memory."""
 
     def __init__(self, plan, run):
-        self.running, self.sockets = [], []
-        command = os.environ.get("NPU_HIL_SERVER", SERVER + " --vfio-user")
+        self.running = []
+        self.sockets = [f"npu{number}.sock" for number in range(len(plan.devices))]
+        command = os.environ.get("NPU_HIL_SERVER", SERVER + " --vfio-user").split()
+        started = []
         for number, arguments in enumerate(plan.devices):
-            path = os.path.join(run, f"npu{number}.sock")
-            log = open(os.path.join(run, f"npu{number}.log"), "wb")
-            try:
-                # Both sides get a short path relative to their folder: the name of a socket has 107 bytes.
-                process = subprocess.Popen(command.split() + [os.path.relpath(path, ROOT)] + arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT,
-                                           preexec_fn=die_with_parent)
-            except OSError as error:
-                raise PlanError(f"{command.split()[0]} does not start: {error.strerror}. Build it: ./dev build npu-modeld") from None
-            self.running.append((process, log.name))
-            self.sockets.append(os.path.basename(path))
-            deadline = time.monotonic() + SERVER_SECONDS
-            while not os.path.exists(path):
-                self.check()
-                if time.monotonic() > deadline:
-                    raise PlanError(f"the device server did not open {path} within {SERVER_SECONDS} s; its log: {log.name}")
-                time.sleep(POLL_SECONDS)
+            if arguments in started:
+                continue
+            started.append(arguments)
+            paths = [os.path.join(run, socket) for socket, other in zip(self.sockets, plan.devices) if other == arguments]
+            # Both sides get a short path relative to their folder: the name of a socket has 107 bytes.
+            words = [os.path.relpath(path, ROOT) for path in paths]
+            line = command + words[:1] + [word for path in words[1:] for word in (command[-1], path)]
+            self._start(line + (["--one-machine"] if len(paths) > 1 else []) + arguments, paths, os.path.join(run, f"npu{number}.log"))
+
+    def _start(self, line, paths, log_path):
+        log = open(log_path, "wb")
+        try:
+            process = subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT, preexec_fn=die_with_parent)
+        except OSError as error:
+            raise PlanError(f"{line[0]} does not start: {error.strerror}. Build it: ./dev build npu-modeld") from None
+        self.running.append((process, log.name))
+        deadline = time.monotonic() + SERVER_SECONDS
+        while not all(os.path.exists(path) for path in paths):
+            self.check()
+            if time.monotonic() > deadline:
+                raise PlanError(f"the device server did not open {' and '.join(paths)} within {SERVER_SECONDS} s; its log: {log.name}")
+            time.sleep(POLL_SECONDS)
 
     def check(self):
         for process, log in self.running:

@@ -54,7 +54,9 @@ def command(program, kernel, initrd, memory, sockets, run, shell=False, extra=()
         arguments += ["-chardev", f"file,id={name},path={os.path.join(run, name)}.raw",
                       "-device", f"virtserialport,chardev={name},nr={number},name={name}"]
     arguments += ["-serial", "mon:stdio", "-s"] if shell else ["-serial", f"file:{os.path.join(run, 'console.log')}", "-monitor", "none"]
+    # One switch, as in machines with many accelerators: the kernel lets its ports be peers whatever the host bridge is (decision 0052).
+    arguments += ["-device", "pcie-root-port,id=rp0,chassis=1", "-device", "x3130-upstream,id=switch,bus=rp0"]
     for number, path in enumerate(sockets):
-        device = {"driver": "vfio-user-pci", "bus": f"rp{number}", "rombar": 0, "socket": {"type": "unix", "path": path}}
-        arguments += ["-device", f"pcie-root-port,id=rp{number},chassis={number + 1}", "-device", json.dumps(device)]
+        device = {"driver": "vfio-user-pci", "bus": f"port{number}", "rombar": 0, "socket": {"type": "unix", "path": path}}
+        arguments += ["-device", f"xio3130-downstream,id=port{number},bus=switch,chassis={number + 2}", "-device", json.dumps(device)]
     return arguments + list(extra)
