@@ -167,6 +167,36 @@ int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt)
 	return npu_bo_build_runs(bo);
 }
 
+/* The import fails, and the table goes back to whom it came from. */
+void npu_bo_forget_sgt(struct npu_bo *bo)
+{
+	mutex_lock(&npu_bos_lock);
+	list_del_init(&bo->link);
+	bo->sgt = NULL;
+	mutex_unlock(&npu_bos_lock);
+}
+
+struct npu_bo *npu_bo_revoke_next(struct npu_device *peer)
+{
+	struct npu_bo *bo, *found = NULL;
+
+	mutex_lock(&npu_bos_lock);
+	list_for_each_entry(bo, &npu_bos, link) {
+		/* One without references is in no address space. */
+		if (bo->peer != peer || bo->revoked || !kref_get_unless_zero(&bo->base.refcount))
+			continue;
+		drm_dev_get(bo->base.dev);
+		/* Whoever binds it from here on sees that under resv. pairs with driver/npu_vm.c : npu_bind_prepare */
+		dma_resv_lock(bo->base.resv, NULL);
+		WRITE_ONCE(bo->revoked, true);
+		dma_resv_unlock(bo->base.resv);
+		found = bo;
+		break;
+	}
+	mutex_unlock(&npu_bos_lock);
+	return found;
+}
+
 static void npu_bo_detach(struct npu_bo *bo)
 {
 	drm_prime_gem_destroy(&bo->base, bo->sgt);
@@ -547,7 +577,7 @@ static int npu_bo_back_hbm(struct npu_bo *bo, u32 align_log2)
 }
 
 /* All of it lies where BAR2 shows it. */
-static bool npu_bo_visible(const struct npu_bo *bo)
+bool npu_bo_visible(const struct npu_bo *bo)
 {
 	const u64 visible = npu_bo_device(bo)->hbm_cpu_bytes;
 	u32 i;
@@ -671,7 +701,7 @@ int npu_bo_info_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_f
 	if (!bo)
 		return -ENOENT;
 	args->flags = bo->flags;
-	args->region = npu_bo_is_hbm(bo) ? NPU_REGION_HBM : NPU_REGION_SYSTEM;
+	args->region = npu_bo_is_hbm(bo) || bo->peer ? NPU_REGION_HBM : NPU_REGION_SYSTEM;
 	args->state = npu_bo_lost(bo) ? NPU_BO_LOST : NPU_BO_READY;
 	args->size_bytes = bo->base.size;
 	args->page_bytes = npu_bo_page_bytes(bo);

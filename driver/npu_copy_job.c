@@ -337,6 +337,8 @@ static int npu_copy_find(struct npu_copy_job *job, struct npu_file *file, u32 ha
 		err = -EACCES;
 	if (!err && npu_bo_lost(bo))
 		err = -ECANCELED;
+	if (!err && bo->peer)
+		err = -EOPNOTSUPP;
 	if (err)
 		drm_gem_object_put(&bo->base);
 	else

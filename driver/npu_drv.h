@@ -482,6 +482,8 @@ void npu_retire(struct npu_device *npu, struct npu_retired *what);
 void npu_retire_at_reset(struct npu_device *npu, struct npu_retired *what);
 /* Waits a moment for everything retired so far. Inside npu_enter(); not under resv, copy.lock or tables.lock. */
 void npu_retire_flush(struct npu_device *npu);
+/* Waits until every access that began before has ended, at most until `deadline` (jiffies). Inside npu_enter(). */
+void npu_retire_quiesce(struct npu_device *npu, unsigned long deadline);
 /* At once, the device being stopped. */
 void npu_retire_all(struct npu_device *npu);
 
@@ -565,6 +567,11 @@ void npu_vm_record_fault(struct npu_vm *vm, struct npu_fault *fault);
 /* The driver's own address space: maps [0, hbm_bytes) of HBM at NPU_KERNEL_HBM_DVA. Context 0. */
 #define NPU_KERNEL_HBM_DVA (1ULL << 46)
 int npu_vm_create_kernel(struct npu_device *npu, struct npu_vm **out);
+/*
+ * Unmaps an object wherever it is mapped; LOST, so that nobody binds it again. Inside npu_enter() of its device. True:
+ * it was mapped somewhere.
+ */
+bool npu_vm_forget_object(struct npu_bo *bo);
 /* Maps DMA addresses of an object's range at dva in the driver's own address space, and takes it out again. */
 int npu_vm_kernel_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva, u64 bytes);
 void npu_vm_kernel_unmap(struct npu_vm *vm, u64 dva, u64 bytes);
@@ -606,6 +613,8 @@ struct npu_bo {
 	struct list_head link; /* npu_bo.c: objects with a DMA mapping, of all devices */
 	struct mm_struct *mm; /* USERPTR: whose pinned_vm counts the pages */
 	struct file *dmabuf; /* IMPORT: its resv is ours too */
+	struct npu_device *peer; /* IMPORT of HBM of that device, which the dma-buf keeps; else NULL */
+	bool revoked; /* the peer's memory has gone: LOST. Written under resv */
 
 	struct npu_hbm hbm; /* HBM */
 	struct page *dummy; /* what CPU mappings show in place of HBM that is not there; set once, by cmpxchg */
@@ -625,7 +634,8 @@ static inline bool npu_bo_is_hbm(const struct npu_bo *bo)
 
 static inline bool npu_bo_lost(const struct npu_bo *bo)
 {
-	return npu_bo_is_hbm(bo) && bo->epoch != READ_ONCE(to_npu(bo->base.dev)->epoch);
+	return READ_ONCE(bo->revoked) ||
+	       (npu_bo_is_hbm(bo) && bo->epoch != READ_ONCE(to_npu(bo->base.dev)->epoch));
 }
 
 /* A reference, or NULL; drm_gem_object_put(&bo->base). */
@@ -653,6 +663,13 @@ int npu_bo_charge(struct npu_file *file, struct npu_bo *bo);
 void npu_bo_count(struct npu_bo *bo);
 int npu_bo_map_pages(struct npu_bo *bo);
 int npu_bo_use_sgt(struct npu_bo *bo, struct sg_table *sgt);
+void npu_bo_forget_sgt(struct npu_bo *bo);
+bool npu_bo_visible(const struct npu_bo *bo);
+/*
+ * An import of HBM of `peer` that was good so far, which it is no more: a reference, and one on its drm_device; NULL:
+ * there is none left.
+ */
+struct npu_bo *npu_bo_revoke_next(struct npu_device *peer);
 void npu_bo_abandon(struct npu_bo *bo);
 
 /* --------------------------------------------------------------------------------------------- npu_mmap.c -- */
@@ -675,6 +692,11 @@ void npu_bo_vunmap(struct drm_gem_object *obj, struct iosys_map *map);
 struct drm_gem_object *npu_gem_prime_import(struct drm_device *drm, struct dma_buf *dmabuf);
 struct drm_gem_object *npu_gem_prime_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
 						     struct sg_table *sgt);
+/*
+ * No other device reads or writes this one's HBM from here on, nor is in the middle of it (but for accesses that last longer than half a second). The state
+ * was written before. Waits for no reset of another device; around their vm.lock.
+ */
+void npu_prime_revoke(struct npu_device *npu);
 
 /* ----------------------------------------------------------------------------------------------- npu_copy.c -- */
 int npu_copy_init(struct npu_device *npu);

@@ -75,6 +75,9 @@ static int npu_mmu_charge(struct npu_vm *vm, u64 bytes)
 	int err;
 
 	if (vm->user) {
+		/* Nobody to pay: memory is taken away from the VM, not asked for. */
+		if (!vm->charging)
+			return -EDQUOT;
 		err = npu_charge(vm->charging, NPU_RES_HBM, bytes);
 		if (err)
 			return err;

@@ -81,17 +81,21 @@ static void npu_set_state(struct npu_device *npu, enum npu_state state)
 	lockdep_assert_held(&npu->reset_mutex);
 	/* Whoever sees READY sees the epoch that belongs to it. pairs with driver/npu_bo.c : npu_bo_read_hbm */
 	smp_store_release(&npu->state, state);
-	/* And whoever still saw READY has read before the device is touched. */
+	/*
+	 * And whoever still saw READY has read before the device is touched, or is in a list that is looked through
+	 * afterwards. pairs with driver/npu_prime.c : npu_prime_peer_ready
+	 */
 	smp_mb();
 	wake_up_all(&npu->state_wait);
 	wake_up_all(&npu->any_progress);
 }
 
-/* No mapping of a process reaches the device from here on, until the state is READY again. */
+/* No mapping of a process, and no other device, reaches the device from here on, until the state is READY again. */
 static void npu_revoke_all(struct npu_device *npu)
 {
 	npu_doorbell_revoke_all(npu);
 	npu_bo_revoke_hbm(npu);
+	npu_prime_revoke(npu);
 }
 
 void npu_halt(struct npu_device *npu)

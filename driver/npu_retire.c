@@ -192,6 +192,22 @@ void npu_retire_flush(struct npu_device *npu)
 	} while (true);
 }
 
+void npu_retire_quiesce(struct npu_device *npu, unsigned long deadline)
+{
+	u64 ticket, reached;
+	bool late;
+
+	if (npu_mbox(npu, NPU_MBOX_QUIESCE, NULL, 0, &ticket))
+		return;
+	do {
+		late = time_after(jiffies, deadline);
+		reached = npu_read64(npu, NPU_REG_QUIESCED);
+		if (reached >= ticket || late || READ_ONCE(npu->mbox.dead))
+			break;
+		usleep_range(50, 200);
+	} while (true);
+}
+
 void npu_retire_all(struct npu_device *npu)
 {
 	struct npu_retire *retire = &npu->retire;

@@ -520,7 +520,9 @@ static int npu_bind_prepare(struct npu_bind *bind, struct npu_bind_step *step)
 		return -EINTR;
 	if (step->bo) {
 		dma_resv_lock(step->bo->base.resv, NULL);
-		vm_bo = drm_gpuvm_bo_obtain_locked(&vm->base, &step->bo->base);
+		/* pairs with driver/npu_bo.c : npu_bo_revoke_next */
+		vm_bo = step->bo->revoked ? ERR_PTR(-ECANCELED) :
+					    drm_gpuvm_bo_obtain_locked(&vm->base, &step->bo->base);
 		dma_resv_unlock(step->bo->base.resv);
 		if (IS_ERR(vm_bo))
 			return PTR_ERR(vm_bo);
@@ -684,6 +686,87 @@ int npu_vm_bind_ioctl(struct drm_device *drm, void *data, struct drm_file *drm_f
 	if (err != -ERESTARTSYS && err != -EINTR)
 		args->failed_index = failed_index;
 	return err;
+}
+
+/* ---------------------------------------------------------------------------- an object that goes everywhere -- */
+/* The next address space by serial that has something to do with the object, or NULL: a reference. */
+static struct npu_vm *npu_vm_next_of(struct npu_bo *bo, u64 after)
+{
+	struct npu_vm *vm, *next = NULL;
+	struct drm_gpuvm_bo *vm_bo;
+
+	dma_resv_lock(bo->base.resv, NULL);
+	drm_gem_for_each_gpuvm_bo(vm_bo, &bo->base) {
+		vm = to_npu_vm(vm_bo->vm);
+		if (vm->serial > after && (!next || vm->serial < next->serial))
+			next = vm;
+	}
+	if (next)
+		npu_vm_get(next);
+	dma_resv_unlock(bo->base.resv);
+	return next;
+}
+
+/* An area is unmapped as a whole, for which no table is needed; where it is after all, the address space is given up. */
+static int npu_vm_forget_area(struct npu_vm *vm, struct npu_va *va)
+{
+	const u64 dva = va->base.va.addr;
+	const u64 bytes = va->base.va.range;
+	int err;
+
+	err = npu_mmu_prepare(vm, NULL, 0, dva, bytes, 0);
+	if (!err)
+		err = npu_mmu_commit(vm, NULL, 0, dva, bytes, 0);
+	npu_mmu_compact(vm, dva, bytes);
+	if (err)
+		return err;
+	drm_gpuva_remove(&va->base);
+	npu_va_drop(vm, va);
+	return 0;
+}
+
+static bool npu_vm_forget_in(struct npu_vm *vm, struct npu_bo *bo)
+{
+	struct drm_gpuva *base, *next;
+	LIST_HEAD(dropped);
+	bool any = false;
+	int err = 0;
+
+	mutex_lock(&vm->lock);
+	if (!vm->ended && !npu_vm_lost(vm) && npu_mmu_valid(vm)) {
+		drm_gpuvm_for_each_va_safe(base, next, &vm->base) {
+			if (base->gem.obj != &bo->base)
+				continue;
+			any = true;
+			err = npu_vm_forget_area(vm, to_npu_va(base));
+			if (err) {
+				npu_mmu_give_up(vm);
+				break;
+			}
+		}
+		if (any && !err)
+			err = npu_mmu_publish(vm, true);
+		/* Given up: the device may still use it, npu_vm_end() sees to it. */
+		if (!err)
+			list_splice_init(&vm->dropped, &dropped);
+	}
+	mutex_unlock(&vm->lock);
+	npu_va_free_list(vm->npu, vm->user, &dropped);
+	return any;
+}
+
+bool npu_vm_forget_object(struct npu_bo *bo)
+{
+	struct npu_vm *vm;
+	bool any = false;
+	u64 serial = 0;
+
+	while ((vm = npu_vm_next_of(bo, serial))) {
+		serial = vm->serial;
+		any |= npu_vm_forget_in(vm, bo);
+		npu_vm_put(vm);
+	}
+	return any;
 }
 
 /* ----------------------------------------------------------------------------------------------- VM_QUERY -- */

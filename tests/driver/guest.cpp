@@ -169,9 +169,11 @@ void expect_works() {
   EXPECT_EQ(file.wait_completed(queue, 1), 0);
 }
 
-std::string pci_address() {
-  const auto device = std::filesystem::path("/sys/class/accel") /
-                      std::filesystem::path(node()).filename() / "device";
+std::string pci_address() { return pci_address_of(node()); }
+
+std::string pci_address_of(const std::string& node) {
+  const auto device =
+      std::filesystem::path("/sys/class/accel") / std::filesystem::path(node).filename() / "device";
   std::error_code none;
   const auto target = std::filesystem::canonical(device, none);
   return none ? "" : target.filename().string();

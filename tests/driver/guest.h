@@ -32,6 +32,8 @@ inline constexpr uint64_t kWordDva = 0x300000;
 class File : public parity::Session {
  public:
   File() : Session(road(), nullptr) {}
+  // Of another device.
+  explicit File(parity::Road* road) : Session(road, nullptr) {}
 
   int descriptor() { return file().descriptor(); }
   // Throws unless it works.
@@ -66,8 +68,9 @@ void expect_works();
 
 // The machine's side of the device: sysfs and debugfs.
 std::string pci_address();
-std::string sysfs(const std::string& name);                        // of the PCI device
-std::string debugfs(const std::string& name);                      // of the device
+std::string pci_address_of(const std::string& node);  // "/dev/accel/accel1"; empty: there is none
+std::string sysfs(const std::string& name);           // of the PCI device
+std::string debugfs(const std::string& name);         // of the device
 int write_file(const std::string& path, const std::string& text);  // 0 or the errno
 std::string read_file(const std::string& path);
 uint64_t debug_number(const std::string& key);  // of debugfs' objects
