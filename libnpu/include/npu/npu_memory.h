@@ -223,14 +223,15 @@ typedef int32_t npuPeerAccess;
 enum {
   NPU_PEER_NONE = 0,
   NPU_PEER_COPY =
-      1, /* npuMemCopyPeer, by the host; the kernel road between two devices (host memory can be mapped, HBM cannot) */
+      1, /* npuMemCopyPeer, by the host: host memory can be mapped, HBM cannot. The kernel road where the bus or the kernel does not carry accesses between the two devices */
   NPU_PEER_MAPPED =
-      2 /* npuMemMapPeer too: kernels and queue copies reach it; contexts of one device, and all devices of one model */
+      2 /* npuMemMapPeer too: kernels and queue copies reach it. Contexts of one device; all devices of one model; on the kernel road two devices between which the kernel allows peer-to-peer DMA
+           (CONFIG_PCI_P2PDMA, and one PCIe switch or a host bridge that it trusts) */
 };
 
-/* How contexts of |device| reach memory of |peer|, an NPU_PEER value.
+/* How contexts of |device| reach memory of |peer|, an NPU_PEER value. The kernel road finds out by trying, with 64 KiB of |peer|'s memory: NPU_PEER_COPY when they are not to be had.
  *
- * Threads:   any.   Blocks: no.
+ * Threads:   any.   Blocks: for calls to the driver.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
  * Since:     0.2
  */
@@ -239,14 +240,14 @@ NPU_API npuResult npuDeviceCanAccessPeer(npuDevice device, npuDevice peer,
 
 /* Lets npuMemMapPeer of |context| take memory of |peer|, as long as both live. Enabling twice is no error; one direction only.
  *
- * Threads:   any.   Blocks: no.
+ * Threads:   any.   Blocks: as npuDeviceCanAccessPeer.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT (a context as its own peer), NPU_ERROR_NOT_SUPPORTED (the devices are NPU_PEER_COPY)
  * Since:     0.2
  */
 NPU_API npuResult npuContextEnablePeer(npuContext context, npuContext peer);
 
 /* Maps memory of an enabled peer, made with NPU_MEM_EXPORTABLE, into |context|: the same bytes at an address of its own, until npuMemFree of that address. It outlives the peer's
- * allocation.
+ * allocation. On the kernel road it does not outlive a reset, a sleep or the removal of the peer's device: then a queue that touches it stops with NPU_ERROR_VM_FAULT (docs/driver.md).
  *
  * flags  0 or NPU_MEM_READONLY
  *

@@ -23,7 +23,7 @@ bool is_same(const npu_dev_info& a, const npu_dev_info& b) {
 
 npuPeerAccess access_of(const Device& device, const Device& peer) {
   const bool same = is_same(device.info(), peer.info());
-  return same || device.backend().maps_memory_of_peers() ? NPU_PEER_MAPPED : NPU_PEER_COPY;
+  return same || device.backend().maps_memory_of(peer.backend()) ? NPU_PEER_MAPPED : NPU_PEER_COPY;
 }
 
 }  // namespace
@@ -54,8 +54,10 @@ npuResult npuContextEnablePeer(npuContext context, npuContext peer) {
     }
     if (access_of(pin->device(), peer_pin->device()) != NPU_PEER_MAPPED) {
       const Status status =
-          fail(NPU_ERROR_NOT_SUPPORTED, "the driver maps no memory of one device into another");
-      set_remedy("Copy with npuMemCopyPeer, which needs no enabling.");
+          fail(NPU_ERROR_NOT_SUPPORTED, "memory of the peer cannot be mapped by this device");
+      set_remedy(
+          "Copy with npuMemCopyPeer, which needs no enabling. For mappings the kernel needs "
+          "CONFIG_PCI_P2PDMA, and both devices one PCIe switch or a host bridge that it trusts.");
       return status;
     }
     pin->enable_peer(api::number_of(peer));

@@ -40,8 +40,8 @@ class Backend {
   // Makes memory of the process an object: whole pages, seen here at |host|, which lie at |offset| of the sealed memfd |fd| (-1: of none). EOPNOTSUPP: this road needs the file.
   virtual int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
                            uint32_t* out_handle) = 0;
-  // Whether device memory of one device can be mapped by another of this road.
-  virtual bool maps_memory_of_peers() const = 0;
+  // Whether device memory of |peer|, another device of this road, can be mapped by this one. May make calls on both.
+  virtual bool maps_memory_of(Backend& peer) = 0;
 
   // Rings the doorbell of a queue: |value| commands were submitted so far. The caller's commands are visible to whoever sees the doorbell.
   virtual void ring(uint32_t slot, uint64_t value) = 0;

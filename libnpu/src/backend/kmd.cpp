@@ -74,8 +74,7 @@ class KmdBackend final : public Backend {
                     uint32_t* out_handle, bool* out_is_object) override;
   int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
                    uint32_t* out_handle) override;
-  // For want of peer-to-peer DMA in the driver.
-  bool maps_memory_of_peers() const override { return false; }
+  bool maps_memory_of(Backend& peer) override;
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t*) override {}
@@ -170,6 +169,23 @@ int KmdBackend::import_object(int fd, uint64_t, uint64_t, bool, uint32_t* out_ha
   shared_[*out_handle]++;
   *out_is_object = true;
   return 0;
+}
+
+// By trial, with the smallest object: whether the kernel and the bus between the two devices allow it is for the driver to say, and it says so when memory is imported.
+bool KmdBackend::maps_memory_of(Backend& peer) {
+  npu_bo_create object{};
+  object.size_bytes = NPU_PAGE_64K;
+  object.region = NPU_REGION_HBM;
+  if (call_bo_create(peer, object) != 0) return false;
+  UniqueFd file;
+  uint32_t handle = 0;
+  bool is_object = false;
+  const bool maps =
+      peer.export_object(object.handle, object.map_token, &file) == 0 &&
+      import_object(file.get(), 0, object.size_bytes, false, &handle, &is_object) == 0;
+  if (maps) close_object(handle);
+  peer.close_object(object.handle);
+  return maps;
 }
 
 int KmdBackend::adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes,

@@ -42,9 +42,9 @@ int Mapping::map(int fd, uint64_t offset, uint64_t size_bytes, bool readonly) {
   return map_region(fd, offset, size_bytes, readonly);
 }
 
-int Mapping::map_device(int fd, uint64_t offset, uint64_t size_bytes) {
+int Mapping::map_device(int fd, uint64_t offset, uint64_t size_bytes, bool readonly) {
   // Size 0 would mean "as long as the file" to Boost; a device has no length.
-  return size_bytes == 0 ? EINVAL : map_region(fd, offset, size_bytes, false);
+  return size_bytes == 0 ? EINVAL : map_region(fd, offset, size_bytes, readonly);
 }
 
 int Mapping::map_region(int fd, uint64_t offset, uint64_t size_bytes, bool readonly) {

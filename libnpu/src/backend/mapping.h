@@ -14,7 +14,7 @@ class Mapping {
   // Maps [offset, offset + size_bytes) of |fd| for reading and writing, or only reading. 0 or an errno.
   int map(int fd, uint64_t offset, uint64_t size_bytes, bool readonly = false);
   // The same of a device: the driver knows what lies at |offset|, and answers for it.
-  int map_device(int fd, uint64_t offset, uint64_t size_bytes);
+  int map_device(int fd, uint64_t offset, uint64_t size_bytes, bool readonly = false);
   void unmap() { region_ = {}; }
   std::byte* data() const { return static_cast<std::byte*>(region_.get_address()); }
   uint64_t size_bytes() const { return region_.get_size(); }

@@ -42,7 +42,7 @@ class ModelBackend final : public Backend {
                     uint32_t* out_handle, bool* out_is_object) override;
   int adopt_memory(void* host, int fd, uint64_t offset, uint64_t size_bytes, bool readonly,
                    uint32_t* out_handle) override;
-  bool maps_memory_of_peers() const override { return true; }
+  bool maps_memory_of(Backend&) override { return true; }
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   void wake(const uint64_t* word) override;

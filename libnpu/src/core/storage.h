@@ -62,6 +62,8 @@ class Storage {
   Storage(Vm& vm, const StorageInfo& info) : vm_(vm), info_(info) {}
   Status charge(uint64_t bytes);
   Status use_object();
+  void map_peer(int fd);
+  void show_mapping();
   Status use_file(int fd, uint64_t offset, uint64_t size_bytes);
   Status copy_of(const void* host, uint64_t in_page, uint64_t size_bytes);
 

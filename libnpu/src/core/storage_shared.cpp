@@ -56,6 +56,16 @@ Status Storage::use_object() {
   return charge(info.size_bytes);
 }
 
+void Storage::show_mapping() {
+  vm_.remember_host(mapping_.data(), this);
+  host_.store(mapping_.data(), std::memory_order_release);
+}
+
+// Memory of another device is shown by its file, not by our own node. Where that shows nothing, the host has no view.
+void Storage::map_peer(int fd) {
+  if (mapping_.map_device(fd, 0, info_.size_bytes, readonly_) == 0) show_mapping();
+}
+
 Status Storage::use_file(int fd, uint64_t offset, uint64_t size_bytes) {
   info_.region = Region::kSystem;
   info_.size_bytes = size_bytes;
@@ -64,8 +74,7 @@ Status Storage::use_file(int fd, uint64_t offset, uint64_t size_bytes) {
     if (const int error = mapping_.map(fd, offset, size_bytes, readonly_); error != 0) {
       return fail_errno(result_of_errno(error), error, "mapping the file failed");
     }
-    vm_.remember_host(mapping_.data(), this);
-    host_.store(mapping_.data(), std::memory_order_release);
+    show_mapping();
   }
   if (handle_ != 0) return Status::ok();
   const int error = vm_.backend().adopt_memory(host_.load(std::memory_order_relaxed), fd, offset,
@@ -110,6 +119,7 @@ Result<std::shared_ptr<Storage>> Storage::import(Vm& vm, int fd, uint64_t offset
   } else {
     NPU_TRY(storage->use_object());
     if (storage->region() == Region::kHbm) NPU_TRY(check_pages(offset, size_bytes, NPU_PAGE_64K));
+    if (storage->region() == Region::kHbm && storage->map_token_ == 0) storage->map_peer(fd);
   }
   *out_bytes = size_bytes;
   return storage;
