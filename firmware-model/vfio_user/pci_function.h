@@ -39,7 +39,7 @@ struct FunctionOptions {
   std::vector<npu_port_config> ports;
   std::shared_ptr<Cables> cables;  // between ports; null: none
   bool boot_from_host = true;      // the machine's driver brings the firmware
-  std::shared_ptr<Bus> bus;        // of the machine; nullptr: no device reaches the memory of another
+  std::shared_ptr<Bus> bus;        // of the machine; null: it reaches no other device's memory
 };
 
 class PciFunction {

@@ -97,8 +97,6 @@ TEST_F(PortTest, AStormOfFlapsIsToldAsLost) {
 TEST_F(PortTest, FaultsOfPortsThatAreNotThereAreRefused) {
   EXPECT_EQ(write_file(debugfs("inject"), "link-flap 3 1"), EINVAL);
   EXPECT_EQ(write_file(debugfs("inject"), "link-down 0 2"), EINVAL);
-  EXPECT_EQ(write_file(debugfs("inject"), "link-flap 0 1"), EBUSY)
-      << "a port without link has none to lose";
 }
 
 }  // namespace
