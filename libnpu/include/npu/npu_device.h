@@ -148,7 +148,7 @@ NPU_API npuResult npuContextCreate(npuDevice device, npuContext *out_context);
 
 /* The device of a context, as npuDeviceOpen gave it; it is not opened once more.
  *
- * out_device  the device, or NULL. Not to be closed for this call's sake.
+ * out_device  the device, or NULL: still the caller's who opened it, who ends it with npuDeviceClose.
  *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
