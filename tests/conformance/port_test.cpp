@@ -36,7 +36,10 @@ TEST_F(MlPortTest, PortsAreThoseOfTheProfile) {
   for (uint32_t i = 0; i < rows.size(); i++) {
     EXPECT_EQ(rows[i].index, i);
     EXPECT_EQ(rows[i].speed_mbps, 100'000u);
-    EXPECT_EQ(rows[i].flags & (NPU_ML_PORT_IS_BOUND | NPU_ML_PORT_HAS_COUNTERS), 0u);
+    EXPECT_EQ(rows[i].flags & NPU_ML_PORT_IS_BOUND, 0u);
+    // Where there is a second device, there is a neighbour, and what goes there is counted.
+    EXPECT_EQ((rows[i].flags & NPU_ML_PORT_HAS_COUNTERS) != 0,
+              (rows[i].flags & NPU_ML_PORT_HAS_PEER) != 0);
   }
   EXPECT_EQ(rows[2].flags, static_cast<uint32_t>(NPU_ML_PORT_LEADS_UP));
   EXPECT_EQ(rows[2].state, NPU_ML_PORT_UP);
