@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranks in two network namespaces, the first half of them in one, the second in the other: what they learn of each other's ends, and when; which of two cables they use; that nobody works who has nothing to do.
+// Ranks in two network namespaces, the first half of them in one, the second in the other: what they learn of each other's ends, and when; that nobody works who has nothing to do.
 #include <gtest/gtest.h>
 #include <npu/npu_ccl.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,7 +12,6 @@
 
 #include "tests/ccl/namespaces.h"
 #include "tests/ccl/processes.h"
-#include "tests/ccl/variable.h"
 
 namespace npu::test {
 namespace {
@@ -24,16 +22,13 @@ class NamespaceTest : public testing::Test {
 
   static constexpr uint32_t kActor = 2;
 
-  explicit NamespaceTest(uint32_t cables = 1) : namespaces_(cables) {}
   void SetUp() override {
     if (!namespaces_.cause().empty()) GTEST_SKIP() << namespaces_.cause();
   }
-  ProcessPlan plan(const char* what, int at, uint32_t actor, uint32_t ranks = kRanks) {
-    ProcessPlan plan{ranks, 7, what, at, actor};
+  ProcessPlan plan(const char* what, int at, uint32_t actor) {
+    ProcessPlan plan{kRanks, 7, what, at, actor};
     plan.host = Namespaces::address(0);
-    plan.prefix = [this, ranks](uint32_t rank) {
-      return namespaces_.prefix(rank < ranks / 2 ? 0 : 1);
-    };
+    plan.prefix = [this](uint32_t rank) { return namespaces_.prefix(rank / 2); };
     return plan;
   }
   // The time behind |word| at the begin of a line; negative: it is not there.
@@ -145,83 +140,6 @@ TEST_F(NamespaceTest, IdleRanksTakeNoTimeOfTheCpu) {
   std::printf("%u idle ranks took %llu ticks in a second\n", kRanks,
               static_cast<unsigned long long>(least));
   EXPECT_EQ(least, 0u);
-}
-
-// Two ranks on two cables, which add up large arrays until they are ended, and tell of their rails.
-class TwoCablesTest : public NamespaceTest {
- protected:
-  TwoCablesTest() : NamespaceTest(2), interface_("NPU_CCL_INTERFACE", "cable0,cable1") {}
-  void SetUp() override {
-    NamespaceTest::SetUp();
-    if (IsSkipped()) return;
-    ProcessPlan rails = plan("rails", 0, 0, 2);
-    rails.all_act = true;
-    processes_.emplace(rails);
-    expect("11");
-  }
-  // Whatever comes before is passed over: on a busy machine a rail that is back may fail once more.
-  void expect(const std::string& rails) {
-    const std::string wanted = "carries " + rails;
-    for (uint32_t rank = 0; rank < 2; rank++) {
-      std::string line = processes_->line(rank);
-      while (line != wanted && line.find("failed") == std::string::npos && !line.empty()) {
-        line = processes_->line(rank);
-      }
-      EXPECT_EQ(line, wanted) << "rank " << rank;
-    }
-  }
-
-  Variable interface_;
-  std::optional<Processes> processes_;
-};
-
-TEST_F(TwoCablesTest, TheOtherOneCarriesOnAndTheFirstOneAgainWhenItIsBack) {
-  for (int turn = 0; turn < 2 && !HasFailure(); turn++) {
-    ASSERT_TRUE(namespaces_.cut(1));
-    expect("10");
-    ASSERT_TRUE(namespaces_.mend(1));
-    expect("11");
-  }
-}
-
-TEST_F(TwoCablesTest, TheLeadingOneIsNoExceptionLongerThanAHeartbeat) {
-  ASSERT_TRUE(namespaces_.cut(0));
-  expect("01");
-  // Meanwhile nothing comes by the control connection.
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2500);
-  while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
-  ASSERT_TRUE(namespaces_.mend(0));
-  expect("11");
-  ASSERT_TRUE(namespaces_.cut(1));
-  expect("10");
-}
-
-// Its interfaces have a link, yet nothing comes through: the questions find it.
-TEST_F(TwoCablesTest, OneThatLosesEverythingIsFoundByItsSilence) {
-  ASSERT_TRUE(namespaces_.swallow(1, true));
-  expect("10");
-  ASSERT_TRUE(namespaces_.swallow(1, false));
-  expect("11");
-}
-
-TEST_F(TwoCablesTest, WithoutAnyOneTheOtherRankIsNamed) {
-  ASSERT_TRUE(namespaces_.cut(0));
-  ASSERT_TRUE(namespaces_.cut(1));
-  for (uint32_t rank = 0; rank < 2; rank++) {
-    const std::string output = processes_->output(rank);
-    const std::string begin =
-        "failed " + std::to_string(NPU_CCL_RANK_LOST) + " " + std::to_string(1 - rank) + " rank";
-    EXPECT_NE(output.find(begin), std::string::npos) << "rank " << rank << ": " << output;
-  }
-}
-
-TEST_F(TwoCablesTest, AnAbortIsHeardThoughTheLeadingOneIsCut) {
-  ASSERT_TRUE(namespaces_.cut(0));
-  expect("01");
-  processes_->signal(1, SIGUSR1);
-  const std::string output = processes_->output(0);
-  EXPECT_TRUE(output.starts_with("failed " + std::to_string(NPU_CCL_ABORTED) + " 1 rank 1"))
-      << output;
 }
 
 }  // namespace

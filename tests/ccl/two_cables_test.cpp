@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two ranks in two network namespaces which two cables join: which of them they use when one is cut, loses everything, comes back.
+#include <gtest/gtest.h>
+#include <npu/npu_ccl.h>
+#include <signal.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "tests/ccl/namespaces.h"
+#include "tests/ccl/processes.h"
+#include "tests/ccl/variable.h"
+
+namespace npu::test {
+namespace {
+
+// Two ranks on two cables, which add up large arrays until they are ended, and tell of their rails.
+class TwoCablesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!namespaces_.cause().empty()) GTEST_SKIP() << namespaces_.cause();
+    ProcessPlan rails{2, 7, "rails", 0, 0};
+    rails.host = Namespaces::address(0);
+    rails.prefix = [this](uint32_t rank) { return namespaces_.prefix(rank); };
+    rails.all_act = true;
+    processes_.emplace(rails);
+    expect("11");
+  }
+  // Whatever comes before is passed over: on a busy machine a rail that is back may fail once more.
+  void expect(const std::string& rails) {
+    const std::string wanted = "carries " + rails;
+    for (uint32_t rank = 0; rank < 2; rank++) {
+      std::string line = processes_->line(rank);
+      while (line != wanted && line.find("failed") == std::string::npos && !line.empty()) {
+        line = processes_->line(rank);
+      }
+      EXPECT_EQ(line, wanted) << "rank " << rank;
+    }
+  }
+
+  Namespaces namespaces_{2};
+  Variable interface_{"NPU_CCL_INTERFACE", "cable0,cable1"};
+  std::optional<Processes> processes_;
+};
+
+TEST_F(TwoCablesTest, TheOtherOneCarriesOnAndTheFirstOneAgainWhenItIsBack) {
+  for (int turn = 0; turn < 2 && !HasFailure(); turn++) {
+    ASSERT_TRUE(namespaces_.cut(1));
+    expect("10");
+    ASSERT_TRUE(namespaces_.mend(1));
+    expect("11");
+  }
+}
+
+TEST_F(TwoCablesTest, TheLeadingOneIsNoExceptionLongerThanAHeartbeat) {
+  ASSERT_TRUE(namespaces_.cut(0));
+  expect("01");
+  // Meanwhile nothing comes by the control connection.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2500);
+  while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  ASSERT_TRUE(namespaces_.mend(0));
+  expect("11");
+  ASSERT_TRUE(namespaces_.cut(1));
+  expect("10");
+}
+
+// Its interfaces have a link, yet nothing comes through: the questions find it.
+TEST_F(TwoCablesTest, OneThatLosesEverythingIsFoundByItsSilence) {
+  ASSERT_TRUE(namespaces_.swallow(1, true));
+  expect("10");
+  ASSERT_TRUE(namespaces_.swallow(1, false));
+  expect("11");
+}
+
+TEST_F(TwoCablesTest, WithoutAnyOneTheOtherRankIsNamed) {
+  ASSERT_TRUE(namespaces_.cut(0));
+  ASSERT_TRUE(namespaces_.cut(1));
+  for (uint32_t rank = 0; rank < 2; rank++) {
+    const std::string output = processes_->output(rank);
+    const std::string begin =
+        "failed " + std::to_string(NPU_CCL_RANK_LOST) + " " + std::to_string(1 - rank) + " rank";
+    EXPECT_NE(output.find(begin), std::string::npos) << "rank " << rank << ": " << output;
+  }
+}
+
+TEST_F(TwoCablesTest, AnAbortIsHeardThoughTheLeadingOneIsCut) {
+  ASSERT_TRUE(namespaces_.cut(0));
+  expect("01");
+  processes_->signal(1, SIGUSR1);
+  const std::string output = processes_->output(0);
+  EXPECT_TRUE(output.starts_with("failed " + std::to_string(NPU_CCL_ABORTED) + " 1 rank 1"))
+      << output;
+}
+
+}  // namespace
+}  // namespace npu::test
