@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kFactorsMax = 64;
 // How long an end waits until the last frames have gone by the rails.
-constexpr auto kLastFrames = std::chrono::milliseconds(100);
+constexpr auto kLastFrames = std::chrono::milliseconds(200);
 constexpr npuCclRedOp kFirstFactor = 0x100;
 
 uint64_t fingerprint(const std::string& text) {
@@ -212,7 +212,7 @@ void Communicator::say_bye() {
 // Nobody else uses the network any more.
 void Communicator::send_last_frames() {
   const Deadline end = Clock::now() + kLastFrames;
-  while (transport_.network.has_frames() && Clock::now() < end) {
+  while (transport_.network.is_saying() && Clock::now() < end) {
     transport_.network.say_last();
     std::this_thread::yield();
   }

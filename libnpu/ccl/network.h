@@ -78,6 +78,8 @@ class Network {
   // Of a communicator that has failed: only frames are sent, while has_frames().
   void say_last();
   bool has_frames() const;
+  // By one of several rails a frame or message has yet to leave.
+  bool is_saying() const;
   // The rank has ended its communicator: no more of it, these were its last counts.
   void finish(uint32_t rank, uint64_t arrived, uint64_t taken);
   std::optional<Loss> first_loss() const;

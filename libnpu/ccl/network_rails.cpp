@@ -106,6 +106,7 @@ void Network::answer(PeerLink& link) {
 // It has answered.
 void Network::raise(Path& path) {
   path.set_state(Path::State::kUp);
+  path.owes_cut = path.has_said_cut = false;  // it would not have connected without
   log_info("rank %u: rail %u (%s) to rank %u is up again", rank_, path.rail().number,
            path.rail().fabric.address().text().c_str(), path.link().rank);
 }
@@ -126,7 +127,8 @@ void Network::lose(Path& path, const std::string& text) {
     if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
     return;
   }
-  path.owes_cut = before != Path::State::kConnecting;
+  path.tried = Clock::now();
+  if (before != Path::State::kConnecting) path.owe_cut();
   link.must_tell = true;
   // What it carried for others may be lost too.
   for (const auto& other : link.paths) other->owes_cut = other->owes_cut || other->has_said_cut;
@@ -136,7 +138,7 @@ void Network::pump_cuts(PeerLink& link) {
   for (const auto& path : link.paths) {
     Path* const lead = link.lead();
     if (!path->owes_cut || lead == nullptr) continue;
-    const Cut cut{path->rail().number, path->epoch, link.reassembly.arrived(),
+    const Cut cut{path->rail().number, path->closed_epoch, link.reassembly.arrived(),
                   link.reassembly.parts(), 0};
     if (!send(*lead, MessageKind::kCut, {}, std::as_bytes(std::span(&cut, 1)))) return;
     path->owes_cut = false;
@@ -149,11 +151,12 @@ std::optional<Refusal> Network::take_cut(Path& path, std::span<const std::byte> 
   Cut cut;
   std::memcpy(&cut, tail.data(), sizeof(cut));
   Path* const of = link.path_at(cut.rail);
+  // Told once more, and connected anew meanwhile.
+  if (of != nullptr && cut.epoch < of->epoch) return std::nullopt;
   if (of == nullptr || of == &path || cut.epoch > of->epoch || cut.arrived >= link.next ||
       cut.reserved != 0) {
     return bad(link.rank, "the end of a connection that cannot be");
   }
-  if (cut.epoch < of->epoch) return std::nullopt;
   lose(*of, "the other side has closed it");
   if (of->state() == Path::State::kClosed) {
     redo(link, cut);
@@ -163,7 +166,7 @@ std::optional<Refusal> Network::take_cut(Path& path, std::span<const std::byte> 
              cut.rail, of->rail().fabric.address().text().c_str(), link.rank, of->reason.c_str(),
              link.up_count(), link.up_count() == 1 ? "" : "s");
   }
-  of->owes_cut = of->owes_cut || !of->has_said_cut;
+  if (of->closed_epoch != cut.epoch) of->owe_cut();
   return std::nullopt;
 }
 
@@ -222,6 +225,14 @@ bool Network::has_frames() const {
   std::lock_guard lock(mutex_);
   return std::any_of(links_.begin(), links_.end(),
                      [](const auto& link) { return link && !link->frames.empty(); });
+}
+
+bool Network::is_saying() const {
+  const auto sends = [](const auto& path) { return path->is_up() && path->is_sending(); };
+  return has_frames() || std::any_of(links_.begin(), links_.end(), [&](const auto& link) {
+           return link && link->paths.size() > 1 &&
+                  std::any_of(link->paths.begin(), link->paths.end(), sends);
+         });
 }
 
 void Network::say_last() {

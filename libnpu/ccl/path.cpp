@@ -67,7 +67,6 @@ bool Path::renew() {
   counts = {};
   asked_first.reset();
   pings = ping_to_answer = 0;
-  owes_cut = has_said_cut = false;
   return true;
 }
 
@@ -129,6 +128,13 @@ bool Path::write(std::span<const std::byte> payload, uint64_t offset) {
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
   if (transfer->is_busy) bytes_sent += payload.size();
   return transfer->is_busy;
+}
+
+bool Path::is_sending() const {
+  return std::any_of(transfers_->transfers.begin(), transfers_->transfers.end(),
+                     [](const Transfer& transfer) {
+                       return transfer.kind == Transfer::Kind::kSend && transfer.is_busy;
+                     });
 }
 
 Transfer* Path::free_transfer(Transfer::Kind kind) {

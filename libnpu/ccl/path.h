@@ -95,6 +95,8 @@ class Path {
     return endpoint_ && transfer.owner == transfers_.get();
   }
 
+  // Whether messages are under way that libfabric has yet to hand on.
+  bool is_sending() const;
   // Each is false if there is no room now.
   bool send(const WireMessage& message, std::span<const std::byte> tail);
   bool write(std::span<const std::byte> payload, uint64_t offset);
@@ -113,8 +115,15 @@ class Path {
   uint64_t pings = 0;  // of this connection
   uint64_t ping_to_answer = 0;
   Clock::time_point tried{};  // to connect it
+  // The last connection that was closed: the other side needs word of it, also while the next one is made.
+  void owe_cut() {
+    closed_epoch = epoch;
+    owes_cut = true;
+    has_said_cut = false;
+  }
+  uint32_t closed_epoch = 0;
   bool owes_cut = false;
-  bool has_said_cut = false;  // of this connection
+  bool has_said_cut = false;
 
   // For those who ask.
   std::string reason;  // why it was down the last time; guarded by the network's mutex
