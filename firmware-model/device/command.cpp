@@ -150,7 +150,7 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
       case NPU_CMD_LAUNCH:
         return launch(queue, command_as<npu_cmd_launch>(command), now_ps);
       case NPU_CMD_COPY:
-        return copy(queue, command_as<npu_cmd_copy>(command));
+        return copy(queue, job, command_as<npu_cmd_copy>(command));
       case NPU_CMD_FILL:
         return transfer(queue, dma_.fill(job, command_as<npu_cmd_fill>(command)));
       case NPU_CMD_SEM_WAIT:
@@ -301,13 +301,13 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
   energy_rest_fj_ = static_cast<uint64_t>(femtojoule % 1'000'000);
 }
 
-Outcome CommandRunner::copy(Queue& queue, const npu_cmd_copy& command) {
-  DmaJob job{queue.space(), queue.cancel, queue.config.budget};
+Outcome CommandRunner::copy(Queue& queue, const DmaJob& job, const npu_cmd_copy& command) {
   if (queue.config.queue_class != NPU_QUEUE_NET) return transfer(queue, dma_.copy(job, command));
   const uint64_t mask = queue.config.port_mask;
   if (!parts_.traffic.has_link(mask)) return Outcome::error(NPU_ST_LINK_DOWN);
-  job.crosses = true;
-  DmaResult result = dma_.copy(job, command);
+  DmaJob crossing = job;
+  crossing.crosses = true;
+  DmaResult result = dma_.copy(crossing, command);
   // What crossed before an error did so.
   const std::optional<uint64_t> wire_ps = parts_.traffic.carry(
       mask, queue.config.mtu_bytes, result.sent_bytes, result.received_bytes, parts_.tell_traffic);

@@ -70,7 +70,7 @@ class CommandRunner {
   // False: *fault_dva cannot be read.
   static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
                              uint64_t* fault_dva);
-  Outcome copy(Queue& queue, const npu_cmd_copy& command);
+  Outcome copy(Queue& queue, const DmaJob& job, const npu_cmd_copy& command);
   Outcome transfer(Queue& queue, const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);

@@ -139,8 +139,7 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
     if (readable == 0) readable = read_by_port(job, src, wanted, &from);
     uint64_t writable =
         readable == 0 ? 0 : dst_.get_run(job.space, dst, readable, NPU_ACCESS_WRITE, &to);
-    const bool leaves = hbm_.holds(from);
-    if (job.crosses && readable != 0 && leaves == hbm_.holds(to)) {
+    if (job.crosses && readable != 0 && hbm_.holds(from) == hbm_.holds(to)) {
       result->status = NPU_ST_BAD_COMMAND;
       return false;
     }
@@ -158,7 +157,9 @@ bool Dma::copy_row(const DmaJob& job, uint64_t src, uint64_t dst, uint64_t bytes
       count(to, writable, result);
     }
     count(from, writable, result);
-    if (job.crosses) (leaves ? result->sent_bytes : result->received_bytes) += writable;
+    if (job.crosses) {
+      (hbm_.holds(from) ? result->sent_bytes : result->received_bytes) += writable;
+    }
     src += writable;
     dst += writable;
     bytes -= writable;

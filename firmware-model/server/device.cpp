@@ -85,8 +85,7 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   npu_device_config config{};
   npu_engine_trace engines{};
   fill_config(options, &config, &engines);
-  device->port_configs_ = options.ports;
-  device->cables_ = options.cables;
+  device->cables_ = CableEnds(options.cables, std::to_array(config.uuid), options.ports);
   device->ports_ = {device.get(), &Device::host_memory, &Device::interrupt, nullptr,
                     &Device::port_traffic};
   npu_event_record* ring = device->events_.prepare(kMaxQueues, options.io_event_fd);
@@ -121,24 +120,17 @@ std::unique_ptr<Device> Device::create(const DeviceOptions& options, std::string
   npu_device_mmio_write(device->device_, NPU_BAR_REGS, NPU_REG_IRQ_MASK, 4,
                         NPU_IRQ_EVENT | NPU_IRQ_QUEUE | NPU_IRQ_ERROR);
   device->metrics_ = std::make_unique<Metrics>(device.get());
-  if (device->cables_ != nullptr) device->cables_->plug(device->uuid(), device->device_);
+  device->cables_.plug(device->device_);
   return device;
 }
 
 Device::~Device() {
-  if (cables_ != nullptr) cables_->unplug(uuid());
+  cables_.unplug();
   if (device_ != nullptr) npu_device_destroy(device_);
 }
 
-Cables::Uuid Device::uuid() const {
-  Cables::Uuid uuid;
-  fill_uuid(profile_, index_, uuid.data());
-  return uuid;
-}
-
 void Device::port_traffic(void* ctx, uint32_t port, const npu_port_traffic* traffic) {
-  auto* self = static_cast<Device*>(ctx);
-  if (self->cables_ != nullptr) self->cables_->carry(self->port_configs_[port], *traffic);
+  static_cast<Device*>(ctx)->cables_.carry(port, *traffic);
 }
 
 // Memory that the device writes to.

@@ -128,15 +128,13 @@ class Device {
   void make_limits();
   bool make_buffers(npu_event_record* ring);
   bool read_identity();
-  Cables::Uuid uuid() const;
 
   static void* host_memory(void* ctx, uint64_t iova, int write, uint64_t* out_bytes);
   static void interrupt(void* ctx, uint32_t vector);
   static void port_traffic(void* ctx, uint32_t port, const npu_port_traffic* traffic);
 
   npu_profile profile_{};
-  std::vector<npu_port_config> port_configs_;
-  std::shared_ptr<Cables> cables_;
+  CableEnds cables_;
   uint32_t index_ = 0;
   bool checks_ = false;
   std::shared_ptr<EngineFile> engines_;

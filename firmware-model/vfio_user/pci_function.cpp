@@ -56,14 +56,15 @@ bool PciFunction::make_device(const FunctionOptions& options, std::string* error
   config.boot_from_host = options.boot_from_host ? 1 : 0;
   const npu_device_ports ports{this, &PciFunction::host_memory, &PciFunction::interrupt,
                                &PciFunction::host_copy, &PciFunction::port_traffic};
-  uuid_ = options.uuid;
-  ports_ = options.ports;
-  cables_ = options.cables;
+  cables_ = CableEnds(options.cables, options.uuid, options.ports);
   char text[512] = "";
   device_ = npu_device_create(&config, &ports, text, sizeof(text));
-  if (device_ == nullptr) *error = text;
-  if (device_ != nullptr && cables_ != nullptr) cables_->plug(uuid_, device_);
-  return device_ != nullptr;
+  if (device_ == nullptr) {
+    *error = text;
+    return false;
+  }
+  cables_.plug(device_);
+  return true;
 }
 
 bool PciFunction::make_hbm(uint64_t hbm_bytes, std::string* error) {
@@ -85,13 +86,12 @@ bool PciFunction::make_hbm(uint64_t hbm_bytes, std::string* error) {
 
 PciFunction::~PciFunction() {
   in_band_.close();
-  if (cables_ != nullptr) cables_->unplug(uuid_);
+  cables_.unplug();
   if (device_ != nullptr) npu_device_destroy(device_);
 }
 
 void PciFunction::port_traffic(void* ctx, uint32_t port, const npu_port_traffic* traffic) {
-  auto* self = static_cast<PciFunction*>(ctx);
-  if (self->cables_ != nullptr) self->cables_->carry(self->ports_[port], *traffic);
+  static_cast<PciFunction*>(ctx)->cables_.carry(port, *traffic);
 }
 
 uint64_t PciFunction::region_bytes(uint32_t region) const {

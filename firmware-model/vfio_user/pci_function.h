@@ -102,9 +102,7 @@ class PciFunction {
   DmaMap dma_;
   BusPort bus_;
   npu_device* device_ = nullptr;
-  Cables::Uuid uuid_{};
-  std::vector<npu_port_config> ports_;
-  std::shared_ptr<Cables> cables_;
+  CableEnds cables_;
 };
 
 }  // namespace npu::model::vfio_user
