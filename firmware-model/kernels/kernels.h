@@ -53,6 +53,12 @@ Programs all_kernels();
 
 // The element types that programs come in, and how a kernel's name spells them.
 inline constexpr isa::DType kElementTypes[] = {isa::DType::F32, isa::DType::BF16};
+// Likewise of weights: those that products of vectors take.
+inline constexpr isa::DType kWeightTypes[] = {isa::DType::F32,  isa::DType::BF16, isa::DType::F16,
+                                              isa::DType::Q8_0, isa::DType::Q4_0, isa::DType::Q4_K,
+                                              isa::DType::Q6_K};
+inline constexpr const char* kWeightNames[] = {"f32",  "bf16", "f16", "q8_0",
+                                               "q4_0", "q4_k", "q6_k"};
 inline std::string type_name(isa::DType type) { return type == isa::DType::F32 ? "f32" : "bf16"; }
 
 }  // namespace npu::kernels

@@ -17,9 +17,6 @@ namespace {
 
 using namespace npu::isa;
 
-constexpr DType kWeightTypes[] = {DType::F32,  DType::BF16, DType::F16, DType::Q8_0,
-                                  DType::Q4_0, DType::Q4_K, DType::Q6_K};
-constexpr const char* kWeightNames[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"};
 constexpr DType kVectorTypes[] = {DType::F32, DType::BF16, DType::F16};
 
 // One operand: rows of k elements.

@@ -13,10 +13,6 @@ namespace {
 
 using namespace npu::isa;
 
-constexpr DType kWeightTypes[] = {DType::F32,  DType::BF16, DType::F16, DType::Q8_0,
-                                  DType::Q4_0, DType::Q4_K, DType::Q6_K};
-constexpr const char* kWeightNames[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"};
-
 // One product; rows are elements from row to row.
 struct Product {
   Arg a, a_row_bytes, c, y;

@@ -11,12 +11,6 @@
 namespace npu::ops {
 namespace {
 
-constexpr const char* kWeightNames[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"};
-
-uint32_t weight_index(npuDataType type) {
-  return type >= NPU_Q8_0 ? 3 + static_cast<uint32_t>(type - NPU_Q8_0) : float_index(type);
-}
-
 bool is_integer(const npuOpsMatmulInfo& g) {
   return g.integers != 0 && (g.a.type == NPU_Q8_0 || g.a.type == NPU_Q4_0);
 }

@@ -13,12 +13,6 @@ namespace {
 using Info = npuOpsProductsInfo;
 static_assert(kProductsMost == NPU_OPS_PRODUCTS_MAX);
 
-constexpr const char* kWeightNames[] = {"f32", "bf16", "f16", "q8_0", "q4_0", "q4_k", "q6_k"};
-
-uint32_t weight_index(npuDataType type) {
-  return type >= NPU_Q8_0 ? 3 + static_cast<uint32_t>(type - NPU_Q8_0) : float_index(type);
-}
-
 bool is_gated(const Info& g) { return !is_absent(g.gated); }
 bool has_norm(const Info& g) { return !is_absent(g.norm_weight); }
 bool is_integer(const Info& g) {

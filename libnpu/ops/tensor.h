@@ -38,6 +38,14 @@ inline uint32_t float_index(npuDataType type) { return static_cast<uint32_t>(typ
 inline constexpr const char* kFloatNames[] = {"f32", "bf16", "f16"};
 inline constexpr uint32_t kFloatCount = 3;
 
+// Likewise of weights: those, then the types in blocks.
+inline uint32_t weight_index(npuDataType type) {
+  return type >= NPU_Q8_0 ? kFloatCount + static_cast<uint32_t>(type - NPU_Q8_0)
+                          : float_index(type);
+}
+inline constexpr const char* kWeightNames[] = {"f32",  "bf16", "f16", "q8_0",
+                                               "q4_0", "q4_k", "q6_k"};
+
 // Type, alignment, strides that are multiples of the element, an extent inside the address space. Nothing is asked of the address of an operand without elements.
 npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types);
 // All four sizes are equal.
