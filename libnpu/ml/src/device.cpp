@@ -137,16 +137,14 @@ Status Device::query(uint32_t type, const char* what, std::vector<T>* out) {
   uint32_t count = 1;
   for (int i = 0; i < kQueryTries; i++) {
     out->assign(count, T{});
-    npu_dev_query args{};
-    args.type = type;
-    args.out = make_array(out->data(), count);
-    const int error = call_dev_query(*backend_, args);
+    const uint32_t room = count;
+    const int error = query_some(*backend_, type, out->data(), &count);
     if (error != 0) return fail_call(error, what);
-    if (args.out.count <= count) {
-      out->resize(args.out.count);
+    if (count <= room) {
+      out->resize(count);
       return Status::ok();
     }
-    count = std::min<uint32_t>(args.out.count, NPU_MAX_QUERY_ELEMS);
+    count = std::min<uint32_t>(count, NPU_MAX_QUERY_ELEMS);
   }
   return fail(NPU_ERROR_BUSY, "%s failed: the list kept growing", what);
 }

@@ -22,14 +22,23 @@ inline npu_array make_array(T* elements, uint32_t count) {
   return npu_array{sizeof(T), count, reinterpret_cast<uintptr_t>(elements)};
 }
 
-// One element of a query of DEV_QUERY. 0 or an errno.
+// Elements of a query of DEV_QUERY, as many as there is room for; *inout_count becomes the number that there are. 0 or an errno.
 template <typename T>
-inline int query_one(Backend& backend, uint32_t type, T* out) {
+inline int query_some(Backend& backend, uint32_t type, T* out, uint32_t* inout_count) {
   npu_dev_query args{};
   args.type = type;
-  args.out = make_array(out, 1);
+  args.out = make_array(out, *inout_count);
   const int error = call_dev_query(backend, args);
-  return error == 0 && args.out.count < 1 ? EPROTO : error;
+  if (error == 0) *inout_count = args.out.count;
+  return error;
+}
+
+// One element.
+template <typename T>
+inline int query_one(Backend& backend, uint32_t type, T* out) {
+  uint32_t count = 1;
+  const int error = query_some(backend, type, out, &count);
+  return error == 0 && count < 1 ? EPROTO : error;
 }
 
 }  // namespace npu

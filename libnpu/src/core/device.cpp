@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "libnpu/src/backend/calls.h"
 #include "libnpu/src/core/error.h"
@@ -95,13 +96,11 @@ Status Device::refresh(npu_dev_info* out) {
 
 Status Device::read_metric(uint32_t id, npu_metric* out) {
   npu_metric rows[NPU_METRIC_COUNT] = {};
-  npu_dev_query args{};
-  args.type = NPU_QUERY_METRICS;
-  args.out = make_array(rows, NPU_METRIC_COUNT);
-  if (const int error = call_dev_query(*backend_, args); error != 0) {
+  uint32_t count = NPU_METRIC_COUNT;
+  if (const int error = query_some(*backend_, NPU_QUERY_METRICS, rows, &count); error != 0) {
     return fail_call(error, "reading the metrics");
   }
-  for (uint32_t i = 0; i < args.out.count && i < NPU_METRIC_COUNT; i++) {
+  for (uint32_t i = 0; i < count && i < NPU_METRIC_COUNT; i++) {
     if (rows[i].id != id || (rows[i].flags & NPU_METRIC_FLAG_VALID) == 0) continue;
     *out = rows[i];
     return Status::ok();
@@ -111,13 +110,11 @@ Status Device::read_metric(uint32_t id, npu_metric* out) {
 
 Status Device::memory_info(uint64_t* out_free_bytes, uint64_t* out_total_bytes) {
   npu_region_info regions[8] = {};
-  npu_dev_query args{};
-  args.type = NPU_QUERY_REGIONS;
-  args.out = make_array(regions, 8);
-  if (const int error = call_dev_query(*backend_, args); error != 0) {
+  uint32_t count = std::size(regions);
+  if (const int error = query_some(*backend_, NPU_QUERY_REGIONS, regions, &count); error != 0) {
     return fail_call(error, "asking the device for its memory");
   }
-  for (uint32_t i = 0; i < args.out.count && i < 8; i++) {
+  for (uint32_t i = 0; i < count && i < std::size(regions); i++) {
     if (regions[i].region != NPU_REGION_HBM) continue;
     *out_free_bytes += regions[i].free_bytes;
     *out_total_bytes += regions[i].size_bytes;

@@ -14,14 +14,12 @@ constexpr uint32_t kMtuBytes = 4096;
 
 Result<uint64_t> ports_to(Device& device, const Device& peer) {
   npu_port_info ports[NPU_MAX_PORTS] = {};
-  npu_dev_query args{};
-  args.type = NPU_QUERY_PORTS;
-  args.out = make_array(ports, NPU_MAX_PORTS);
-  if (const int error = call_dev_query(device.backend(), args); error != 0) {
+  uint32_t count = NPU_MAX_PORTS;
+  if (const int error = query_some(device.backend(), NPU_QUERY_PORTS, ports, &count); error != 0) {
     return fail_call(error, "listing the ports");
   }
   uint64_t mask = 0;
-  for (uint32_t i = 0; i < args.out.count && i < NPU_MAX_PORTS; i++) {
+  for (uint32_t i = 0; i < count && i < NPU_MAX_PORTS; i++) {
     const bool leads = (ports[i].flags & NPU_PORT_FLAG_PEER) != 0 &&
                        std::memcmp(ports[i].peer_uuid, peer.info().uuid, NPU_UUID_BYTES) == 0;
     if (leads && ports[i].index < NPU_MAX_PORTS) mask |= uint64_t{1} << ports[i].index;
