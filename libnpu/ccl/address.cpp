@@ -33,6 +33,15 @@ bool is_link_local(const NetAddress& address) {
   return address.version == 6 && address.ip[0] == 0xfe && (address.ip[1] & 0xc0) == 0x80;
 }
 
+using Interfaces = std::unique_ptr<ifaddrs, void (*)(ifaddrs*)>;
+
+// Empty: errno tells why.
+Interfaces list_interfaces() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) all = nullptr;
+  return Interfaces(all, freeifaddrs);
+}
+
 // All addresses of the network of a loopback interface are of this host, though only one is listed.
 bool has_address(const ifaddrs& interface, const NetAddress& address) {
   const auto listed = from_socket(interface.ifa_addr);
@@ -146,16 +155,15 @@ std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view 
     if (one) found.push_back({one->ip, 0, one->version});
     return found;
   }
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) {
+  const Interfaces all = list_interfaces();
+  if (!all) {
     *out_error = std::string("interfaces cannot be listed: ") + std::strerror(errno);
     return found;
   }
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(all, freeifaddrs);
   const std::string list(wish);
   while (!wish.empty()) {
     const size_t comma = std::min(wish.find(','), wish.size());
-    const auto one = find_interface(all, wish.substr(0, comma), other.version);
+    const auto one = find_interface(all.get(), wish.substr(0, comma), other.version);
     const bool is_new = one && std::find(found.begin(), found.end(), *one) == found.end();
     if (is_new && found.size() < kRailsMax) found.push_back(*one);
     wish.remove_prefix(std::min(comma + 1, wish.size()));
@@ -174,10 +182,8 @@ std::optional<NetAddress> own_address(const NetAddress& other, std::string_view 
 }
 
 std::string interface_of(const NetAddress& address) {
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) return "";
-  const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> owner(all, freeifaddrs);
-  for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
+  const Interfaces all = list_interfaces();
+  for (const ifaddrs* i = all.get(); i != nullptr; i = i->ifa_next) {
     if (i->ifa_addr != nullptr && has_address(*i, address)) return i->ifa_name;
   }
   return "";
