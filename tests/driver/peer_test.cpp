@@ -61,6 +61,16 @@ void fill_random(uint8_t* bytes, uint64_t count, uint32_t seed) {
   for (uint64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(random());
 }
 
+void submit_copy(File* own, QueueParts* queue, uint64_t src, uint64_t dst, uint64_t bytes = kMiB) {
+  npu_cmd_copy command{};
+  command.op = NPU_CMD_COPY;
+  command.src_dva = src;
+  command.dst_dva = dst;
+  command.width_bytes = bytes;
+  command.height = command.depth = 1;
+  own->submit(queue, &command);
+}
+
 // One device that reads and writes (own), one whose memory it is (peer).
 struct Pair {
   File own, peer;
@@ -87,17 +97,9 @@ struct Pair {
     ASSERT_EQ(own.bind(vm, import, kPeerDva, kMiB), 0);
     ASSERT_EQ(own.bind(vm, here.handle, kOwnDva, kMiB), 0);
   }
-  void submit_copy(uint64_t src, uint64_t dst) {
-    npu_cmd_copy command{};
-    command.op = NPU_CMD_COPY;
-    command.src_dva = src;
-    command.dst_dva = dst;
-    command.width_bytes = kMiB;
-    command.height = command.depth = 1;
-    own.submit(&queue, &command);
-  }
+  void submit(uint64_t src, uint64_t dst) { submit_copy(&own, &queue, src, dst); }
   int copy(uint64_t src, uint64_t dst) {
-    submit_copy(src, dst);
+    submit(src, dst);
     return own.wait_completed(queue, queue.submitted);
   }
   bool same() const { return std::memcmp(here_view->data(), there_view->data(), kMiB) == 0; }
@@ -119,7 +121,7 @@ struct Pair {
     EXPECT_EQ(own.bind(vm, import, kPeerDva + kMiB, kMiB), ECANCELED);
     npu_queue_query death{};
     ASSERT_EQ(own.query_queue(queue.id, &death), 0);
-    if (!NPU_QUEUE_STATE_IS_DEAD(death.state)) submit_copy(kOwnDva, kPeerDva);
+    if (!NPU_QUEUE_STATE_IS_DEAD(death.state)) submit(kOwnDva, kPeerDva);
     EXPECT_TRUE(dies_of_a_fault());
     std::vector<npu_fault> faults;
     ASSERT_EQ(own.vm_faults(vm, &faults), 0);
@@ -198,13 +200,7 @@ TEST_F(Peer, ScatteredMemoryKeepsItsOrder) {
   ASSERT_EQ(own.bind(vm, import, kPeerDva, 8 * kMiB), 0);
   ASSERT_EQ(own.bind(vm, here.handle, kOwnDva, 8 * kMiB), 0);
   QueueParts queue = own.queue(vm);
-  npu_cmd_copy command{};
-  command.op = NPU_CMD_COPY;
-  command.src_dva = kPeerDva;
-  command.dst_dva = kOwnDva;
-  command.width_bytes = 8 * kMiB;
-  command.height = command.depth = 1;
-  own.submit(&queue, &command);
+  submit_copy(&own, &queue, kPeerDva, kOwnDva, 8 * kMiB);
   ASSERT_EQ(own.wait_completed(queue, 1), 0);
   EXPECT_EQ(std::memcmp(there_view->data(), here_view->data(), 8 * kMiB), 0);
 }
@@ -229,13 +225,7 @@ TEST_F(Peer, TheImporterKeepsTheMemoryThatItsMakerHasClosed) {
   ASSERT_EQ(own.bind(vm, import, kPeerDva, kMiB), 0);
   ASSERT_EQ(own.bind(vm, here.handle, kOwnDva, kMiB), 0);
   QueueParts queue = own.queue(vm);
-  npu_cmd_copy command{};
-  command.op = NPU_CMD_COPY;
-  command.src_dva = kPeerDva;
-  command.dst_dva = kOwnDva;
-  command.width_bytes = kMiB;
-  command.height = command.depth = 1;
-  own.submit(&queue, &command);
+  submit_copy(&own, &queue, kPeerDva, kOwnDva);
   ASSERT_EQ(own.wait_completed(queue, 1), 0);
   EXPECT_EQ(view->data()[kMiB - 1], 0x5d);
   EXPECT_LE(witness.hbm().free_bytes, free_bytes - kMiB);
@@ -253,7 +243,7 @@ TEST_F(Peer, AReadOnlyBindIsNotWritten) {
   EXPECT_EQ(pair.copy(kPeerDva, kOwnDva), 0);
   EXPECT_TRUE(pair.same());
   std::memset(pair.here_view->data(), 0x18, kMiB);
-  pair.submit_copy(kOwnDva, kPeerDva);
+  pair.submit(kOwnDva, kPeerDva);
   EXPECT_TRUE(pair.dies_of_a_fault());
   EXPECT_EQ(pair.there_view->data()[0], 0x17);
 }
@@ -285,7 +275,7 @@ TEST_F(Peer, AResetOfTheExporterIsAFaultOfTheImporter) {
   for (const char* how : {"npu/reset", "reset"}) {
     Pair pair(File::road(), peer_road());
     pair.make();
-    for (int i = 0; i < 40; ++i) pair.submit_copy(kOwnDva, kPeerDva);
+    for (int i = 0; i < 40; ++i) pair.submit(kOwnDva, kPeerDva);
     ASSERT_EQ(write_file(peer_sysfs_ + how, "1"), 0) << how;
     pair.expect_lost();
     uint32_t handle = 0;
@@ -342,7 +332,7 @@ TEST_F(Peer, AnExporterThatIsUnpluggedIsAFaultOfTheImporter) {
     std::optional<Pair> pair;
     pair.emplace(File::road(), peer_road());
     pair->make();
-    for (int i = 0; i < 40; ++i) pair->submit_copy(kOwnDva, kPeerDva);
+    for (int i = 0; i < 40; ++i) pair->submit(kOwnDva, kPeerDva);
     ASSERT_EQ(write_file(peer_sysfs_ + "remove", "1"), 0);
     pair->expect_lost();
     pair->there_view->data()[0] = 1;  // memory that stands in
