@@ -110,6 +110,12 @@ std::optional<Refusal> Communicator::meet_others() {
   }
   if (auto refusal = transport_.network.connect(offer, peers)) return refusal;
   Watchdog::get().add(shared_from_this());
+  if (!transport_.network.address()) return std::nullopt;
+  mover_ = std::make_unique<Mover>(*this);
+  if (!mover_->start()) {
+    return Refusal{settings_.rank, NPU_CCL_DEVICE,
+                   "rank " + std::to_string(settings_.rank) + ": no thread to be had"};
+  }
   return std::nullopt;
 }
 
@@ -187,6 +193,7 @@ npuResult Communicator::close() {
     if (!ended || failure_.reason != NPU_CCL_NO_FAILURE) result = NPU_ERROR_DEPENDENCY_FAILED;
   }
   if (starter_.joinable()) starter_.join();
+  if (mover_) mover_->stop();
   Watchdog::get().remove(this);
   say_bye();
   send_last_frames();

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "libnpu/ccl/bootstrap.h"
+#include "libnpu/ccl/mover.h"
 #include "libnpu/ccl/plan.h"
 #include "libnpu/ccl/request.h"
 #include "libnpu/ccl/run.h"
@@ -88,14 +89,20 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   Network& network() { return transport_.network; }
   // True if move() has to be called when a descriptor of the network is ready.
   bool moves() const;
-  // Moves data between hosts. True: there was some.
+  // Moves data between hosts. True: some came.
   bool move();
-  // Descriptors that tell when the device gets on with what the network waits for. False: there is something that no descriptor tells of.
-  bool watch_device(std::vector<Fd>* out);
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
   void look();
+
+  // ---- For the mover ----
+  // What has to happen on the device before more can move; nothing: nothing of it is known yet.
+  Network::Awaited awaited();
+  // See Lanes::await().
+  npuResult await(std::span<const Mark> marks, int64_t timeout_ns, uint32_t* out_index) const {
+    return transport_.lanes.await(marks, timeout_ns, out_index);
+  }
 
  private:
   friend class Submission;
@@ -150,6 +157,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
                       const Record& received) const;
   npuResult mismatch(Failure failure);
   npuResult workspace(uint64_t bytes, npuDevPtr* out);
+  npuResult flush();
 
   const Settings settings_;
   std::atomic<bool> stop_{false};
@@ -173,6 +181,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::optional<Suspicion> suspicion_;
   bool is_flushed_ = false;
   uint64_t pings_ = 0;
+  std::unique_ptr<Mover>
+      mover_;  // where there are ranks of other hosts; ends before all that it uses
 };
 
 using CommunicatorPtr = std::shared_ptr<Communicator>;

@@ -79,12 +79,16 @@ bool Communicator::move() {
   return moved;
 }
 
-bool Communicator::watch_device(std::vector<Fd>* out) {
-  if (must_nudge() || !moves() || is_suspicious()) return false;
-  for (const uint32_t lane : transport_.network.awaited_lanes()) {
-    if (!transport_.lanes.watch(lane, out)) return false;
-  }
-  return true;
+// With the submitter's mutex held.
+npuResult Communicator::flush() {
+  const npuResult result = transport_.lanes.flush();
+  if (mover_) mover_->wake();
+  return result;
+}
+
+Network::Awaited Communicator::awaited() {
+  if (!moves() || state() == NPU_CCL_FAILED || is_suspicious()) return {};
+  return transport_.network.awaited();
 }
 
 // ---- Signs of life ----

@@ -77,6 +77,7 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
       const auto bye = frame.as<Bye>();
       links_[rank].said_bye = true;
       transport_.network.finish(rank, bye.arrived, bye.taken);
+      transport_.lanes.nudge();
       return;
     }
     case FrameKind::kExchange: {

@@ -92,13 +92,20 @@ void Lanes::wait_tick(uint32_t lane, Tick tick) {
   wait(lane, word(tick.lane), tick.count);
 }
 
+Mark Lanes::mark(uint32_t lane) {
+  return {lane, lanes_[lane].submitted + lanes_[lane].commands.size(), ++marks_};
+}
+
 npuResult Lanes::flush() {
   for (Lane& lane : lanes_) {
     if (lane.commands.empty()) continue;
     NPU_CCL_TRY(open(lane));
+    uint64_t last = 0;
     NPU_CCL_TRY(passed_on(npuSubmitBatch(lane.queue, static_cast<uint32_t>(lane.commands.size()),
-                                         lane.commands.data(), &lane.submitted)));
+                                         lane.commands.data(), &last)));
     lane.commands.clear();
+    std::lock_guard lock(mutex_);
+    lane.submitted = last;
   }
   launches_.clear();
   return NPU_OK;
@@ -111,7 +118,11 @@ npuResult Lanes::begin_after(npuQueue queue) {
   // The word behind those of the lanes: nobody waits for it.
   NPU_CCL_TRY(
       passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));
-  return passed_on(npuQueueWaitQueue(local.queue, queue, now, &local.submitted));
+  uint64_t last = 0;
+  NPU_CCL_TRY(passed_on(npuQueueWaitQueue(local.queue, queue, now, &last)));
+  std::lock_guard lock(mutex_);
+  local.submitted = last;
+  return NPU_OK;
 }
 
 npuResult Lanes::end_before(npuQueue queue, uint64_t* out_value) {
@@ -136,17 +147,20 @@ npuResult Lanes::first_failure(uint32_t* out_lane) const {
   return NPU_OK;
 }
 
-bool Lanes::watch(uint32_t lane, std::vector<Fd>* out) const {
-  std::lock_guard lock(mutex_);
-  const npuQueue queue = lanes_[lane].queue;
-  uint64_t completed = 0;
-  int fd = -1;
-  if (queue == nullptr || npuQueueGetCompleted(queue, &completed) != NPU_OK ||
-      npuQueueGetFd(queue, completed + 1, &fd) != NPU_OK) {
-    return false;
+npuResult Lanes::await(std::span<const Mark> marks, int64_t timeout_ns, uint32_t* out_index) const {
+  std::vector<npuWaitItem> items;
+  {
+    std::lock_guard lock(mutex_);
+    for (const Mark& mark : marks) {
+      const Lane& lane = lanes_[mark.lane];
+      if (lane.submitted < mark.value) return NPU_NOT_READY;
+      items.push_back({lane.queue, mark.value});
+    }
   }
-  out->emplace_back(fd);
-  return true;
+  *out_index = 0;
+  if (items.size() == 1) return npuQueueWait(items[0].queue, items[0].value, timeout_ns);
+  return npuWaitMany(static_cast<uint32_t>(items.size()), items.data(), NPU_WAIT_ANY, timeout_ns,
+                     out_index);
 }
 
 void Lanes::cut() {

@@ -26,6 +26,13 @@ struct Tick {
   uint64_t count = 0;
 };
 
+// The end of a command of a lane, and which one of all marks it is.
+struct Mark {
+  uint32_t lane = 0;
+  uint64_t value = 0;  // of the lane's queue
+  uint64_t order = 0;
+};
+
 class Lanes {
  public:
   Lanes() = default;
@@ -42,6 +49,8 @@ class Lanes {
   void launch(uint32_t lane, npuKernel kernel, uint32_t groups, std::span<const std::byte> args);
   Tick tick(uint32_t lane);
   void wait_tick(uint32_t lane, Tick tick);
+  // Of the command that was added last.
+  Mark mark(uint32_t lane);
   // Submits what was added to all lanes. Blocks while a ring is full.
   npuResult flush();
   // The local lane waits for what |queue| holds now, if that has not ended yet; |queue| waits for what the local lane holds now.
@@ -56,8 +65,8 @@ class Lanes {
   npuResult first_failure(uint32_t* out_lane) const;
   // Ends all lanes, for ever; queues that wait for them stop with DEPENDENCY_FAILED.
   void cut();
-  // A descriptor that becomes readable when the lane gets on. False: nothing of it is under way.
-  bool watch(uint32_t lane, std::vector<Fd>* out) const;
+  // Blocks until the device has come to one of |marks|, |out_index|. NPU_NOT_READY: one of them is not submitted yet; NPU_TIMEOUT; else lanes are cut, or have failed.
+  npuResult await(std::span<const Mark> marks, int64_t timeout_ns, uint32_t* out_index) const;
   // Makes the device look at its waits: one device does not see that another has signalled in shared memory.
   void nudge();
 
@@ -68,7 +77,7 @@ class Lanes {
   };
   struct Lane {
     npuQueue queue = nullptr;  // guarded by |mutex_|, written by the one who submits
-    uint64_t submitted = 0;    // by this lane's timeline
+    uint64_t submitted = 0;    // by this lane's timeline; likewise
     uint64_t ticks = 0;
     std::vector<uint64_t> known;  // ticks of each lane that this one has waited for
     std::vector<npuCommand> commands;
@@ -85,6 +94,7 @@ class Lanes {
   std::vector<Lane> lanes_;
   std::deque<Launch> launches_;
   uint64_t forks_ = 0;
+  uint64_t marks_ = 0;
   mutable std::mutex mutex_;
   bool is_cut_ = false;
 };

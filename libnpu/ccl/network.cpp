@@ -2,7 +2,8 @@
 // What the submitting thread leaves, the turns of the watchdog's thread, and the end.
 #include "libnpu/ccl/network.h"
 
-#include "libnpu/ccl/lanes.h"
+#include <algorithm>
+
 #include "libnpu/ccl/watchdog.h"
 
 namespace npu::ccl {
@@ -19,11 +20,16 @@ constexpr auto kRailsEvery = std::chrono::milliseconds(5);
 
 // ---- What the submitting thread leaves here ----
 
-void Network::will_send(uint32_t to, uint64_t bytes) {
+void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
-  links_[to]->sizes.push_back(bytes);
-  Watchdog::get().expect();
+  links_[to]->sends.push_back({bytes, mark});
+}
+
+void Network::will_take(uint32_t from, uint64_t bytes, const Mark& mark) {
+  if (!is_remote(from)) return;
+  std::lock_guard lock(mutex_);
+  links_[from]->takes.push_back({mark, bytes > kInlineBytesMax});
 }
 
 void Network::tell(uint32_t to, RecordKind kind, const Record& record) {
@@ -54,29 +60,31 @@ bool Network::has_work() {
   std::lock_guard lock(mutex_);
   for (const auto& link : links_) {
     if (!link || link->is_finished) continue;
-    if (!link->sizes.empty() || link->records_unsent() != 0 || link->unsent != 0 || link->loss) {
+    if (!link->sends.empty() || link->records_unsent() != 0 || link->unsent != 0 || link->loss) {
       return true;
     }
     if (!link->frames.empty() || link->must_tell) return true;
     if (link->flushes_sent < flushes_ || link->told.flushes < link->flushes_came) return true;
-    if (link->told.taken + link->credit_at <= link->reassembly.arrived()) {
-      return true;  // the device has yet to take some
-    }
+    const auto credit = link->next_credit();
+    if (credit && credit->taken <= link->reassembly.arrived()) return true;
   }
   return false;
 }
 
-std::vector<uint32_t> Network::awaited_lanes() {
-  std::vector<uint32_t> lanes;
+Network::Awaited Network::awaited() {
+  Awaited awaited;
   std::lock_guard lock(mutex_);
   for (const auto& link : links_) {
-    if (!link || link->is_finished) continue;
-    if (!link->sizes.empty()) lanes.push_back(send_lane(link->rank));
-    if (link->told.taken + link->credit_at <= link->reassembly.arrived()) {
-      lanes.push_back(receive_lane(link->rank));
-    }
+    if (!link || link->loss || link->is_finished) continue;
+    if (!link->sends.empty()) awaited.marks.push_back(link->sends.front().mark);
+    if (const auto credit = link->next_credit()) awaited.marks.push_back(credit->mark);
+    if (link->records_unsent() == 0) continue;
+    const auto due = link->records[link->records_sent - link->records_acked].until;
+    if (!awaited.record_due || due < *awaited.record_due) awaited.record_due = due;
   }
-  return lanes;
+  std::sort(awaited.marks.begin(), awaited.marks.end(),
+            [](const Mark& a, const Mark& b) { return a.order < b.order; });
+  return awaited;
 }
 
 std::optional<Loss> Network::first_loss() const {
@@ -135,7 +143,7 @@ bool Network::is_flushed() {
   std::lock_guard lock(mutex_);
   for (const auto& link : links_) {
     if (!link || link->is_finished || link->loss) continue;
-    if (!link->sizes.empty() || !link->records.empty()) return false;
+    if (!link->sends.empty() || !link->records.empty()) return false;
     if (link->flushes_answered < flushes_ || link->peer_arrived + 1 < link->next) return false;
   }
   return true;

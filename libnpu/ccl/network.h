@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "libnpu/ccl/bootstrap.h"
+#include "libnpu/ccl/lanes.h"
 #include "libnpu/ccl/peer_link.h"
 #include "libnpu/ccl/shared_memory.h"
 #include "libnpu/ccl/wire.h"
@@ -48,8 +49,11 @@ class Network {
   // The first address that ranks of other hosts reach this one by; nothing: there are none.
   std::optional<NetAddress> address() const;
 
-  // ---- For the one who submits: before the commands that they are about ----
-  void will_send(uint32_t to, uint64_t bytes);
+  // ---- For the one who submits: before the commands that they are about are submitted ----
+  // The next message, which lies in its slot when the device comes to |mark|.
+  void will_send(uint32_t to, uint64_t bytes, const Mark& mark);
+  // The next message, with which the device is done at |mark|.
+  void will_take(uint32_t from, uint64_t bytes, const Mark& mark);
   void tell(uint32_t to, RecordKind kind, const Record& record);
   // |frame| goes to |to| by its rails too, if there are several: the control connection follows only one of them. Any thread.
   void carry(uint32_t to, std::span<const std::byte> frame);
@@ -60,8 +64,13 @@ class Network {
   bool may_sleep();
   // True while something may happen that no descriptor tells of.
   bool has_work();
-  // Lanes whose progress on the device this rank waits for.
-  std::vector<uint32_t> awaited_lanes();
+  struct Awaited {
+    std::vector<Mark>
+        marks;  // that the device has to come to, by their order; of each peer the next ones
+    std::optional<Clock::time_point> record_due;  // the first one, which goes then by itself
+  };
+  // What this rank waits for before it can send on.
+  Awaited awaited();
   struct Progress {
     bool has_moved = false;
     bool has_shown = false;  // the device has to look
@@ -158,6 +167,7 @@ class Network {
   // The record that goes next, if there is one that may.
   bool next_record(PeerLink& link, bool must_be_due, WireMessage* out);
   void pump_counts(PeerLink& link);
+  bool has_credit(PeerLink& link);
   bool owes_counts(const PeerLink& link) const;
   // Completes the header. |tail| comes behind the message.
   bool send(Path& path, MessageKind kind, WireMessage message, std::span<const std::byte> tail = {},

@@ -8,9 +8,6 @@
 namespace npu::ccl {
 namespace {
 
-// A credit of its own goes out when so many small messages wait for one: fewer hold nobody up. After a large one it goes at once, or the pipeline would run dry.
-constexpr uint64_t kSmallPerCredit = kSlots / 2;
-
 Refusal bad(uint32_t rank, const std::string& text) {
   return {rank, NPU_CCL_PROTOCOL, "rank " + std::to_string(rank) + " sent " + text};
 }
@@ -146,7 +143,7 @@ std::optional<Refusal> Network::take_data(PeerLink& link, const WireHeader& head
     return bad(link.rank,
                "message " + std::to_string(segment.sequence) + " whose data has a wrong checksum");
   }
-  if (link.reassembly.add(segment)) link.credit_at = is_inline ? kSmallPerCredit : 1;
+  link.reassembly.add(segment);
   return std::nullopt;
 }
 

@@ -50,7 +50,7 @@ bool Network::begin_data(PeerLink& link) {
   // Acquires what the device has put into the slot.
   if (link.next > read_word(memory_.own().board->sent[link.rank])) return false;
   std::lock_guard lock(mutex_);
-  if (link.sizes.empty()) return false;
+  if (link.sends.empty()) return false;
   // Among those that wait may be that of this message. All but the last one go alone, now.
   const uint64_t unsent = link.records_unsent();
   for (uint64_t i = 1; i < unsent; i++) link.records[link.records.size() - 1 - i].until = {};
@@ -58,12 +58,12 @@ bool Network::begin_data(PeerLink& link) {
   Outgoing& out = link.outgoing[link.next % kSlots];
   out = {};
   out.sequence = link.next++;
-  out.bytes = link.sizes.front();
+  out.bytes = link.sends.front().bytes;
   out.records = link.records_acked + link.records.size();
   out.pieces = pieces_of(out.bytes, link.up_count());
   out.unsent = out.pieces;
   link.unsent += out.pieces;
-  link.sizes.pop_front();
+  link.sends.pop_front();
   data_sent_++;
   const bool recurs = fault_.kind == Fault::Kind::kCut && data_sent_ % fault_.number == 0;
   if (fault_.rank == rank_ && (recurs || data_sent_ == fault_.number)) out.fault = fault_.kind;
@@ -153,6 +153,12 @@ bool Network::owes_counts(const PeerLink& link) const {
   return link.flushes_came != 0 && (told.arrived != arrived || told.records != records);
 }
 
+bool Network::has_credit(PeerLink& link) {
+  std::lock_guard lock(mutex_);
+  const auto credit = link.next_credit();
+  return credit && taken_from(link.rank) >= credit->taken;
+}
+
 void Network::pump_counts(PeerLink& link) {
   Path* const path = link.lead();
   if (path == nullptr) return;
@@ -161,8 +167,7 @@ void Network::pump_counts(PeerLink& link) {
     message.header.sequence = link.flushes_sent + 1;
     if (send(*path, MessageKind::kFlush, message)) link.flushes_sent++;
   }
-  const bool has_credit = taken_from(link.rank) >= link.told.taken + link.credit_at;
-  if (has_credit || owes_counts(link)) send(*path, MessageKind::kCounts, {});
+  if (has_credit(link) || owes_counts(link)) send(*path, MessageKind::kCounts, {});
 }
 
 bool Network::send(Path& path, MessageKind kind, WireMessage message,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "libnpu/ccl/lanes.h"
 #include "libnpu/ccl/path.h"
 #include "libnpu/ccl/segments.h"
 
@@ -87,6 +88,13 @@ struct PeerLink {
   Path* up_path(uint64_t index);
   uint32_t up_count() const;
   Path* lead() { return up_path(0); }
+  // When so many messages are taken the other side is told by a message of its own, if none has gone meanwhile: after a large one at once, or the pipeline would run dry, after small ones when half of the slots wait
+  // for it. Nothing: there is no end of so many yet.
+  struct Credit {
+    uint64_t taken;
+    Mark mark;
+  };
+  std::optional<Credit> next_credit();
   uint64_t records_unsent() const { return records_acked + records.size() - records_sent; }
 
   uint32_t rank = 0;
@@ -95,8 +103,13 @@ struct PeerLink {
   std::optional<Loss> loss;
   std::vector<std::unique_ptr<Path>> paths;  // by rail
 
-  // What goes. |sizes|, |records| and |frames| are guarded by the network's mutex.
-  std::deque<uint64_t> sizes;
+  // What goes. |sends|, |takes|, |records| and |frames| are guarded by the network's mutex.
+  struct Expected {
+    uint64_t bytes;
+    Mark mark;
+  };
+  std::deque<Expected>
+      sends;  // that the device has yet to put into slots, or this side has yet to begin
   std::deque<Waiting> records;
   uint64_t records_acked = 0;  // before the first one of |records|
   uint64_t records_sent = 0;
@@ -110,9 +123,14 @@ struct PeerLink {
 
   // What comes.
   Reassembly reassembly;
+  struct Take {
+    Mark mark;
+    bool is_large;
+  };
+  std::deque<Take> takes;   // that the other side has yet to be told of
+  uint64_t first_take = 1;  // the number of the first one
   RecordWindow records_came;
   uint64_t shown = 0;
-  uint64_t credit_at = 1;  // so many taken messages are told of at once
   uint64_t flushes_came = 0;
   bool must_tell = false;  // counts that went may be lost
   struct Told {            // by the last message

@@ -93,12 +93,12 @@ void Run::send(const Step& step) {
   do {
     const uint64_t piece = std::min(left, t_.chunk_bytes);
     const uint64_t number = ++t_.sent[step.peer];
-    t_.network.will_send(step.peer, piece);
     if (number > kSlots) {
       t_.lanes.wait(lane, t_.memory.rank(step.peer).taken_dva(t_.rank), number - kSlots);
     }
     if (piece != 0) t_.lanes.copy(lane, t_.memory.slot(t_.rank, step.peer, number), from, piece);
     t_.lanes.signal(lane, t_.memory.own().sent_dva(step.peer), number);
+    t_.network.will_send(step.peer, piece, t_.lanes.mark(lane));
     from += piece;
     left -= piece;
   } while (left != 0);
@@ -121,6 +121,7 @@ void Run::receive(const Step& step) {
       reduce_message(step, message, done, count);
     }
     t_.lanes.signal(lane, t_.memory.own().taken_dva(step.peer), number);
+    t_.network.will_take(step.peer, count * element, t_.lanes.mark(lane));
     done += count;
   } while (done != step.count);
 }

@@ -169,7 +169,6 @@ npuResult SharedMemory::mirror(uint32_t rank) {
   NPU_CCL_TRY(passed_on(npuMemMap(context_, peer.slots_dva, mirror_bytes(), &slots)));
   peer.slots_host = static_cast<std::byte*>(slots);
   peer.is_mirror = true;
-  has_strangers_.store(true, std::memory_order_relaxed);
   return NPU_OK;
 }
 

@@ -123,7 +123,6 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
 }
 
 npuResult Submission::step_collective(bool* out_more) {
-  Lanes& lanes = comm_->transport_.lanes;
   if (run_ == nullptr) {
     NPU_CCL_TRY(start_run(collectives_.front(), {}, &run_));
   }
@@ -133,7 +132,7 @@ npuResult Submission::step_collective(bool* out_more) {
     collectives_.pop_front();
   }
   *out_more = true;
-  return lanes.flush();
+  return comm_->flush();
 }
 
 npuResult Submission::step_messages(bool* out_more) {
@@ -152,7 +151,7 @@ npuResult Submission::step_messages(bool* out_more) {
   if (!*out_more) {
     for (const auto& run : ended_messages_) run->join();
   }
-  return lanes.flush();
+  return comm_->flush();
 }
 
 npuResult Submission::step(bool* out_more) {

@@ -18,15 +18,12 @@ namespace {
 // While something is pending, and for a while after that: operations come in crowds, and waking the thread for each would cost more than a short operation.
 constexpr auto kQuietNap = std::chrono::microseconds(2000);
 constexpr auto kLinger = std::chrono::milliseconds(20);
-// Where devices do not see what others signal. Short at first, as most operations are; longer as they last. Between hosts every hop waits for a nap: shorter.
+// Where devices do not see what others signal. Short at first, as most operations are; longer as they last.
 constexpr auto kFirstNap = std::chrono::microseconds(50);
-constexpr auto kFirstNetworkNap = std::chrono::microseconds(10);
-constexpr auto kLongestNap = kQuietNap;
+// Where descriptors and the movers tell of all that happens, only deadlines and signs of life need looks.
+constexpr auto kLongestNap = std::chrono::milliseconds(20);
 // Between two looks at ends and deadlines while data moves: each costs a call for each queue.
 constexpr auto kLookEvery = std::chrono::microseconds(100);
-// From this nap on the devices are asked to tell; then only deadlines and signs of life need looks.
-constexpr auto kWatchAfter = std::chrono::microseconds(500);
-constexpr auto kWatchedNap = std::chrono::milliseconds(20);
 constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
@@ -79,9 +76,7 @@ bool Watchdog::turn() {
   Wait wait;
   if (!gather(&wait)) return false;
   const bool came = sleep(&wait);
-  if (came || !wait.is_pending) stop_watching();
-  nap_ = wait.is_pending && !came ? std::min<std::chrono::nanoseconds>(nap_ * 5 / 4, kLongestNap)
-                                  : wait.first_nap;
+  nap_ = wait.is_pending && !came ? std::min(nap_ * 5 / 4, wait.longest_nap) : wait.first_nap;
   uint64_t count = 0;
   if (wait.fds[0].revents != 0 && read(wake_.get(), &count, sizeof(count)) < 0) return true;
   serve(wait);
@@ -91,10 +86,11 @@ bool Watchdog::turn() {
 bool Watchdog::gather(Wait* out) {
   out->fds = {{wake_.get(), POLLIN, 0}};
   out->owners = {{nullptr, 0}};
-  out->first_nap = kQuietNap;
+  out->first_nap = out->longest_nap = kQuietNap;
   is_deaf_.store(true, std::memory_order_relaxed);
   // pairs with watchdog.cpp : Watchdog::expect
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  const auto turn = between_turns();
   std::lock_guard lock(list_mutex_);
   if (communicators_.empty()) {
     is_running_ = false;
@@ -102,12 +98,9 @@ bool Watchdog::gather(Wait* out) {
   }
   for (const auto& communicator : communicators_) {
     out->is_pending = out->is_pending || communicator->has_pending();
-    if (communicator->must_nudge()) {
-      out->first_nap = std::min<std::chrono::nanoseconds>(out->first_nap, kFirstNap);
-    }
+    if (communicator->must_nudge()) out->first_nap = kFirstNap;
     if (communicator->moves()) {
       out->moves = true;
-      out->first_nap = kFirstNetworkNap;
       out->at_once = out->at_once || !communicator->network().may_sleep();
       for (int fd : communicator->network().fds()) {
         out->fds.push_back({fd, POLLIN, 0});
@@ -119,46 +112,20 @@ bool Watchdog::gather(Wait* out) {
       out->owners.emplace_back(communicator.get(), rank);
     }
   }
+  if (out->moves && out->first_nap == kQuietNap) out->longest_nap = kLongestNap;
   return true;
 }
 
 bool Watchdog::sleep(Wait* wait) {
-  if (wait->is_pending && wait->moves && watching_ == Watching::kNo && nap_ >= kWatchAfter) {
-    watch_devices();
-  }
-  for (const Fd& fd : device_fds_) {
-    wait->fds.push_back({fd.get(), POLLIN, 0});
-    wait->owners.emplace_back(nullptr, 0);
-  }
   if (wait->is_pending) awake_until_ = Clock::now() + kLinger;
   const bool lingers = wait->first_nap == kQuietNap && Clock::now() < awake_until_;
   const bool naps = wait->is_pending || wait->at_once || lingers;
-  const bool stays_deaf = watching_ != Watching::kNo;
-  if (naps && !stays_deaf) is_deaf_.store(false, std::memory_order_relaxed);
-  std::chrono::nanoseconds nap = watching_ == Watching::kYes ? kWatchedNap : nap_;
-  // What came before it was watched is looked for once more.
-  if (watching_ == Watching::kJustBegun) watching_ = Watching::kYes, nap = {};
-  if (wait->at_once) nap = {};
-  const timespec time{0, nap.count()};
+  const bool is_long = nap_ > kQuietNap;
+  if (naps && !is_long) is_deaf_.store(false, std::memory_order_relaxed);
+  const timespec time{0, wait->at_once ? 0 : nap_.count()};
   const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
-  if (!stays_deaf) is_deaf_.store(false, std::memory_order_relaxed);
+  is_deaf_.store(false, std::memory_order_relaxed);
   return ready > 0;
-}
-
-// Asks the devices to tell when they get on: too dear for what ends in a moment.
-void Watchdog::watch_devices() {
-  std::lock_guard lock(list_mutex_);
-  bool all = true;
-  for (const auto& communicator : communicators_) {
-    all = all && (!communicator->has_pending() || communicator->watch_device(&device_fds_));
-  }
-  watching_ = Watching::kJustBegun;
-  if (!all) stop_watching();
-}
-
-void Watchdog::stop_watching() {
-  watching_ = Watching::kNo;
-  device_fds_.clear();
 }
 
 void Watchdog::serve(const Wait& wait) {
@@ -177,7 +144,7 @@ void Watchdog::serve(const Wait& wait) {
         communicator->read_from(wait.owners[i].second);
       }
     }
-    if (communicator->move()) nap_ = kFirstNetworkNap;
+    if (communicator->move()) nap_ = wait.first_nap;
     if (is_due && communicator->has_pending()) communicator->look();
   }
 }

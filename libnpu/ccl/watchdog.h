@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watchdog: one thread for all communicators of the process. It reads control connections, moves data between hosts and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
+// Watchdog: one thread for all communicators of the process. It reads control connections, takes what comes from other hosts and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
 // long as there are communicators.
 #pragma once
 
@@ -27,6 +27,8 @@ class Watchdog {
   void wake();
   // There is something pending: it is looked at soon.
   void expect();
+  // While it is held the thread looks at nothing, and another one may do its work.
+  std::unique_lock<std::mutex> between_turns() { return std::unique_lock(turn_mutex_); }
 
  private:
   Watchdog();
@@ -37,7 +39,7 @@ class Watchdog {
     bool is_pending = false;
     bool at_once = false;
     bool moves = false;  // data between hosts
-    std::chrono::nanoseconds first_nap{};
+    std::chrono::nanoseconds first_nap{}, longest_nap{};
   };
 
   void loop();
@@ -47,21 +49,17 @@ class Watchdog {
   // True: a descriptor was ready.
   bool sleep(Wait* wait);
   void serve(const Wait& wait);
-  void watch_devices();
-  void stop_watching();
 
   Fd wake_;
   std::mutex turn_mutex_;  // held while communicators are looked at
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
-  std::chrono::nanoseconds nap_{};  // the next one, of the thread
-  Clock::time_point look_due_{};    // likewise
-  std::vector<Fd> device_fds_;      // likewise, and the next one
-  enum class Watching : uint8_t { kNo, kJustBegun, kYes } watching_ = Watching::kNo;
+  std::chrono::nanoseconds nap_{};   // the next one, of the thread
+  Clock::time_point look_due_{};     // likewise
   Clock::time_point awake_until_{};  // likewise: naps up to here, though nothing is pending
   std::atomic<bool> is_deaf_{
-      false};  // the thread sleeps, or is about to, until it is woken or a device is that it watches
+      false};  // the thread sleeps, or is about to, for long or until it is woken
 };
 
 }  // namespace npu::ccl
