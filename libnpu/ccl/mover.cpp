@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "libnpu/ccl/communicator.h"
 #include "libnpu/ccl/watchdog.h"
@@ -59,6 +60,10 @@ void Mover::sleep(uint64_t wakes_seen, int64_t most_ns) {
 // What of |marks| to wait for now, and how long.
 int64_t Mover::narrow(std::vector<Mark>* marks) {
   if (marks->empty()) return INT64_MAX;
+  // Orders grow, and so does the sum when the device gets on.
+  uint64_t sum = 0;
+  for (const Mark& mark : *marks) sum += mark.order;
+  if (std::exchange(awaited_, sum) != sum) timeouts_ = 0;
   std::vector<uint64_t> stuck;
   std::erase_if(*marks, [&](const Mark& mark) {
     const bool is = std::find(reached_.begin(), reached_.end(), mark.order) != reached_.end();
@@ -88,7 +93,6 @@ void Mover::await_device(uint64_t wakes_seen) {
   uint32_t index = 0;
   switch (communicator_.await(marks, most_ns, &index)) {
     case NPU_OK:
-      timeouts_ = 0;
       reached_.push_back(marks[index].order);
       return;
     case NPU_TIMEOUT:
