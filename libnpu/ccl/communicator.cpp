@@ -109,6 +109,9 @@ std::optional<Refusal> Communicator::meet_others() {
     if (!is_mapped) return device_failed();
   }
   if (auto refusal = transport_.network.connect(offer, peers)) return refusal;
+  if (transport_.memory.is_on_model() && transport_.network.address()) {
+    plans_.set_machine(Machine::of_models_on_hosts());
+  }
   Watchdog::get().add(shared_from_this());
   if (!transport_.network.address()) return std::nullopt;
   mover_ = std::make_unique<Mover>(*this);

@@ -28,7 +28,7 @@ enum class MessageKind : uint8_t {
 enum class RecordKind : uint8_t { kNone = 0, kCollective = 1, kSend = 2, kReceive = 3 };
 
 // Payloads up to here go inline: a copy costs less than a call.
-inline constexpr uint64_t kInlineBytesMax = 8 << 10;
+inline constexpr uint64_t kInlineBytesMax = 32 << 10;
 
 // Little endian, as all that this library runs on.
 struct WireHeader {
