@@ -28,8 +28,7 @@ Queue::Queue(Ref<Context> context, const RingOptions& options, int64_t spin_ns)
       options_(options),
       takes_reports_(options.queue_class == NPU_QUEUE_COMPUTE &&
                      (context_->device().info().features[0] & NPU_FEATURE_CHECK) != 0),
-      spin_ns_(spin_ns),
-      spin_budget_ns_(spin_ns) {}
+      spin_choice_(spin_ns) {}
 
 Queue::~Queue() = default;
 

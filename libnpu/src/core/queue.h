@@ -29,6 +29,7 @@
 #include "libnpu/src/core/print.h"
 #include "libnpu/src/core/print_buffer.h"
 #include "libnpu/src/core/ring.h"
+#include "libnpu/src/core/spin_choice.h"
 #include "libnpu/src/core/status.h"
 #include "libnpu/src/core/time.h"
 #include "libnpu/src/core/watch.h"
@@ -252,9 +253,6 @@ class Queue final : public Object {
   // |result|: what became of the oldest dependency.
   Status end_dependency(const Dependency& dependency, Status result, const Deadline& deadline);
   void notice_loss();
-  // Whether |count| was reached.
-  bool spin(const Ring& ring, uint64_t count, int64_t most_ns);
-  void note_sleep(int64_t since_spin_ns);
   // The device will never touch memory for this queue again.
   bool is_stopped_locked() const {
     return closed_ || failure_.code != NPU_OK || ring_->failure().status != 0;
@@ -263,11 +261,8 @@ class Queue final : public Object {
   const Ref<Context> context_;
   const RingOptions options_;
   const bool takes_reports_;  // of every launch, whether it prints or not
-  const int64_t spin_ns_;
   std::atomic<uint32_t> dependency_count_{0};
-  // How long spinning has paid lately, up to spin_ns_; and waits so far. Guesses: a lost update does no harm.
-  std::atomic<int64_t> spin_budget_ns_;
-  std::atomic<uint32_t> waits_{0};
+  SpinChoice spin_choice_;
 
   std::mutex mutex_;  // of all below
   std::shared_ptr<Ring> ring_;

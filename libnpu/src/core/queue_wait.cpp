@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting for values of a queue: spin a little, then sleep; and the decisions about queues that were waited for on the device.
+// Waiting for values of a queue: spin a little where that pays, then sleep; and the decisions about queues that were waited for on the device.
 #include <algorithm>
 #include <thread>
 #include <vector>
@@ -20,9 +20,6 @@ void pause_cpu() {
 #endif
 }
 
-// Every so many waits the whole time is tried again, in case the machine has become quieter.
-constexpr uint32_t kSpinRetry = 64;
-
 // After so long a spin lets others have the CPU between two looks: whoever is to finish the command may need this very one.
 constexpr int64_t kSelfishSpinNs = 2'000;
 
@@ -34,9 +31,10 @@ constexpr int64_t kSliceLastNs = 64'000'000;
 constexpr uint32_t kPausesMost = 32;
 constexpr uint32_t kPausesPerClockRead = 32;
 
-// True when |count| commands have ended within |spin_ns|.
-bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
-  const int64_t begin_ns = Deadline::now_ns();
+// True when |count| commands have ended within |most_ns| of |begin_ns|; about how long that took in |out_ns|.
+bool spin_for(const Ring& ring, uint64_t count, int64_t begin_ns, int64_t most_ns,
+              int64_t* out_ns) {
+  *out_ns = 0;
   for (uint32_t pauses = 0;;) {
     const uint64_t done = ring.completed();
     if (done >= count || ring.failure().status != 0) return true;
@@ -45,9 +43,9 @@ bool spin_for(const Ring& ring, uint64_t count, int64_t spin_ns) {
     pauses += before_next;
     if (pauses < kPausesPerClockRead) continue;
     pauses = 0;
-    const int64_t spun_ns = Deadline::now_ns() - begin_ns;
-    if (spun_ns >= spin_ns) return false;
-    if (spun_ns >= kSelfishSpinNs) std::this_thread::yield();
+    *out_ns = Deadline::now_ns() - begin_ns;
+    if (*out_ns >= most_ns) return false;
+    if (*out_ns >= kSelfishSpinNs) std::this_thread::yield();
   }
 }
 
@@ -101,8 +99,8 @@ Status Queue::poll(uint64_t value) {
 }
 
 Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
-  bool spun = false;
-  int64_t slept_since_ns = 0;  // since the spin before the first sleep; 0: no sleep
+  bool has_begun = false, spins = false;
+  int64_t begin_ns = 0;  // of the wait; 0: it ended during the spin
   for (;;) {
     std::shared_ptr<Ring> ring;
     uint64_t count = 0;
@@ -110,7 +108,7 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
       std::lock_guard lock(mutex_);
       const Status status = look_locked(value);
       if (status.code() != NPU_NOT_READY) {
-        if (slept_since_ns != 0) note_sleep(Deadline::now_ns() - slept_since_ns);
+        if (begin_ns != 0) spin_choice_.ended(spins, Deadline::now_ns() - begin_ns);
         return status;
       }
       ring = ring_;
@@ -122,11 +120,19 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
                   "value %llu has not completed, and cannot while the host function waits for it",
                   static_cast<unsigned long long>(value));
     }
-    if (!spun && left_ns > 0 && spin_ns_ > 0) {
-      spun = true;
-      const int64_t begin_ns = Deadline::now_ns();
-      if (!spin(*ring, count, left_ns)) slept_since_ns = begin_ns;
-      continue;
+    if (!has_begun && left_ns > 0) {
+      has_begun = true;
+      spins = spin_choice_.spins();
+      begin_ns = Deadline::now_ns();
+      if (spins) {
+        const int64_t most_ns = std::min(spin_choice_.spin_ns(), left_ns);
+        int64_t spun_ns = 0;
+        if (spin_for(*ring, count, begin_ns, most_ns, &spun_ns)) {
+          spin_choice_.ended(true, spun_ns);
+          begin_ns = 0;
+        }
+        continue;
+      }
     }
     SleepEnd end = SleepEnd::kTimeout;
     if (left_ns > 0) {
@@ -138,24 +144,6 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
       return Status(NPU_TIMEOUT);
     }
     if (end == SleepEnd::kLost) notice_loss();
-  }
-}
-
-// Most short commands end while we look, and cost no system call. On a busy machine looking takes the CPU from the one who should finish the command, so
-// what did not pay is tried shorter.
-bool Queue::spin(const Ring& ring, uint64_t count, int64_t most_ns) {
-  const bool retry = waits_.fetch_add(1, std::memory_order_relaxed) % kSpinRetry == 0;
-  const int64_t budget_ns = retry ? spin_ns_ : spin_budget_ns_.load(std::memory_order_relaxed);
-  const bool paid = spin_for(ring, count, std::min(budget_ns, most_ns));
-  spin_budget_ns_.store(paid ? std::min(spin_ns_, budget_ns * 2) : budget_ns / 2,
-                        std::memory_order_relaxed);
-  return paid;
-}
-
-// The end of a sleep comes late by a wake-up. One that came soon nevertheless would have been seen by a spin of full length, so that one is tried next.
-void Queue::note_sleep(int64_t since_spin_ns) {
-  if (since_spin_ns < spin_ns_ + spin_ns_ / 2) {
-    spin_budget_ns_.store(spin_ns_, std::memory_order_relaxed);
   }
 }
 
