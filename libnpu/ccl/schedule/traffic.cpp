@@ -205,10 +205,21 @@ uint64_t reduced_by(const Problem& problem, Algorithm algorithm) {
   if (!reduces(problem.op) || problem.ranks == 1) return 0;
   const Terms t(problem);
   const uint64_t whole = problem.op == Op::kReduceScatter ? t.n * t.p : t.n;
-  if (algorithm == Algorithm::kDoubling || algorithm == Algorithm::kTree) {
-    return 2 * t.levels * whole;
+  switch (algorithm) {
+    case Algorithm::kDoubling:
+    case Algorithm::kTree:
+      return 2 * t.levels * whole;
+    case Algorithm::kHalving:
+      return t.p == t.floor ? 2 * (whole - whole / t.p) : 2 * whole;
+    case Algorithm::kRing:
+    case Algorithm::kBruck:
+      return 2 * (whole - whole / t.p);
+    case Algorithm::kHierarchical:  // the node's operands at once, then those of the nodes
+      if (problem.node_count() == 1 || problem.node_count() == t.p) return whole;
+      return whole + whole * problem.node_count() / t.p;
+    default:  // all operands at once, of the own block
+      return whole;
   }
-  return 2 * whole;
 }
 
 }  // namespace npu::ccl

@@ -64,6 +64,30 @@ TEST(Traffic, StaysBelowThatOfTheNextEvenCount) {
   });
 }
 
+uint64_t measured_operands(const Problem& problem, Algorithm algorithm) {
+  uint64_t most = 0;
+  for (const RankSchedule& one : generate_all(problem, algorithm)) {
+    uint64_t sum = 0;
+    for (const Step& step : one.steps) {
+      if (step.kind == StepKind::kReduce) sum += one.operands_of(step).size() * step.count;
+      if (step.kind == StepKind::kRecvReduce) sum += 2 * step.count;
+    }
+    most = std::max(most, sum);
+  }
+  return most;
+}
+
+TEST(Traffic, OperandsOfReductionsAreWhatTheClosedFormSays) {
+  uint32_t compared = 0;
+  each_case(16, [&](const Problem& problem, Algorithm algorithm) {
+    if (!reduces(problem.op) || !most_sent(problem, algorithm)) return;
+    compared++;
+    EXPECT_EQ(measured_operands(problem, algorithm), reduced_by(problem, algorithm))
+        << describe(problem, algorithm);
+  });
+  EXPECT_GT(compared, 100u);
+}
+
 TEST(Traffic, AllReduceOfPowersOfTwoIsThatOfTheCostTable) {
   Problem problem;
   problem.ranks = 8;
