@@ -11,7 +11,7 @@ namespace npu::test {
 // The stack of every thread of this process goes to stderr. Installs a handler for SIGUSR2.
 void dump_threads();
 
-// Aborts the process when |deadline_s| pass without a sign of life.
+// Aborts the process when |deadline_s| pass without a sign of life. Time in which the process was stopped, or so starved that this thread did not run either, does not count.
 class Watchdog {
  public:
   explicit Watchdog(uint32_t deadline_s);
