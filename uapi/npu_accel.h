@@ -28,6 +28,8 @@
  *   1.1  NPU_QUEUE_FLAG_CONTINUE
  *   1.2  struct npu_launch_completion; metrics 0x28 to 0x2a
  *   1.3  struct npu_port_info from tx_packets on; PORTS and PORT_STATE are answered where a device has ports
+ *   1.4  queues of class NET: struct npu_queue_net
+ *   1.5  struct npu_launch_completion from tensor_ps_low on
  */
 #ifndef NPU_UAPI_ACCEL_H
 #define NPU_UAPI_ACCEL_H
@@ -38,7 +40,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 4
+#define NPU_UAPI_MINOR 5
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)

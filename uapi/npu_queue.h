@@ -265,10 +265,12 @@ struct npu_launch_completion {
 	__u64 mac_ops; /* multiply-adds of the tensor units */
 	__u64 hbm_read_bytes;
 	__u64 hbm_write_bytes;
-	__u32 rsvd;
-	__u16 rsvd2;
+	__u32 tensor_ps_low; /* bits 31:0 of what mac_ops take when all tensor units work at the rates of the types they multiply; see NPU_TENSOR_PS */
+	__u16 tensor_ps_high; /* bits 47:32. Both 0: mac_ops is 0, the device is older than uapi 1.5, or it does not fit */
 	__u16 list_index;
 };
+#define NPU_TENSOR_PS_BITS 48
+#define NPU_TENSOR_PS(low, high) ((__u64)(__u32)(low) | ((__u64)(__u16)(high) << 32))
 
 enum npu_queue_state {
 	NPU_QUEUE_STATE_READY = 0,

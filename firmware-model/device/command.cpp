@@ -49,6 +49,7 @@ void put_end(const LaunchOutcome& done, const npu_cmd_launch& command, Outcome* 
   if (out->status == NPU_ST_OK) {
     out->launched = true;
     out->mac_ops = done.stats.mac_ops;
+    out->tensor_ps = done.tensor_ps;
     out->hbm_read_bytes = done.stats.hbm_read_bytes;
     out->hbm_write_bytes = done.stats.hbm_write_bytes;
     return;

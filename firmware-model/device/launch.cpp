@@ -38,6 +38,7 @@ void check_own_rule(bool holds, const char* rule) {
 void add_stats(const GroupStats& from, GroupStats* to) {
   to->instructions += from.instructions;
   to->mac_ops += from.mac_ops;
+  to->mac_parts = add_capped(to->mac_parts, from.mac_parts);
   to->vector_ops += from.vector_ops;
   to->hbm_read_bytes += from.hbm_read_bytes;
   to->hbm_write_bytes += from.hbm_write_bytes;
@@ -318,9 +319,21 @@ Wide bytes_ps(uint64_t bytes, uint64_t mbytes_per_s) {
   return bytes == 0 ? 0 : (Wide{bytes} * 1'000'000 + mbytes_per_s - 1) / mbytes_per_s;
 }
 
-uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const {
-  const uint64_t all_bytes = outcome.stats.hbm_read_bytes + outcome.stats.hbm_write_bytes;
-  const uint64_t host_bytes = outcome.stats.host_bytes;
+// All tensor units at the rates of the types that were multiplied; 0: it does not fit into the record.
+uint64_t LaunchEngine::tensor_time(const GroupStats& stats, uint64_t body_ps) const {
+  if (stats.mac_ops == 0) return 0;
+  constexpr uint64_t kPsPerMs = 1'000'000'000;
+  const Wide parts_per_ms = Wide{profile_.core_clock_khz} * params_.device_tiles * kMacParts;
+  check_own_rule(Wide{stats.mac_parts} * kPsPerMs <= Wide{body_ps} * parts_per_ms,
+                 "a launch did more multiplications than the tensor units can in its types");
+  if (stats.mac_parts == UINT64_MAX) return 0;
+  const Wide ps = (Wide{stats.mac_parts} * kPsPerMs + parts_per_ms - 1) / parts_per_ms;
+  return ps >> NPU_TENSOR_PS_BITS == 0 ? static_cast<uint64_t>(ps) : 0;
+}
+
+void LaunchEngine::finish(uint64_t groups_end_ps, LaunchOutcome* outcome) const {
+  const uint64_t all_bytes = outcome->stats.hbm_read_bytes + outcome->stats.hbm_write_bytes;
+  const uint64_t host_bytes = outcome->stats.host_bytes;
   const uint64_t bytes = all_bytes - host_bytes;
   const uint64_t rate = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s);
   const uint64_t host_rate = std::max<uint64_t>(1, profile_.host_mbytes_per_s);
@@ -328,21 +341,18 @@ uint64_t LaunchEngine::finish_time(const LaunchOutcome& outcome, uint64_t groups
   const auto body_ps =
       static_cast<uint64_t>(std::min<Wide>(std::max<Wide>(groups_end_ps, memory_ps), UINT64_MAX));
   const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
+  outcome->duration_ps = end_ps;
   // The time of a work-group that failed ends at the fault; what it had begun is not in it.
-  if (outcome.fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return end_ps;
-  const Wide l2_bytes = outcome.stats.l2_bytes;
+  if (outcome->fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return;
+  const Wide l2_bytes = outcome->stats.l2_bytes;
   check_own_rule(l2_bytes * 1'000'000'000 <= Wide{body_ps} * profile_.core_clock_khz *
                                                  profile_.clusters * profile_.l2_bytes_per_cycle,
                  "a launch moved more bytes than the memories of the clusters can");
-  if (all_bytes == 0 && outcome.stats.mac_ops == 0) return end_ps;
+  outcome->tensor_ps = tensor_time(outcome->stats, body_ps);
+  if (all_bytes == 0) return;
   check_own_rule(Wide{bytes} * 1'000'000 <= Wide{body_ps} * rate &&
                      Wide{host_bytes} * 1'000'000 <= Wide{body_ps} * host_rate,
                  "a launch moved more bytes than the device memory or the link to the host can");
-  const Wide macs_per_ms =
-      Wide{profile_.core_clock_khz} * params_.device_tiles * mac_rate_most(params_);
-  check_own_rule(Wide{outcome.stats.mac_ops} * 1'000'000'000 <= Wide{body_ps} * macs_per_ms,
-                 "a launch did more multiplications than the tensor units can");
-  return end_ps;
 }
 
 // Divisions cost as much as a short launch, and mostly are those of the launch before.
@@ -409,7 +419,7 @@ LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void
     }
   }
   spare_results_ = std::move(results);
-  outcome.duration_ps = finish_time(outcome, schedule.end_ps());
+  finish(schedule.end_ps(), &outcome);
   return outcome;
 }
 
@@ -422,7 +432,7 @@ LaunchOutcome LaunchEngine::run_single(LaunchRequest& request) {
   pool_.own_worker().run_fresh(request.launch, 0, &outcome);
   take_prints(std::exchange(outcome.prints, nullptr), 0, request.prints_most, &outcome);
   end_group(outcome.stats.instructions, 0, 0, &budget, &outcome);
-  outcome.duration_ps = finish_time(outcome, outcome.duration_ps);
+  finish(outcome.duration_ps, &outcome);
   return outcome;
 }
 

@@ -72,6 +72,7 @@ struct LaunchRequest {
 struct LaunchOutcome : GroupResult {
   uint64_t fault_group = 0;
   uint32_t fault_tile = 0;  // of the device
+  uint64_t tensor_ps = 0;   // as in struct npu_launch_completion
 };
 
 class LaunchEngine {
@@ -90,7 +91,9 @@ class LaunchEngine {
   LaunchOutcome run_single(LaunchRequest& request);
   const Shares& shares_of(uint64_t active_tiles, uint32_t group_tiles);
   void begin(LaunchRequest& request, uint64_t active_tiles);
-  uint64_t finish_time(const LaunchOutcome& outcome, uint64_t groups_end_ps) const;
+  // duration_ps and tensor_ps.
+  void finish(uint64_t groups_end_ps, LaunchOutcome* outcome) const;
+  uint64_t tensor_time(const GroupStats& stats, uint64_t body_ps) const;
 
   const npu_profile& profile_;
   const TileParams params_;

@@ -23,7 +23,8 @@ void store_launch_record(std::byte* at, const Outcome& outcome, uint64_t seq, ui
                          uint64_t start_ps) {
   using Record = npu_launch_completion;
   static_assert(offsetof(Record, tag) == offsetof(Record, status) + 4);
-  static_assert(offsetof(Record, rsvd) == sizeof(Record) - 8);
+  static_assert(offsetof(Record, tensor_ps_low) == sizeof(Record) - 8);
+  static_assert(offsetof(Record, tensor_ps_high) == sizeof(Record) - 4);
   store_word(at + offsetof(Record, seq), seq);
   store_word(at + offsetof(Record, status),
              uint64_t{static_cast<uint32_t>(outcome.status)} | uint64_t{tag} << 32);
@@ -32,7 +33,8 @@ void store_launch_record(std::byte* at, const Outcome& outcome, uint64_t seq, ui
   store_word(at + offsetof(Record, mac_ops), outcome.mac_ops);
   store_word(at + offsetof(Record, hbm_read_bytes), outcome.hbm_read_bytes);
   store_word(at + offsetof(Record, hbm_write_bytes), outcome.hbm_write_bytes);
-  store_word(at + offsetof(Record, rsvd), 0);
+  // list_index, above its 48 bits, is 0.
+  store_word(at + offsetof(Record, tensor_ps_low), outcome.tensor_ps);
 }
 
 }  // namespace

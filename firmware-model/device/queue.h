@@ -37,8 +37,9 @@ struct Outcome {
   npu_fault_access access = NPU_ACCESS_NONE;
   npu_engine engine = NPU_ENGINE_CTRL;
   bool launched =
-      false;  // a launch that succeeded: the next three are its record's, the place of a fault is not
+      false;  // a launch that succeeded: the next four are its record's, the place of a fault is not
   uint64_t mac_ops = 0;
+  uint64_t tensor_ps = 0;
   uint64_t hbm_read_bytes = 0;
   uint64_t hbm_write_bytes = 0;
   bool parked = false;  // not ended: waits for a semaphore

@@ -167,6 +167,15 @@ inline void account_vector(Exec& exec, uint64_t elements) {
   exec.latency_ps = group.timing.vector_ps(elements, vector_cost(exec.insn.op));
 }
 
+// Counts multiply-adds of operands of the types |a| and |b|, and returns how long the tensor unit takes for them.
+inline uint64_t count_products(Exec& exec, uint64_t mac_ops, uint8_t a, uint8_t b) {
+  GroupStats& stats = exec.group.result->stats;
+  const uint64_t parts = exec.group.timing.mac_parts(mac_ops, a, b);
+  stats.mac_ops = add_capped(stats.mac_ops, mac_ops);
+  stats.mac_parts = add_capped(stats.mac_parts, parts);
+  return exec.group.timing.mm_ps(parts);
+}
+
 }  // namespace npu::model
 
 #endif  // NPU_MODEL_TILE_ROWS_H_

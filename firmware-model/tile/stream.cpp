@@ -5,6 +5,7 @@
 
 #include "firmware-model/tile/handlers.h"
 #include "firmware-model/tile/numerics/numerics.h"
+#include "firmware-model/tile/rows.h"
 
 namespace npu::model {
 namespace {
@@ -92,12 +93,10 @@ bool resolve_streamed(Exec& exec, bool integers, Operand* d, Operand* a, Operand
 
 void account_streamed(Exec& exec, bool integers, const Operand& d, const Operand& b) {
   const uint64_t hbm_bytes = b.data_bytes();
-  const uint64_t mac_ops = mul_capped(d.elements(), b.cols);
+  const uint8_t as = integers ? NPU_DTYPE_I8 : NPU_DTYPE_F32;
   exec.group.result->stats.hbm_read_bytes += hbm_bytes;
-  exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
-  exec.latency_ps =
-      std::max(exec.group.timing.mm_ps(mac_ops, integers ? NPU_DTYPE_I8 : NPU_DTYPE_F32),
-               exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
+  exec.latency_ps = std::max(count_products(exec, mul_capped(d.elements(), b.cols), as, as),
+                             exec.group.timing.dma_ps(hbm_bytes, hbm_bytes));
 }
 
 }  // namespace

@@ -92,10 +92,8 @@ bool account_product(Exec& exec, const Operand& d, const Operand& a, const Opera
                      uint32_t n) {
   if (d.rows != a.rows || d.cols != n || a.cols != k) return exec.mismatch();
   if (may_overlap(d, a) || may_overlap(d, b)) return exec.mismatch();
-  uint64_t mac_ops = mul_capped(d.elements(), k);
-  exec.group.result->stats.mac_ops = add_capped(exec.group.result->stats.mac_ops, mac_ops);
-  exec.latency_ps =
-      exec.group.timing.mm_ps(mac_ops, multiplied_as(exec, a), multiplied_as(exec, b));
+  exec.latency_ps = count_products(exec, mul_capped(d.elements(), k), multiplied_as(exec, a),
+                                   multiplied_as(exec, b));
   return true;
 }
 

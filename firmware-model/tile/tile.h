@@ -144,6 +144,7 @@ struct Fault {
 struct GroupStats {
   uint64_t instructions = 0;
   uint64_t mac_ops = 0;
+  uint64_t mac_parts = 0;  // Timing::mac_parts of them
   uint64_t vector_ops = 0;
   uint64_t hbm_read_bytes = 0;
   uint64_t hbm_write_bytes = 0;

@@ -136,9 +136,14 @@ uint64_t Timing::l2_dma_ps(uint64_t bytes) const {
   return cycles_ps(add_capped(params_.dma_setup_cycles, cycles));
 }
 
-uint64_t Timing::mm_ps(uint64_t mac_ops, uint8_t a, uint8_t b) const {
-  const uint64_t cycles = div_up(mac_ops, mac_rate(params_, a, b));
-  return cycles_ps(add_capped(params_.mm_fill_cycles, cycles));
+uint64_t Timing::mac_parts(uint64_t mac_ops, uint8_t a, uint8_t b) const {
+  const uint32_t rate = mac_rate(params_, a, b);
+  if (mac_ops > UINT64_MAX / kMacParts) return mul_capped(div_up(mac_ops, rate), kMacParts);
+  return div_up(mac_ops * kMacParts, rate);
+}
+
+uint64_t Timing::mm_ps(uint64_t mac_parts) const {
+  return cycles_ps(add_capped(params_.mm_fill_cycles, div_up(mac_parts, kMacParts)));
 }
 
 uint64_t Timing::vector_ps(uint64_t elements, uint32_t cost) const {

@@ -53,6 +53,9 @@ uint32_t mac_rate(const TileParams& params, uint8_t a, uint8_t b);
 // The highest of them.
 uint32_t mac_rate_most(const TileParams& params);
 
+// Parts of a cycle in which the work of tensor units is counted: what is rounded up for each operation does not show in sums.
+inline constexpr uint64_t kMacParts = 1 << 16;
+
 class Timing {
  public:
   Timing() = default;
@@ -67,9 +70,10 @@ class Timing {
   uint64_t dma_ps(uint64_t l1_bytes, uint64_t hbm_bytes) const;
   uint64_t host_dma_ps(uint64_t l1_bytes, uint64_t host_bytes) const;
   uint64_t l2_dma_ps(uint64_t bytes) const;
-  // Products of operands of these types, which may be in blocks (decision 0037).
-  uint64_t mm_ps(uint64_t mac_ops, uint8_t a, uint8_t b) const;
-  uint64_t mm_ps(uint64_t mac_ops, uint8_t dtype) const { return mm_ps(mac_ops, dtype, dtype); }
+  // What products of operands of these types, which may be in blocks (decision 0037), need of a tensor unit: so many parts of a cycle.
+  uint64_t mac_parts(uint64_t mac_ops, uint8_t a, uint8_t b) const;
+  // How long one operation with such products takes.
+  uint64_t mm_ps(uint64_t mac_parts) const;
   uint64_t vector_ps(uint64_t elements, uint32_t cost) const;
   // The tensor unit reading or writing its accumulator.
   uint64_t acc_ps(uint64_t elements, uint32_t cost) const;

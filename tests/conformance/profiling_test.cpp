@@ -86,6 +86,7 @@ TEST_F(ProfilingTest, RecordsTellWhatRanWhenAndWhoSubmittedIt) {
   EXPECT_EQ(of[NPU_PROF_KERNEL].hbm_write_bytes, 6 * 4u);  // a word each
   EXPECT_EQ(of[NPU_PROF_KERNEL].hbm_read_bytes, 0u);
   EXPECT_EQ(of[NPU_PROF_KERNEL].mac_ops, 0u);
+  EXPECT_EQ(of[NPU_PROF_KERNEL].tensor_ps, 0u);
   EXPECT_EQ(of[NPU_PROF_COPY].hbm_write_bytes, 0u);
   EXPECT_EQ(of[NPU_PROF_KERNEL].value, value);
   EXPECT_EQ(of[NPU_PROF_KERNEL].correlation_id, calls["npuQueueLaunch"].correlation_id);

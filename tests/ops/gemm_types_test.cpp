@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // npuOpsGemm with all types, forms, epilogues, parts and groups against double precision. Bound: k + 3 roundings of fp32 on sums of |a b|; integers are exact. What D of another type holds is what
 // npuOpsConvert makes of the fp32 result.
+#include <npu/npu_prof.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -98,6 +100,44 @@ TEST_F(GemmTypes, EveryPairOfTypesMatchesTheReference) {
       NPU_ASSERT_OK(npuMemFree(context_, b.at));
       NPU_ASSERT_OK(npuMemFree(context_, g.d));
     }
+  }
+}
+
+// What npu-perf tells each kernel's peak by.
+TEST_F(GemmTypes, AnActivityTellsTheTimeAtThePeakOfItsTypes) {
+  struct Case {
+    npuDataType a, b;
+    const char* rate;
+  };
+  constexpr Case kCases[] = {{NPU_FLOAT32, NPU_FLOAT32, "f32"},
+                             {NPU_BFLOAT16, NPU_BFLOAT16, "bf16"},
+                             {NPU_FLOAT8_E4M3, NPU_FLOAT8_E5M2, "fp8"},
+                             {NPU_INT8, NPU_INT8, "i8"},
+                             {NPU_BFLOAT16, NPU_FLOAT32, "f32"}};
+  constexpr Shape kShape{64, 64, 128};
+  for (const Case& c : kCases) {
+    const Format &f = format_of(c.a), &h = format_of(c.b);
+    SCOPED_TRACE(testing::Message() << f.name << " x " << h.name << ", seed 11");
+    const Operand a = operand(f, kShape.m, kShape.k), b = operand(h, kShape.n, kShape.k);
+    const npuOpsGemmInfo g = info(f, a, h, b, kShape);
+    auto wanted = blank<npuProfInfo>();
+    wanted.kinds = 1u << NPU_PROF_KERNEL;
+    NPU_ASSERT_OK(npuProfStart(&wanted));
+    NPU_EXPECT_OK(npuOpsGemm(ops_, queue_, &g, nullptr));
+    NPU_EXPECT_OK(npuProfFlush(NPU_TIMEOUT_INFINITE));
+    auto seen = blank<npuProfActivity>();
+    uint32_t count = 1;
+    NPU_EXPECT_OK(npuProfRead(&count, &seen, nullptr));
+    NPU_EXPECT_OK(npuProfStop());
+    ASSERT_EQ(count, 1u);
+    auto rate = blank<npuProfCounter>();
+    const std::string name = std::string("macs_") + c.rate + "_per_second_max";
+    NPU_ASSERT_OK(npuProfGetCounter(device_, name.c_str(), &rate));
+    const double peak_ps =
+        static_cast<double>(seen.mac_ops) / static_cast<double>(rate.value) * 1e12;
+    EXPECT_GT(seen.mac_ops, 0u);
+    EXPECT_NEAR(static_cast<double>(seen.tensor_ps), peak_ps, 1 + 1e-3 * peak_ps);
+    EXPECT_LE(seen.tensor_ps, seen.end_ps - seen.start_ps);
   }
 }
 

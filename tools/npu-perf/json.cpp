@@ -27,6 +27,10 @@ Json kernel_object(const Sum& kernel, const DeviceUsage& device, const std::opti
   object["share"] = device.share(kernel);
   object["multiply_adds"] = kernel.macs;
   object["flops_per_second"] = kernel.flops_per_second();
+  const double peak = kernel.peak_flops_per_second();
+  object["tensor_time_ps"] = kernel.untold != 0 ? Json(nullptr) : Json(kernel.tensor_ps);
+  object["peak_flops_per_second"] = peak == 0 ? Json(nullptr) : Json(peak);
+  object["of_peak"] = peak == 0 ? Json(nullptr) : Json(kernel.of_peak());
   object["engines"] = nullptr;
   if (kernel.tiles_ps != 0) {
     object["engines"] = {{"tiles_time_ps", kernel.tiles_ps}};
@@ -37,9 +41,10 @@ Json kernel_object(const Sum& kernel, const DeviceUsage& device, const std::opti
   object["roofline"] = nullptr;
   if (!roof) return object;
   const Position position = position_of(kernel, *roof);
-  object["roofline"] = {{"flops_per_byte", position.flops_per_byte},
-                        {"limit", word_of(position.limit)},
-                        {"of_roof", position.of_roof}};
+  object["roofline"] = {
+      {"flops_per_byte", position.flops_per_byte},
+      {"limit", word_of(position.limit)},
+      {"of_roof", position.limit == Limit::kUnknown ? Json(nullptr) : Json(position.of_roof)}};
   return object;
 }
 
@@ -52,9 +57,10 @@ Json device_object(const DeviceUsage& device) {
   if (roof) {
     object["peak"] = {{"bytes_per_second", roof->bytes_per_second},
                       {"flops_per_second", roof->flops_per_second},
-                      {"flops_f32_per_second", roof->flops_f32_per_second},
-                      {"flops_bf16_per_second", roof->flops_bf16_per_second},
                       {"ridge_flops_per_byte", roof->ridge()}};
+    for (size_t i = 0; i < roof->flops_of_type.size(); i++)
+      object["peak"][std::string("flops_") + trace::kTypePeaks[i].key + "_per_second"] =
+          roof->flops_of_type[i];
   }
   object["kernels"] = Json::array();
   for (const Sum& kernel : device.kernels)

@@ -14,32 +14,25 @@ std::optional<Roof> roof_of(const trace::DevicePeaks& peaks) {
   Roof roof;
   roof.bytes_per_second = static_cast<double>(peaks.memory_bytes_per_second);
   roof.flops_per_second = 2.0 * static_cast<double>(peaks.macs_per_second);
-  roof.flops_f32_per_second = 2.0 * static_cast<double>(peaks.macs_f32_per_second);
-  roof.flops_bf16_per_second = 2.0 * static_cast<double>(peaks.macs_bf16_per_second);
+  for (size_t i = 0; i < roof.flops_of_type.size(); i++)
+    roof.flops_of_type[i] = 2.0 * static_cast<double>(peaks.*trace::kTypePeaks[i].macs_per_second);
   return roof;
-}
-
-double flat_for(const Roof& roof, double flops_per_second) {
-  const double bf16 = roof.flops_bf16_per_second;
-  return bf16 > 0 && flops_per_second <= bf16 ? bf16 : roof.flops_per_second;
 }
 
 Position position_of(const Sum& kernel, const Roof& roof) {
   Position position;
   if (kernel.total_ps == 0 || (kernel.bytes == 0 && kernel.macs == 0)) return position;
-  const double flat = flat_for(roof, kernel.flops_per_second());
-  if (kernel.bytes == 0) {
-    position.limit = Limit::kArithmetic;
-    position.of_roof = kernel.flops_per_second() / flat;
+  if (kernel.bytes != 0)
+    position.flops_per_byte =
+        2.0 * static_cast<double>(kernel.macs) / static_cast<double>(kernel.bytes);
+  if (kernel.untold != 0) {
+    position.limit = Limit::kUnknown;
     return position;
   }
-  position.flops_per_byte =
-      2.0 * static_cast<double>(kernel.macs) / static_cast<double>(kernel.bytes);
-  position.limit =
-      position.flops_per_byte < flat / roof.bytes_per_second ? Limit::kMemory : Limit::kArithmetic;
-  position.of_roof = position.limit == Limit::kMemory
-                         ? kernel.bytes_per_second() / roof.bytes_per_second
-                         : kernel.flops_per_second() / flat;
+  // On the slope is who comes nearer to the bandwidth than to the peak.
+  const double of_bandwidth = kernel.bytes_per_second() / roof.bytes_per_second;
+  position.limit = of_bandwidth > kernel.of_peak() ? Limit::kMemory : Limit::kArithmetic;
+  position.of_roof = std::max(of_bandwidth, kernel.of_peak());
   return position;
 }
 
@@ -49,6 +42,8 @@ const char* word_of(Limit limit) {
       return "memory";
     case Limit::kArithmetic:
       return "arithmetic";
+    case Limit::kUnknown:
+      return "unknown";
     case Limit::kNone:
       break;
   }

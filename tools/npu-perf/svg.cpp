@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <vector>
 
 #include "tools/npu-perf/output.h"
@@ -123,7 +124,8 @@ std::string grid(const Chart& chart) {
 }
 
 // The flat part of a type that is not the fastest one.
-std::string lower_roof(const Chart& chart, double left, double flops_per_second, const char* name) {
+std::string lower_roof(const Chart& chart, double left, double flops_per_second,
+                       const std::string& name) {
   constexpr const char* kLook = "stroke=\"#888\" stroke-dasharray=\"6 4\"";
   const Roof& roof = chart.roof;
   if (flops_per_second < std::pow(10, chart.y.low) || flops_per_second >= roof.flops_per_second)
@@ -134,7 +136,7 @@ std::string lower_roof(const Chart& chart, double left, double flops_per_second,
          label(chart.x.end, y - 6, "end", name);
 }
 
-// The slope up to the ridge and the flat part of the fastest type; bf16 and fp32 have flat parts of their own.
+// The slope up to the ridge and the flat part of the fastest type; the others have flat parts of their own.
 std::string roofs(const Chart& chart) {
   constexpr const char* kLook = "stroke=\"#222\" stroke-width=\"2\"";
   const Roof& roof = chart.roof;
@@ -144,8 +146,35 @@ std::string roofs(const Chart& chart) {
                           chart.y.at(roof.flops_per_second), kLook);
   text += line(chart.x.at(roof.ridge()), chart.y.at(roof.flops_per_second), chart.x.end,
                chart.y.at(roof.flops_per_second), kLook);
-  text += lower_roof(chart, left, roof.flops_bf16_per_second, "bf16");
-  return text + lower_roof(chart, left, roof.flops_f32_per_second, "fp32");
+  // Types of one peak share a line.
+  std::map<double, std::string> names;
+  for (size_t i = 0; i < roof.flops_of_type.size(); i++) {
+    std::string& name = names[roof.flops_of_type[i]];
+    name += (name.empty() ? "" : ", ") + std::string(trace::kTypePeaks[i].name);
+  }
+  for (const auto& [flops_per_second, name] : names)
+    text += lower_roof(chart, left, flops_per_second, name);
+  return text;
+}
+
+// From the dot to the roof of the types that the kernel multiplies.
+std::string distance(const Chart& chart, const Dot& dot) {
+  const double peak = dot.kernel->peak_flops_per_second();
+  if (peak == 0) return {};
+  const double x = chart.x.at(dot.flops_per_byte);
+  const double roof = std::min(peak, dot.flops_per_byte * chart.roof.bytes_per_second);
+  return line(x, chart.y.at(dot.flops_per_second), x, chart.y.at(roof),
+              "class=\"distance\" stroke=\"#2a6fbb\" stroke-opacity=\"0.5\"");
+}
+
+// What the picture says of a kernel where the pointer rests on it.
+std::string title_of(const Chart& chart, const Dot& dot) {
+  std::string text = dot.kernel->name + ": " + with_prefix(dot.flops_per_second, "FLOP/s") + ", " +
+                     with_prefix(dot.flops_per_byte, "FLOP/B");
+  const Position position = position_of(*dot.kernel, chart.roof);
+  if (position.limit == Limit::kUnknown) return text + ", peak not known";
+  return text + ", " + percent(position.of_roof) + " of its roof (peak " +
+         with_prefix(dot.kernel->peak_flops_per_second(), "FLOP/s") + ")";
 }
 
 std::string dots(const Chart& chart) {
@@ -155,9 +184,9 @@ std::string dots(const Chart& chart) {
     const double x = chart.x.at(dot.flops_per_byte), y = chart.y.at(dot.flops_per_second);
     const double radius = kDotLeast + (kDotMost - kDotLeast) * std::sqrt(dot.share);
     text += "<circle cx=\"" + number(x) + "\" cy=\"" + number(y) + "\" r=\"" + number(radius) +
-            "\" fill=\"#2a6fbb\" fill-opacity=\"0.6\"><title>" + escaped(dot.kernel->name) + ": " +
-            with_prefix(dot.flops_per_second, "FLOP/s") + ", " +
-            with_prefix(dot.flops_per_byte, "FLOP/B") + "</title></circle>\n";
+            (dot.kernel->untold != 0 ? "\" fill=\"none\" stroke=\"#2a6fbb\"><title>"
+                                     : "\" fill=\"#2a6fbb\" fill-opacity=\"0.6\"><title>") +
+            escaped(title_of(chart, dot)) + "</title></circle>\n" + distance(chart, dot);
     if (i < kNamesMost) text += label(x + radius + 3, y + 4, "start", dot.kernel->name);
   }
   return text;

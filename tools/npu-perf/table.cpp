@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables: one of kernels and one of transfers for each device.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "tools/npu-perf/output.h"
@@ -34,22 +35,25 @@ Row kernel_row(const Sum& kernel, const DeviceUsage& device, const std::optional
   row.push_back(with_prefix(static_cast<double>(kernel.macs), ""));
   row.push_back(with_prefix(kernel.bytes_per_second(), "B/s"));
   row.push_back(with_prefix(kernel.flops_per_second(), "FLOP/s"));
+  const double peak = kernel.peak_flops_per_second();
+  row.push_back(peak == 0 ? "-" : with_prefix(peak, "FLOP/s"));
+  row.push_back(peak == 0 ? "-" : percent(kernel.of_peak()));
   if (!roof) {
     row.insert(row.end(), {"-", "-", "-"});
     return row;
   }
   const Position position = position_of(kernel, *roof);
-  const bool has_limit = position.limit != Limit::kNone;
+  const bool has_limit = position.limit == Limit::kMemory || position.limit == Limit::kArithmetic;
   row.push_back(with_prefix(position.flops_per_byte, ""));
   row.push_back(has_limit ? percent(position.of_roof) : "-");
-  row.push_back(has_limit ? word_of(position.limit) : "-");
+  row.push_back(position.limit == Limit::kNone ? "-" : word_of(position.limit));
   return row;
 }
 
 std::string kernel_table(const DeviceUsage& device, const std::optional<Roof>& roof) {
   std::vector<Row> rows = {{"kernel", "calls", "failed", "total", "mean", "min", "max", "share",
-                            "bytes", "mul-adds", "bandwidth", "arithmetic", "FLOP/B", "of roof",
-                            "limit"}};
+                            "bytes", "mul-adds", "bandwidth", "arithmetic", "peak", "of peak",
+                            "FLOP/B", "of roof", "limit"}};
   for (const Sum& kernel : device.kernels) rows.push_back(kernel_row(kernel, device, roof));
   return rows.size() == 1 ? "no kernels\n" : align(rows);
 }
@@ -83,11 +87,15 @@ std::string heading(const DeviceUsage& device, const std::optional<Roof>& roof) 
   std::string text = "NPU " + std::to_string(device.peaks.index);
   if (!device.peaks.name.empty()) text += " " + printable(device.peaks.name);
   if (!roof) return text + ": peaks not known\n";
-  return text + ": at most " + with_prefix(roof->flops_per_second, "FLOP/s") + " (bf16 " +
-         with_prefix(roof->flops_bf16_per_second, "FLOP/s") + ", fp32 " +
-         with_prefix(roof->flops_f32_per_second, "FLOP/s") + "), " +
-         with_prefix(roof->bytes_per_second, "B/s") + "; ridge at " +
-         with_prefix(roof->ridge(), "FLOP/B") + "\n";
+  text += ": at most " + with_prefix(roof->flops_per_second, "FLOP/s");
+  const char* before = " (";
+  for (size_t i = 0; i < roof->flops_of_type.size(); i++) {
+    if (roof->flops_of_type[i] == 0) continue;
+    text += std::string(std::exchange(before, ", ")) + trace::kTypePeaks[i].name + " " +
+            with_prefix(roof->flops_of_type[i], "FLOP/s");
+  }
+  return text + (*before == ',' ? "), " : ", ") + with_prefix(roof->bytes_per_second, "B/s") +
+         "; ridge at " + with_prefix(roof->ridge(), "FLOP/B") + "\n";
 }
 
 }  // namespace

@@ -42,6 +42,8 @@ void Sum::add(const trace::Work& work) {
   grow(&total_ps, duration_ps);
   grow(&bytes, work.is_kernel ? work.hbm_bytes : work.bytes);
   grow(&macs, work.macs);
+  grow(&tensor_ps, work.tensor_ps);
+  untold += work.macs != 0 && work.tensor_ps == 0;
 }
 
 void Sum::add(const trace::LaunchEngines& launch) {
@@ -61,6 +63,15 @@ double Sum::bytes_per_second() const { return per_second(static_cast<double>(byt
 
 double Sum::flops_per_second() const {
   return per_second(kFlopsPerMac * static_cast<double>(macs), total_ps);
+}
+
+double Sum::peak_flops_per_second() const {
+  return untold != 0 ? 0 : per_second(kFlopsPerMac * static_cast<double>(macs), tensor_ps);
+}
+
+double Sum::of_peak() const {
+  if (untold != 0 || total_ps == 0) return 0;
+  return static_cast<double>(tensor_ps) / static_cast<double>(total_ps);
 }
 
 double DeviceUsage::share(const Sum& kernel) const {

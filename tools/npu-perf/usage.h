@@ -21,6 +21,8 @@ struct Sum {
   uint64_t max_ps = 0;
   uint64_t bytes = 0;  // of a kernel: of device memory, read and written
   uint64_t macs = 0;
+  uint64_t tensor_ps = 0;  // what macs need at the peaks of their types
+  uint64_t untold = 0;     // calls with multiply-adds for which the device did not tell that
   // Where engines were recorded: how long those of all tiles were busy, and how long they could have been.
   std::map<std::string, uint64_t> busy_ps;
   uint64_t tiles_ps = 0;
@@ -33,6 +35,10 @@ struct Sum {
   // 0 where it took no time.
   double bytes_per_second() const;
   double flops_per_second() const;
+  // What the tensor units can do in the mixture of types that they multiplied; 0 where there was none, or some of it is not known.
+  double peak_flops_per_second() const;
+  // Of the tensor units' time at their peak: 0..1; 0 likewise.
+  double of_peak() const;
 };
 
 struct DeviceUsage {

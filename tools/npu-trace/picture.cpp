@@ -88,6 +88,7 @@ void Picture::take_work(const Work& work, Json& event) {
   Rates& rates = rates_[work.device];
   rates.bytes.add(start_ns, duration_ns, copies ? work.bytes : work.hbm_bytes);
   rates.macs.add(start_ns, duration_ns, work.macs);
+  rates.tensor_ps.add(start_ns, duration_ns, work.tensor_ps);
 }
 
 void Picture::take_launch(const LaunchEngines& launch) {
@@ -124,6 +125,8 @@ Outcome<uint64_t> Picture::finish() {
     write_counter(device, "memory traffic", "GB/s", rates.bytes, 1e9);
     write_counter(device, "memory traffic of engines", "GB/s", rates.engine_bytes, 1e9);
     write_counter(device, "multiply-adds", "10^12/s", rates.macs, 1e12);
+    // 1 % of a second's picoseconds.
+    write_counter(device, "tensor units", "%", rates.tensor_ps, 1e10);
   }
   // The list may not end with a comma.
   std::fputs("{\"ph\":\"M\",\"name\":\"npu_trace\",\"pid\":0,\"args\":{}}\n]}\n", file_.get());

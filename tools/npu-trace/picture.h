@@ -39,6 +39,7 @@ class Picture {
   struct Rates {
     Rate bytes;
     Rate macs;
+    Rate tensor_ps;
     Rate engine_bytes;
   };
   Picture(std::string path, std::FILE* file, Clock clock);

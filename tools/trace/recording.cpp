@@ -159,6 +159,7 @@ std::optional<Work> work_of(const Json& event) {
   work.end_ps = number_at(args, "end_ps");
   work.bytes = number_at(args, "bytes");
   work.macs = number_at(args, "macs");
+  work.tensor_ps = number_at(args, "tensor_ps");
   work.hbm_bytes = added(number_at(args, "hbm_read"), number_at(args, "hbm_write"));
   return work;
 }
@@ -171,8 +172,10 @@ std::optional<DevicePeaks> peaks_of(const Json& event) {
   peaks.name = text_at(args, "name");
   peaks.memory_bytes_per_second = number_at(args, "memory_bytes_per_second");
   peaks.macs_per_second = number_at(args, "macs_per_second");
-  peaks.macs_f32_per_second = number_at(args, "macs_f32_per_second");
-  peaks.macs_bf16_per_second = number_at(args, "macs_bf16_per_second");
+  for (const TypePeak& type : kTypePeaks) {
+    const std::string key = std::string("macs_") + type.key + "_per_second";
+    peaks.*type.macs_per_second = number_at(args, key.c_str());
+  }
   return peaks;
 }
 

@@ -34,6 +34,7 @@ struct Work {
   uint64_t bytes = 0;      // copied, filled, loaded
   uint64_t macs = 0;       // of a kernel
   uint64_t hbm_bytes = 0;  // of a kernel: read and written
+  uint64_t tensor_ps = 0;  // as npuProfActivity.tensor_ps
 
   uint64_t duration_ps() const { return end_ps > start_ps ? end_ps - start_ps : 0; }
 };
@@ -46,6 +47,25 @@ struct DevicePeaks {
   uint64_t macs_per_second = 0;
   uint64_t macs_f32_per_second = 0;
   uint64_t macs_bf16_per_second = 0;
+  uint64_t macs_fp8_per_second = 0;
+  uint64_t macs_i8_per_second = 0;
+  uint64_t macs_fp6_per_second = 0;
+  uint64_t macs_fp4_per_second = 0;
+};
+
+// Types with a peak of their own, the slowest first as chips have them.
+struct TypePeak {
+  const char* name;
+  const char* key;  // of macs_KEY_per_second
+  uint64_t DevicePeaks::*macs_per_second;
+};
+inline constexpr TypePeak kTypePeaks[] = {
+    {"fp32", "f32", &DevicePeaks::macs_f32_per_second},
+    {"bf16", "bf16", &DevicePeaks::macs_bf16_per_second},
+    {"fp8", "fp8", &DevicePeaks::macs_fp8_per_second},
+    {"int8", "i8", &DevicePeaks::macs_i8_per_second},
+    {"fp6", "fp6", &DevicePeaks::macs_fp6_per_second},
+    {"fp4", "fp4", &DevicePeaks::macs_fp4_per_second},
 };
 
 // A launch as the engines of its device model saw it (firmware-model/device/engine_trace.h).

@@ -66,6 +66,9 @@ typedef struct npuProfActivity {
   uint64_t mac_ops;        /* multiply-adds of the tensor units */
   uint64_t hbm_read_bytes; /* device memory */
   uint64_t hbm_write_bytes;
+  /* Device time that mac_ops need when all tensor units work at the rates of the types they multiply: tensor_ps / (end_ps - start_ps) is how well they were used, whatever types were mixed.
+   * 0: mac_ops is 0, or the device does not tell. */
+  uint64_t tensor_ps;
 } npuProfActivity;
 
 /* Begins to collect, in memory that this call takes. One collection a process; what an earlier one has left unread is gone.

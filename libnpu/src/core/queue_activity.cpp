@@ -77,6 +77,7 @@ void take_work(const npu_completion& done, npuProfActivity* out) {
   if (out->kind != NPU_PROF_KERNEL || done.status != NPU_OK) return;
   const auto launch = std::bit_cast<npu_launch_completion>(done);
   out->mac_ops = launch.mac_ops;
+  out->tensor_ps = NPU_TENSOR_PS(launch.tensor_ps_low, launch.tensor_ps_high);
   out->hbm_read_bytes = launch.hbm_read_bytes;
   out->hbm_write_bytes = launch.hbm_write_bytes;
 }

@@ -71,9 +71,25 @@ std::string slice(const npuProfActivity& activity, uint64_t pid, uint64_t tid) {
     text += formatted(", \"macs\": %" PRIu64 ", \"hbm_read\": %" PRIu64 ", \"hbm_write\": %" PRIu64,
                       activity.mac_ops, activity.hbm_read_bytes, activity.hbm_write_bytes);
   }
+  if (activity.tensor_ps != 0) text += formatted(", \"tensor_ps\": %" PRIu64, activity.tensor_ps);
   if (activity.node_id != 0) text += formatted(", \"node\": %u", activity.node_id);
   return text + "}},\n";
 }
+
+// What is written of a device.
+constexpr struct {
+  const char* key;
+  uint32_t id;
+} kPeaks[] = {
+    {"memory_bytes_per_second", NPU_METRIC_MEMORY_RATE_MAX},
+    {"macs_per_second", NPU_METRIC_MAC_RATE_MAX},
+    {"macs_f32_per_second", NPU_METRIC_MAC_RATE_F32_MAX},
+    {"macs_bf16_per_second", NPU_METRIC_MAC_RATE_BF16_MAX},
+    {"macs_fp8_per_second", NPU_METRIC_MAC_RATE_FP8_MAX},
+    {"macs_i8_per_second", NPU_METRIC_MAC_RATE_I8_MAX},
+    {"macs_fp6_per_second", NPU_METRIC_MAC_RATE_FP6_MAX},
+    {"macs_fp4_per_second", NPU_METRIC_MAC_RATE_FP4_MAX},
+};
 
 // The peak |id| of |device|; 0: it does not tell.
 int64_t peak(Device& device, uint32_t id) {
@@ -149,10 +165,9 @@ void Trace::write(const npuProfActivity& activity) {
 }
 
 void Trace::describe(Device& device) {
-  const int64_t memory = peak(device, NPU_METRIC_MEMORY_RATE_MAX);
-  const int64_t macs = peak(device, NPU_METRIC_MAC_RATE_MAX);
-  const int64_t macs_f32 = peak(device, NPU_METRIC_MAC_RATE_F32_MAX);
-  const int64_t macs_bf16 = peak(device, NPU_METRIC_MAC_RATE_BF16_MAX);
+  std::string peaks;
+  for (const auto& [key, id] : kPeaks)
+    peaks += formatted(", \"%s\": %" PRId64, key, peak(device, id));
   const uint32_t index = device.info().index;
   std::lock_guard lock(g_mutex);
   if (g_trace == nullptr || !g_trace->file.is_open()) return;
@@ -160,12 +175,7 @@ void Trace::describe(Device& device) {
   g_trace->file.write(formatted("{\"ph\": \"M\", \"name\": \"npu_device\", \"pid\": %" PRIu64
                                 ", \"args\": {\"index\": %u, \"name\": ",
                                 kDevicePidFirst + index, index) +
-                      json_quoted(device.info().name, sizeof device.info().name) +
-                      formatted(", \"memory_bytes_per_second\": %" PRId64
-                                ", \"macs_per_second\": %" PRId64
-                                ", \"macs_f32_per_second\": %" PRId64
-                                ", \"macs_bf16_per_second\": %" PRId64 "}},\n",
-                                memory, macs, macs_f32, macs_bf16));
+                      json_quoted(device.info().name, sizeof device.info().name) + peaks + "}},\n");
 }
 
 void Trace::flush() {

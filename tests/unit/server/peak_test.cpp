@@ -161,6 +161,7 @@ Product largest(const npu_profile& profile, DType a, DType b, uint32_t steps) {
 
 struct Reached {
   double macs_per_second, bytes_per_second, macs_per_byte;
+  double peak_told;  // multiply-adds a second
   uint32_t side;
 };
 
@@ -172,7 +173,8 @@ Reached measure(const npu_profile& profile, const Product& p) {
       (static_cast<double>(done.duration_ps) - profile.launch_overhead_ns * 1e3) * 1e-12;
   const auto macs = static_cast<double>(done.stats.mac_ops);
   const auto bytes = static_cast<double>(done.stats.hbm_read_bytes);
-  return {macs / seconds, bytes / seconds, macs / bytes, p.side};
+  const double tensor_seconds = static_cast<double>(done.tensor_ps) * 1e-12;
+  return {macs / seconds, bytes / seconds, macs / bytes, macs / tensor_seconds, p.side};
 }
 
 double bandwidth(const npu_profile& profile) {
@@ -217,6 +219,7 @@ TEST_P(Peak, LargeProductsComeNearTheRooflineOfTheirTypeAndNeverAboveIt) {
     SCOPED_TRACE(std::string(c.name) + ": side " + std::to_string(r.side) + ", roof / peak " +
                  std::to_string(roof / most));
     EXPECT_LE(r.macs_per_second, roof);
+    EXPECT_NEAR(r.peak_told, most, 1e-5 * most);
     // Around the knee both limits add up, as far as the setup of a DMA is in neither.
     const double of_ridge = r.macs_per_byte * bandwidth(profile) / most;
     EXPECT_GE(r.macs_per_second, (of_ridge > 0.7 && of_ridge < 1.3 ? 0.75 : 0.85) * roof);
@@ -226,6 +229,42 @@ TEST_P(Peak, LargeProductsComeNearTheRooflineOfTheirTypeAndNeverAboveIt) {
 INSTANTIATE_TEST_SUITE_P(Profiles, Peak,
                          ::testing::Values("atom", "jalapeno", "kaist", "mach1", "maia100",
                                            "maia200", "rngd", "tiny", "warboy", "x220"));
+
+constexpr uint32_t kTwoTypesSide = 64;
+
+// The same product in each of |types|, one after the other.
+isa::Program products(std::initializer_list<DType> types) {
+  constexpr uint32_t kBytes = kTwoTypesSide * kTwoTypesSide * 4;
+  isa::Kernel k("products");
+  isa::Buf c = k.l1(kBytes), a = k.l1(kBytes), b = k.l1(kBytes);
+  isa::Reg side = k.reg(static_cast<int32_t>(kTwoTypesSide));
+  for (const DType type : types) {
+    k.mm(k.tile_l1(DType::F32, c, side, side), k.tile_l1(type, a, side, side),
+         k.panel_l1(type, b, side, side))
+        .acc();
+  }
+  return k.finish();
+}
+
+TEST(PeakOfMixtures, EachPartIsCountedAtTheRateOfItsType) {
+  static const Everywhere memory;
+  const npu_profile profile = load("tiny");
+  const auto told = [&](std::initializer_list<DType> types, uint32_t groups) {
+    const LaunchOutcome done = run(profile, products(types), groups, memory);
+    EXPECT_LE(done.tensor_ps, done.duration_ps);
+    return done.tensor_ps;
+  };
+  // Of all tiles, also where the launch leaves some of them without work.
+  const double macs = std::pow(kTwoTypesSide, 3);
+  const double f32_ps = macs / peak(profile, profile.mac_per_cycle_f32) * 1e12;
+  const double bf16_ps = macs / peak(profile, profile.mac_per_cycle_bf16) * 1e12;
+  const double fp8_ps = macs / peak(profile, profile.mac_per_cycle_fp8) * 1e12;
+  EXPECT_EQ(told({DType::F32}, 1), std::round(f32_ps));
+  EXPECT_EQ(told({DType::F32, DType::BF16}, 1), std::round(f32_ps + bf16_ps));
+  EXPECT_EQ(told({DType::E4M3, DType::F32, DType::BF16}, 3),
+            std::round(3 * (f32_ps + bf16_ps + fp8_ps)));
+  EXPECT_EQ(told({}, 1), 0u);
+}
 
 // The device that libnpuops would find behind such a profile.
 class ProfileChip final : public ops::ChipSource {

@@ -20,7 +20,10 @@ trace::DevicePeaks peaks() {
   return {0, "made <up>", 100'000'000'000, 500'000'000'000, 125'000'000'000};
 }
 
-Work kernel(const std::string& name, uint64_t duration_ps, uint64_t bytes, uint64_t macs) {
+constexpr uint64_t kPsPerMac = 2;  // of the fastest type
+
+Work kernel(const std::string& name, uint64_t duration_ps, uint64_t bytes, uint64_t macs,
+            uint64_t tensor_ps) {
   Work work;
   work.name = name;
   work.kind = "kernel";
@@ -29,7 +32,13 @@ Work kernel(const std::string& name, uint64_t duration_ps, uint64_t bytes, uint6
   work.end_ps = 1000 + duration_ps;
   work.hbm_bytes = bytes;
   work.macs = macs;
+  work.tensor_ps = tensor_ps;
   return work;
+}
+
+Work kernel(const std::string& name, uint64_t duration_ps, uint64_t bytes, uint64_t macs) {
+  return kernel(name, duration_ps, bytes, macs,
+                macs > UINT64_MAX / kPsPerMac ? UINT64_MAX : macs * kPsPerMac);
 }
 
 Usage usage_of(const std::vector<Work>& works) {
@@ -106,16 +115,52 @@ TEST(Roofline, WhatLimitsAndHowMuchOfItIsReached) {
   EXPECT_EQ(of["nothing"].limit, Limit::kNone);
 }
 
-TEST(Roofline, IsThatOfBf16UntilAKernelDoesMore) {
-  trace::DevicePeaks narrow = peaks();
-  narrow.macs_bf16_per_second = 100'000'000'000;
-  const Roof roof = *roof_of(narrow);
-  const Usage usage = usage_of(
-      {kernel("bf16", 1'000'000, 1'000, 80'000), kernel("fp8", 1'000'000, 1'000, 250'000)});
+TEST(Roofline, IsThatOfTheTypesThatAKernelMultiplies) {
+  trace::DevicePeaks types = peaks();
+  types.macs_bf16_per_second = 250'000'000'000;
+  const Roof roof = *roof_of(types);
+  // 100,000 multiply-adds in 1 us: four fifths of fp32's peak, two of bf16's, one of that of the fastest type; and half of them in each of fp32 and bf16.
+  const Usage usage = usage_of({kernel("fp32", 1'000'000, 1'000, 100'000, 800'000),
+                                kernel("bf16", 1'000'000, 1'000, 100'000, 400'000),
+                                kernel("fp8", 1'000'000, 1'000, 100'000, 200'000),
+                                kernel("mixed", 1'000'000, 1'000, 100'000, 600'000)});
+  const std::map<std::string, double> reached = {
+      {"fp32", 0.8}, {"bf16", 0.4}, {"fp8", 0.2}, {"mixed", 0.6}};
   for (const Sum& sum : usage.devices[0].kernels) {
     EXPECT_EQ(position_of(sum, roof).limit, Limit::kArithmetic);
-    EXPECT_DOUBLE_EQ(position_of(sum, roof).of_roof, sum.name == "bf16" ? 0.8 : 0.5);
+    EXPECT_DOUBLE_EQ(position_of(sum, roof).of_roof, reached.at(sum.name)) << sum.name;
+    EXPECT_DOUBLE_EQ(sum.peak_flops_per_second(), 200e9 / reached.at(sum.name)) << sum.name;
   }
+}
+
+TEST(Roofline, TheRidgeIsThatOfTheKernelsPeak) {
+  const Roof roof = *roof_of(peaks());
+  // 5 FLOP/B: below the ridge of the fastest type, above that of fp32 (2.5).
+  const Usage usage = usage_of({kernel("fast", 1'000'000, 20'000, 50'000, 100'000),
+                                kernel("fp32", 1'000'000, 20'000, 50'000, 400'000)});
+  for (const Sum& sum : usage.devices[0].kernels)
+    EXPECT_EQ(position_of(sum, roof).limit,
+              sum.name == "fp32" ? Limit::kArithmetic : Limit::kMemory);
+}
+
+TEST(Roofline, OfAPeakThatWasNotToldIsUnknown) {
+  // One launch of an older device is enough; what multiplies nothing needs no peak.
+  const Usage usage = usage_of({kernel("old", 1'000'000, 1'000, 100'000, 200'000),
+                                kernel("old", 1'000'000, 1'000, 100'000, 0),
+                                kernel("moves", 1'000'000, 50'000, 0, 0)});
+  const Roof roof = *roof_of(peaks());
+  for (const Sum& sum : usage.devices[0].kernels) {
+    EXPECT_EQ(sum.peak_flops_per_second(), 0);
+    EXPECT_EQ(position_of(sum, roof).limit, sum.name == "old" ? Limit::kUnknown : Limit::kMemory);
+  }
+  const Json json = Json::parse(make_json(usage, 0));
+  const Json& old = json["devices"][0]["kernels"][0];
+  ASSERT_EQ(old["name"], "old");
+  EXPECT_TRUE(old["tensor_time_ps"].is_null() && old["peak_flops_per_second"].is_null() &&
+              old["of_peak"].is_null() && old["roofline"]["of_roof"].is_null());
+  EXPECT_EQ(old["roofline"]["limit"], "unknown");
+  EXPECT_NE(make_table(usage).find("unknown"), std::string::npos);
+  EXPECT_NE(make_svg(usage).find("peak not known"), std::string::npos);
 }
 
 TEST(Outputs, AgreeWithEachOther) {
@@ -126,9 +171,12 @@ TEST(Outputs, AgreeWithEachOther) {
   EXPECT_EQ(one["multiply_adds"], 50'000);
   EXPECT_EQ(one["roofline"]["limit"], "memory");
   EXPECT_EQ(one["roofline"]["of_roof"], 0.5);
+  EXPECT_EQ(one["tensor_time_ps"], 100'000);
+  EXPECT_EQ(one["peak_flops_per_second"], 1e12);
+  EXPECT_EQ(one["of_peak"], 0.1);
   const std::string table = make_table(usage);
-  for (const char* text :
-       {"slope", "1.00 us", "100.0 %", "50.0 kB", "50.0 GB/s", "100 GFLOP/s", "50.0 %", "memory"})
+  for (const char* text : {"slope", "1.00 us", "100.0 %", "50.0 kB", "50.0 GB/s", "100 GFLOP/s",
+                           "1.00 TFLOP/s", "10.0 %", "50.0 %", "memory"})
     EXPECT_NE(table.find(text), std::string::npos) << text << "\n" << table;
 }
 
