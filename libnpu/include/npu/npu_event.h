@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events: a name for a point on a queue's timeline, with the device time at which it was passed. */
+/*
+ * Events: a name for a point on a queue's timeline, with the device time at which it was passed. They stay in their context; what another context or process waits for is a value of a
+ * shared semaphore (npuSemaphoreCreateShared): npuQueueSignal where an event would be recorded, npuQueueWaitSemaphore where it would be awaited.
+ */
 #ifndef NPU_NPU_EVENT_H
 #define NPU_NPU_EVENT_H
 
