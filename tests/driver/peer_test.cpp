@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <libdrm/drm.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <optional>
@@ -254,6 +256,86 @@ TEST_F(Peer, CopiesOfTheDriverRefuseIt) {
   EXPECT_EQ(pair.own.copy({fill_op(pair.import, 0, 4096, 1)}, NPU_COPY_WAIT), EOPNOTSUPP);
   EXPECT_EQ(pair.own.copy({copy_op(pair.import, 0, pair.here.handle, 0, 4096)}, NPU_COPY_WAIT),
             EOPNOTSUPP);
+}
+
+// Opens files as another user while it lives; the group is that of the node.
+class AsNobody {
+ public:
+  AsNobody() {
+    struct stat node {};
+    is_good_ = stat(kPeerNode, &node) == 0 && setegid(node.st_gid) == 0 && seteuid(kNobody) == 0;
+  }
+  ~AsNobody() {
+    if (seteuid(0) != 0 || setegid(0) != 0) abort();  // all that follows would run as the wrong one
+  }
+  bool is_good() const { return is_good_; }
+
+ private:
+  bool is_good_ = false;
+};
+
+// Memory that only an import holds: made on the peer, handed over, and closed there. 0 or the errno.
+int hold_by_import(File* own, File* peer, uint64_t bytes) {
+  npu_bo_create args{};
+  args.size_bytes = bytes;
+  args.region = NPU_REGION_HBM;
+  if (const int err = peer->silent(NPU_CALL_BO_CREATE, &args); err != 0) return err;
+  const int fd = to_fd(peer, args.handle);
+  uint32_t import = 0;
+  const int err = fd >= 0 ? to_handle(own, fd, &import) : EBADF;
+  close(fd);
+  EXPECT_EQ(peer->close_object(args.handle), 0);
+  return err;
+}
+
+TEST_F(Peer, WhatImportsHoldCountsAgainstTheirMakersQuota) {
+  File witness(peer_road());
+  const npu_region_info before = witness.hbm();
+  const uint64_t piece = before.size_bytes / 32;
+  Pair neighbour(File::road(), peer_road());
+  neighbour.make();
+  const uint64_t free_bytes = witness.hbm().free_bytes;
+  {
+    std::optional<File> own, peer;
+    {
+      const AsNobody nobody;
+      ASSERT_TRUE(nobody.is_good());
+      own.emplace();
+      peer.emplace(peer_road());
+    }
+    uint64_t held = 0;
+    int err = 0;
+    while (held < before.size_bytes && (err = hold_by_import(&*own, &*peer, piece)) == 0) {
+      held += piece;
+    }
+    EXPECT_EQ(err, EDQUOT);
+    EXPECT_GT(held, 0u);
+    EXPECT_LE(held, before.size_bytes / 2);
+    EXPECT_LE(witness.hbm().free_bytes, free_bytes - held);
+    // A new file does not help: the sum is the user's.
+    {
+      const AsNobody nobody;
+      ASSERT_TRUE(nobody.is_good());
+      peer.emplace(peer_road());
+    }
+    EXPECT_EQ(hold_by_import(&*own, &*peer, piece), EDQUOT);
+    // The neighbour has its memory, makes more, and copies in both directions.
+    fill_random(neighbour.there_view->data(), kMiB, 5);
+    ASSERT_EQ(neighbour.copy(kPeerDva, kOwnDva), 0);
+    EXPECT_TRUE(neighbour.same());
+    fill_random(neighbour.here_view->data(), kMiB, 6);
+    ASSERT_EQ(neighbour.copy(kOwnDva, kPeerDva), 0);
+    EXPECT_TRUE(neighbour.same());
+    File another, its_peer(peer_road());
+    EXPECT_EQ(hold_by_import(&another, &its_peer, piece), 0);
+    // Letting go of the imports is what gives the quota back.
+    own.reset();
+    EXPECT_TRUE(becomes([&] {
+      File again;
+      return hold_by_import(&again, &*peer, piece) == 0;
+    }));
+  }
+  expect_free_hbm(&witness, free_bytes);
 }
 
 // The descriptor is the right: who was not given it cannot take it.
