@@ -38,6 +38,8 @@ constexpr int64_t kBlockedNs = 50'000'000;
 constexpr uint32_t kHangS = 60;
 // A function that took so long in all is named at the end.
 constexpr int64_t kSlowNs = 2'000'000'000;
+// Of long runs it is said how far they are, each time that so many have been made.
+constexpr uint64_t kCallsBetweenReports = 1'000'000;
 constexpr uint64_t kCallsWithoutInit = 300;
 // From so many calls each function has succeeded at least once.
 constexpr uint64_t kCallsForSuccess = 140'000;
@@ -258,6 +260,12 @@ bool parse(int argc, char** argv, Options* out) {
   return argc % 2 == 1 && out->threads >= 1 && out->round >= out->threads;
 }
 
+void report_progress(uint64_t before, uint64_t now, int64_t start_ns) {
+  if (before / kCallsBetweenReports == now / kCallsBetweenReports) return;
+  std::fprintf(stderr, "api_fuzz: %llu calls after %.0f s\n", static_cast<unsigned long long>(now),
+               static_cast<double>(now_ns() - start_ns) / 1e9);
+}
+
 int run(const Options& options) {
   const int real_stdout = dup(STDOUT_FILENO);
   const int fake_stdout = memfd_create("stdout", MFD_CLOEXEC);
@@ -279,6 +287,7 @@ int run(const Options& options) {
   for (uint64_t round = 0; made < options.calls; round++, made += options.round) {
     run_round(world, lanes, options.round, dog);
     expect_descriptors(descriptors);
+    report_progress(made, made + options.round, start);
   }
   struct stat written {};
   fflush(stdout);
