@@ -9,8 +9,6 @@
 
 #include <hwy/foreach_target.h>  // before every other use of Highway
 
-#include <hwy/cache_control.h>
-
 #include "firmware-model/tile/numerics/simd_tiles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -169,11 +167,10 @@ struct IntegerProduct {
       }
     }
     const size_t blocks = g.k / kBlock;
-    const size_t ahead_bytes = kCols * g.b_stride_bytes;
     size_t at = 0;
     for (; at + 2 <= blocks; at += 2) {
-#pragma GCC unroll 16
-      for (size_t c = 0; c < kCols; ++c) hwy::Prefetch(rows[c] + at * Of::kBytes + ahead_bytes);
+      ask_ahead<kCols, 2 * Of::kBytes>(rows, at * Of::kBytes, blocks * Of::kBytes,
+                                       g.b_stride_bytes);
       pair<kRows, kCols>(g, a, rows, at, 1, sums);
     }
     if (at != blocks) pair<kRows, kCols>(g, a, rows, at, 0, sums);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The product with rows of weights of one type, in lane-and-tree order; shared by simd_stream.cpp and simd_stream_mx.cpp. Weights are converted in registers. NaNs of a scale or an element need
 // no care: they come out as NaN of the sum, which is made canonical.
-#include <hwy/cache_control.h>
-
 #include "firmware-model/tile/numerics/simd_blocks-inl.h"
 #include "firmware-model/tile/numerics/simd_tiles-inl.h"
 
@@ -103,11 +101,9 @@ HWY_INLINE void part_of_tile(const StreamArgs& g, const float* a, const std::byt
   }
   size_t k = 0;
   size_t at_bytes = 0;
-  // Rows side by side are several streams in one page, which the processor's own prefetching does not follow.
-  const size_t ahead_bytes = kCols * g.b_stride_bytes;
+  const size_t row_bytes = g.k / Source::kElements * Source::kBytes;
   for (; k + Source::kElements <= g.k; k += Source::kElements, at_bytes += Source::kBytes) {
-#pragma GCC unroll 8
-    for (size_t c = 0; c < kCols; ++c) hwy::Prefetch(rows[c] + at_bytes + ahead_bytes);
+    ask_ahead<kCols, Source::kBytes>(rows, at_bytes, row_bytes, g.b_stride_bytes);
     const auto open = open_all<Source>(rows, at_bytes, kColumns);
     block<Source, kRows, kCols>(a + k, g.lda, open.column, acc);
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of rows with rows of weights in lane-and-tree order, tile by tile: which sums are made together. A Product names its arguments and makes the sums of a part of a tile.
+#include <hwy/cache_control.h>
+
 #include "firmware-model/tile/numerics/simd_fold-inl.h"
 
 #if defined(NPU_SIMD_TILES_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -22,6 +24,23 @@ constexpr size_t kSums = 4;
 #else
 constexpr size_t kSums = HWY_MIN(kN, 8);
 #endif
+
+// Asks for weights before they are needed: kBytes of each of a part's rows, |at_bytes| of which have been used. Rows side by side are several streams in one page, which the processor's own prefetching does not
+// follow. Rows without gaps are asked for as they lie, so that no line is left out where kBytes is no multiple of one; else the next part's.
+template <size_t kCols, size_t kBytes>
+HWY_INLINE void ask_ahead(const std::byte* const* rows, size_t at_bytes, size_t row_bytes,
+                          size_t stride_bytes) {
+  constexpr size_t kLineBytes = 64;
+  constexpr size_t kAheadBytes = 8192;  // 4096 is as good, 2048 is too late
+  if (stride_bytes == row_bytes) {
+    const std::byte* from = rows[0] + kCols * at_bytes + kAheadBytes;
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kCols * kBytes; i += kLineBytes) hwy::Prefetch(from + i);
+  } else {
+#pragma GCC unroll 8
+    for (size_t c = 0; c < kCols; ++c) hwy::Prefetch(rows[c] + at_bytes + kCols * stride_bytes);
+  }
+}
 
 // kRows rows of C; |cols| <= kN / kRows columns of it.
 template <class Product, size_t kRows, class A>
