@@ -43,17 +43,19 @@ bool has_avx3() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
+bool has_avx3_vnni() { return has_avx3() && __builtin_cpu_supports("avx512vnni"); }
 #else
 bool has_avx2() { return false; }
 bool has_avx3() { return false; }
+bool has_avx3_vnni() { return false; }
 #endif
 
 }  // namespace
 
 std::span<const SimdTarget> simd_targets() {
-  static constexpr SimdTarget kAll[] = {SimdTarget::kBaseline, SimdTarget::kAvx2,
-                                        SimdTarget::kAvx3};
-  static const size_t known = has_avx3() ? 3 : has_avx2() ? 2 : 1;
+  static constexpr SimdTarget kAll[] = {SimdTarget::kBaseline, SimdTarget::kAvx2, SimdTarget::kAvx3,
+                                        SimdTarget::kAvx3Vnni};
+  static const size_t known = has_avx3_vnni() ? 4 : has_avx3() ? 3 : has_avx2() ? 2 : 1;
   return {kAll, known};
 }
 

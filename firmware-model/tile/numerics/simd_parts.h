@@ -11,8 +11,8 @@
 
 namespace npu::model {
 
-// What the compiler may use everywhere (of aarch64: NEON), and what is beyond that.
-enum class SimdTarget : uint8_t { kBaseline, kAvx2, kAvx3 };
+// What the compiler may use everywhere (of aarch64: NEON), and what is beyond that. kAvx3Vnni: Highway's AVX3, with AVX512-VNNI for products of integers (decision 0054).
+enum class SimdTarget : uint8_t { kBaseline, kAvx2, kAvx3, kAvx3Vnni };
 
 // Those that this processor has, the best one last.
 std::span<const SimdTarget> simd_targets();
@@ -20,7 +20,7 @@ std::span<const SimdTarget> simd_targets();
 using FillPart = void (*)(Numerics& table);
 // Of a target that was not compiled there is nullptr; then the baseline is used.
 inline FillPart choose(SimdTarget target, FillPart avx3, FillPart avx2, FillPart baseline) {
-  const FillPart found = target == SimdTarget::kAvx3   ? avx3
+  const FillPart found = target >= SimdTarget::kAvx3   ? avx3
                          : target == SimdTarget::kAvx2 ? avx2
                                                        : baseline;
   return found != nullptr ? found : baseline;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which of Highway's targets are compiled. Include before hwy/foreach_target.h.
 //
-// Only targets whose MulAdd is one rounding count. AVX3_DL adds nothing that this code uses over AVX3; SVE has vectors of a size
+// Only targets whose MulAdd is one rounding count. AVX3_DL adds nothing that this code uses over AVX3 (for VNNI see decision 0054); SVE has vectors of a size
 // that is not known at compile time, which the register blocks need, and every SVE machine has NEON.
 #ifndef NPU_FIRMWARE_MODEL_TILE_NUMERICS_SIMD_TARGETS_H_
 #define NPU_FIRMWARE_MODEL_TILE_NUMERICS_SIMD_TARGETS_H_

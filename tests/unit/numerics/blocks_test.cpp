@@ -252,20 +252,35 @@ TEST(Blocks, ProductsByIntegersAreThoseOfTheRoundedRows) {
   }
 }
 
-// The largest sums that 16 bits have to hold: -128 against -127 in every place.
+// The largest sums of each sign that 16 bits, and products of bytes without a sign, have to hold.
 TEST(Blocks, ProductsByIntegersDoNotSaturate) {
-  std::vector<uint8_t> a(34, 0x81), b(34, 0x80);
-  for (std::vector<uint8_t>* block : {&a, &b}) {
-    (*block)[0] = 0x00;
-    (*block)[1] = 0x3c;  // 1
-  }
   std::vector<Numerics> tables = simd_tables();
   tables.push_back(scalar_numerics());
-  for (const Numerics& t : tables) {
+  const auto product = [](const Numerics& t, Weight weight, uint8_t a_byte, uint8_t b_byte) {
+    std::vector<uint8_t> a(34, a_byte), b(weight == Weight::kQ8_0 ? 34 : 18, b_byte);
+    for (std::vector<uint8_t>* block : {&a, &b}) {
+      (*block)[0] = 0x00;
+      (*block)[1] = 0x3c;  // 1
+    }
     float got = 0;
-    t.dot_integer({1, 1, 32, reinterpret_cast<const std::byte*>(a.data()), 34, Weight::kQ8_0,
-                   reinterpret_cast<const std::byte*>(b.data()), 34, &got, 1, false});
-    EXPECT_EQ(got, 32.0f * 127 * 128) << t.name;
+    t.dot_integer({1, 1, 32, reinterpret_cast<const std::byte*>(a.data()), 34, weight,
+                   reinterpret_cast<const std::byte*>(b.data()), b.size(), &got, 1, false});
+    return got;
+  };
+  for (const Numerics& t : tables) {
+    for (int a : {-127, 127}) {
+      for (int b : {-128, 127}) {
+        EXPECT_EQ(product(t, Weight::kQ8_0, static_cast<uint8_t>(a), static_cast<uint8_t>(b)),
+                  static_cast<float>(32 * a * b))
+            << t.name << " " << a << " " << b;
+      }
+      EXPECT_EQ(product(t, Weight::kQ4_0, static_cast<uint8_t>(a), 0x00),
+                static_cast<float>(32 * a * -8))
+          << t.name << " " << a;
+      EXPECT_EQ(product(t, Weight::kQ4_0, static_cast<uint8_t>(a), 0xff),
+                static_cast<float>(32 * a * 7))
+          << t.name << " " << a;
+    }
   }
 }
 

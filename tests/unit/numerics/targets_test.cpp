@@ -7,6 +7,10 @@
 
 #include <hwy/highway.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "firmware-model/tile/numerics/simd_parts.h"
 
 namespace npu::model {
@@ -14,6 +18,7 @@ namespace {
 
 int64_t bit_of(SimdTarget target) {
   switch (target) {
+    case SimdTarget::kAvx3Vnni:  // of which Highway knows nothing
     case SimdTarget::kAvx3:
       return HWY_AVX3;
     case SimdTarget::kAvx2:
@@ -37,6 +42,24 @@ TEST(SimdTargets, TheBestOneIsTaken) {
     EXPECT_STREQ(simd_numerics().name, hwy::TargetName(bit_of(best)));
   }
 }
+
+#if HWY_ARCH_X86
+TEST(SimdTargets, VnniIsTakenWhereTheKernelListsIt) {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  const std::string text{std::istreambuf_iterator<char>(cpuinfo), {}};
+  ASSERT_NE(text.find("flags"), std::string::npos);
+  const bool listed =
+      text.find("avx512_vnni") != std::string::npos && (hwy::SupportedTargets() & HWY_AVX3) != 0;
+  EXPECT_EQ(simd_targets().back() == SimdTarget::kAvx3Vnni, listed);
+}
+
+TEST(SimdTargets, ProductsOfIntegersAreVnnisOwn) {
+  if (simd_targets().back() != SimdTarget::kAvx3Vnni)
+    GTEST_SKIP() << "this processor has no AVX512-VNNI";
+  EXPECT_NE(make_simd_numerics(SimdTarget::kAvx3Vnni).dot_integer,
+            make_simd_numerics(SimdTarget::kAvx3).dot_integer);
+}
+#endif
 
 }  // namespace
 }  // namespace npu::model
