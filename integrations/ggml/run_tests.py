@@ -95,7 +95,8 @@ def judge(line, tally):
     return None
 
 
-def test_ops(ops=None):
+def run_ops(ops=None):
+    """Returns what judge() has counted, the cases that failed, and the exit code."""
     tally, failed = {}, []
     start = time.monotonic()
     argv, env = in_tree("test-backend-ops", "test", "-b", "NPU0", *(["-o", ops] if ops else []), NPU_DEVICE=os.environ.get("NPU_DEVICE", "inproc"))
@@ -105,13 +106,26 @@ def test_ops(ops=None):
     for line in process.stdout:
         case = judge(line, tally)
         if case:
-            failed.append(case)
+            failed.append(ESCAPES.sub("", case)[:220])
         if time.monotonic() - shown > 10:
             shown = time.monotonic()
             print(f"        {shown - start:.0f} s: {sum(c[0] for c in tally.values())} cases passed, {len(failed)} failed, at {line.strip()[:80]}", flush=True)
-    code = process.wait()
+    return tally, failed, process.wait()
+
+
+# Chooses among random probabilities; where two are equal at the border of what is chosen, ggml's own sort does not say which one (docs/ggml.md).
+TIED = "TOPK_MOE"
+
+
+def test_ops(ops=None):
+    start = time.monotonic()
+    tally, failed, code = run_ops(ops)
     for case in failed[:40]:
-        print("        " + ESCAPES.sub("", case)[:220])
+        print("        " + case)
+    if len(failed) == 1 and f" {TIED}(" in failed[0]:
+        print(f"        {TIED} once more, with other random numbers: a tie does not come twice", flush=True)
+        again, failed, code = run_ops(TIED)
+        tally.update(again)
     passed = sum(counts[0] for counts in tally.values())
     total = sum(sum(counts) for counts in tally.values())
     for op, (good, bad, no) in sorted(tally.items()):
