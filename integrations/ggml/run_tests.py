@@ -417,8 +417,12 @@ TAIL_BYTES = 60000
 
 
 def perplexity(kind, device, text):
-    done = run("llama-perplexity", "-m", model_file("shakespeare-3M", kind), "-f", text, "-c", "256", "-t", "2", "-ngl", "99", "-dev", device, timeout_s=1800)
-    found = re.search(r"Final estimate: PPL = ([\d.]+)", done.stdout + done.stderr)
+    """As in complete(): a run that ends well before its log is written is repeated."""
+    for _ in range(5):
+        done = run("llama-perplexity", "-m", model_file("shakespeare-3M", kind), "-f", text, "-c", "256", "-t", "2", "-ngl", "99", "-dev", device, timeout_s=1800)
+        found = re.search(r"Final estimate: PPL = ([\d.]+)", done.stdout + done.stderr)
+        if found is not None or done.returncode != 0:
+            break
     if found is None:
         print(last_lines(done.stderr))
     return float(found.group(1)) if found else float("nan")
