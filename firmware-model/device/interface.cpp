@@ -46,10 +46,11 @@ npu_port_state read_state(const std::string& folder) {
   const std::string state = read_word(folder + "/operstate");
   if (state == "up") return NPU_PORT_UP;
   if (state == "dormant" || state == "testing") return NPU_PORT_TRAINING;
-  // Interfaces without a state machine say "unknown"; they have a carrier all the same.
+  // Interfaces without a state machine say "unknown"; they have a carrier all the same. One that has just got its carrier says "down" for up to a second more.
+  const bool may_be_up = state == "unknown" || state == "down";
   uint64_t carrier = 0;
   const bool has_carrier = read_number(folder + "/carrier", &carrier) && carrier == 1;
-  return state == "unknown" && has_carrier ? NPU_PORT_UP : NPU_PORT_DOWN;
+  return may_be_up && has_carrier ? NPU_PORT_UP : NPU_PORT_DOWN;
 }
 
 }  // namespace

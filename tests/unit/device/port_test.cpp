@@ -68,7 +68,7 @@ TEST(InterfaceTest, StateSpeedAndCountersAreThoseOfTheFolder) {
 TEST(InterfaceTest, WordsOfTheKernelBecomeStates) {
   FakeInterface interface;
   const std::pair<const char*, npu_port_state> kStates[] = {
-      {"down", NPU_PORT_DOWN},        {"lowerlayerdown", NPU_PORT_DOWN},
+      {"down", NPU_PORT_UP},          {"lowerlayerdown", NPU_PORT_DOWN},
       {"notpresent", NPU_PORT_DOWN},  {"dormant", NPU_PORT_TRAINING},
       {"testing", NPU_PORT_TRAINING}, {"unknown", NPU_PORT_UP},
       {"nonsense", NPU_PORT_DOWN}};
@@ -76,9 +76,11 @@ TEST(InterfaceTest, WordsOfTheKernelBecomeStates) {
     interface.write("operstate", std::string(word) + "\n");
     EXPECT_EQ(read_interface(interface.folder()).state, state) << word;
   }
-  interface.write("operstate", "unknown\n");
   interface.write("carrier", "0\n");
-  EXPECT_EQ(read_interface(interface.folder()).state, NPU_PORT_DOWN);
+  for (const char* word : {"unknown", "down"}) {
+    interface.write("operstate", std::string(word) + "\n");
+    EXPECT_EQ(read_interface(interface.folder()).state, NPU_PORT_DOWN) << word;
+  }
   interface.write("flags", "0x1002\n");
   EXPECT_EQ(read_interface(interface.folder()).state, NPU_PORT_DISABLED);
 }
@@ -253,7 +255,7 @@ TEST_F(PortTest, ABoundPortFollowsItsInterface) {
   EXPECT_EQ(info.lanes, 0u);
   EXPECT_EQ(info.errors, 20u);
   interface_.write("statistics/rx_bytes", "4096\n");
-  interface_.write("operstate", "down\n");
+  interface_.write("operstate", "lowerlayerdown\n");
   expect_change(0, NPU_PORT_DOWN);
   info = describe(0);
   EXPECT_EQ(info.rx_bytes, 4096u);
