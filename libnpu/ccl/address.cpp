@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <sstream>
 
 #include "libnpu/ccl/socket.h"
 
@@ -51,11 +52,15 @@ bool has_address(const ifaddrs& interface, const NetAddress& address) {
          address.is_loopback();
 }
 
+std::optional<NetAddress> parse_ip(std::string_view name, uint16_t version) {
+  const std::string text(name);
+  return parse_address((version == 6 ? "[" + text + "]" : text) + ":1");
+}
+
 // Of the interface |name|, or |name| itself if it is an address of this host.
 std::optional<NetAddress> find_interface(const ifaddrs* all, std::string_view name,
                                          uint16_t version) {
-  const std::string text(name);
-  const auto parsed = parse_address((version == 6 ? "[" + text + "]" : text) + ":1");
+  const auto parsed = parse_ip(name, version);
   for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
     if (i->ifa_addr == nullptr || (i->ifa_flags & IFF_UP) == 0) continue;
     std::optional<NetAddress> found = from_socket(i->ifa_addr);
@@ -64,6 +69,59 @@ std::optional<NetAddress> find_interface(const ifaddrs* all, std::string_view na
     if (name == i->ifa_name) return NetAddress{found->ip, 0, version};
   }
   return std::nullopt;
+}
+
+// Whether this host has an interface or an address |name|, up or not.
+bool is_there(const ifaddrs* all, std::string_view name) {
+  const auto parsed4 = parse_ip(name, 4), parsed6 = parse_ip(name, 6);
+  for (const ifaddrs* i = all; i != nullptr; i = i->ifa_next) {
+    if (name == i->ifa_name) return true;
+    if (i->ifa_addr == nullptr) continue;
+    if ((parsed4 && has_address(*i, *parsed4)) || (parsed6 && has_address(*i, *parsed6))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<std::string> split(std::string_view list) {
+  std::vector<std::string> names;
+  std::istringstream rest(std::string(list) + ",");
+  for (std::string name; std::getline(rest, name, ',');) names.push_back(name);
+  return names;
+}
+
+// What |wish| names, as far as it is up and has addresses of |version|. Empty, with |out_error|: a name is no good.
+std::vector<NetAddress> find_named(const ifaddrs* all, std::string_view wish, uint16_t version,
+                                   std::string* out_error) {
+  const std::vector<std::string> names = split(wish);
+  std::vector<NetAddress> found;
+  const auto refuse = [&](const std::string& text) {
+    *out_error = "NPU_CCL_INTERFACE " + text;
+    return std::vector<NetAddress>();
+  };
+  if (names.size() > kRailsMax) {
+    return refuse("has " + std::to_string(names.size()) + " names, and a rank has at most " +
+                  std::to_string(kRailsMax) + " rails: leave some out");
+  }
+  for (const std::string& name : names) {
+    if (!is_there(all, name)) {
+      return refuse("names \"" + name +
+                    "\", and this host has no such interface or address: `ip address` lists them");
+    }
+    const auto one = find_interface(all, name, version);
+    if (one && std::find(found.begin(), found.end(), *one) != found.end()) {
+      return refuse("leads to one address twice, the second time by \"" + name +
+                    "\": each rail needs its own, leave one out");
+    }
+    if (one) found.push_back(*one);
+  }
+  if (found.empty()) {
+    return refuse("is \"" + std::string(wish) +
+                  "\": none of these is up and has an address of IPv" + std::to_string(version) +
+                  ", as the id has");
+  }
+  return found;
 }
 
 }  // namespace
@@ -156,21 +214,8 @@ std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view 
     return found;
   }
   const Interfaces all = list_interfaces();
-  if (!all) {
-    *out_error = std::string("interfaces cannot be listed: ") + std::strerror(errno);
-    return found;
-  }
-  const std::string list(wish);
-  while (!wish.empty()) {
-    const size_t comma = std::min(wish.find(','), wish.size());
-    const auto one = find_interface(all.get(), wish.substr(0, comma), other.version);
-    const bool is_new = one && std::find(found.begin(), found.end(), *one) == found.end();
-    if (is_new && found.size() < kRailsMax) found.push_back(*one);
-    wish.remove_prefix(std::min(comma + 1, wish.size()));
-  }
-  if (!found.empty()) return found;
-  *out_error = "no interface of this host that is up has a name or an address of \"" + list +
-               "\" (NPU_CCL_INTERFACE), of IPv" + std::to_string(other.version);
+  if (all) return find_named(all.get(), wish, other.version, out_error);
+  *out_error = std::string("interfaces cannot be listed: ") + std::strerror(errno);
   return found;
 }
 

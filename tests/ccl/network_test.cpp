@@ -68,7 +68,7 @@ TEST(NetworkStartTest, WhatIsNotThereIsSaid) {
   World world(2, make_info(4096));
   {
     const Variable variable("NPU_CCL_INTERFACE", "nosuch0");
-    expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT, "\"nosuch0\" (NPU_CCL_INTERFACE)");
+    expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT, "NPU_CCL_INTERFACE names \"nosuch0\"");
   }
   {
     const Variable variable("NPU_CCL_HEARTBEAT_MS", "soon");
