@@ -131,7 +131,7 @@ class Network {
   void ask(Path& path);
   void reconnect(Path& path);
   void raise(Path& path);
-  bool is_silent(const Path& path) const;
+  bool has_heard_other(const Path& path) const;
   // Another rail is up whose interface has a link.
   bool has_other(const Path& path) const;
   void answer(PeerLink& link);

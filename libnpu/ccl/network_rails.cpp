@@ -16,11 +16,10 @@
 namespace npu::ccl {
 namespace {
 
-// Parts of a heartbeat: between two questions, and how long a rail may give no answer while another one does.
+// Questions in a heartbeat, and how many of them a rail may leave without an answer while another one gives some, one after the other. The time alone proves nothing: this thread or the other rank may have got no processor, and then
+// answers by one rail come just before those by another.
 constexpr int kAsksPerHeartbeat = 16;
-constexpr int kSilencesPerHeartbeat = 4;
-// The time alone proves nothing: it may have been this thread that got no processor.
-constexpr int kAsksMin = 3;
+constexpr int kMissedMax = 4;
 // Between two attempts to connect a rail anew, and how long one may take.
 constexpr auto kTryEvery = std::chrono::milliseconds(500);
 constexpr auto kTryFor = std::chrono::milliseconds(2000);
@@ -38,24 +37,23 @@ Refusal bad(uint32_t rank, const std::string& text) {
 void Network::watch_rails(PeerLink& link, bool is_pending) {
   const auto now = Clock::now();
   for (const auto& path : link.paths) {
-    if (!is_pending) path->asked_first.reset();
+    if (!is_pending) path->is_asked = false;
     if (!is_pending || path->state() == Path::State::kClosed) continue;
     if (path->state() == Path::State::kDown) {
       reconnect(*path);
       continue;
     }
-    if (!path->is_up() && now > path->tried + kTryFor) lose(*path, "it gives no answer");
+    const bool is_late = now > path->tried + kTryFor;
+    if (path->state() == Path::State::kConnecting && is_late) lose(*path, "it gives no answer");
     const bool is_connected = path->is_up() || path->state() == Path::State::kProbing;
     if (is_connected && now >= path->asked_last + heartbeat_ / kAsksPerHeartbeat) {
-      path->asked_last = now;
-      const bool runs = path->rail().is_running();
-      if (!runs && has_other(*path)) {
+      if (!path->rail().has_link() && has_other(*path)) {
         lose(*path, "its interface " + path->rail().interface + " has no link");
         continue;
       }
       ask(*path);
     }
-    if (is_silent(*path)) lose(*path, "it gives no answer");
+    if (path->is_asked && path->missed >= kMissedMax) lose(*path, "it gives no answer");
   }
 }
 
@@ -72,25 +70,27 @@ void Network::ask(Path& path) {
   WireMessage message{};
   message.header.sequence = path.pings + 1;
   if (send(path, MessageKind::kPing, message)) path.pings++;
-  if (!path.asked_first) path.asked_first = path.asked_last, path.asks = 0;
-  path.asks++;
+  if (!path.is_asked) {
+    path.is_asked = true;
+    path.missed = 0;
+  } else if (has_heard_other(path)) {
+    path.missed++;
+  }
+  path.asked_last = Clock::now();
 }
 
-// While another one has told of its other end after this one was asked.
-bool Network::is_silent(const Path& path) const {
-  if (!path.asked_first || path.asks < kAsksMin) return false;
-  const auto limit = *path.asked_first + heartbeat_ / kSilencesPerHeartbeat;
-  if (Clock::now() < limit) return false;
+// Since this one was asked the last time.
+bool Network::has_heard_other(const Path& path) const {
   const auto& paths = path.link().paths;
   return std::any_of(paths.begin(), paths.end(), [&](const auto& other) {
-    return other.get() != &path && other->is_up() && other->heard > limit;
+    return other.get() != &path && other->is_up() && other->heard > path.asked_last;
   });
 }
 
 bool Network::has_other(const Path& path) const {
   const auto& paths = path.link().paths;
   return std::any_of(paths.begin(), paths.end(), [&](const auto& other) {
-    return other.get() != &path && other->is_up() && other->rail().is_running();
+    return other.get() != &path && other->is_up() && other->rail().has_link();
   });
 }
 

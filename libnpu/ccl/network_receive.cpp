@@ -26,7 +26,7 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
     lose(path, "a transfer failed");
     return std::nullopt;
   }
-  if (transfer.kind != Transfer::Kind::kSend) path.asked_first.reset();
+  if (transfer.kind != Transfer::Kind::kSend) path.is_asked = false;
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
   path.heard = Clock::now();
   if (path.state() == Path::State::kConnecting) connected(path);  // the event is on its way

@@ -212,6 +212,7 @@ void Network::connected(Path& path) {
   path.set_state(has_started_ ? Path::State::kProbing : Path::State::kUp);
 }
 
+// What would be evidence against the new connection must not be there when it is accepted. The other side tries again.
 void Network::accept(Rail& rail, FabricEvent event) {
   Call call{};
   const bool fits = event.said.size() >= sizeof(call);  // a provider may add zeros
@@ -221,7 +222,8 @@ void Network::accept(Rail& rail, FabricEvent event) {
   Path* const path = link != nullptr ? link->path_at(rail.number) : nullptr;
   if (path == nullptr || path->is_up() || path->state() == Path::State::kClosed ||
       call.target != rank_ || call.rail != rail.number || call.epoch <= path->epoch ||
-      !is_same(call.mac, mac_of(token_, kRole, link->nonce, call))) {
+      !is_same(call.mac, mac_of(token_, kRole, link->nonce, call)) ||
+      (has_started_ && !rail.has_link())) {
     return rail.fabric.refuse(event.request.get());
   }
   path->close(Path::State::kDown);

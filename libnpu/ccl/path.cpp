@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libnpu/ccl/path.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -14,17 +16,47 @@ namespace {
 // Connections of one path whose transfers libfabric may still hold.
 constexpr size_t kRetiredMax = 8;
 
+// What the kernel says of an interface. IFF_RUNNING follows the link late: the kernel works off changes of links once a second at most, those of interfaces that were just made too. So it is no evidence that a link is
+// missing, or a rail would be given up that has just come back. The link itself is known at once, but asking for it takes the lock of all network settings.
+class Interface {
+ public:
+  explicit Interface(const std::string& name)
+      : socket_(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    is_known_ = socket_ && !name.empty() && name.size() < IFNAMSIZ;
+    if (!is_known_) return;
+    name.copy(request_.ifr_name, IFNAMSIZ - 1);
+    // One that is gone has no flags.
+    if (ioctl(socket_.get(), SIOCGIFFLAGS, &request_) == 0) flags_ = request_.ifr_flags;
+  }
+  bool is_running() const {
+    constexpr short kRuns = IFF_UP | IFF_RUNNING;
+    return !is_known_ || (flags_ & kRuns) == kRuns;
+  }
+  // Nothing: its driver does not say.
+  std::optional<bool> has_carrier() {
+    ethtool_value answer{ETHTOOL_GLINK, 0};
+    request_.ifr_data = reinterpret_cast<char*>(&answer);
+    if (!is_known_ || ioctl(socket_.get(), SIOCETHTOOL, &request_) != 0) return std::nullopt;
+    return answer.data != 0;
+  }
+
+ private:
+  const Fd socket_;
+  ifreq request_{};
+  bool is_known_ = false;
+  short flags_ = 0;
+};
+
 }  // namespace
 
+bool Rail::has_link() const {
+  Interface own(interface);
+  return own.is_running() || own.has_carrier().value_or(false);
+}
+
 bool Rail::is_running() const {
-  if (interface.empty() || interface.size() >= IFNAMSIZ) return true;
-  const Fd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (!any) return true;
-  if (ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) return false;  // it is gone
-  constexpr short kRuns = IFF_UP | IFF_RUNNING;
-  return (request.ifr_flags & kRuns) == kRuns;
+  Interface own(interface);
+  return own.is_running() && own.has_carrier().value_or(true);
 }
 
 bool Path::open(std::span<std::byte> mirror) {
@@ -65,7 +97,7 @@ bool Path::renew() {
     if (!make_transfers()) return false;
   }
   counts = {};
-  asked_first.reset();
+  is_asked = false;
   pings = ping_to_answer = 0;
   return true;
 }

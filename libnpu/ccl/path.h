@@ -23,7 +23,9 @@ class Path;
 struct Transfers;
 
 struct Rail {
-  // Whether its interface has a link. One that is not known counts as running.
+  // Whether its interface has a link. One that is not known counts as having one.
+  bool has_link() const;
+  // And whether the kernel sends packets by it: up to a second later. Till then it is not worth connecting.
   bool is_running() const;
 
   uint32_t number = 0;
@@ -107,9 +109,9 @@ class Path {
   uint32_t epoch = 0;
   Counts counts;
 
-  // Signs of life. Since a question that nothing has come after:
-  std::optional<Clock::time_point> asked_first;
-  int asks = 0;
+  // Signs of life. There was a question that nothing has come after; at how many later ones another rail had given some:
+  bool is_asked = false;
+  int missed = 0;
   Clock::time_point asked_last{};
   Clock::time_point heard{};
   uint64_t pings = 0;  // of this connection
