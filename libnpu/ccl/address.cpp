@@ -226,6 +226,11 @@ std::optional<NetAddress> own_address(const NetAddress& other, std::string_view 
   return found.front();
 }
 
+std::optional<NetAddress> local_address(std::string_view name, uint16_t version) {
+  const Interfaces all = list_interfaces();
+  return find_interface(all.get(), name, version);
+}
+
 std::string interface_of(const NetAddress& address) {
   const Interfaces all = list_interfaces();
   for (const ifaddrs* i = all.get(); i != nullptr; i = i->ifa_next) {

@@ -54,6 +54,9 @@ std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view 
 std::optional<NetAddress> own_address(const NetAddress& other, std::string_view wish,
                                       std::string* out_error);
 
+// The address |name| of this host, or that of its interface |name|: if it is up, and of IP |version|.
+std::optional<NetAddress> local_address(std::string_view name, uint16_t version);
+
 // The name of the interface that has |address|; empty: none has.
 std::string interface_of(const NetAddress& address);
 

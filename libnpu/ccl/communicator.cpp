@@ -4,6 +4,7 @@
 
 #include <npu/npu_memory.h>
 
+#include <cstdlib>
 #include <functional>
 
 #include "libnpu/ccl/watchdog.h"
@@ -96,7 +97,7 @@ std::optional<Refusal> Communicator::meet_others() {
   std::vector<Peer> peers;
   const auto prepare = [&](const std::vector<NetAddress>& own, const std::vector<bool>& remote,
                            std::vector<Landings>* landings) {
-    return transport_.network.open(own, remote, landings);
+    return transport_.network.open(rails_of(own), remote, landings);
   };
   if (auto refusal = meet(offer, prepare, &peers)) return refusal;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
@@ -120,6 +121,19 @@ std::optional<Refusal> Communicator::meet_others() {
                    "rank " + std::to_string(settings_.rank) + ": no thread to be had"};
   }
   return std::nullopt;
+}
+
+// Those that NPU_CCL_INTERFACE names, else the device's ports, else the one that leads to rank 0.
+std::vector<RailAddress> Communicator::rails_of(const std::vector<NetAddress>& own) {
+  const char* const wish = std::getenv("NPU_CCL_INTERFACE");
+  std::vector<RailAddress> rails;
+  if (wish == nullptr || *wish == '\0') {
+    rails = transport_.network.port_rails(settings_.context, own.front().version);
+  }
+  if (rails.empty()) {
+    for (const NetAddress& at : own) rails.push_back({at});
+  }
+  return rails;
 }
 
 npuCclState Communicator::state() const {

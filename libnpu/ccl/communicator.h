@@ -134,6 +134,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult prepare();
   void start();
   std::optional<Refusal> meet_others();
+  std::vector<RailAddress> rails_of(const std::vector<NetAddress>& own);
   void say_bye();
   void send_last_frames();
   void tell_links(FrameKind kind, std::span<const std::byte> payload);

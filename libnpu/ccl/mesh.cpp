@@ -8,7 +8,6 @@
 #include <cstdlib>
 
 #include "libnpu/ccl/bootstrap.h"
-#include "libnpu/ccl/log.h"
 
 namespace npu::ccl {
 namespace {
@@ -221,9 +220,6 @@ std::optional<Refusal> meet(const Offer& offer, const Prepare& prepare,
   }
   std::vector<Landings> landings(offer.agreement.ranks);
   if (any) {
-    for (const NetAddress& at : listeners.rails) {
-      log_info("rank %u: ranks of other hosts reach it at %s", offer.rank, at.text().c_str());
-    }
     if (auto failed = prepare(listeners.rails, remote, &landings)) return failed;
   }
   return connect_all(offer, listeners, welcome, landings, out_peers);

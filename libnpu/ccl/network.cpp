@@ -115,7 +115,10 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
   }
   const auto now = Clock::now();
   const bool looks = now >= rails_due_;
-  if (looks) rails_due_ = now + kRailsEvery;
+  if (looks) {
+    rails_due_ = now + kRailsEvery;
+    ports_.look();
+  }
   for (const auto& link : links_) {
     if (!link || link->loss || link->is_finished) continue;
     if (looks && link->paths.size() > 1) watch_rails(*link, is_pending || flushes_ != 0);

@@ -40,8 +40,9 @@ class Network {
 
   // ---- The start ----
   void set_heartbeat(std::chrono::milliseconds heartbeat) { heartbeat_ = heartbeat; }
-  // |own|: an address for each rail.
-  std::optional<Refusal> open(const std::vector<NetAddress>& own, const std::vector<bool>& remote,
+  // Ports of the device that have a link are its rails, if there are such; |version| of IP.
+  std::vector<RailAddress> port_rails(npuContext context, uint16_t version);
+  std::optional<Refusal> open(const std::vector<RailAddress>& own, const std::vector<bool>& remote,
                               std::vector<Landings>* out);
   std::optional<Refusal> connect(const Offer& offer, const std::vector<Peer>& peers);
 
@@ -114,7 +115,7 @@ class Network {
   void close();
 
  private:
-  std::optional<Refusal> open_rail(const NetAddress& own, uint32_t number, size_t ranks);
+  std::optional<Refusal> open_rail(const RailAddress& own, uint32_t number, size_t ranks);
   std::optional<Refusal> open_link(uint32_t rank, Landings* out);
   std::optional<Refusal> call_peers(const std::vector<Peer>& peers);
   bool call(Path& path, std::string* out_error);
@@ -189,6 +190,7 @@ class Network {
   Progress progress_;  // of the present turn
   std::atomic<uint64_t> flushes_{0};
   mutable std::mutex mutex_;
+  Ports ports_;
   std::vector<std::unique_ptr<Rail>> rails_;
   std::vector<std::unique_ptr<PeerLink>> links_;  // by rank; empty: of this host
 };

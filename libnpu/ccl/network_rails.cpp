@@ -48,7 +48,7 @@ void Network::watch_rails(PeerLink& link, bool is_pending) {
     const bool is_connected = path->is_up() || path->state() == Path::State::kProbing;
     if (is_connected && now >= path->asked_last + heartbeat_ / kAsksPerHeartbeat) {
       if (!path->rail().has_link() && has_other(*path)) {
-        lose(*path, "its interface " + path->rail().interface + " has no link");
+        lose(*path, path->rail().missing_link());
         continue;
       }
       ask(*path);

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "libnpu/ccl/error.h"
+#include "libnpu/ccl/log.h"
 #include "libnpu/ccl/network.h"
 
 namespace npu::ccl {
@@ -63,7 +64,19 @@ std::optional<NetAddress> Network::address() const {
   return host;
 }
 
-std::optional<Refusal> Network::open(const std::vector<NetAddress>& own,
+std::vector<RailAddress> Network::port_rails(npuContext context, uint16_t version) {
+  ports_.open(context);
+  std::vector<RailAddress> found = ports_.rails(version);
+  if (found.empty() && ports_.bound() != 0) {
+    log_info(
+        "rank %u: of the device's %zu ports that stand for interfaces none has a link and an "
+        "address of IPv%u here: none is a rail",
+        rank_, ports_.bound(), version);
+  }
+  return found;
+}
+
+std::optional<Refusal> Network::open(const std::vector<RailAddress>& own,
                                      const std::vector<bool>& remote, std::vector<Landings>* out) {
   const auto refuse = [&](npuCclReason reason, const std::string& text) {
     return Refusal{rank_, reason, name_of_rank(rank_) + ": " + text};
@@ -74,7 +87,7 @@ std::optional<Refusal> Network::open(const std::vector<NetAddress>& own,
     fault_ = *fault;
   }
   if (memory_.map_slots() != NPU_OK) return refuse(NPU_CCL_DEVICE, error_text());
-  for (const NetAddress& at : own) {
+  for (const RailAddress& at : own) {
     const auto number = static_cast<uint32_t>(rails_.size());
     if (auto refusal = open_rail(at, number, remote.size())) return refusal;
   }
@@ -86,12 +99,17 @@ std::optional<Refusal> Network::open(const std::vector<NetAddress>& own,
   return std::nullopt;
 }
 
-std::optional<Refusal> Network::open_rail(const NetAddress& own, uint32_t number, size_t ranks) {
+std::optional<Refusal> Network::open_rail(const RailAddress& own, uint32_t number, size_t ranks) {
   auto rail = std::make_unique<Rail>();
   rail->number = number;
-  rail->interface = interface_of(own);
+  rail->interface = interface_of(own.at);
+  if (own.port != RailAddress::kNoPort) rail->ports = &ports_, rail->port = own.port;
+  const std::string port =
+      rail->ports != nullptr ? ", port " + std::to_string(own.port) + " of the device" : "";
+  log_info("rank %u: ranks of other hosts reach it at %s (%s%s)", rank_, own.at.text().c_str(),
+           rail->interface.c_str(), port.c_str());
   std::string error;
-  if (!rail->fabric.open(own, provider(), ranks * Transfers::kTransfers, &error)) {
+  if (!rail->fabric.open(own.at, provider(), ranks * Transfers::kTransfers, &error)) {
     return Refusal{rank_, NPU_CCL_DEVICE, name_of_rank(rank_) + ": " + error};
   }
   if (!rail->fabric.register_memory(memory_.own().slots_host, memory_.slots_bytes(), FI_WRITE,

@@ -51,12 +51,19 @@ class Interface {
 
 bool Rail::has_link() const {
   Interface own(interface);
-  return own.is_running() || own.has_carrier().value_or(false);
+  return has_port_link() && (own.is_running() || own.has_carrier().value_or(false));
 }
 
 bool Rail::is_running() const {
   Interface own(interface);
-  return own.is_running() && own.has_carrier().value_or(true);
+  return has_port_link() && own.is_running() && own.has_carrier().value_or(true);
+}
+
+bool Rail::has_port_link() const { return ports == nullptr || ports->has_link(port); }
+
+std::string Rail::missing_link() const {
+  return has_port_link() ? "its interface " + interface + " has no link"
+                         : "port " + std::to_string(port) + " of the device has no link";
 }
 
 bool Path::open(std::span<std::byte> mirror) {

@@ -12,6 +12,7 @@
 
 #include "libnpu/ccl/fabric.h"
 #include "libnpu/ccl/frame.h"
+#include "libnpu/ccl/ports.h"
 #include "libnpu/ccl/segments.h"
 #include "libnpu/ccl/socket.h"
 #include "libnpu/ccl/wire.h"
@@ -23,15 +24,22 @@ class Path;
 struct Transfers;
 
 struct Rail {
-  // Whether its interface has a link. One that is not known counts as having one.
+  // Whether its interface has a link, and its port. What is not known counts as having one.
   bool has_link() const;
   // And whether the kernel sends packets by it: up to a second later. Till then it is not worth connecting.
   bool is_running() const;
+  // "its interface eth1 has no link"
+  std::string missing_link() const;
 
   uint32_t number = 0;
-  std::string interface;  // its name
+  std::string interface;         // its name
+  const Ports* ports = nullptr;  // of the device
+  uint32_t port = RailAddress::kNoPort;
   Fabric fabric;
   Region slots;  // the own ones, whence writes take what they write
+
+ private:
+  bool has_port_link() const;
 };
 
 struct WireBuffer {

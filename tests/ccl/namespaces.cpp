@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 
 namespace npu::test {
@@ -10,6 +11,7 @@ namespace {
 
 // A queue in front of the bucket that holds what TCP has under way: what is lost is sent twice, and then it is not the cable that is measured.
 constexpr const char* kQueueTime = "200ms";
+constexpr auto kTrainTime = std::chrono::seconds(10);
 
 bool run(const std::string& command) {
   return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
@@ -87,6 +89,17 @@ bool Namespaces::cut(uint32_t cable) {
 
 bool Namespaces::mend(uint32_t cable) {
   return run("ip -n " + name(0) + " link set " + interface(cable) + " up");
+}
+
+bool Namespaces::train(uint32_t cable, bool trains) {
+  const std::string wanted = trains ? "DORMANT" : "UP", link = "ip -n " + name(0) + " -o link ";
+  const auto end = std::chrono::steady_clock::now() + kTrainTime;
+  // The kernel passes over the wish while it has yet to tell of a new carrier.
+  do {
+    if (!run(link + "set " + interface(cable) + " state " + wanted)) return false;
+    if (run(link + "show " + interface(cable) + " | grep -q 'state " + wanted + "'")) return true;
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
 }
 
 bool Namespaces::swallow(uint32_t cable, bool swallows) {

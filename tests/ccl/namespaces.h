@@ -37,6 +37,8 @@ class Namespaces {
   // At the first host's end.
   bool cut(uint32_t cable = 0);
   bool mend(uint32_t cable);
+  // Whether the first host's end is being trained: it has a carrier and carries packets, yet counts as no link to a device's port (RFC 2863: dormant).
+  bool train(uint32_t cable, bool trains);
   // Whether what leaves the first host for the second one by that cable is lost, though its interfaces are up.
   bool swallow(uint32_t cable, bool swallows);
 

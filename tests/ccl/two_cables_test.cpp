@@ -5,8 +5,12 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
+#include <sstream>
 #include <thread>
 
 #include "tests/ccl/namespaces.h"
@@ -54,6 +58,68 @@ class TwoCablesTest : public CablesTest {
 
   Variable interface_{"NPU_CCL_INTERFACE", "cable0,cable1"};
 };
+
+// Each host has a device model of its own, whose ports 1 and 2 stand for the cables.
+class PortsTest : public CablesTest {
+ protected:
+  void SetUp() override {
+    if (!namespaces_.cause().empty()) GTEST_SKIP() << namespaces_.cause();
+    char folder[] = "/tmp/npu-ports-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    std::ostringstream tiny;
+    tiny << std::ifstream(NPU_PROFILES "/tiny.toml").rdbuf();
+    std::string text = tiny.str();
+    const std::string name = "\"tiny\"";
+    ASSERT_NE(text.find(name), std::string::npos);
+    text.replace(text.find(name), name.size(), "\"bound\"");
+    for (int cable = 0; cable < 2; cable++) {
+      text += "\n[[port]]\nindex = " + std::to_string(1 + cable) + "\ninterface = \"cable" +
+              std::to_string(cable) + "\"\n";
+    }
+    std::ofstream(folder_ / "bound.toml") << text;
+    for (const char* host : {"0", "1"}) {
+      ASSERT_TRUE(std::filesystem::create_directory(folder_ / host));
+      std::filesystem::permissions(folder_ / host, std::filesystem::perms::owner_all);
+    }
+  }
+  void TearDown() override {
+    processes_.reset();
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+  void start_bound() {
+    start([&](uint32_t rank) {
+      return std::vector<std::string>{
+          "env", "NPU_DEVICE=model:bound", "NPU_PROFILE_DIR=" + folder_.string(),
+          "XDG_RUNTIME_DIR=" + (folder_ / std::to_string(rank)).string()};
+    });
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(PortsTest, AreRailsAndMoveTheirMessagesWhenTheyLoseTheirLink) {
+  start_bound();
+  ASSERT_NO_FATAL_FAILURE(expect("11"));
+  ASSERT_TRUE(namespaces_.train(1, true));
+  ASSERT_NO_FATAL_FAILURE(expect("10"));
+  ASSERT_TRUE(namespaces_.train(1, false));
+  ASSERT_NO_FATAL_FAILURE(expect("11"));
+  ASSERT_TRUE(namespaces_.cut(0));
+  ASSERT_NO_FATAL_FAILURE(expect("01"));
+}
+
+TEST_F(PortsTest, WithoutALinkAreNoRails) {
+  ASSERT_TRUE(namespaces_.train(1, true));
+  start_bound();
+  expect("1");
+}
+
+TEST_F(PortsTest, AreNotAskedWhereInterfacesAreNamed) {
+  const Variable interface("NPU_CCL_INTERFACE", "cable1");
+  start_bound();
+  expect("1");
+}
 
 TEST_F(TwoCablesTest, TheOtherOneCarriesOnAndTheFirstOneAgainWhenItIsBack) {
   for (int turn = 0; turn < 2 && !HasFailure(); turn++) {
