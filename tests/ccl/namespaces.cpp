@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/ccl/namespaces.h"
 
+#include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 namespace npu::test {
 namespace {
@@ -15,6 +20,17 @@ constexpr auto kTrainTime = std::chrono::seconds(10);
 
 bool run(const std::string& command) {
   return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+// Those of tests that were killed: their names say which process made them.
+void remove_leftovers() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/run/netns", error)) {
+    const std::string name = entry.path().filename();
+    pid_t maker = 0;
+    if (std::sscanf(name.c_str(), "npu-ccl-%d-", &maker) != 1 || maker <= 0) continue;
+    if (kill(maker, 0) != 0 && errno == ESRCH) run("ip netns delete " + name);
+  }
 }
 
 std::string interface(uint32_t cable) { return "cable" + std::to_string(cable); }
@@ -31,6 +47,7 @@ Namespaces::~Namespaces() {
 std::string Namespaces::make() {
   if (geteuid() != 0) return "network namespaces are made by root";
   if (!run("ip -V")) return "there is no ip: apt-get install iproute2";
+  remove_leftovers();
   if (!run("ip netns add " + name(0)) || !run("ip netns add " + name(1))) {
     return "this system lets nobody make network namespaces";
   }
