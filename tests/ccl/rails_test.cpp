@@ -11,7 +11,7 @@ namespace {
 
 // A bucket holds 10 ms: so late may the kernel be before the cable loses time. TCP and the slots hold 160 ms of data besides: so long may the ranks be kept from the CPU.
 constexpr Shape kShape{100'000'000, 125'000};
-constexpr uint64_t kSentBytes = 4 << 20;  // by each rank
+constexpr uint64_t kSentBytes = 4 << 20;  // by each rank on each rail
 constexpr int kRuns = 6;
 constexpr uint32_t kRepeats = 3;
 constexpr double kTolerance = 0.10;
@@ -28,7 +28,8 @@ TEST_P(RailTest, TakesWhatTheFlowModelSays) {
   Namespaces namespaces(GetParam().rails);
   if (!namespaces.cause().empty()) GTEST_SKIP() << namespaces.cause();
   if (!namespaces.shape(kShape)) GTEST_SKIP() << "no tc (iproute2), or a kernel without sch_tbf";
-  const uint64_t bytes = GetParam().op == ccl::Op::kAllGather ? 2 * kSentBytes : kSentBytes;
+  const uint64_t sent_bytes = GetParam().rails * kSentBytes;
+  const uint64_t bytes = GetParam().op == ccl::Op::kAllGather ? 2 * sent_bytes : sent_bytes;
   const RailPlan plan{GetParam().op, bytes, GetParam().rails, kShape, kRepeats, true};
   const double least_s = least_seconds(plan);
   double predicted_s = 0, best_s = 1e9;
@@ -46,8 +47,11 @@ TEST_P(RailTest, TakesWhatTheFlowModelSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Operations, RailTest,
-                         testing::Values(Case{ccl::Op::kAllReduce, 1}, Case{ccl::Op::kAllGather, 1},
-                                         Case{ccl::Op::kSendRecv, 1}),
+                         testing::Values(Case{ccl::Op::kAllReduce, 1}, Case{ccl::Op::kAllReduce, 2},
+                                         Case{ccl::Op::kAllReduce, 4}, Case{ccl::Op::kAllGather, 1},
+                                         Case{ccl::Op::kAllGather, 2}, Case{ccl::Op::kAllGather, 4},
+                                         Case{ccl::Op::kSendRecv, 1}, Case{ccl::Op::kSendRecv, 2},
+                                         Case{ccl::Op::kSendRecv, 4}),
                          [](const auto& info) {
                            return std::string(ccl::name_of(info.param.op)) + "OverRails" +
                                   std::to_string(info.param.rails);
