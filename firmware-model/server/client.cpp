@@ -14,7 +14,8 @@ namespace {
 
 // Requests of one connection that wait for their answer count against NPU_FRAME_MAX_PENDING.
 bool may_answer_later(uint32_t nr) {
-  return nr == NPU_CALL_WAIT || nr == NPU_CALL_COPY_SUBMIT || nr == NPU_CALL_QUEUE_SET;
+  return nr == NPU_CALL_WAIT || nr == NPU_CALL_COPY_SUBMIT || nr == NPU_CALL_QUEUE_SET ||
+         nr == NPU_CALL_BO_CREATE;
 }
 
 // Outputs that npu_accel.h promises on errors too.
@@ -67,7 +68,8 @@ void Client::invoke(std::unique_ptr<Call> call, size_t min_bytes,
   if (err == 0 && !files_are_named(*call, &args)) err = EINVAL;
   if (err == 0) err = -validate(&args, &limits);
   if (err == 0 && may_answer_later(nr) &&
-      waits_.size() + copy_waits_.size() + suspensions_.size() >= NPU_FRAME_MAX_PENDING) {
+      waits_.size() + copy_waits_.size() + suspensions_.size() + starved_.size() >=
+          NPU_FRAME_MAX_PENDING) {
     err = EBUSY;
   }
   const bool ran = err == 0;

@@ -98,6 +98,13 @@ class Client final : public QueueListener, public PortListener {
     std::shared_ptr<QueueView> queue;
   };
 
+  // A BO_CREATE for which there will be memory when the device has let go of what was freed.
+  struct Starved {
+    std::unique_ptr<Call> call;
+    npu_bo_create args;
+    int64_t deadline_ns;
+  };
+
   // client_<noun>.cpp: one function for each row of calls.def. 0, an errno or kLater.
 #define NPU_CALL(nr, NAME, name, dir, min_bytes, doc) int name(Call& call, npu_##name& args);
 #include "uapi/spec/calls.def"
@@ -110,6 +117,8 @@ class Client final : public QueueListener, public PortListener {
   int check_bind(const Vm& vm, uint32_t vm_id, const npu_bind_op& op, BindStep* out) const;
   // client_bo.cpp
   std::shared_ptr<Bo> find_bo(uint32_t handle) const;
+  int make_bo(npu_bo_create& args);
+  void look_at_starved(int64_t now_ns);
   // client_queue.cpp
   Queue* find_queue(uint32_t id) const;
   uint32_t id_of(uint32_t number) const;
@@ -153,12 +162,14 @@ class Client final : public QueueListener, public PortListener {
   std::unordered_map<CopyJob*, std::unique_ptr<Call>> copy_waits_;
   std::list<PerfStream> perf_;
   std::list<Suspension> suspensions_;
+  std::list<Starved> starved_;
   std::unique_ptr<Call>* later_ = nullptr;  // where a call goes that is answered later
   uint32_t next_handle_ = 1;
   uint32_t next_vm_ = 1;
   uint32_t next_queue_ = 1;
   uint64_t event_mask_ = 0;
   bool events_lost_ = false;
+  int64_t starved_due_ns_ = INT64_MAX;
   int64_t poll_due_ns_ = INT64_MAX;
   int64_t poll_period_ns_ = 0;
   int64_t watchdog_due_ns_ = INT64_MAX;

@@ -5,6 +5,10 @@
 namespace npu::model::server {
 namespace {
 
+// How long the device may take to let go of what was freed, and how often that is looked at.
+constexpr int64_t kLetGoNs = 1'000'000'000;
+constexpr int64_t kLookAgainNs = 500'000;
+
 // A map token: kind in the upper half, handle in the lower.
 uint64_t bo_token(uint32_t handle) { return 1ull << 32 | handle; }
 
@@ -16,6 +20,28 @@ std::shared_ptr<Bo> Client::find_bo(uint32_t handle) const {
 }
 
 int Client::bo_create(Call&, npu_bo_create& args) {
+  const int err = make_bo(args);
+  if (err != ENOSPC || !device_->is_letting_go()) return err;
+  starved_.push_back({nullptr, args, monotonic_ns() + kLetGoNs});
+  later_ = &starved_.back().call;
+  starved_due_ns_ = monotonic_ns() + kLookAgainNs;
+  host_->timer_changed();
+  return kLater;
+}
+
+void Client::look_at_starved(int64_t now_ns) {
+  while (!starved_.empty()) {
+    Starved& first = starved_.front();
+    const int err = make_bo(first.args);
+    const bool waits = device_->is_letting_go() && now_ns < first.deadline_ns;
+    if (err == ENOSPC && waits) break;
+    host_->send(first.call->reply(err, &first.args, err == 0 ? sizeof(first.args) : 0));
+    starved_.pop_front();
+  }
+  starved_due_ns_ = starved_.empty() ? INT64_MAX : now_ns + kLookAgainNs;
+}
+
+int Client::make_bo(npu_bo_create& args) {
   // One instance of each region; NET and remote regions have none here.
   if ((args.region_mask & ~1u) != 0) return EINVAL;
   if (args.vm_id != 0 && find_vm(args.vm_id) == nullptr) return ENOENT;

@@ -217,6 +217,7 @@ void Client::tick(int64_t now_ns) {
     poll_due_ns_ = polls() ? now_ns + poll_period_ns_ : INT64_MAX;
   }
   look_at_waits(now_ns);
+  if (now_ns >= starved_due_ns_) look_at_starved(now_ns);
   if (now_ns >= watchdog_due_ns_) run_watchdogs(now_ns);
   for (auto at = perf_.begin(); at != perf_.end();) {
     at = at->tick(now_ns) ? std::next(at) : perf_.erase(at);
@@ -224,7 +225,7 @@ void Client::tick(int64_t now_ns) {
 }
 
 int64_t Client::next_due_ns() const {
-  int64_t due = std::min(poll_due_ns_, watchdog_due_ns_);
+  int64_t due = std::min({poll_due_ns_, watchdog_due_ns_, starved_due_ns_});
   for (const Wait& wait : waits_) due = std::min<int64_t>(due, wait.args.deadline_ns);
   for (const PerfStream& stream : perf_) due = std::min(due, stream.due_ns());
   return due;

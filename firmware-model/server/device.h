@@ -83,6 +83,7 @@ class Device {
   EventHub& events() { return events_; }
   Exports& exports() { return exports_; }
   Metrics& metrics() { return *metrics_; }
+  bool is_letting_go() const { return retire_.has_fresh() || retire_.waiting(); }
   RetireList& retire() { return retire_; }
   NumberPool& contexts() { return contexts_; }
   NumberPool& queues() { return queues_; }

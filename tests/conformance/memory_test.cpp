@@ -167,6 +167,30 @@ TEST_F(DeviceTest, AllMemoryCanBeUsedAndComesBack) {
   EXPECT_NE(ptr, 0u);
 }
 
+// A device that is in the middle of something lets go of freed memory only then: here of another context's, whose queue's watchdog ends the kernel.
+TEST_F(DeviceTest, WhatIsFreedWhileAnotherContextsKernelRunsCanBeAllocatedAgain) {
+  npuContext other = nullptr;
+  npuModule module = nullptr;
+  npuKernel forever = nullptr;
+  npuQueue queue = nullptr;
+  npuQueueInfo info{};
+  info.struct_size = sizeof info;
+  info.timeout_ms = 100;
+  ASSERT_NPU(NPU_OK, npuContextCreate(device_, &other));
+  ASSERT_NPU(NPU_OK, npuQueueCreate(other, &info, &queue));
+  ASSERT_NPU(NPU_OK, npuModuleLoad(other, blob_path().c_str(), &module));
+  ASSERT_NPU(NPU_OK, npuModuleGetKernel(module, "forever", &forever));
+  std::vector<npuDevPtr> all;
+  npuDevPtr ptr = 0;
+  while (npuMemAlloc(context_, NPU_MEM_DEVICE, 5 << 20, &ptr) == NPU_OK) all.push_back(ptr);
+  ASSERT_GE(all.size(), 20u);
+  ASSERT_NPU(NPU_OK, launch(queue, forever, nullptr, 0));
+  for (const npuDevPtr p : all) ASSERT_NPU(NPU_OK, npuMemFree(context_, p));
+  EXPECT_NE(alloc(90 << 20), 0u);
+  EXPECT_NPU(NPU_ERROR_WATCHDOG, npuQueueSync(queue, kLongNs));
+  EXPECT_NPU(NPU_OK, npuContextDestroy(other));
+}
+
 TEST_F(DeviceTest, RandomAllocationsNeverOverlap) {
   const uint32_t seed = 12345;
   RecordProperty("seed", static_cast<int>(seed));
