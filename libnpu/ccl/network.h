@@ -128,6 +128,7 @@ class Network {
 
   // ---- Rails that fail ----
   void lose(Path& path, const std::string& text);
+  static bool has_hope(const PeerLink& link);
   void watch_rails(PeerLink& link, bool is_pending);
   void ask(Path& path);
   void reconnect(Path& path);

@@ -113,6 +113,13 @@ void Network::raise(Path& path) {
 
 // ---- The end of a connection ----
 
+// A rail is up, or connected anew and asked: the other side may have had its answer by it, and have closed one that was the last here.
+bool Network::has_hope(const PeerLink& link) {
+  return std::any_of(link.paths.begin(), link.paths.end(), [](const auto& path) {
+    return path->is_up() || path->state() == Path::State::kProbing;
+  });
+}
+
 void Network::lose(Path& path, const std::string& text) {
   PeerLink& link = path.link();
   const Path::State before = path.state();
@@ -123,7 +130,7 @@ void Network::lose(Path& path, const std::string& text) {
     std::lock_guard lock(mutex_);
     path.reason = text;
   }
-  if (!has_started_ || link.lead() == nullptr) {
+  if (!has_started_ || !has_hope(link)) {
     if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
     return;
   }

@@ -17,10 +17,10 @@ constexpr uint64_t kWrongBy = 100;
 
 // Records first: a peer knows what was called before it uses its data.
 void Network::pump(PeerLink& link) {
+  answer(link);
   if (link.lead() == nullptr) return;
   pump_cuts(link);
   pump_frames(link);
-  answer(link);
   while (pump_data(link) || pump_record(link)) {
   }
   pump_counts(link);
