@@ -12,12 +12,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long an idle device looks at its doorbells before it sleeps, as long as that pays: a few
-// times the cost of a wake-up. When it does not (no work, or the client needs this very CPU) the
-// time shrinks to the smallest one, and a long look is tried now and then.
-constexpr std::chrono::nanoseconds kSpin = std::chrono::microseconds(50);
-constexpr std::chrono::nanoseconds kSpinLeast = std::chrono::microseconds(2);
-constexpr unsigned kTriesBetweenLongLooks = 16;
 constexpr unsigned kLooksPerClockRead = 16;
 // So often a command that runs looks for more urgent ones: looking costs about a hundredth of this.
 constexpr auto kUrgentLook = std::chrono::microseconds(10);
@@ -43,7 +37,7 @@ Scheduler::Lock::Lock(Scheduler& scheduler) {
 }
 
 Scheduler::Scheduler(CommandProcessor& processor, RegisterFile& registers)
-    : processor_(processor), registers_(registers), spin_budget_(kSpin) {}
+    : processor_(processor), registers_(registers) {}
 
 void Scheduler::stop() {
   if (!thread_.joinable()) return;
@@ -315,21 +309,19 @@ void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
 bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   if (!spinning_helps()) return false;
   const auto begin = Clock::now();
-  for (auto now = begin; now - begin < spin_budget_; now = Clock::now()) {
-    if (now - begin >= kSpinLeast) std::this_thread::yield();
+  for (auto now = begin; now - begin < look_.budget(); now = Clock::now()) {
+    if (now - begin >= LookBudget::kLeast) std::this_thread::yield();
     look_at_parked();
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
       if (has_news()) {
-        spin_budget_ = kSpin;
-        vain_spins_ = 0;
+        look_.looked(Clock::now() - begin, true);
         return true;
       }
       let_others_in(lock);
       cpu_relax();
     }
   }
-  const bool long_look = ++vain_spins_ % kTriesBetweenLongLooks == 0;
-  spin_budget_ = long_look ? kSpin : std::max(spin_budget_ / 2, kSpinLeast);
+  look_.looked(Clock::now() - begin, false);
   return false;
 }
 

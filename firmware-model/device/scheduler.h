@@ -27,6 +27,7 @@
 
 #include "firmware-model/device/command_processor.h"
 #include "firmware-model/device/doorbell.h"
+#include "firmware-model/device/look_budget.h"
 #include "firmware-model/device/queue.h"
 #include "firmware-model/device/registers.h"
 #include "firmware-model/device/thread.h"
@@ -148,8 +149,7 @@ class Scheduler {
   std::vector<std::shared_ptr<Queue>> running_;  // the last one runs, the others have stepped aside
   std::chrono::steady_clock::time_point
       urgent_look_;  // of the command thread: when urgent() looked last
-  std::chrono::nanoseconds spin_budget_;
-  unsigned vain_spins_ = 0;
+  LookBudget look_;
   Apart apart_;  // of the thread from the client that has woken it
 
   std::atomic<uint64_t> busy_total_ns_{0};
