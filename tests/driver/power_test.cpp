@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <chrono>
 
+#include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <thread>
@@ -85,8 +88,14 @@ class Aer : public GuestTest {
     error.uncorrectable = uncorrectable;
     error.correctable = correctable;
     error.domain = domain;
-    return write_file("/dev/aer_inject",
-                      std::string(reinterpret_cast<const char*>(&error), sizeof error));
+    // Busy while the kernel's thread has the one before in its hands.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    int err = EBUSY;
+    while (err == EBUSY && std::chrono::steady_clock::now() < end) {
+      err = write_file("/dev/aer_inject",
+                       std::string(reinterpret_cast<const char*>(&error), sizeof error));
+    }
+    return err;
   }
   void SetUp() override {
     GuestTest::SetUp();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Address spaces of the driver: VM_BIND against a model that knows what each 4 KiB page must be, what the device reads through them,
 // and page tables that a memory error has hit.
+#include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -179,10 +181,15 @@ class Probe {
     command.depth = 1;
     file_.submit(&queue_, &command);
     const int err = file_.wait_completed(queue_, queue_.submitted);
-    npu_queue_query state{};
-    EXPECT_EQ(file_.query_queue(queue_.id, &state), 0);
-    if (state.state == NPU_QUEUE_STATE_READY && err == 0) return true;
-    status_ = state.status;
+    if (err == 0 && state() == NPU_QUEUE_STATE_READY) return true;
+    // The control page has it first, and the driver learns of it by an interrupt.
+    npu_queue_query query{};
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    do {
+      EXPECT_EQ(file_.query_queue(queue_.id, &query), 0);
+    } while (query.state == NPU_QUEUE_STATE_READY && std::chrono::steady_clock::now() < end);
+    EXPECT_NE(query.state, static_cast<uint32_t>(NPU_QUEUE_STATE_READY));
+    status_ = query.status;
     EXPECT_EQ(file_.destroy_queue(queue_.id), 0);
     start();
     return false;
@@ -198,6 +205,11 @@ class Probe {
 
  private:
   void start() { queue_ = file_.queue(vm_, 0x100000 * ++started_); }
+  uint32_t state() const {
+    uint32_t word = 0;
+    std::memcpy(&word, queue_.ctrl->data() + offsetof(npu_queue_ctrl, state), sizeof word);
+    return word;
+  }
 
   File& file_;
   uint32_t vm_;
