@@ -27,7 +27,7 @@ class SpinChoice {
     const int64_t sleeping = sleeping_ns_.load(std::memory_order_relaxed);
     const bool looks = spinning == 0 || spinning < std::max(kShortNs, sleeping - sleeping / 8);
     if (looks && spinning < kShortNs) return true;
-    const bool tries_other = waits_.fetch_add(1, std::memory_order_relaxed) % kTryEvery == 0;
+    const bool tries_other = waits_.fetch_add(1, std::memory_order_relaxed) % kTryEvery < kTries;
     return looks != tries_other;
   }
 
@@ -44,7 +44,8 @@ class SpinChoice {
  private:
   // No sleep ends so soon: it is not even tried.
   static constexpr int64_t kShortNs = 5'000;
-  static constexpr uint32_t kTryEvery = 32;
+  // Some in a row: a look right after a sleep meets a device that sleeps too, the next ones do not.
+  static constexpr uint32_t kTryEvery = 64, kTries = 4;
 
   const int64_t spin_ns_;
   std::atomic<int64_t> spinning_ns_{0}, sleeping_ns_{0};  // means of late; 0: not known yet

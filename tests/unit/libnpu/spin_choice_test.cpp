@@ -52,6 +52,21 @@ TEST(SpinChoice, ComesBackWhenTheMachineChanges) {
   EXPECT_LE(looks(choice, kMany, 95'000, 45'000), kMany / 10);
 }
 
+// Between waits that sleep the device sleeps as well, so that one look among them takes as long as they do.
+TEST(SpinChoice, FindsOutOfSleepsThatMakeTheDeviceSleep) {
+  SpinChoice choice(kSpinNs);
+  looks(choice, kMany, 95'000, 7'800);
+  int looked = 0;
+  bool has_spun = false;
+  for (int i = 0; i < 2 * kMany; i++) {
+    const bool spins = choice.spins();
+    choice.ended(spins, !spins ? 7'800 : has_spun ? 400 : 7'000);
+    has_spun = spins;
+    looked += spins && i >= kMany ? 1 : 0;
+  }
+  EXPECT_EQ(looked, kMany);
+}
+
 TEST(SpinChoice, ZeroNeverLooks) {
   SpinChoice choice(0);
   EXPECT_EQ(looks(choice, kMany, 1'000, 10'000), 0);
