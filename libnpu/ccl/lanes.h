@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "libnpu/ccl/error.h"
-#include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
 

@@ -57,7 +57,7 @@ void Mover::sleep(uint64_t wakes_seen, int64_t most_ns) {
   woken_.wait_for(lock, std::chrono::nanoseconds(most_ns), is_woken);
 }
 
-// What of |marks| to wait for now, and how long.
+// Leaves of |marks| those that are worth a wait, and says how long at most (ns).
 int64_t Mover::narrow(std::vector<Mark>* marks) {
   if (marks->empty()) return INT64_MAX;
   // Orders grow, and so does the sum when the device gets on.
