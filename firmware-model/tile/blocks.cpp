@@ -62,7 +62,7 @@ void encode(const Numerics& numerics, uint8_t dtype, std::byte* to, const float*
   if (dtype == NPU_DTYPE_Q8_0) return numerics.encode_q8_0(to, from, blocks);
   if (dtype == NPU_DTYPE_Q4_0) return numerics.encode_q4_0(to, from, blocks);
   if (!rounding.random) return numerics.encode_mx(mx_type(dtype), rounding.rule, to, from, blocks);
-  encode_mx_random(mx_type(dtype), rounding.rule, to, from, blocks, rounding.of_row(i));
+  numerics.encode_mx_random(mx_type(dtype), rounding.rule, to, from, blocks, rounding.of_row(i));
 }
 
 }  // namespace npu::model

@@ -45,7 +45,7 @@ bool resolve_rounding(Exec& exec, const Operand& d, const Operand& a, Rounding* 
 
 void Rounding::narrow_row(const Numerics& numerics, uint8_t dtype, std::byte* to, const float* from,
                           size_t n, uint64_t i) const {
-  if (random) return narrow_random(random_to(dtype), to, from, n, of_row(i), overflows);
+  if (random) return numerics.narrow_random(random_to(dtype), to, from, n, of_row(i), overflows);
   narrow(numerics, dtype, to, from, n, overflows);
 }
 

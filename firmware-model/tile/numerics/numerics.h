@@ -122,7 +122,7 @@ struct RandomRounding {
   uint64_t first;
 };
 
-// What narrow_random() rounds to.
+// What narrow_random rounds to.
 enum class RandomTo : uint8_t { kBf16, kF16, kE4m3, kE5m2 };
 
 // A source matrix for pack_panel: |k| x |n| elements; element (k, j) is src[k * ld + j], or src[j * ld + k] when transposed.
@@ -219,6 +219,13 @@ struct Numerics {
   // MX9, MX6, MX4 take ScaleRule::kFloor only.
   void (*encode_mx)(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks);
 
+  // --- stochastic rounding, as CVT and STC with RANDOM say ----------------------------------------------------------------
+  // To |n| elements of |type|. BF16 and F16 overflow to infinity, FP8 as in narrow_small.
+  void (*narrow_random)(RandomTo type, void* dst, const float* src, size_t n, RandomRounding random,
+                        bool overflows);
+  void (*encode_mx_random)(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks,
+                           RandomRounding random);
+
   // --- element by element ----------------------------------------------------------------------------------------------
   void (*unary)(UnaryOp op, float* dst, const float* a, size_t n);
   void (*binary)(BinaryOp op, float* dst, const float* a, const float* b, size_t n);
@@ -245,12 +252,6 @@ struct Numerics {
   // p[j] = s[j] == -inf ? +0 : exp(s[j] - m); returns sum (tree) of p. The softmax step.
   float (*exp_sub_sum)(float* p, const float* s, float m, size_t n);
 };
-
-// Stochastic rounding, as CVT and STC with RANDOM say. Integer arithmetic that stands outside of the tables: every one of them rounds with it.
-void narrow_random(RandomTo type, void* dst, const float* src, size_t n, RandomRounding random,
-                   bool overflows);
-void encode_mx_random(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks,
-                      RandomRounding random);
 
 // The definition: plain loops over std::fmaf.
 const Numerics& scalar_numerics();

@@ -9,15 +9,21 @@
 
 namespace npu::model {
 
+struct Philox {
+  static constexpr int kRounds = 10;
+  static constexpr uint32_t kFactor0 = 0xD2511F53, kFactor1 = 0xCD9E8D57;
+  static constexpr uint32_t kStep0 = 0x9E3779B9, kStep1 = 0xBB67AE85;
+};
+
 inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, uint64_t key) {
   auto k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t a = uint64_t{0xD2511F53} * counter[0];
-    const uint64_t b = uint64_t{0xCD9E8D57} * counter[2];
+  for (int round = 0; round < Philox::kRounds; ++round) {
+    const uint64_t a = uint64_t{Philox::kFactor0} * counter[0];
+    const uint64_t b = uint64_t{Philox::kFactor1} * counter[2];
     counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<uint32_t>(b),
                static_cast<uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<uint32_t>(a)};
-    k0 += 0x9E3779B9;
-    k1 += 0xBB67AE85;
+    k0 += Philox::kStep0;
+    k1 += Philox::kStep1;
   }
   return counter;
 }

@@ -14,6 +14,7 @@ const Numerics& scalar_numerics() {
     scalar_fill_small(t);
     scalar_fill_blocks(t);
     scalar_fill_mx(t);
+    scalar_fill_random(t);
     scalar_fill_stream(t);
     scalar_fill_integer(t);
     scalar_fill_elementwise(t);

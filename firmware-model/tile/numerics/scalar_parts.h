@@ -13,6 +13,7 @@ void scalar_fill_convert(Numerics& table);
 void scalar_fill_small(Numerics& table);
 void scalar_fill_blocks(Numerics& table);
 void scalar_fill_mx(Numerics& table);
+void scalar_fill_random(Numerics& table);
 void scalar_fill_stream(Numerics& table);
 void scalar_fill_integer(Numerics& table);
 void scalar_fill_elementwise(Numerics& table);

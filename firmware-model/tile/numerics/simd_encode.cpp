@@ -11,6 +11,7 @@
 #include <hwy/foreach_target.h>  // before every other use of Highway
 
 #include "firmware-model/tile/numerics/simd_blocks-inl.h"
+#include "firmware-model/tile/numerics/simd_random-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::model {
@@ -62,8 +63,9 @@ HWY_INLINE V8 vec_mx_code(VU rounded, VF x) {
   }
 }
 
-template <class Block>
-HWY_INLINE void encode_block(std::byte* dst, const float* src, ScaleRule rule) {
+// round(magnitudes of the elements from index i on without their scale, i) gives their codes.
+template <class Block, class Round>
+HWY_INLINE void encode_block(std::byte* dst, const float* src, ScaleRule rule, const Round& round) {
   int exponent = 0;
   const uint32_t largest = largest_magnitude(src, Block::kElements);
   if (HWY_UNLIKELY(!scalar::encode_mx_head<Block>(dst, largest, rule, &exponent))) return;
@@ -78,8 +80,7 @@ HWY_INLINE void encode_block(std::byte* dst, const float* src, ScaleRule rule) {
   for (size_t i = 0; i < Block::kElements; i += kN) {
     VF x = hn::Mul(hn::LoadU(F32(), src + i), inverse);
     if constexpr (Block::kPairs) x = hn::Mul(x, hn::LoadU(F32(), factors + i));
-    const VU rounded = vec_round_nearest<typename Block::F>(vec_magnitude(x));
-    hn::StoreU(vec_mx_code<Block>(rounded, x), U8(), codes + i);
+    hn::StoreU(vec_mx_code<Block>(round(vec_magnitude(x), i), x), U8(), codes + i);
   }
   pack_codes<Block>(dst + Block::kHead, codes);
 }
@@ -87,7 +88,28 @@ HWY_INLINE void encode_block(std::byte* dst, const float* src, ScaleRule rule) {
 void encode_mx(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks) {
   with_mx(type, [&]<class Block>(Block) HWY_ATTR {
     for (size_t i = 0; i < blocks; ++i)
-      encode_block<Block>(dst + i * Block::kBytes, src + i * Block::kElements, rule);
+      encode_block<Block>(dst + i * Block::kBytes, src + i * Block::kElements, rule,
+                          [](VU u, size_t)
+                              HWY_ATTR { return vec_round_nearest<typename Block::F>(u); });
+  });
+}
+
+void encode_mx_random(Mx type, ScaleRule rule, std::byte* dst, const float* src, size_t blocks,
+                      RandomRounding random) {
+  HWY_ALIGN uint32_t buffer[kWords];
+  with_mx(type, [&]<class Block>(Block) HWY_ATTR {
+    constexpr size_t kTogether = kPlaces / Block::kElements;
+    const uint32_t* words = nullptr;
+    for (size_t b = 0; b < blocks; ++b, words += Block::kElements) {
+      if (b % kTogether == 0) {
+        words = make_words(buffer, random, HWY_MIN(blocks - b, kTogether) * Block::kElements);
+        random.first += kPlaces;
+      }
+      encode_block<Block>(
+          dst + b * Block::kBytes, src + b * Block::kElements, rule, [&](VU u, size_t i) HWY_ATTR {
+            return vec_round_random<typename Block::F>(u, hn::LoadU(U32(), words + i));
+          });
+    }
   });
 }
 
@@ -150,6 +172,7 @@ void encode_q4_0(std::byte* dst, const float* src, size_t blocks) {
 void fill_encode(Numerics& table) {
   table.decode_mx = decode_mx;
   table.encode_mx = encode_mx;
+  table.encode_mx_random = encode_mx_random;
   table.encode_q8_0 = encode_q8_0;
   table.encode_q4_0 = encode_q4_0;
 }

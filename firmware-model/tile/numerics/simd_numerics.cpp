@@ -69,6 +69,7 @@ Numerics make_simd_numerics(SimdTarget target) {
   simd_fill_small(t, target);
   simd_fill_blocks(t, target);
   simd_fill_encode(t, target);
+  simd_fill_random(t, target);
   simd_fill_stream(t, target);
   simd_fill_stream_mx(t, target);
   simd_fill_integer(t, target);

@@ -39,6 +39,7 @@ void simd_fill_convert(Numerics& table, SimdTarget target);
 void simd_fill_small(Numerics& table, SimdTarget target);
 void simd_fill_blocks(Numerics& table, SimdTarget target);
 void simd_fill_encode(Numerics& table, SimdTarget target);
+void simd_fill_random(Numerics& table, SimdTarget target);
 void simd_fill_stream(Numerics& table, SimdTarget target);
 void simd_fill_stream_mx(Numerics& table, SimdTarget target);
 void simd_fill_integer(Numerics& table, SimdTarget target);

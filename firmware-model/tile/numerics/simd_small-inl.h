@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element types of 8 bits and less on vectors, shared by simd_small.cpp, simd_layout.cpp, simd_blocks-inl.h and simd_encode.cpp. Formats: small_float.h.
+// Element types of 8 bits and less on vectors, shared by simd_small.cpp, simd_layout.cpp, simd_blocks-inl.h, simd_random-inl.h and simd_encode.cpp. Formats: small_float.h.
 #include "firmware-model/tile/numerics/simd_convert-inl.h"
 #include "firmware-model/tile/numerics/small_float.h"
 
@@ -86,18 +86,23 @@ HWY_INLINE VU vec_sign(VF x) {
 
 HWY_INLINE V8 low_byte(VU u) { return hn::DemoteTo(U8(), hn::BitCast(I32(), u)); }
 
-// As to_fp8() of small_float.h.
+// As to_small() of small_float.h.
 template <class F>
-HWY_INLINE V8 vec_to_fp8(VF x, bool overflows) {
+HWY_INLINE VU vec_to_small(VF x, VU rounded, bool overflows) {
   const U32 du;
   const I32 di;
-  const VU rounded = vec_round_nearest<F>(vec_magnitude(x));
   const auto over = hn::Gt(hn::BitCast(di, rounded), hn::Set(di, static_cast<int32_t>(F::kMax)));
   const VU largest = hn::Set(du, overflows ? F::kOverflow : F::kMax);
   const VU magnitude = hn::IfThenElse(hn::RebindMask(du, over), largest, rounded);
   const VU code = hn::Or(magnitude, vec_sign<F>(x));
   const auto nan = hn::RebindMask(du, hn::IsNaN(x));
-  return low_byte(hn::IfThenElse(nan, hn::Set(du, F::kNan), code));
+  return hn::IfThenElse(nan, hn::Set(du, F::kNan), code);
+}
+
+// As to_fp8() of small_float.h.
+template <class F>
+HWY_INLINE V8 vec_to_fp8(VF x, bool overflows) {
+  return low_byte(vec_to_small<F>(x, vec_round_nearest<F>(vec_magnitude(x)), overflows));
 }
 
 HWY_INLINE V8 vec_to_i8(VF x) {

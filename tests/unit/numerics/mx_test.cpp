@@ -273,8 +273,9 @@ TEST(Mx, StochasticRoundingTakesTheWordOfEachPlace) {
     const RandomRounding random{0x123456789abcdefull, 5000000001ull};
     const std::vector<float> src = numbers(b, 200, values, 20);
     std::vector<uint8_t> got(200 * b.bytes());
-    encode_mx_random(b.type, ScaleRule::kFloor, reinterpret_cast<std::byte*>(got.data()),
-                     src.data(), 200, random);
+    scalar_numerics().encode_mx_random(b.type, ScaleRule::kFloor,
+                                       reinterpret_cast<std::byte*>(got.data()), src.data(), 200,
+                                       random);
     RandomWords words(random.seed);
     for (size_t n = 0; n < 200; ++n) {
       const std::vector<uint8_t> want =
@@ -284,6 +285,25 @@ TEST(Mx, StochasticRoundingTakesTheWordOfEachPlace) {
       ASSERT_TRUE(
           std::equal(want.begin(), want.end(), got.begin() + static_cast<ptrdiff_t>(n * b.bytes())))
           << b.format.name << " block " << n;
+    }
+  }
+}
+
+TEST(Mx, VectorsRoundStochasticallyAsTheDefinition) {
+  Values values(kSeed + 4);
+  for (const Block& b : blocks()) {
+    for (uint64_t count : {1, 5, 6, 7, 12, 13, 40}) {
+      const RandomRounding random{count * 0x9e3779b97f4a7c15ull, values.below(9) - 4};
+      const std::vector<float> src = numbers(b, count, values, 20);
+      const auto rule = b.type < Mx::kMx9 ? static_cast<ScaleRule>(count % 4) : ScaleRule::kFloor;
+      Guarded<uint8_t> want(count * b.bytes()), got(count * b.bytes());
+      scalar_numerics().encode_mx_random(b.type, rule, reinterpret_cast<std::byte*>(want.data()),
+                                         src.data(), count, random);
+      for (const Numerics& table : simd_tables()) {
+        table.encode_mx_random(b.type, rule, reinterpret_cast<std::byte*>(got.data()), src.data(),
+                               count, random);
+        ASSERT_TRUE(same_bits(got, want)) << b.format.name << " " << table.name << " " << count;
+      }
     }
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stochastic rounding: Philox against published vectors, every result against the oracle, no drift on average, no trace of how a row was cut.
+// Stochastic rounding: Philox against published vectors, every result against the oracle, the vectors against the definition, no drift on average, no trace of how a row was cut.
 #include "firmware-model/tile/numerics/philox.h"
 #include "tests/unit/numerics/format_oracle.h"
 #include "tests/unit/numerics/numerics_fixture.h"
@@ -34,14 +34,14 @@ const std::vector<Target>& targets() {
 }
 
 std::vector<uint32_t> rounded(const Target& t, const std::vector<float>& src, RandomRounding random,
-                              bool overflows) {
+                              bool overflows, const Numerics& table = simd_numerics()) {
   std::vector<uint16_t> wide(src.size());
   std::vector<uint8_t> narrow(src.size());
   if (t.sign == 0x80) {
-    narrow_random(t.type, narrow.data(), src.data(), src.size(), random, overflows);
+    table.narrow_random(t.type, narrow.data(), src.data(), src.size(), random, overflows);
     return {narrow.begin(), narrow.end()};
   }
-  narrow_random(t.type, wide.data(), src.data(), src.size(), random, overflows);
+  table.narrow_random(t.type, wide.data(), src.data(), src.size(), random, overflows);
   return {wide.begin(), wide.end()};
 }
 
@@ -63,7 +63,7 @@ TEST(Random, EveryResultIsTheFloorOfTheNumberPlusItsWord) {
     const std::vector<float> src = inputs(t, values);
     const RandomRounding random{0xfedcba9876543210ull, 0xfffffff1ull};
     for (bool overflows : {false, true}) {
-      const std::vector<uint32_t> got = rounded(t, src, random, overflows);
+      const std::vector<uint32_t> got = rounded(t, src, random, overflows, scalar_numerics());
       RandomWords words(random.seed);
       const auto largest = static_cast<uint32_t>(t.format.magnitudes.size() - 1);
       const bool saturates = t.sign == 0x80 && !overflows;
@@ -76,6 +76,29 @@ TEST(Random, EveryResultIsTheFloorOfTheNumberPlusItsWord) {
           if (std::signbit(src[i])) want |= t.sign;
         }
         ASSERT_EQ(got[i], want) << t.format.name << " " << std::hexfloat << src[i];
+      }
+    }
+  }
+}
+
+// First places around all that carries: a block of four, the low word of the counter, all 64 bits.
+TEST(Random, VectorsRoundAsTheDefinition) {
+  Values values(kSeed + 2);
+  for (uint64_t turn = 0; turn < 60; ++turn) {
+    static constexpr uint64_t kCarries[] = {0, 1ull << 34, 0x123456789abcdef0ull};
+    const RandomRounding random{turn * 0x9e3779b97f4a7c15ull,
+                                kCarries[turn % 3] - 40 + values.below(80)};
+    const size_t n = turn < 40 ? turn : values.below(500);
+    Guarded<float> src(n, 1);
+    for (size_t i = 0; i < n; ++i)
+      src[i] = values.below(3) == 0 ? values.any_bits() : values.hostile();
+    for (const Target& t : targets()) {
+      const size_t bytes = n * (t.sign == 0x80 ? 1 : 2);
+      Guarded<uint8_t> want(bytes), got(bytes);
+      scalar_numerics().narrow_random(t.type, want.data(), src.data(), n, random, turn % 2 == 0);
+      for (const Numerics& table : simd_tables()) {
+        table.narrow_random(t.type, got.data(), src.data(), n, random, turn % 2 == 0);
+        ASSERT_TRUE(same_bits(got, want)) << t.format.name << " " << table.name << " turn " << turn;
       }
     }
   }

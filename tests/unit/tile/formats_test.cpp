@@ -252,7 +252,8 @@ TEST(Formats, CvtRoundsStochasticallyByThePlaceInTheMatrix) {
                              {NPU_DTYPE_F16, RandomTo::kF16}}) {
     const auto got = converted(m, values, static_cast<uint8_t>(dtype), NPU_F_RANDOM, 1000);
     std::vector<uint8_t> want(got.size());
-    narrow_random(type, want.data(), values.data(), values.size(), {99, 1000}, false);
+    scalar_numerics().narrow_random(type, want.data(), values.data(), values.size(), {99, 1000},
+                                    false);
     EXPECT_EQ(got, want);
     EXPECT_NE(converted(m, values, static_cast<uint8_t>(dtype), 0), want);
   }
@@ -301,7 +302,7 @@ std::vector<uint8_t> encoded_row(const Stored& s, const std::vector<float>& row,
   } else if (s.dtype == NPU_DTYPE_Q4_0) {
     n.encode_q4_0(to, row.data(), blocks);
   } else if ((flags & NPU_F_RANDOM) != 0) {
-    encode_mx_random(mx, rule, to, row.data(), blocks, random);
+    n.encode_mx_random(mx, rule, to, row.data(), blocks, random);
   } else {
     n.encode_mx(mx, rule, to, row.data(), blocks);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stochastic rounding with the random words of each element's place.
-#include "firmware-model/tile/numerics/numerics.h"
+// Scalar definition of stochastic rounding with the random words of each element's place.
 #include "firmware-model/tile/numerics/philox.h"
 #include "firmware-model/tile/numerics/scalar_mx.h"
+#include "firmware-model/tile/numerics/scalar_parts.h"
 
 namespace npu::model {
 namespace {
@@ -18,8 +18,6 @@ void narrow(T* dst, const float* src, size_t n, RandomRounding random, bool over
     dst[i] = static_cast<T>(scalar::to_small<F>(src[i], rounded, overflows));
   }
 }
-
-}  // namespace
 
 void narrow_random(RandomTo type, void* dst, const float* src, size_t n, RandomRounding random,
                    bool overflows) {
@@ -47,6 +45,13 @@ void encode_mx_random(Mx type, ScaleRule rule, std::byte* dst, const float* src,
           });
     }
   });
+}
+
+}  // namespace
+
+void scalar_fill_random(Numerics& table) {
+  table.narrow_random = narrow_random;
+  table.encode_mx_random = encode_mx_random;
 }
 
 }  // namespace npu::model
