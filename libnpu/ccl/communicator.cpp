@@ -13,8 +13,8 @@ namespace npu::ccl {
 namespace {
 
 constexpr size_t kFactorsMax = 64;
-// How long an end waits until the last frames have gone by the rails.
-constexpr auto kLastFrames = std::chrono::milliseconds(200);
+// How long an end waits until the last frames have gone by the rails, and have been answered.
+constexpr auto kLastFrames = std::chrono::milliseconds(1000);
 constexpr npuCclRedOp kFirstFactor = 0x100;
 
 uint64_t fingerprint(const std::string& text) {
@@ -185,7 +185,7 @@ void Communicator::tell_links(FrameKind kind, std::span<const std::byte> payload
   const std::vector<std::byte> frame = make_frame(kind, payload);
   for (uint32_t rank = 0; rank < links_.size(); rank++) {
     if (links_[rank].is_open) send_now(links_[rank].peer.control, frame);
-    if (state_ == NPU_CCL_READY) transport_.network.carry(rank, frame);
+    if (state_ == NPU_CCL_READY) transport_.network.carry(rank, frame, true);
   }
 }
 
@@ -229,7 +229,7 @@ void Communicator::say_bye() {
     const Bye bye = transport_.network.farewell(rank);
     const std::vector<std::byte> frame = make_frame(FrameKind::kBye, bye);
     send_now(links_[rank].peer.control, frame);
-    transport_.network.carry(rank, frame);
+    transport_.network.carry(rank, frame, false);
   }
 }
 

@@ -56,8 +56,8 @@ class Network {
   // The next message, with which the device is done at |mark|.
   void will_take(uint32_t from, uint64_t bytes, const Mark& mark);
   void tell(uint32_t to, RecordKind kind, const Record& record);
-  // |frame| goes to |to| by its rails too, if there are several: the control connection follows only one of them. Any thread.
-  void carry(uint32_t to, std::span<const std::byte> frame);
+  // |frame| goes to |to| by its rails too, if there are several: the control connection follows only one of them. |is_answered|: by a frame, until which this side is_saying(). Any thread.
+  void carry(uint32_t to, std::span<const std::byte> frame, bool is_answered);
 
   // ---- For the watchdog's thread, and for nobody else at the same time ----
   // Descriptors to poll for reading; only while may_sleep().
@@ -85,10 +85,10 @@ class Network {
   Clock::time_point heard(uint32_t rank) const;
   // One of several rails to |rank| is up.
   bool reaches(uint32_t rank) const;
-  // Of a communicator that has failed: only frames are sent, while has_frames().
+  // Of a communicator that has failed, or ends: only frames are sent, and are all that is looked for in what comes.
   void say_last();
   bool has_frames() const;
-  // By one of several rails a frame or message has yet to leave.
+  // By one of several rails a frame or message has yet to leave, or a frame to come.
   bool is_saying() const;
   // The rank has ended its communicator: no more of it, these were its last counts.
   void finish(uint32_t rank, uint64_t arrived, uint64_t taken);
@@ -143,6 +143,7 @@ class Network {
   std::optional<Refusal> take_control(Path& path, const WireHeader& header,
                                       std::span<const std::byte> tail);
   void pump_frames(PeerLink& link);
+  void complete_last(const FabricCompletion& completion);
 
   // ---- What comes ----
   std::optional<Refusal> complete(const FabricCompletion& completion, bool holds,

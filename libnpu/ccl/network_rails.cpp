@@ -203,10 +203,11 @@ void Network::redo(PeerLink& link, const Cut& cut) {
 
 // ---- Frames of control connections ----
 
-void Network::carry(uint32_t to, std::span<const std::byte> frame) {
+void Network::carry(uint32_t to, std::span<const std::byte> frame, bool is_answered) {
   if (!is_remote(to) || links_[to]->paths.size() < 2) return;
   std::lock_guard lock(mutex_);
   links_[to]->frames.push_back({{frame.begin(), frame.end()}, Clock::now() + kLastWord});
+  links_[to]->awaits_frame = links_[to]->awaits_frame || is_answered;
 }
 
 // By all rails: which ones are dead may not be known yet. A frame that comes twice does nothing the second time.
@@ -235,24 +236,44 @@ bool Network::has_frames() const {
 }
 
 bool Network::is_saying() const {
-  const auto sends = [](const auto& path) { return path->is_up() && path->is_sending(); };
-  return has_frames() || std::any_of(links_.begin(), links_.end(), [&](const auto& link) {
-           return link && link->paths.size() > 1 &&
-                  std::any_of(link->paths.begin(), link->paths.end(), sends);
-         });
+  if (has_frames()) return true;
+  std::lock_guard lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+    if (!link || link->paths.size() < 2) return false;
+    const bool listens = link->awaits_frame && !link->has_frame && !link->is_finished;
+    return std::any_of(link->paths.begin(), link->paths.end(), [&](const auto& path) {
+      return path->is_up() && (listens || path->is_sending());
+    });
+  });
 }
 
 void Network::say_last() {
   for (const auto& rail : rails_) {
     std::array<FabricCompletion, 32> completions;
     const size_t got = rail->fabric.next_completions(completions);
-    for (size_t i = 0; i < got; i++) {
-      static_cast<Transfer*>(completions[i].context)->is_busy = false;
-    }
+    for (size_t i = 0; i < got; i++) complete_last(completions[i]);
   }
   for (const auto& link : links_) {
     if (link) pump_frames(*link);
   }
+}
+
+// Whatever comes is taken from the connection: with something unread in it, its end would be a reset.
+void Network::complete_last(const FabricCompletion& completion) {
+  auto& transfer = *static_cast<Transfer*>(completion.context);
+  transfer.is_busy = false;
+  Path& path = *transfer.path;
+  if (!path.owns(transfer)) return;
+  bool is_alive = completion.error == 0;
+  if (is_alive && transfer.kind == Transfer::Kind::kReceive) {
+    WireMessage message;
+    const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
+                           .first(std::min(completion.bytes, sizeof(WireBuffer)));
+    is_alive =
+        fault_of(bytes, path.link().rank, rank_, &message).empty() && path.post_receive(transfer);
+    if (is_alive && message.header.kind == MessageKind::kFrame) path.link().has_frame = true;
+  }
+  if (!is_alive) path.close(Path::State::kDown);
 }
 
 bool Network::reaches(uint32_t rank) const {

@@ -89,6 +89,7 @@ std::optional<Refusal> Network::take_control(Path& path, const WireHeader& heade
     case MessageKind::kCut:
       return take_cut(path, tail);
     case MessageKind::kFrame:
+      link.has_frame = true;
       carried_.push_back({link.rank, {tail.begin(), tail.end()}});
       return std::nullopt;
     default:

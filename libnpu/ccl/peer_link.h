@@ -103,7 +103,7 @@ struct PeerLink {
   std::optional<Loss> loss;
   std::vector<std::unique_ptr<Path>> paths;  // by rail
 
-  // What goes. |sends|, |takes|, |records| and |frames| are guarded by the network's mutex.
+  // What goes. |sends|, |takes|, |records|, |frames| and |awaits_frame| are guarded by the network's mutex.
   struct Expected {
     uint64_t bytes;
     Mark mark;
@@ -115,6 +115,8 @@ struct PeerLink {
   uint64_t records_sent = 0;
   uint64_t records_begun = 0;  // the most that were ever sent
   std::deque<Said> frames;
+  // The frame that ends all waits for the other side's: libfabric throws away what has come by a connection when that ends under a message of its own.
+  bool awaits_frame = false, has_frame = false;
   uint64_t next = 1;    // data message to begin
   uint32_t unsent = 0;  // parts of those that were begun
   std::array<Outgoing, kSlots> outgoing;
