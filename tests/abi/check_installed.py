@@ -38,7 +38,7 @@ def with_pkg_config(options, env, folder):
 
 def with_find_package(options, env, folder):
     build = os.path.join(folder, "by-cmake")
-    run([options.cmake, "-S", options.source, "-B", build, f"-DCMAKE_C_COMPILER={options.cc}"], env)
+    run([options.cmake, "-G", "Ninja", "-S", options.source, "-B", build, f"-DCMAKE_C_COMPILER={options.cc}"], env)
     run([options.cmake, "--build", build], env)
     return run([os.path.join(build, "program")], env)
 

@@ -39,7 +39,7 @@ def check(options, folder):
     env = check_installed.environment(options, prefix)
     env["NPU_KEY_DIR"] = os.path.join(folder, "keys")
     project, build = copy_project(options, folder), os.path.join(folder, "build")
-    configure = [options.cmake, "-S", project, "-B", build, f"-DCMAKE_CXX_COMPILER={options.cxx}"]
+    configure = [options.cmake, "-G", "Ninja", "-S", project, "-B", build, f"-DCMAKE_CXX_COMPILER={options.cxx}"]
 
     yield expect_failure(configure, env, ["there is no secret key", "npu-fw keygen"])
     npu_fw = os.path.join(prefix, "bin", "npu-fw")
