@@ -17,8 +17,9 @@ namespace npu::model {
 
 class DeviceMemory {
  public:
-  // What is known of the space before is dropped by the first access: many a work-group makes none.
+  // What is known of another space is dropped by the first access: many a work-group makes none.
   void attach(const AddressSpace* space) {
+    if (space == space_) return;
     space_ = space;
     generation_ = kNoGeneration;
   }

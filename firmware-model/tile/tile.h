@@ -48,7 +48,8 @@ class AddressSpace {
   virtual ~AddressSpace() = default;
   // Finds the run that holds |dva|. False: a fault (not mapped, or write without permission).
   virtual bool translate(uint64_t dva, npu_fault_access access, Translation* out) const = 0;
-  // Changes whenever a translation handed out before may be stale; cached translations are dropped then.
+  // Changes whenever a translation handed out before may be stale; cached translations are dropped then. A number is not used again, by this space or by one that is made where it was:
+  // translations are kept from one work-group to the next.
   virtual uint64_t generation() const = 0;
   // |bytes| at |at|, of a run that was not readable, were written.
   virtual void overwritten(const std::byte* at, uint64_t bytes) const {

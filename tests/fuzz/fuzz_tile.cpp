@@ -47,11 +47,13 @@ class Memory final : public npu::model::AddressSpace {
     *out = {begin, begin + kRunBytes, const_cast<std::byte*>(runs_[i].data()), writable};
     return true;
   }
-  uint64_t generation() const override { return 1; }
+  uint64_t generation() const override { return generation_; }
 
   bool operator==(const Memory& other) const { return runs_ == other.runs_; }
 
  private:
+  static inline uint64_t last_generation_ = 0;
+  const uint64_t generation_ = ++last_generation_;  // one worker sees all of them
   std::array<std::vector<std::byte>, kRuns> runs_;
 };
 
