@@ -15,9 +15,12 @@ namespace {
 // A prompt's graph and a token's, for a few sizes of the cache each; where tensors are split over devices, each of them is two graphs for every layer.
 constexpr size_t kEntriesMax = 512;
 
+// Stands for a source that a node has not.
+constexpr ggml_type kNoTensor = GGML_TYPE_COUNT;
+
 TensorKey key_of(const ggml_tensor* tensor) {
-  TensorKey key;
-  std::memset(&key, 0, sizeof(key));  // padding takes part in comparisons
+  TensorKey key{};
+  key.type = kNoTensor;
   if (tensor == nullptr) return key;
   key.data = tensor->data;
   std::copy_n(tensor->ne, 4, key.sizes);
@@ -28,7 +31,6 @@ TensorKey key_of(const ggml_tensor* tensor) {
 
 NodeKey node_key(const ggml_tensor* node) {
   NodeKey key;
-  std::memset(&key, 0, sizeof(key));
   key.op = node->op;
   std::memcpy(key.params, node->op_params, sizeof(key.params));
   key.tensors[0] = key_of(node);
@@ -36,8 +38,19 @@ NodeKey node_key(const ggml_tensor* node) {
   return key;
 }
 
-bool same_keys(const std::vector<NodeKey>& a, const std::vector<NodeKey>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(NodeKey)) == 0;
+bool is_key_of(const TensorKey& key, const ggml_tensor* tensor) {
+  if (tensor == nullptr) return key.type == kNoTensor;
+  return key.data == tensor->data && key.type == tensor->type &&
+         std::memcmp(key.sizes, tensor->ne, sizeof(key.sizes)) == 0 &&
+         std::memcmp(key.strides, tensor->nb, sizeof(key.strides)) == 0;
+}
+
+// Without making the node's own key: for each token of a text all nodes are compared, and hardly ever one differs.
+bool is_key_of(const NodeKey& key, const ggml_tensor* node) {
+  if (key.op != node->op || !is_key_of(key.tensors[0], node)) return false;
+  for (int i = 0; i < NodeKey::kSources; ++i)
+    if (!is_key_of(key.tensors[1 + i], node->src[i])) return false;
+  return std::memcmp(key.params, node->op_params, sizeof(key.params)) == 0;
 }
 
 bool same_launch(const npuOpsCommand& a, const npuOpsCommand& b) {
@@ -75,12 +88,10 @@ GraphCache::~GraphCache() {
 bool GraphCache::submit(npuQueue queue, ggml_cgraph* graph, uint64_t* out_value) {
   *out_value = 0;
   nodes_.clear();
-  keys_.clear();
   for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
     const ggml_tensor* node = ggml_graph_node(graph, i);
     if (is_idle(node) || (node->flags & GGML_TENSOR_FLAG_COMPUTE) == 0) continue;
     nodes_.push_back(node);
-    keys_.push_back(node_key(node));
   }
   if (nodes_.empty()) return true;
   Entry* entry = find_equal();
@@ -91,7 +102,8 @@ bool GraphCache::submit(npuQueue queue, ggml_cgraph* graph, uint64_t* out_value)
     if (entry != nullptr ? !patch(*entry, commands)
                          : (entry = make(std::move(commands))) == nullptr)
       return false;
-    entry->keys = keys_;
+    entry->keys.clear();
+    for (const ggml_tensor* node : nodes_) entry->keys.push_back(node_key(node));
   } else {
     ++counts_.reused;
   }
@@ -127,7 +139,10 @@ bool GraphCache::make_commands(const std::vector<const ggml_tensor*>& nodes,
 
 GraphCache::Entry* GraphCache::find_equal() {
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (!same_keys(it->keys, keys_)) continue;
+    if (!std::equal(
+            it->keys.begin(), it->keys.end(), nodes_.begin(), nodes_.end(),
+            [](const NodeKey& key, const ggml_tensor* node) { return is_key_of(key, node); }))
+      continue;
     entries_.splice(entries_.begin(), entries_, it);
     return &entries_.front();
   }

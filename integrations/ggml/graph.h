@@ -62,7 +62,6 @@ class GraphCache {
   npuOps ops_;
   std::list<Entry> entries_;  // the one used last comes first
   std::vector<const ggml_tensor*> nodes_;
-  std::vector<NodeKey> keys_;
   Counts counts_{};
 };
 
