@@ -36,23 +36,56 @@ void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
   tile.halted = false;
 }
 
+// Instructions between two looks at whether the launch was canceled.
+constexpr uint32_t kCancelInterval = 16;
+static_assert(kTurnInstructions % kCancelInterval == 0);
+
+// What a turn has executed, counted in registers and put to the group's counts at its end, and before somebody looks.
+class TurnCount {
+ public:
+  TurnCount(Group& group, uint64_t budget)
+      : group_(group), left_(budget - std::min(budget, group.result->stats.instructions)) {}
+  ~TurnCount() { put(); }
+  TurnCount(const TurnCount&) = delete;
+  TurnCount& operator=(const TurnCount&) = delete;
+
+  bool at_limit() const { return done_ == left_; }
+  void add() { ++done_; }
+  void put() {
+    group_.result->stats.instructions += done_;
+    group_.progress += done_;
+    left_ -= done_;
+    done_ = 0;
+  }
+
+ private:
+  Group& group_;
+  uint64_t left_;
+  uint64_t done_ = 0;
+};
+
 // Runs |tile| until it blocks, halts or has had its turn. False: a fault was recorded.
 template <bool kWatched>
 bool run_turn(Group& group, Tile& tile, uint64_t budget) {
-  uint64_t cycle_ps = group.timing.cycle_ps();
+  const uint64_t cycle_ps = group.timing.cycle_ps();
+  const npu_insn* const code = group.code;
+  const uint32_t code_size = group.code_size;
+  TurnCount count(group, budget);
   for (uint32_t left = kTurnInstructions; left != 0; --left) {
     uint32_t pc = tile.pc;
-    if (pc >= group.code_size) {
-      tile.pc = group.code_size - 1;
-      return group.fail(tile, group.code[tile.pc], NPU_ST_KERNEL_BOUNDS, pc);
+    if (pc >= code_size) {
+      tile.pc = code_size - 1;
+      return group.fail(tile, code[tile.pc], NPU_ST_KERNEL_BOUNDS, pc);
     }
-    const npu_insn& insn = group.code[pc];
-    if (group.canceled()) return group.fail(tile, insn, NPU_ST_CANCELED);
+    const npu_insn& insn = code[pc];
+    if ((kWatched || left % kCancelInterval == 0) && group.canceled())
+      return group.fail(tile, insn, NPU_ST_CANCELED);
     if constexpr (kWatched) {
+      count.put();
       if (!group.launch->watcher->before(group, tile, pc))
         return group.fail(tile, insn, NPU_ST_CANCELED);
     }
-    if (group.result->stats.instructions >= budget) return group.fail(tile, insn, NPU_ST_WATCHDOG);
+    if (count.at_limit()) return group.fail(tile, insn, NPU_ST_WATCHDOG);
     tile.pc = pc + 1;
     Step step = kControlHandlers[insn.op](group, tile, insn);
     if (step == Step::kBlocked) {
@@ -60,8 +93,7 @@ bool run_turn(Group& group, Tile& tile, uint64_t budget) {
       return true;
     }
     if (step == Step::kFault) return false;
-    ++group.result->stats.instructions;
-    ++group.progress;
+    count.add();
     tile.time_ps = add_capped(tile.time_ps, cycle_ps);
     if (step == Step::kHalted) return true;
   }

@@ -120,7 +120,7 @@ struct Launch {
   uint64_t op_budget =
       0;  // instructions a work-group may execute; then NPU_ST_WATCHDOG. 0: no limit
   const std::atomic<bool>* cancel =
-      nullptr;  // looked at between instructions; then NPU_ST_CANCELED
+      nullptr;  // looked at every few instructions; then NPU_ST_CANCELED
   Watcher* watcher = nullptr;
   uint64_t owner = 0;     // scratchpads are cleared before another owner may see them
   uint32_t ops_most = 0;  // engine operations of a work-group that are recorded; 0: none
