@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <thread>
 
 #include "machine.h"
 
@@ -151,6 +152,41 @@ TEST(Fault, MemoryThatWasTakenAwayFaultsOnTheNextRun) {
   EXPECT_EQ(m.run(k.program).fault.status, NPU_ST_OK);
   m.memory.unmap(kIn);
   EXPECT_EQ(m.run(k.program).fault.status, NPU_ST_VM_FAULT);
+}
+
+// Memory that counts how often it is asked.
+class CountingMemory : public TestMemory {
+ public:
+  bool translate(uint64_t dva, npu_fault_access access, Translation* out) const override {
+    ++asked;
+    return TestMemory::translate(dva, access, out);
+  }
+  mutable uint32_t asked = 0;
+};
+
+TEST(Fault, TranslationsAreKeptUntilTheSpaceOrItsGenerationIsAnother) {
+  Machine m;
+  CountingMemory spaces[2];
+  for (CountingMemory& space : spaces) {
+    space.map(kIn, 4096);
+    space.put<uint32_t>(kIn, {7});
+  }
+  Kernel k;
+  k.li(1, kIn);
+  k.scalar(NPU_OP_SLDW, 2, 1);
+  k.done();
+  const auto asked_by_run = [&](CountingMemory& space) {
+    const uint32_t before = space.asked;
+    m.launch.space = &space;
+    EXPECT_EQ(m.run(k.program).fault.status, NPU_ST_OK);
+    return space.asked - before;
+  };
+  EXPECT_EQ(asked_by_run(spaces[0]), 1u);
+  EXPECT_EQ(asked_by_run(spaces[0]), 0u);
+  EXPECT_EQ(asked_by_run(spaces[1]), 1u);  // of the same generation
+  EXPECT_EQ(asked_by_run(spaces[0]), 1u);
+  spaces[0].map(kIn + 4096, 4096);
+  EXPECT_EQ(asked_by_run(spaces[0]), 1u);
 }
 
 TEST(Fault, IndicesOutsideTheTableAreBounds) {
@@ -383,6 +419,21 @@ TEST(Fault, ACanceledLaunchEndsBeforeItsNextInstruction) {
   GroupResult result = m.run(k.done());
   EXPECT_EQ(result.fault.status, NPU_ST_CANCELED);
   EXPECT_EQ(result.stats.instructions, 0u);
+}
+
+TEST(Fault, ALaunchThatIsCanceledWhileItRunsEndsWithinSixteenInstructions) {
+  Machine m;
+  std::atomic<bool> cancel{false};
+  m.launch.cancel = &cancel;
+  m.launch.op_budget = 0;
+  Kernel k;
+  k.op(NPU_OP_BR);
+  k.done();
+  std::thread other([&] { cancel = true; });
+  GroupResult result = m.run(k.program);
+  other.join();
+  EXPECT_EQ(result.fault.status, NPU_ST_CANCELED);
+  EXPECT_EQ(result.stats.instructions % 16, 0u);  // where it is looked at
 }
 
 TEST(Fault, LaunchesThatDoNotFitTheDeviceAreRefused) {
