@@ -4,6 +4,7 @@
 // A work-group takes rows of queries that meet the same keys: a block of tokens of one head (x: block, y: head, z: batch), or with |grouped| the heads of one token that share a head of keys
 // (y: head of keys). Operations run one after the other.
 #include <bit>
+#include <functional>
 #include <limits>
 
 #include "firmware-model/kernels/kernels.h"
@@ -120,12 +121,17 @@ void TensorAttention::find_rows() {
   mask_at_ = base_of(mask_, head, from);
 }
 
-// body(type), where |type| is one of the first |types|.
+// body(type), where |type| is one of the first |types|. Each is looked for only where those before it are not the one: floats, which are first, cost least.
 template <typename Body>
 void TensorAttention::by_type(const Arg& type, size_t types, const Body& body) {
   Reg wanted = type;
-  for (size_t t = 0; t < types; ++t)
-    k_.if_(wanted == static_cast<uint32_t>(t), [&] { body(kTypes[t]); });
+  const std::function<void(size_t)> from = [&](size_t t) {
+    std::function<void()> otherwise;
+    if (t + 1 != types) otherwise = [&from, t] { from(t + 1); };
+    k_.if_(
+        wanted == static_cast<uint32_t>(t), [&] { body(kTypes[t]); }, otherwise);
+  };
+  from(0);
 }
 
 // rows x cols elements of one of the first |types| types, as fp32.
