@@ -150,8 +150,7 @@ struct Cut {
 // Rows of weights for each work-group.
 Cut cut_vectors(uint32_t m, uint32_t n, uint32_t k, uint64_t around, bool integers) {
   constexpr uint32_t kColumns = 8;  // products that the tensor unit's model makes at once
-  // Elements of weights: less is not worth a work-group. Those that are multiplied as integers pass by four times as fast.
-  const uint32_t worth = integers ? 128 << 10 : 32 << 10;
+  const uint32_t worth = integers ? kIntegersWorthGroup : kElementsWorthGroup;
   const uint32_t groups = around >= kGroupsWanted ? 1 : ceil_div(kGroupsWanted, around);
   const uint32_t depth = std::max(k, 1u);
   uint32_t rows = std::max(ceil_div(m, groups), ceil_div(worth, depth));

@@ -54,6 +54,9 @@ inline uint32_t round_up(uint64_t a, uint64_t b) {
 // Work-groups that an operator aims at, so that small devices and small problems are shared evenly, and elements under which a group
 // does not pay for its start.
 inline constexpr uint32_t kGroupsWanted = 8;
+// Elements of weights in a product of a few vectors: less is not worth a work-group. Those that are multiplied as integers pass by six times as fast.
+inline constexpr uint32_t kElementsWorthGroup = 64 << 10;
+inline constexpr uint32_t kIntegersWorthGroup = 192 << 10;
 inline constexpr uint32_t kGroupElementsWanted = 4096;
 
 // Rows of one block, for work that is cut by rows only; at most |limit| elements.

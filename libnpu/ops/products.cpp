@@ -170,8 +170,7 @@ npuResult check(const Info& g) {
 // Rows of weights for each work-group; |around|: matrices of which it takes so many rows. An even number of groups, since hosts have an even number of threads.
 uint32_t rows_of_group(const Info& g, uint64_t m, uint64_t around) {
   constexpr uint32_t kColumns = 8;  // products that the tensor unit's model makes at once
-  // Elements of weights: less is not worth a work-group. Those that are multiplied as integers pass by four times as fast.
-  const uint64_t worth = is_integer(g) ? 128 << 10 : 32 << 10;
+  const uint64_t worth = is_integer(g) ? kIntegersWorthGroup : kElementsWorthGroup;
   const uint64_t elements = m * g.x.sizes[0] * around;
   uint64_t groups = std::clamp<uint64_t>(elements / worth, 1, kGroupsWanted);
   groups += groups > 1 ? groups % 2 : 0;
