@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRC32C (Castagnoli), by the processor's instruction where it has one.
+// CRC32C (Castagnoli), by ISA-L, which takes what the processor has for it.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,5 @@
 namespace npu::ccl {
 
 uint32_t crc32c(std::span<const std::byte> bytes);
-// The same without the instruction.
-uint32_t crc32c_portable(std::span<const std::byte> bytes);
 
 }  // namespace npu::ccl

@@ -26,7 +26,7 @@ ARROWS = {
     "libnpu/common": "C C++ libnpu/include",
     "libnpu/ops": "C C++ libnpu/include libnpu/common uapi/spec/ops.def",
     "libnpu/ml": "C C++ libnpu/include libnpu/src/backend libnpu/src/core uapi",
-    "libnpu/ccl": "C C++ libnpu/include libnpu/common uapi posix <rdma/ <pmix <sodium",
+    "libnpu/ccl": "C C++ libnpu/include libnpu/common uapi posix <rdma/ <pmix <sodium <isa-l/",
     "libnpu/ccl/schedule": "C C++ libnpu/ccl/schedule",
     "libnpu/ccl/schedule/export_json.cpp": "C C++ libnpu/ccl/schedule <nlohmann/",
     "firmware-model": "C C++ uapi posix <sodium <toml++/ <boost/interprocess/ <seccomp.h>",

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -30,23 +31,33 @@ std::span<const std::byte> bytes_of(const WireMessage& message) {
   return std::as_bytes(std::span(&message, 1)).first(sizeof(message));
 }
 
-TEST(ChecksumTest, IsCrc32cWithAndWithoutTheInstruction) {
-  const auto digits = std::as_bytes(std::span("123456789")).first(9);
-  EXPECT_EQ(crc32c(digits), 0xe3069283u);
-  EXPECT_EQ(crc32c_portable(digits), 0xe3069283u);
-  EXPECT_EQ(crc32c({}), 0u);
-  std::vector<std::byte> bytes(1000);
-  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::byte>(i * i >> 3);
-  for (size_t size = 0; size < bytes.size(); size++) {
-    const std::span piece(bytes.data() + size % 8, size - std::min(size, size % 8));
-    ASSERT_EQ(crc32c(piece), crc32c_portable(piece)) << size;
+// Bit by bit.
+uint32_t crc_of_definition(std::span<const std::byte> bytes) {
+  uint32_t crc = UINT32_MAX;
+  for (const std::byte byte : bytes) {
+    crc ^= static_cast<uint8_t>(byte);
+    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
   }
-  // More than is summed side by side.
-  bytes.resize(40'000);
+  return ~crc;
+}
+
+// RFC 3720, appendix B.4.
+TEST(ChecksumTest, IsThatOfIscsi) {
+  std::array<std::byte, 32> bytes{};
+  EXPECT_EQ(crc32c(bytes), 0x8a9136aau);
+  bytes.fill(std::byte{0xff});
+  EXPECT_EQ(crc32c(bytes), 0x62a8ab43u);
+  for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::byte>(i);
+  EXPECT_EQ(crc32c(bytes), 0x46dd794eu);
+  EXPECT_EQ(crc32c({}), 0u);
+}
+
+TEST(ChecksumTest, HoldsForAllSizesAndPlaces) {
+  std::vector<std::byte> bytes(40'000);
   for (size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::byte>(i * i >> 5);
-  for (size_t size = 12'280; size < bytes.size(); size += 1 + size / 7) {
-    const std::span piece(bytes.data(), size);
-    ASSERT_EQ(crc32c(piece), crc32c_portable(piece)) << size;
+  for (size_t size = 0; size + 8 < bytes.size(); size += 1 + size / 64) {
+    const std::span piece(bytes.data() + size % 8, size);
+    ASSERT_EQ(crc32c(piece), crc_of_definition(piece)) << size;
   }
 }
 
