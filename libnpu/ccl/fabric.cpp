@@ -57,6 +57,22 @@ void limit_receives(fi_info* info) {
   info->rx_attr->size = std::min<size_t>(info->rx_attr->size, Fabric::kReceivesMax);
 }
 
+// A failed one comes alone.
+size_t completions_of(fid_cq* queue, std::span<FabricCompletion> out) {
+  constexpr size_t kAtOnce = 32;
+  std::array<fi_cq_msg_entry, kAtOnce> entries;
+  const ssize_t got = fi_cq_read(queue, entries.data(), std::min(kAtOnce, out.size()));
+  for (ssize_t i = 0; i < got; i++) {
+    const fi_cq_msg_entry& entry = entries[static_cast<size_t>(i)];
+    out[static_cast<size_t>(i)] = {entry.op_context, entry.len, 0};
+  }
+  if (got != -FI_EAVAIL) return got > 0 ? static_cast<size_t>(got) : 0;
+  fi_cq_err_entry error{};
+  if (fi_cq_readerr(queue, &error, 0) != 1) return 0;
+  out[0] = {error.op_context, 0, error.err != 0 ? error.err : FI_EIO};
+  return 1;
+}
+
 }  // namespace
 
 void InfoCloser::operator()(fi_info* info) const { library().freeinfo(info); }
@@ -103,24 +119,30 @@ bool Fabric::open(const NetAddress& own, const std::string& provider, size_t com
   fid_fabric* fabric = nullptr;
   fid_eq* events = nullptr;
   fid_domain* domain = nullptr;
-  fid_cq* queue = nullptr;
   fi_eq_attr event_attr{};
   event_attr.wait_obj = FI_WAIT_FD;
-  fi_cq_attr queue_attr{};
-  queue_attr.size = completions;
-  queue_attr.format = FI_CQ_FORMAT_MSG;
-  queue_attr.wait_obj = FI_WAIT_FD;
   int result = library().fabric(info_->fabric_attr, &fabric, nullptr);
   fabric_.reset(fabric);
   if (result == 0) result = fi_eq_open(fabric, &event_attr, &events, nullptr);
   events_.reset(events);
   if (result == 0) result = fi_domain(fabric, info_.get(), &domain, nullptr);
   domain_.reset(domain);
-  if (result == 0) result = fi_cq_open(domain, &queue_attr, &queue, nullptr);
-  completions_.reset(queue);
+  if (result == 0) result = open_queue(completions, FI_WAIT_FD, &receives_);
+  if (result == 0) result = open_queue(completions, FI_WAIT_NONE, &sends_);
   if (result == 0) return listen(out_error);
   *out_error = "libfabric cannot use " + own.text() + ": " + text_of(result);
   return false;
+}
+
+int Fabric::open_queue(size_t completions, fi_wait_obj wait, FidPtr<fid_cq>* out) {
+  fid_cq* queue = nullptr;
+  fi_cq_attr attributes{};
+  attributes.size = completions;
+  attributes.format = FI_CQ_FORMAT_MSG;
+  attributes.wait_obj = wait;
+  const int result = fi_cq_open(domain_.get(), &attributes, &queue, nullptr);
+  out->reset(queue);
+  return result;
 }
 
 bool Fabric::listen(std::string* out_error) {
@@ -159,7 +181,8 @@ EndpointPtr Fabric::make_endpoint(fi_info* info) {
   if (fi_endpoint(domain_.get(), info, &made, nullptr) != 0) return nullptr;
   EndpointPtr endpoint(made);
   if (fi_ep_bind(made, &events_->fid, 0) != 0 ||
-      fi_ep_bind(made, &completions_->fid, FI_TRANSMIT | FI_RECV) != 0 || fi_enable(made) != 0) {
+      fi_ep_bind(made, &receives_->fid, FI_RECV) != 0 ||
+      fi_ep_bind(made, &sends_->fid, FI_TRANSMIT) != 0 || fi_enable(made) != 0) {
     return nullptr;
   }
   return endpoint;
@@ -212,23 +235,13 @@ FabricEvent Fabric::next_event() {
 }
 
 size_t Fabric::next_completions(std::span<FabricCompletion> out) {
-  constexpr size_t kAtOnce = 32;
-  std::array<fi_cq_msg_entry, kAtOnce> entries;
-  const ssize_t got = fi_cq_read(completions_.get(), entries.data(), std::min(kAtOnce, out.size()));
-  for (ssize_t i = 0; i < got; i++) {
-    const fi_cq_msg_entry& entry = entries[static_cast<size_t>(i)];
-    out[static_cast<size_t>(i)] = {entry.op_context, entry.len, 0};
-  }
-  if (got != -FI_EAVAIL) return got > 0 ? static_cast<size_t>(got) : 0;
-  fi_cq_err_entry error{};
-  if (fi_cq_readerr(completions_.get(), &error, 0) != 1) return 0;
-  out[0] = {error.op_context, 0, error.err != 0 ? error.err : FI_EIO};
-  return 1;
+  const size_t received = completions_of(receives_.get(), out);
+  return received + completions_of(sends_.get(), out.subspan(received));
 }
 
 std::vector<int> Fabric::fds() const {
   std::vector<int> found;
-  for (fid* of : {&events_->fid, &completions_->fid}) {
+  for (fid* of : {&events_->fid, &receives_->fid}) {
     int fd = -1;
     if (fi_control(of, FI_GETWAIT, &fd) == 0 && fd >= 0) found.push_back(fd);
   }
@@ -236,7 +249,7 @@ std::vector<int> Fabric::fds() const {
 }
 
 bool Fabric::may_sleep() {
-  fid* all[] = {&events_->fid, &completions_->fid};
+  fid* all[] = {&events_->fid, &receives_->fid};
   return fi_trywait(fabric_.get(), all, 2) == 0;
 }
 

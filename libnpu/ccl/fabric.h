@@ -75,16 +75,17 @@ class Fabric {
   EndpointPtr make_endpoint(fi_info* info);
   void refuse(fi_info* request);
   FabricEvent next_event();
-  // How many there were; a failed one comes alone.
+  // Of receives, then of what was sent. How many there were.
   size_t next_completions(std::span<FabricCompletion> out);
 
-  // Descriptors to poll for reading; only while may_sleep().
+  // Descriptors to poll for reading; only while may_sleep(). None tells that something was sent: nobody waits for that alone, and each such word would wake a thread.
   std::vector<int> fds() const;
   bool may_sleep();
 
  private:
   InfoPtr find_info(const NetAddress& source, const NetAddress* to, std::string* out_error);
   bool listen(std::string* out_error);
+  int open_queue(size_t completions, fi_wait_obj wait, FidPtr<fid_cq>* out);
 
   std::string provider_;
   NetAddress address_{};
@@ -93,7 +94,7 @@ class Fabric {
   FidPtr<fid_fabric> fabric_;
   FidPtr<fid_eq> events_;
   FidPtr<fid_domain> domain_;
-  FidPtr<fid_cq> completions_;
+  FidPtr<fid_cq> receives_, sends_;  // completions
   FidPtr<fid_pep> listener_;
 };
 
