@@ -24,7 +24,7 @@ constexpr uint32_t kDefaultTimeoutMs = 30'000;
 constexpr uint32_t kDefaultHeartbeatMs = 5'000;
 constexpr uint32_t kHeartbeatMsMin = 100;
 constexpr uint32_t kHeartbeatMsMax = 600'000;
-constexpr uint64_t kDefaultChunkBytes = 256 << 10;
+constexpr uint64_t kDefaultChunkBytes = 512 << 10;
 constexpr uint64_t kChunkBytesMin = 4 << 10;
 constexpr uint64_t kChunkBytesMax = 16 << 20;
 

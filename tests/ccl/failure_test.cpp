@@ -272,7 +272,7 @@ TEST(StartTest, AWrongTokenIsAStrangerAndAnotherSizeIsRefused) {
     CCL_ASSERT_OK(npuCclCommGetError(comm, &failure));
     EXPECT_EQ(failure.reason, NPU_CCL_MISMATCH);
     EXPECT_EQ(failure.rank, 1u);
-    EXPECT_STREQ(failure.text, "rank 1: its chunk_bytes is 8192, rank 0 has 262144");
+    EXPECT_STREQ(failure.text, "rank 1: its chunk_bytes is 8192, rank 0 has 524288");
   }
   CCL_ASSERT_OK(npuCclCommGetError(comms[1], &failure));
   EXPECT_EQ(failure.reason, NPU_CCL_TIMEOUT) << failure.text;

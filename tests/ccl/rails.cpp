@@ -13,7 +13,7 @@ namespace npu::test {
 namespace {
 
 constexpr uint32_t kRanks = 2;
-constexpr uint64_t kChunkBytes = 256 << 10;  // npuCclCommInfo.chunk_bytes, its default
+constexpr uint64_t kChunkBytes = 512 << 10;  // npuCclCommInfo.chunk_bytes, its default
 constexpr uint64_t kSliceBytes = 2 * kChunkBytes;
 
 double payload_bytes_per_s(const RailPlan& plan) {

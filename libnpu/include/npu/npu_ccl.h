@@ -107,7 +107,7 @@ typedef struct npuCclCommInfo {
   uint32_t
       op_timeout_ms; /* from the moment when a queue has come to an operation until it has ended; 0: 30 s */
   uint64_t
-      chunk_bytes; /* the piece in which data moves: a power of two in [4 KiB, 16 MiB]; 0: 256 KiB. Each rank keeps 4 pieces for each other one. */
+      chunk_bytes; /* the piece in which data moves: a power of two in [4 KiB, 16 MiB]; 0: 512 KiB. Each rank keeps 4 pieces for each other one. */
   npuCclReduceMode reduce_mode;
   uint32_t reserved;
 } npuCclCommInfo;
