@@ -14,10 +14,8 @@
 namespace npu::ccl {
 namespace {
 
-// A wait for one lane, the oldest, while there are others: most often they get on together. Later all of them are waited for, which costs calls to the driver.
-constexpr int64_t kOneOfSeveralNs = 100'000;
-constexpr uint32_t kTurnsForOne = 5;
-constexpr int64_t kLongestNs = 20'000'000;
+// What was submitted meanwhile is waited for the next time.
+constexpr int64_t kLongestNs = 2'000'000;
 // What is there but cannot go, for want of room or of a rail, is tried again: what ends that mostly wakes the watchdog's thread.
 constexpr int64_t kAgainNs = 1'000'000;
 constexpr int64_t kLeastNs = 50'000;
@@ -60,10 +58,6 @@ void Mover::sleep(uint64_t wakes_seen, int64_t most_ns) {
 // Leaves of |marks| those that are worth a wait, and says how long at most (ns).
 int64_t Mover::narrow(std::vector<Mark>* marks) {
   if (marks->empty()) return INT64_MAX;
-  // Orders grow, and so does the sum when the device gets on.
-  uint64_t sum = 0;
-  for (const Mark& mark : *marks) sum += mark.order;
-  if (std::exchange(awaited_, sum) != sum) timeouts_ = 0;
   std::vector<uint64_t> stuck;
   std::erase_if(*marks, [&](const Mark& mark) {
     const bool is = std::find(reached_.begin(), reached_.end(), mark.order) != reached_.end();
@@ -71,10 +65,13 @@ int64_t Mover::narrow(std::vector<Mark>* marks) {
     return is;
   });
   reached_ = std::move(stuck);
-  if (!reached_.empty()) return kAgainNs;
-  if (marks->size() == 1 || timeouts_ >= kTurnsForOne) return kLongestNs;
-  marks->resize(1);
-  return kOneOfSeveralNs;
+  // Of a lane the first one: it comes to the others later.
+  for (size_t i = 0; i < marks->size(); i++) {
+    marks->erase(std::remove_if(marks->begin() + static_cast<ptrdiff_t>(i) + 1, marks->end(),
+                                [&](const Mark& mark) { return mark.lane == (*marks)[i].lane; }),
+                 marks->end());
+  }
+  return reached_.empty() ? kLongestNs : kAgainNs;
 }
 
 void Mover::await_device(uint64_t wakes_seen) {
@@ -96,7 +93,6 @@ void Mover::await_device(uint64_t wakes_seen) {
       reached_.push_back(marks[index].order);
       return;
     case NPU_TIMEOUT:
-      timeouts_++;
       return;
     default:  // not submitted yet, or cut off: whoever does that says so
       return sleep(wakes_seen, kAgainNs);

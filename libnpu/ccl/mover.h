@@ -41,10 +41,8 @@ class Mover {
   std::condition_variable woken_;
   uint64_t wakes_ = 0;
   bool stops_ = false;
-  uint64_t awaited_ = 0;   // of the thread: sum of the orders of what it waited for last
-  uint32_t timeouts_ = 0;  // likewise: waits for just that which ended by their time
   std::vector<uint64_t>
-      reached_;  // likewise: orders of marks that the device has come to, but what waited for them could not go
+      reached_;  // of the thread: orders of marks that the device has come to, but what waited for them could not go
 };
 
 }  // namespace npu::ccl

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -66,6 +67,66 @@ TEST_F(WaitTest, AnyTellsWhichOne) {
   EXPECT_EQ(index, 2u);
   for (const uint32_t i : {0u, 1u, 3u}) open_gate(i);
   EXPECT_NPU(NPU_OK, npuWaitMany(kQueues, items.data(), NPU_WAIT_ALL, kLongNs, nullptr));
+}
+
+// Whether it sleeps when the gate opens, or has yet to.
+TEST_F(WaitTest, AnyAndAllEndHoweverSoonTheOthersAre) {
+  constexpr uint64_t kRounds = 200;
+  std::atomic<uint64_t> round{0};
+  const auto open = [&](npuQueue queue, uint64_t gate, uint64_t value) {
+    EXPECT_NPU(NPU_OK, npuQueueSignal(queue, gates_ + 8 * gate, value, nullptr));
+  };
+  std::thread first_opener([&] {
+    for (uint64_t i = 1; i <= kRounds; i++) {
+      round.wait(i - 1);
+      open(opener_, i % kQueues, i);
+    }
+  });
+  for (uint64_t i = 1; i <= kRounds; i++) {
+    std::vector<npuWaitItem> items(kQueues);
+    for (uint32_t q = 0; q < kQueues; q++) {
+      items[q].queue = queues_[q];
+      EXPECT_NPU(NPU_OK, npuQueueWaitSemaphore(queues_[q], gates_ + 8 * q, i, &items[q].value));
+    }
+    round.store(i);
+    round.notify_one();
+    uint32_t index = 99;
+    EXPECT_NPU(NPU_OK, npuWaitMany(kQueues, items.data(), NPU_WAIT_ANY, kLongNs, &index));
+    EXPECT_EQ(index, i % kQueues);
+    std::thread last_opener([&] {
+      for (uint32_t q = 0; q < kQueues; q++) {
+        if (q != i % kQueues) open(opener_, q, i);
+      }
+    });
+    EXPECT_NPU(NPU_OK, npuWaitMany(kQueues, items.data(), NPU_WAIT_ALL, kLongNs, nullptr));
+    last_opener.join();
+  }
+  first_opener.join();
+}
+
+TEST_F(WaitTest, SeveralAreLeftWhenOneOfThemEnds) {
+  const std::vector<npuWaitItem> items = gate_all();
+  std::thread ender([&] { EXPECT_NPU(NPU_OK, npuQueueDestroy(queues_[3])); });
+  uint32_t index = 99;
+  EXPECT_NPU(NPU_ERROR_INVALID_HANDLE,
+             npuWaitMany(kQueues, items.data(), NPU_WAIT_ANY, kLongNs, &index));
+  ender.join();
+  for (const uint32_t i : {0u, 1u, 2u}) open_gate(i);
+}
+
+// The library decides of such a value, not the device alone.
+TEST_F(WaitTest, OneOfThemMayWaitForAnotherQueue) {
+  std::vector<npuWaitItem> items = gate_all();
+  const npuQueue follower = make_queue();
+  uint64_t value = 0;
+  EXPECT_NPU(NPU_OK, npuQueueWaitQueue(follower, queues_[1], items[1].value, &value));
+  items[1] = {follower, value};
+  std::thread opener([&] { open_gate(1); });
+  uint32_t index = 99;
+  EXPECT_NPU(NPU_OK, npuWaitMany(kQueues, items.data(), NPU_WAIT_ANY, kLongNs, &index));
+  EXPECT_EQ(index, 1u);
+  opener.join();
+  for (const uint32_t i : {0u, 2u, 3u}) open_gate(i);
 }
 
 TEST_F(WaitTest, AllWaitsForTheLastOne) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "libnpu/src/backend/mapping.h"
 #include "libnpu/src/backend/unique_fd.h"
@@ -16,6 +17,12 @@
 namespace npu {
 
 enum class SleepEnd { kWoken, kTimeout, kLost };
+
+// The count of a queue's control page, and what it was when it was looked at.
+struct SleepWord {
+  const uint64_t* word = nullptr;
+  uint64_t seen = 0;
+};
 
 class Backend {
  public:
@@ -50,6 +57,8 @@ class Backend {
   // Wakes up for other reasons too: look again.
   virtual SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted,
                          int64_t timeout_ns) = 0;
+  // The same for several queues at once: until a count is not what was seen, or the time is over. False, at once: this road or machine cannot.
+  virtual bool sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) = 0;
   // Lets those of this process who sleep on |word| look again. Its queue was ended before, by QUEUE_DESTROY.
   virtual void wake(const uint64_t* word) = 0;
 

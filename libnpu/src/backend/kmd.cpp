@@ -77,6 +77,8 @@ class KmdBackend final : public Backend {
   bool maps_memory_of(Backend& peer) override;
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
+  // NOTIFY does it, for as many waits as one likes.
+  bool sleep_for_any(std::span<const SleepWord>, int64_t) override { return false; }
   void wake(const uint64_t*) override {}
   int next_event(void* event, size_t room, int64_t timeout_ns) override;
   bool is_lost() override;

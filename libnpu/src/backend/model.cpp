@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -45,6 +46,7 @@ class ModelBackend final : public Backend {
   bool maps_memory_of(Backend&) override { return true; }
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
+  bool sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) override;
   void wake(const uint64_t* word) override;
   int next_event(void* event, size_t room, int64_t timeout_ns) override {
     return connection_.next_event(event, room, timeout_ns);
@@ -181,6 +183,23 @@ SleepEnd ModelBackend::sleep(const uint64_t* word, uint64_t seen, uint64_t, int6
   if (is_lost()) return SleepEnd::kLost;
   left_ns -= slice_ns;
   return left_ns > 0 ? SleepEnd::kWoken : SleepEnd::kTimeout;
+}
+
+// Linux 5.16 and newer; a sandbox may not know it either.
+bool ModelBackend::sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) {
+  std::array<futex_waitv, FUTEX_WAITV_MAX> futexes{};
+  if (words.empty() || words.size() > futexes.size()) return false;
+  for (size_t i = 0; i < words.size(); i++) {
+    futexes[i].val = static_cast<uint32_t>(words[i].seen);
+    futexes[i].uaddr = reinterpret_cast<uintptr_t>(words[i].word);
+    futexes[i].flags = FUTEX_32;
+  }
+  const int64_t end_ns = Deadline::now_ns() + std::min(timeout_ns, kSleepSliceNs);
+  const timespec end{.tv_sec = static_cast<time_t>(end_ns / 1'000'000'000),
+                     .tv_nsec = static_cast<long>(end_ns % 1'000'000'000)};
+  const long result =
+      syscall(SYS_futex_waitv, futexes.data(), words.size(), 0, &end, CLOCK_MONOTONIC);
+  return result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
 }
 
 void ModelBackend::wake(const uint64_t* word) {

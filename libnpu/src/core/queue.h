@@ -132,6 +132,8 @@ class Queue final : public Object {
   Status peek(uint64_t value);
   // As poll(). NPU_NOT_READY: the eventfd |fd| is added to when poll() may say something else.
   Status watch(uint64_t value, int fd, Watch* watch);
+  // For a sleep on several queues: the ring that has to come to |*out_count|. Empty: |value| has ended, or other queues decide too.
+  std::shared_ptr<Ring> ring_for(uint64_t value, uint64_t* out_count);
   // Asks the driver to look at a word of memory whenever this queue has moved.
   void watch_word(uint32_t bo_handle, uint64_t offset, uint64_t value, int fd, Watch* watch);
   // Rings without new commands, so that the device looks at all that waits. False: the queue has stopped.

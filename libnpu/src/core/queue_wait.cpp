@@ -98,6 +98,13 @@ Status Queue::poll(uint64_t value) {
   return status.code() == NPU_TIMEOUT ? Status(NPU_NOT_READY) : status;
 }
 
+std::shared_ptr<Ring> Queue::ring_for(uint64_t value, uint64_t* out_count) {
+  std::lock_guard lock(mutex_);
+  if (!dependencies_.empty() || value <= base_) return nullptr;
+  *out_count = value - base_;
+  return ring_;
+}
+
 Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
   bool has_begun = false, spins = false;
   int64_t begin_ns = 0;  // of the wait; 0: it ended during the spin

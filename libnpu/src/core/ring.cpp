@@ -201,7 +201,7 @@ void Ring::arm_locked() {
   interrupt_at.store(next, std::memory_order_relaxed);
 }
 
-SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
+bool Ring::begin_sleep(uint64_t count, SleepWord* out) {
   {
     std::lock_guard lock(sleepers_mutex_);
     drop_reached_locked();
@@ -210,15 +210,22 @@ SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
   }
   // pairs with firmware-model/device/command_processor.cpp : CommandProcessor::interrupt_when_asked
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  SleepEnd end = SleepEnd::kWoken;
-  const uint64_t done = completed();
-  if (done < count && failure().status == 0) {
-    end = vm_.backend().sleep(completed_word(), done, count, timeout_ns);
-  }
+  *out = {completed_word(), completed()};
+  return out->seen < count && failure().status == 0;
+}
+
+void Ring::end_sleep(uint64_t count) {
   std::lock_guard lock(sleepers_mutex_);
   sleepers_.erase(sleepers_.find(count));
   drop_reached_locked();
   arm_locked();
+}
+
+SleepEnd Ring::sleep_until(uint64_t count, int64_t timeout_ns) {
+  SleepEnd end = SleepEnd::kWoken;
+  SleepWord at;
+  if (begin_sleep(count, &at)) end = vm_.backend().sleep(at.word, at.seen, count, timeout_ns);
+  end_sleep(count);
   return end;
 }
 

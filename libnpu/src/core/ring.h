@@ -75,6 +75,9 @@ class Ring {
 
   // Sleeps until about |count| commands have completed, the state changed, or the time is over; look again afterwards.
   SleepEnd sleep_until(uint64_t count, int64_t timeout_ns);
+  // In two steps, for a sleep on words of several queues: the device will wake who sleeps at |count|. False: there is nothing to sleep for. Either way end_sleep() follows.
+  bool begin_sleep(uint64_t count, SleepWord* out);
+  void end_sleep(uint64_t count);
   void wake_all();
 
   // Adds 1 to the eventfd |fd| when |count| commands have completed or the queue has died; UINT64_MAX: only when it has died. The caller has seen that it lives.
