@@ -180,8 +180,7 @@ EndpointPtr Fabric::make_endpoint(fi_info* info) {
   fid_ep* made = nullptr;
   if (fi_endpoint(domain_.get(), info, &made, nullptr) != 0) return nullptr;
   EndpointPtr endpoint(made);
-  if (fi_ep_bind(made, &events_->fid, 0) != 0 ||
-      fi_ep_bind(made, &receives_->fid, FI_RECV) != 0 ||
+  if (fi_ep_bind(made, &events_->fid, 0) != 0 || fi_ep_bind(made, &receives_->fid, FI_RECV) != 0 ||
       fi_ep_bind(made, &sends_->fid, FI_TRANSMIT) != 0 || fi_enable(made) != 0) {
     return nullptr;
   }
