@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// COPY_SUBMIT with syncobjs, memory of the process, and memory of other drivers: what only the kernel's road has.
-#include <fcntl.h>
-#include <linux/udmabuf.h>
-#include <poll.h>
+// COPY_SUBMIT with syncobjs and memory of the process: what only the kernel's road has.
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -12,7 +8,6 @@
 
 #include <atomic>
 #include <cstring>
-#include <random>
 #include <thread>
 
 #include "tests/driver/guest.h"
@@ -22,52 +17,9 @@ namespace npu::driver_test {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
-constexpr int64_t kWaitMs = 30'000;
-
-// An ioctl of DRM itself; 0 or the errno.
-int drm(File* file, unsigned long request, void* args) {
-  int result = 0;
-  do {
-    result = ioctl(file->descriptor(), request, args);
-  } while (result != 0 && errno == EINTR);
-  return result == 0 ? 0 : errno;
-}
-
-uint32_t make_syncobj(File* file) {
-  drm_syncobj_create args{};
-  EXPECT_EQ(drm(file, DRM_IOCTL_SYNCOBJ_CREATE, &args), 0);
-  return args.handle;
-}
-
-int wait_syncobj(File* file, uint32_t handle) {
-  drm_syncobj_wait args{};
-  args.handles = reinterpret_cast<uintptr_t>(&handle);
-  args.count_handles = 1;
-  args.timeout_nsec = parity::in_ms(kWaitMs);
-  args.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
-  return drm(file, DRM_IOCTL_SYNCOBJ_WAIT, &args);
-}
-
-int wait_point(File* file, uint32_t handle, uint64_t point) {
-  drm_syncobj_timeline_wait args{};
-  args.handles = reinterpret_cast<uintptr_t>(&handle);
-  args.points = reinterpret_cast<uintptr_t>(&point);
-  args.count_handles = 1;
-  args.timeout_nsec = parity::in_ms(kWaitMs);
-  args.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
-  return drm(file, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &args);
-}
 
 npu_sync binary(uint32_t handle) { return {handle, 0, 0}; }
 npu_sync point(uint32_t handle, uint64_t value) { return {handle, NPU_SYNC_TIMELINE, value}; }
-
-void fill_random(uint8_t* at, uint64_t bytes, uint32_t seed) {
-  std::mt19937 random(seed);
-  for (uint64_t i = 0; i + 4 <= bytes; i += 4) {
-    const uint32_t word = random();
-    std::memcpy(at + i, &word, sizeof word);
-  }
-}
 
 class Copy : public GuestTest {
  protected:
@@ -244,87 +196,6 @@ TEST_F(Userptr, PinnedMemoryCountsAgainstTheLimitOfTheProcess) {
   waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   munmap(own, 2 * kMiB);
-}
-
-class Prime : public GuestTest {
- protected:
-  int to_fd(uint32_t handle, int* fd) {
-    drm_prime_handle args{};
-    args.handle = handle;
-    args.flags = DRM_CLOEXEC | DRM_RDWR;
-    const int err = drm(&file_, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
-    *fd = args.fd;
-    return err;
-  }
-  static int to_handle(File* file, int fd, uint32_t* handle) {
-    drm_prime_handle args{};
-    args.fd = fd;
-    const int err = drm(file, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
-    *handle = args.handle;
-    return err;
-  }
-  File file_;
-};
-
-TEST_F(Prime, AnotherFileSharesTheMemory) {
-  for (const uint32_t region : {NPU_REGION_SYSTEM, NPU_REGION_HBM}) {
-    const npu_bo_create object = file_.object(kMiB, region);
-    const auto memory = file_.map(object);
-    memory->data()[7] = 9;
-    int fd = -1;
-    uint32_t handle = 0;
-    ASSERT_EQ(to_fd(object.handle, &fd), 0);
-    ASSERT_EQ(to_handle(&file_, fd, &handle), 0);
-    EXPECT_EQ(handle, object.handle);
-    File second;
-    ASSERT_EQ(to_handle(&second, fd, &handle), 0);
-    EXPECT_EQ(second.copy({fill_op(handle, 4096, 4096, 0x0101010101010101)}, NPU_COPY_WAIT), 0);
-    EXPECT_EQ(memory->data()[5000], 1);
-    pollfd idle{fd, POLLOUT, 0};
-    EXPECT_EQ(poll(&idle, 1, kWaitMs), 1);
-    const auto* mapped = static_cast<uint8_t*>(mmap(nullptr, kMiB, PROT_READ, MAP_SHARED, fd, 0));
-    ASSERT_NE(mapped, MAP_FAILED);
-    EXPECT_EQ(mapped[7], 9);
-    munmap(const_cast<uint8_t*>(mapped), kMiB);
-    close(fd);
-  }
-}
-
-TEST_F(Prime, AnObjectOfOneAddressSpaceIsNotShared) {
-  const npu_bo_create object = file_.object(4096, NPU_REGION_SYSTEM, 0, file_.vm());
-  int fd = -1;
-  EXPECT_EQ(to_fd(object.handle, &fd), EPERM);
-}
-
-TEST_F(Prime, MemoryOfAnotherDriver) {
-  const int driver = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
-  if (driver < 0) GTEST_SKIP() << "this kernel has no udmabuf";
-  const int memory = memfd_create("npu", MFD_ALLOW_SEALING | MFD_CLOEXEC);
-  ASSERT_EQ(ftruncate(memory, kMiB), 0);
-  ASSERT_EQ(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-  auto* own =
-      static_cast<uint8_t*>(mmap(nullptr, kMiB, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0));
-  ASSERT_NE(own, MAP_FAILED);
-  fill_random(own, kMiB, 4);
-  udmabuf_create create{};
-  create.memfd = static_cast<uint32_t>(memory);
-  create.flags = UDMABUF_FLAGS_CLOEXEC;
-  create.size = kMiB;
-  const int buffer = ioctl(driver, UDMABUF_CREATE, &create);
-  ASSERT_GE(buffer, 0);
-  uint32_t handle = 0;
-  ASSERT_EQ(to_handle(&file_, buffer, &handle), 0);
-  close(buffer);
-  close(driver);
-  close(memory);
-  const npu_bo_create hbm = file_.object(kMiB, NPU_REGION_HBM);
-  const auto device = file_.map(hbm);
-  EXPECT_EQ(file_.copy({copy_op(handle, 0, hbm.handle, 0, kMiB)}, NPU_COPY_WAIT), 0);
-  EXPECT_EQ(std::memcmp(own, device->data(), kMiB), 0);
-  EXPECT_EQ(file_.copy({fill_op(handle, 0, 4096, 0x4242424242424242)}, NPU_COPY_WAIT), 0);
-  EXPECT_EQ(own[4095], 0x42);
-  munmap(own, kMiB);
-  EXPECT_EQ(file_.close_object(handle), 0);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "tests/driver/guest.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <thread>
 
@@ -140,6 +142,65 @@ void File::submit_endless(QueueParts* queue) {
 void File::submit_nop(QueueParts* queue) {
   npu_cmd command{};
   submit(queue, &command);
+}
+
+int drm(File* file, unsigned long request, void* args) {
+  int result = 0;
+  do {
+    result = ioctl(file->descriptor(), request, args);
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+uint32_t make_syncobj(File* file) {
+  drm_syncobj_create args{};
+  EXPECT_EQ(drm(file, DRM_IOCTL_SYNCOBJ_CREATE, &args), 0);
+  return args.handle;
+}
+
+int wait_syncobj(File* file, uint32_t handle) {
+  drm_syncobj_wait args{};
+  args.handles = reinterpret_cast<uintptr_t>(&handle);
+  args.count_handles = 1;
+  args.timeout_nsec = parity::in_ms(kWaitMs);
+  args.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
+  return drm(file, DRM_IOCTL_SYNCOBJ_WAIT, &args);
+}
+
+int wait_point(File* file, uint32_t handle, uint64_t point) {
+  drm_syncobj_timeline_wait args{};
+  args.handles = reinterpret_cast<uintptr_t>(&handle);
+  args.points = reinterpret_cast<uintptr_t>(&point);
+  args.count_handles = 1;
+  args.timeout_nsec = parity::in_ms(kWaitMs);
+  args.flags = DRM_SYNCOBJ_WAIT_FLAGS_WAIT_FOR_SUBMIT;
+  return drm(file, DRM_IOCTL_SYNCOBJ_TIMELINE_WAIT, &args);
+}
+
+int to_fd(File* file, uint32_t handle, int* fd, uint32_t flags) {
+  drm_prime_handle args{};
+  args.handle = handle;
+  args.flags = flags;
+  args.fd = -1;
+  const int err = drm(file, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
+  *fd = args.fd;
+  return err;
+}
+
+int to_handle(File* file, int fd, uint32_t* handle) {
+  drm_prime_handle args{};
+  args.fd = fd;
+  const int err = drm(file, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+  *handle = args.handle;
+  return err;
+}
+
+void fill_random(uint8_t* bytes, uint64_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  for (uint64_t i = 0; i + 4 <= count; i += 4) {
+    const uint32_t word = random();
+    std::memcpy(bytes + i, &word, sizeof word);
+  }
 }
 
 int64_t now_ms() {

@@ -4,7 +4,9 @@
 // They run in the guest of ./dev hil, as root. NPU_DEVICE names the node, as for every program: accel:/dev/accel/accel0.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <libdrm/drm.h>
 
 #include <chrono>
 #include <cstdint>
@@ -59,6 +61,18 @@ class File : public parity::Session {
   static parity::Road* road();
 };
 
+// Calls of DRM itself. An ioctl, again when a signal cut it short; 0 or the errno.
+int drm(File* file, unsigned long request, void* args);
+uint32_t make_syncobj(File* file);
+int wait_syncobj(File* file, uint32_t handle);
+int wait_point(File* file, uint32_t handle, uint64_t point);
+// PRIME: an object's descriptor, and the object of a descriptor.
+int to_fd(File* file, uint32_t handle, int* fd, uint32_t flags = DRM_CLOEXEC | DRM_RDWR);
+int to_handle(File* file, int fd, uint32_t* handle);
+
+// count: a multiple of 4.
+void fill_random(uint8_t* bytes, uint64_t count, uint32_t seed);
+
 // Polls until it holds; false when `seconds` have passed.
 bool becomes(const std::function<bool()>& condition, int seconds = 20);
 // HBM is given back a moment after its owner has gone.
@@ -76,6 +90,7 @@ std::string read_file(const std::string& path);
 uint64_t debug_number(const std::string& key);  // of debugfs' objects
 void inject(const std::string& what);           // rows NPU_INJECT of uapi/spec/ras.def
 
+inline constexpr int64_t kWaitMs = 30'000;
 int64_t now_ms();
 
 // Each test begins with a device that works and ends with one that has lost nothing: neither objects nor memory.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HBM of one device in the address space of another: bytes in both directions, and what the importer sees when the exporter is reset or leaves.
 #include <fcntl.h>
-#include <libdrm/drm.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +10,6 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
-#include <random>
 #include <thread>
 
 #include "tests/driver/guest.h"
@@ -40,27 +37,6 @@ bool kernel_has_peers() {
 parity::Road* peer_road() {
   static const std::unique_ptr<parity::Road> road = parity::ioctl_road(kPeerNode);
   return road.get();
-}
-
-int to_fd(File* file, uint32_t handle) {
-  drm_prime_handle args{};
-  args.handle = handle;
-  args.flags = DRM_CLOEXEC | DRM_RDWR;
-  return ioctl(file->descriptor(), DRM_IOCTL_PRIME_HANDLE_TO_FD, &args) == 0 ? args.fd : -1;
-}
-
-// 0 or the errno.
-int to_handle(File* file, int fd, uint32_t* handle) {
-  drm_prime_handle args{};
-  args.fd = fd;
-  const int err = ioctl(file->descriptor(), DRM_IOCTL_PRIME_FD_TO_HANDLE, &args) == 0 ? 0 : errno;
-  *handle = args.handle;
-  return err;
-}
-
-void fill_random(uint8_t* bytes, uint64_t count, uint32_t seed) {
-  std::mt19937 random(seed);
-  for (uint64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(random());
 }
 
 void submit_copy(File* own, QueueParts* queue, uint64_t src, uint64_t dst, uint64_t bytes = kMiB) {
@@ -93,8 +69,7 @@ struct Pair {
     there = peer.object(kMiB, NPU_REGION_HBM);
     here_view = own.map(here);
     there_view = peer.map(there);
-    fd = to_fd(&peer, there.handle);
-    ASSERT_GE(fd, 0);
+    ASSERT_EQ(to_fd(&peer, there.handle, &fd), 0);
     ASSERT_EQ(to_handle(&own, fd, &import), 0);
     ASSERT_EQ(own.bind(vm, import, kPeerDva, kMiB), 0);
     ASSERT_EQ(own.bind(vm, here.handle, kOwnDva, kMiB), 0);
@@ -155,8 +130,8 @@ TEST_F(NoPeer, WithoutTheKernelsLeaveNothingIsImported) {
   if (pci_address_of(kPeerNode).empty()) GTEST_SKIP() << "needs a second device";
   if (kernel_has_peers()) GTEST_SKIP() << "this kernel has CONFIG_PCI_P2PDMA";
   File own, peer(peer_road());
-  const int fd = to_fd(&peer, peer.object(kMiB, NPU_REGION_HBM).handle);
-  ASSERT_GE(fd, 0);
+  int fd = -1;
+  ASSERT_EQ(to_fd(&peer, peer.object(kMiB, NPU_REGION_HBM).handle, &fd), 0);
   uint32_t handle = 0;
   EXPECT_EQ(to_handle(&own, fd, &handle), EOPNOTSUPP);
   close(fd);
@@ -195,8 +170,9 @@ TEST_F(Peer, ScatteredMemoryKeepsItsOrder) {
   const npu_bo_create here = own.object(8 * kMiB, NPU_REGION_HBM);
   const auto there_view = peer.map(there), here_view = own.map(here);
   fill_random(there_view->data(), 8 * kMiB, 3);
-  const int fd = to_fd(&peer, there.handle);
+  int fd = -1;
   uint32_t import = 0;
+  ASSERT_EQ(to_fd(&peer, there.handle, &fd), 0);
   ASSERT_EQ(to_handle(&own, fd, &import), 0);
   close(fd);
   ASSERT_EQ(own.bind(vm, import, kPeerDva, 8 * kMiB), 0);
@@ -217,7 +193,8 @@ TEST_F(Peer, TheImporterKeepsTheMemoryThatItsMakerHasClosed) {
     const npu_bo_create there = peer.object(kMiB, NPU_REGION_HBM);
     const auto view = peer.map(there);
     std::memset(view->data(), 0x5d, kMiB);
-    const int fd = to_fd(&peer, there.handle);
+    int fd = -1;
+    ASSERT_EQ(to_fd(&peer, there.handle, &fd), 0);
     ASSERT_EQ(to_handle(&own, fd, &import), 0);
     close(fd);
   }
@@ -280,9 +257,10 @@ int hold_by_import(File* own, File* peer, uint64_t bytes) {
   args.size_bytes = bytes;
   args.region = NPU_REGION_HBM;
   if (const int err = peer->silent(NPU_CALL_BO_CREATE, &args); err != 0) return err;
-  const int fd = to_fd(peer, args.handle);
+  int fd = -1;
   uint32_t import = 0;
-  const int err = fd >= 0 ? to_handle(own, fd, &import) : EBADF;
+  int err = to_fd(peer, args.handle, &fd);
+  if (err == 0) err = to_handle(own, fd, &import);
   close(fd);
   EXPECT_EQ(peer->close_object(args.handle), 0);
   return err;
