@@ -186,7 +186,9 @@ struct npu_bo *npu_bo_revoke_next(struct npu_device *peer)
 		if (bo->peer != peer || bo->revoked || !kref_get_unless_zero(&bo->base.refcount))
 			continue;
 		drm_dev_get(bo->base.dev);
-		/* Whoever binds it from here on sees that under resv. pairs with driver/npu_vm.c : npu_bind_prepare */
+		/* Whoever binds or copies it from here on sees that under resv. */
+		/* pairs with driver/npu_vm.c : npu_bind_prepare */
+		/* pairs with driver/npu_copy_job.c : npu_copy_check_objects */
 		dma_resv_lock(bo->base.resv, NULL);
 		WRITE_ONCE(bo->revoked, true);
 		dma_resv_unlock(bo->base.resv);

@@ -27,8 +27,12 @@
  * window of fixed size into which each chunk is mapped when its turn comes: tables and TLB flushes then lie on the
  * way to the signal. One order for all files: a user's fence from elsewhere would hold up everybody.
  *
- * Locks: copy.lock guards streams, jobs in them and the ring; room_lock the sums of users; windows_lock the
- * addresses. The last two are leaves.
+ * HBM of a peer is copied as all else is. When it goes (npu_prime.c), jobs that touch it end with ECANCELED and their
+ * windows are emptied, so that a chunk which the device has already stops the queue as above. A job that is being made
+ * meanwhile finds the object LOST under its resv, just before it is published.
+ *
+ * Locks: copy.lock guards streams, jobs in them and the ring; npu_copy_job.map_lock what is in the windows of a job;
+ * room_lock the sums of users; windows_lock the addresses. The last two are leaves.
  */
 #include <linux/slab.h>
 
@@ -149,12 +153,16 @@ static void npu_copy_pump(struct npu_copy *copy)
  */
 static void npu_copy_break(struct npu_copy *copy, bool blamed)
 {
+	struct npu_copy_job *job;
+
 	lockdep_assert_held(&copy->lock);
 	copy->running = false;
 	copy->broken = true;
 	copy->moved_at = ktime_get();
-	if (!blamed && npu_copy_in_flight(copy))
-		copy->chunks[copy->reaped % NPU_COPY_SLOTS].job->err = -EIO;
+	if (!blamed && npu_copy_in_flight(copy)) {
+		job = copy->chunks[copy->reaped % NPU_COPY_SLOTS].job;
+		job->err = job->err ?: -EIO;
+	}
 	while (npu_copy_in_flight(copy)) {
 		const struct npu_copy_chunk *chunk = &copy->chunks[--copy->submitted % NPU_COPY_SLOTS];
 
@@ -187,8 +195,9 @@ static bool npu_copy_reap(struct npu_copy *copy)
 		copy->moved_at = ktime_get();
 		if (status != NPU_ST_OK) {
 			drm_dbg(&copy->npu->drm, "a copy failed: status %d\n", status);
-			/* Cancelled: a reset found it running. */
-			job->err = status == NPU_ST_CANCELED ? -ECANCELED : -EIO;
+			/* Cancelled: a reset found it running. One that has ended before met what was taken away. */
+			if (!job->err)
+				job->err = status == NPU_ST_CANCELED ? -ECANCELED : -EIO;
 			good = false;
 		}
 	}

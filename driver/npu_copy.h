@@ -88,6 +88,7 @@ struct npu_copy_job {
 	bool published;
 	struct npu_copy_object *objects;
 	u32 object_count;
+	struct mutex map_lock; /* once it is published: windows go, and objects with them; around vm.lock */
 	struct npu_copy_step *steps;
 	u32 step_count;
 	struct list_head waits;

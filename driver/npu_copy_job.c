@@ -180,9 +180,11 @@ static void npu_copy_unmap(struct npu_copy_job *job, bool hw)
 
 		if (!drm_mm_node_allocated(&object->window))
 			continue;
+		mutex_lock(&job->map_lock);
 		if (hw && object->mapped_bytes)
 			npu_vm_kernel_unmap(job->vm, object->window.start, object->mapped_bytes);
 		object->mapped_bytes = 0;
+		mutex_unlock(&job->map_lock);
 		mutex_lock(&copy->windows_lock);
 		drm_mm_remove_node(&object->window);
 		mutex_unlock(&copy->windows_lock);
@@ -206,12 +208,15 @@ static void npu_copy_free_waits(struct npu_copy_job *job)
 /* What the job holds but its fence and its end, which the caller may still look at. */
 static void npu_copy_release(struct npu_copy_job *job)
 {
-	u32 i;
+	u32 object_count, i;
 
 	npu_copy_free_waits(job);
-	for (i = 0; i < job->object_count; i++)
-		drm_gem_object_put(&job->objects[i].bo->base);
+	mutex_lock(&job->map_lock);
+	object_count = job->object_count;
 	job->object_count = 0;
+	mutex_unlock(&job->map_lock);
+	for (i = 0; i < object_count; i++)
+		drm_gem_object_put(&job->objects[i].bo->base);
 	for (i = 0; i < job->signal_count; i++) {
 		if (job->signals[i].syncobj)
 			drm_syncobj_put(job->signals[i].syncobj);
@@ -278,6 +283,7 @@ static struct npu_copy_job *npu_copy_job_alloc(struct npu_file *file, const stru
 	if (!job)
 		return NULL;
 	kref_init(&job->ref);
+	mutex_init(&job->map_lock);
 	job->copy = file->npu->copy;
 	INIT_LIST_HEAD(&job->waits);
 	INIT_LIST_HEAD(&job->link);
@@ -337,8 +343,6 @@ static int npu_copy_find(struct npu_copy_job *job, struct npu_file *file, u32 ha
 		err = -EACCES;
 	if (!err && npu_bo_lost(bo))
 		err = -ECANCELED;
-	if (!err && bo->peer)
-		err = -EOPNOTSUPP;
 	if (err)
 		drm_gem_object_put(&bo->base);
 	else
@@ -501,6 +505,19 @@ static int npu_copy_lock_objects(struct npu_copy_job *job, struct drm_exec *exec
 	return 0;
 }
 
+/* Whose memory goes from here on finds the job in its stream. pairs with driver/npu_bo.c : npu_bo_revoke_next */
+static int npu_copy_check_objects(struct npu_copy_job *job)
+{
+	u32 i;
+
+	for (i = 0; i < job->object_count; i++) {
+		dma_resv_assert_held(job->objects[i].bo->base.resv);
+		if (npu_bo_lost(job->objects[i].bo))
+			return -ECANCELED;
+	}
+	return 0;
+}
+
 /* What others do with the objects comes first. Jobs of the own stream are in order anyway. */
 static int npu_copy_wait_for_others(struct npu_copy_job *job)
 {
@@ -574,6 +591,8 @@ static int npu_copy_publish(struct npu_copy_job *job)
 			break;
 	}
 	if (!err)
+		err = npu_copy_check_objects(job);
+	if (!err)
 		err = npu_copy_wait_for_others(job);
 	if (!err)
 		npu_copy_enter_stream(job);
@@ -611,6 +630,75 @@ static void npu_copy_begin(struct npu_copy_job *job)
 	else
 		npu_copy_run(copy);
 	npu_copy_unlock(copy, cookie);
+}
+
+/* ---------------------------------------------------------------------------- an object whose memory goes -- */
+static bool npu_copy_touches(const struct npu_copy_job *job, const struct npu_bo *bo)
+{
+	u32 i;
+
+	for (i = 0; i < job->object_count; i++)
+		if (job->objects[i].bo == bo)
+			return true;
+	return false;
+}
+
+/* Ends one job that has not: no chunk of it is issued any more. A reference, or NULL: none is left. */
+static struct npu_copy_job *npu_copy_cancel_next(struct npu_copy *copy, const struct npu_bo *bo)
+{
+	const bool cookie = npu_copy_lock(copy);
+	struct npu_copy_stream *stream;
+	struct npu_copy_job *job;
+
+	npu_copy_run(copy); /* what the device is through with has not failed */
+	list_for_each_entry(stream, &copy->streams, link) {
+		list_for_each_entry(job, &stream->jobs, link) {
+			if (!job->err && npu_copy_touches(job, bo))
+				goto found;
+		}
+	}
+	npu_copy_unlock(copy, cookie);
+	return NULL;
+found:
+	kref_get(&job->ref);
+	job->err = -ECANCELED;
+	npu_copy_finish(copy);
+	npu_copy_unlock(copy, cookie);
+	return job;
+}
+
+/*
+ * Chunks that the device has already meet nothing: the queue stops at them and is made anew. The window's place stays
+ * the job's until then.
+ */
+static void npu_copy_forget_in(struct npu_copy_job *job, const struct npu_bo *bo)
+{
+	u32 i;
+
+	mutex_lock(&job->map_lock);
+	for (i = 0; i < job->object_count; i++) {
+		struct npu_copy_object *object = &job->objects[i];
+
+		if (object->bo != bo || !object->mapped_bytes)
+			continue;
+		npu_vm_kernel_unmap(job->vm, object->window.start, object->mapped_bytes);
+		object->mapped_bytes = 0;
+	}
+	mutex_unlock(&job->map_lock);
+}
+
+bool npu_copy_forget_object(struct npu_bo *bo)
+{
+	struct npu_copy *copy = to_npu(bo->base.dev)->copy;
+	struct npu_copy_job *job;
+	bool any = false;
+
+	while ((job = npu_copy_cancel_next(copy, bo))) {
+		npu_copy_forget_in(job, bo);
+		npu_copy_job_put(job);
+		any = true;
+	}
+	return any;
 }
 
 /* -------------------------------------------------------------------------------------------- COPY_SUBMIT -- */

@@ -19,6 +19,7 @@
  *                           for the device's work. Taken in npu_enter(), nowhere else.
  *   npu_file.lock           id tables of one file
  *   npu_file.read_lock      one reader of events; nothing of ours below it
+ *   npu_copy_job.map_lock   what is in the windows of one copy
  *   npu_vm.lock             the gpuvm and page tables of one address space
  *   drm_gem_object.resv     pages and mappings of one object
  *   copy.lock               the driver's own queue
@@ -708,6 +709,11 @@ int npu_copy_restart(struct npu_device *npu);
 void npu_copy_progress(struct npu_device *npu);
 void npu_copy_fault(struct npu_device *npu, const struct npu_event_record *record);
 bool npu_copy_busy(struct npu_device *npu); /* a job has not ended */
+/*
+ * Copies that touch the object, which is LOST, end with ECANCELED, and it is unmapped for those under way. Inside
+ * npu_enter() of its device. True: there were some.
+ */
+bool npu_copy_forget_object(struct npu_bo *bo);
 #define NPU_COPY_QUEUE 0u /* its number on the device */
 
 /* ---------------------------------------------------------------------------------------------- npu_queue.c -- */

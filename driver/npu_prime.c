@@ -13,17 +13,16 @@
  * CONFIG_PCI_P2PDMA). HBM has no struct pages, so that the exporter maps physical ranges.
  *
  * Objects never move, but an exporter is reset, unplugged, or sleeps. npu_prime_revoke() then takes its memory out of
- * the address spaces of all importers, flushes their TLBs and waits for what was under way. Their objects are LOST for
- * good: a queue that touches the addresses faults, a bind fails. Whoever imports meanwhile is found out when the
- * object is in the list (npu_prime_peer_ready()). Pages of the exporter cannot have a new owner before: the importer's
- * object holds them until its own device has let go.
+ * the address spaces of all importers and ends their copies (npu_copy.c), flushes their TLBs and waits for what was
+ * under way. Their objects are LOST for good: a queue that touches the addresses faults, a bind or a copy fails.
+ * Whoever imports meanwhile is found out when the object is in the list (npu_prime_peer_ready()). Pages of the exporter
+ * cannot have a new owner before: the importer's object holds them until its own device has let go.
  *
  * An attachment keeps the exporter awake, as an open file does. The exporter's user stays charged for the memory.
  *
  * Rejected: importers of other drivers, which would have to follow move_notify() from within our reset, on kernels
  * that lack it (CONFIG_DMABUF_MOVE_NOTIFY); then dynamic attachments serve nobody, and both sides being one driver it
- * can take the locks in its own order. Rejected: peers in COPY_SUBMIT, whose windows belong to no address space of a
- * user; a queue copies as well.
+ * can take the locks in its own order.
  */
 #include <linux/dma-buf.h>
 #include <linux/fs.h>
@@ -241,12 +240,15 @@ static int npu_prime_peer_ready(struct npu_bo *origin)
 static void npu_prime_revoke_object(struct npu_bo *bo, unsigned long deadline)
 {
 	struct npu_device *npu = to_npu(bo->base.dev);
+	bool mapped;
 	int idx;
 
 	/* A device that is being reset itself forgets all of them, and may be waiting for us. */
 	if (npu_enter_try(npu, &idx))
 		return;
-	if (npu_vm_forget_object(bo))
+	mapped = npu_vm_forget_object(bo);
+	mapped |= npu_copy_forget_object(bo);
+	if (mapped)
 		npu_retire_quiesce(npu, deadline);
 	npu_leave(npu, idx);
 }

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -227,12 +229,80 @@ TEST_F(Peer, AReadOnlyBindIsNotWritten) {
   EXPECT_EQ(pair.there_view->data()[0], 0x17);
 }
 
-TEST_F(Peer, CopiesOfTheDriverRefuseIt) {
+TEST_F(Peer, CopiesOfTheDriverReachItFromBothSides) {
+  for (const bool swapped : {false, true}) {
+    Pair pair(swapped ? peer_road() : File::road(), swapped ? File::road() : peer_road());
+    pair.make();
+    fill_random(pair.there_view->data(), kMiB, 7);
+    constexpr uint64_t kBegin = 70001, kBytes = 900000;
+    ASSERT_EQ(pair.own.copy({fill_op(pair.import, 0, 4096, 0x1919191919191919),
+                             copy_op(pair.import, kBegin, pair.here.handle, 3, kBytes),
+                             copy_op(pair.here.handle, 3, pair.import, 4096, 4096),
+                             copy_op(pair.import, kBegin, pair.import, 8192, 4096)},
+                            NPU_COPY_WAIT),
+              0);
+    const uint8_t *here = pair.here_view->data(), *there = pair.there_view->data();
+    EXPECT_EQ(there[0], 0x19);
+    EXPECT_EQ(there[4095], 0x19);
+    EXPECT_EQ(std::memcmp(here + 3, there + kBegin, kBytes), 0);
+    EXPECT_EQ(here[3 + kBytes], 0);
+    EXPECT_EQ(std::memcmp(there + 4096, there + kBegin, 4096), 0);
+    EXPECT_EQ(std::memcmp(there + 8192, there + kBegin, 4096), 0);
+  }
+}
+
+// The memory has one order of copies, whichever device makes them.
+TEST_F(Peer, CopiesOfBothDevicesTakeTurns) {
   Pair pair(File::road(), peer_road());
   pair.make();
-  EXPECT_EQ(pair.own.copy({fill_op(pair.import, 0, 4096, 1)}, NPU_COPY_WAIT), EOPNOTSUPP);
-  EXPECT_EQ(pair.own.copy({copy_op(pair.import, 0, pair.here.handle, 0, 4096)}, NPU_COPY_WAIT),
-            EOPNOTSUPP);
+  for (uint64_t round = 1; round <= 40; ++round) {
+    const uint64_t pattern = round * 0x0101010101010101;
+    const uint32_t far = make_syncobj(&pair.peer);
+    ASSERT_EQ(pair.peer.copy({fill_op(pair.there.handle, 0, kMiB, pattern)}, 0, {}, {{far, 0, 0}}),
+              0);
+    ASSERT_EQ(pair.own.copy({copy_op(pair.import, 0, pair.here.handle, 0, kMiB)}, NPU_COPY_WAIT),
+              0);
+    ASSERT_EQ(pair.here_view->data()[kMiB - 1], round);
+  }
+}
+
+// Reads an import by the driver's own queue until that fails, with a file of its own.
+class Copier {
+ public:
+  explicit Copier(int fd) {
+    EXPECT_EQ(to_handle(&own_, fd, &import_), 0);
+    here_ = own_.object(kMiB, NPU_REGION_SYSTEM).handle;
+    const std::vector<npu_copy_op> ops(4, copy_op(import_, 0, here_, 0, kMiB));
+    EXPECT_EQ(own_.copy(ops, NPU_COPY_WAIT), 0);
+    thread_ = std::thread([this, ops] {
+      while ((err_ = own_.copy(ops, NPU_COPY_WAIT)) == 0) ++rounds_;
+    });
+  }
+  ~Copier() { end(); }
+  // The errno that ended it.
+  int end() {
+    if (thread_.joinable()) thread_.join();
+    return err_;
+  }
+  bool has_begun() const { return rounds_ > 0; }
+
+ private:
+  File own_;
+  uint32_t import_ = 0, here_ = 0;
+  int err_ = 0;
+  std::atomic<int> rounds_{0};
+  std::thread thread_;
+};
+
+TEST_F(Peer, CopiesOfTheDriverEndWithTheImporter) {
+  Pair pair(File::road(), peer_road());
+  pair.make();
+  Copier copier(pair.fd);
+  EXPECT_TRUE(becomes([&] { return copier.has_begun(); }));
+  ASSERT_EQ(write_file(sysfs("npu/reset"), "1"), 0);
+  // What is copied again after the reset succeeds: only one that was under way ends.
+  ASSERT_EQ(write_file(peer_sysfs_ + "npu/reset", "1"), 0);
+  EXPECT_EQ(copier.end(), ECANCELED);
 }
 
 // Opens files as another user while it lives; the group is that of the node.
@@ -402,6 +472,46 @@ TEST_F(Peer, AnExporterThatIsUnpluggedIsAFaultOfTheImporter) {
   Pair again(File::road(), peer_road());
   again.make();
   EXPECT_EQ(again.copy(kOwnDva, kPeerDva), 0);
+}
+
+TEST_F(Peer, CopiesOfTheDriverEndWithTheExporter) {
+  for (const char* how : {"npu/reset", "reset", "remove"}) {
+    SCOPED_TRACE(how);
+    {
+      std::optional<Pair> pair;
+      pair.emplace(File::road(), peer_road());
+      pair->make();
+      const uint64_t epoch = pair->own.epoch();
+      std::vector<std::unique_ptr<Copier>> copiers;
+      for (int i = 0; i < 3; ++i) copiers.push_back(std::make_unique<Copier>(pair->fd));
+      EXPECT_TRUE(becomes([&] {
+        return std::all_of(copiers.begin(), copiers.end(),
+                           [](auto& one) { return one->has_begun(); });
+      }));
+      // Nobody waits for these: their fence ends all the same.
+      const uint32_t last = make_syncobj(&pair->own);
+      for (int i = 0; i < 60; ++i) {
+        ASSERT_EQ(pair->own.copy({copy_op(pair->here.handle, 0, pair->import, 0, kMiB)}, 0, {},
+                                 {{last, 0, 0}}),
+                  0);
+      }
+      ASSERT_EQ(write_file(peer_sysfs_ + how, "1"), 0);
+      for (auto& one : copiers) EXPECT_EQ(one->end(), ECANCELED);
+      EXPECT_EQ(wait_syncobj(&pair->own, last), 0);
+      EXPECT_EQ(pair->own.copy({fill_op(pair->import, 0, 4096, 1)}, NPU_COPY_WAIT), ECANCELED);
+      EXPECT_EQ(
+          pair->own.copy({fill_op(pair->here.handle, 0, kMiB, 0x2b2b2b2b2b2b2b2b)}, NPU_COPY_WAIT),
+          0);
+      EXPECT_EQ(pair->here_view->data()[kMiB - 1], 0x2b);
+      EXPECT_EQ(pair->own.epoch(), epoch) << "the importer was reset";
+      pair->expect_lost();
+    }
+    if (how == std::string("remove")) {
+      ASSERT_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
+    }
+    ASSERT_TRUE(becomes([] { return access(kPeerNode, R_OK) == 0; }));
+    expect_works();
+  }
 }
 
 }  // namespace
