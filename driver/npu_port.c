@@ -51,7 +51,7 @@ void npu_port_work(struct work_struct *work)
 {
 	struct npu_device *npu = container_of(work, struct npu_device, ports.work);
 	struct npu_event_port_state event;
-	struct npu_port_change change;
+	struct npu_port_change change = {};
 	bool found, lost;
 
 	do {
