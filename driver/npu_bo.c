@@ -31,9 +31,6 @@
 
 #include "npu_drv.h"
 
-/* The device is coherent, so there is nothing to sync; and a process may make a page part of two objects (userptr). */
-#define NPU_BO_DMA_ATTRS DMA_ATTR_SKIP_CPU_SYNC
-
 /* The uapi's smallest page is a page of the process. */
 static_assert(PAGE_SIZE == NPU_PAGE_4K);
 

@@ -578,6 +578,12 @@ int npu_vm_kernel_map(struct npu_vm *vm, struct npu_bo *bo, u64 offset, u64 dva,
 void npu_vm_kernel_unmap(struct npu_vm *vm, u64 dva, u64 bytes);
 
 /* ------------------------------------------------------------------------------------------------- npu_bo.c -- */
+/*
+ * Of DMA mappings. The device is coherent, so there is nothing to sync; and two objects may show one page: memory of a
+ * process that is named twice, HBM of a peer that two files import.
+ */
+#define NPU_BO_DMA_ATTRS DMA_ATTR_SKIP_CPU_SYNC
+
 enum npu_bo_kind {
 	NPU_BO_KIND_SYSTEM, /* pages of the shmem file of the GEM object */
 	NPU_BO_KIND_HBM,

@@ -78,7 +78,7 @@ static int npu_peer_piece(void *arg, u64 address, u64 bytes, bool is_hbm)
 		part = min_t(u64, bytes, NPU_PEER_SEGMENT_BYTES);
 		if (walk->sg) {
 			const dma_addr_t at = dma_map_resource(walk->attach->dev, walk->npu->hbm_phys + address, part,
-							       walk->dir, 0);
+							       walk->dir, NPU_BO_DMA_ATTRS);
 
 			if (dma_mapping_error(walk->attach->dev, at))
 				return -ENOMEM;
@@ -99,7 +99,7 @@ static void npu_peer_unmap_segments(struct dma_buf_attachment *attach, struct sg
 	unsigned int i;
 
 	for_each_sg(sgt->sgl, sg, count, i)
-		dma_unmap_resource(attach->dev, sg_dma_address(sg), sg_dma_len(sg), dir, 0);
+		dma_unmap_resource(attach->dev, sg_dma_address(sg), sg_dma_len(sg), dir, NPU_BO_DMA_ATTRS);
 }
 
 static int npu_peer_map_segments(struct npu_bo *bo, struct dma_buf_attachment *attach, struct sg_table *sgt,
