@@ -20,13 +20,6 @@ namespace {
 
 constexpr char kPrefix[] = "accel:";
 
-std::string node() {
-  const char* device = std::getenv("NPU_DEVICE");
-  const std::string text = device == nullptr ? "" : device;
-  if (text.rfind(kPrefix, 0) != 0 || text.size() == sizeof kPrefix - 1) return "/dev/accel/accel0";
-  return text.substr(sizeof kPrefix - 1);
-}
-
 template <typename T>
 parity::ArrayArg room(npu_array* member, const void* args, size_t count) {
   return parity::make_array(member, args, std::vector<T>(count), true);
@@ -35,7 +28,7 @@ parity::ArrayArg room(npu_array* member, const void* args, size_t count) {
 }  // namespace
 
 parity::Road* File::road() {
-  static const std::unique_ptr<parity::Road> road = parity::ioctl_road(node());
+  static const std::unique_ptr<parity::Road> road = parity::ioctl_road(own_node());
   return road.get();
 }
 
@@ -218,6 +211,15 @@ bool becomes(const std::function<bool()>& condition, int seconds) {
   return true;
 }
 
+bool bring_back(const std::string& node, const std::string& pci_folder) {
+  return becomes([&] {
+    write_file("/sys/bus/pci/rescan", "1");
+    if (access(node.c_str(), R_OK) == 0) return true;
+    write_file(pci_folder + "remove", "1");
+    return false;
+  });
+}
+
 void expect_free_hbm(File* file, uint64_t bytes) {
   becomes([&] { return file->hbm().free_bytes == bytes; });
   EXPECT_EQ(file->hbm().free_bytes, bytes);
@@ -230,7 +232,14 @@ void expect_works() {
   EXPECT_EQ(file.wait_completed(queue, 1), 0);
 }
 
-std::string pci_address() { return pci_address_of(node()); }
+std::string own_node() {
+  const char* device = std::getenv("NPU_DEVICE");
+  const std::string text = device == nullptr ? "" : device;
+  if (text.rfind(kPrefix, 0) != 0 || text.size() == sizeof kPrefix - 1) return "/dev/accel/accel0";
+  return text.substr(sizeof kPrefix - 1);
+}
+
+std::string pci_address() { return pci_address_of(own_node()); }
 
 std::string pci_address_of(const std::string& node) {
   const auto device =
@@ -292,7 +301,7 @@ bool GuestTest::lost_nothing() const {
 
 void GuestTest::SetUp() {
   if (geteuid() != 0 || pci_address().empty()) {
-    GTEST_SKIP() << "runs as root on a machine with " << node();
+    GTEST_SKIP() << "runs as root on a machine with " << own_node();
   }
   expect_works();
   // The works of earlier tests may still be giving back what those had.

@@ -81,6 +81,7 @@ void expect_free_hbm(File* file, uint64_t bytes);
 void expect_works();
 
 // The machine's side of the device: sysfs and debugfs.
+std::string own_node();  // of the device under test
 std::string pci_address();
 std::string pci_address_of(const std::string& node);  // "/dev/accel/accel1"; empty: there is none
 std::string sysfs(const std::string& name);           // of the PCI device
@@ -92,6 +93,8 @@ void inject(const std::string& what);           // rows NPU_INJECT of uapi/spec/
 
 inline constexpr int64_t kWaitMs = 30'000;
 int64_t now_ms();
+// A device that was taken out comes back under its old name. What held the one that went may be on its way back still, and with it the name: then out and in again.
+bool bring_back(const std::string& node, const std::string& pci_folder);
 
 // Each test begins with a device that works and ends with one that has lost nothing: neither objects nor memory.
 class GuestTest : public ::testing::Test {

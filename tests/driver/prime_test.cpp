@@ -409,6 +409,7 @@ class PrimeUnplug : public GuestTest {};
 // What other drivers hold of the system memory of a device that is taken out.
 TEST_F(PrimeUnplug, AnotherDriverKeepsMemoryOfADeviceThatHasGone) {
   if (!Vgem().is_there()) GTEST_SKIP() << "this kernel has no vgem";
+  const std::string folder = sysfs("");
   {
     Vgem vgem;
     File own;
@@ -435,8 +436,7 @@ TEST_F(PrimeUnplug, AnotherDriverKeepsMemoryOfADeviceThatHasGone) {
     }
     if (foreign != nullptr) munmap(foreign, kMiB);
   }
-  ASSERT_EQ(write_file("/sys/bus/pci/rescan", "1"), 0);
-  ASSERT_TRUE(becomes([] { return !pci_address().empty(); }));
+  ASSERT_TRUE(bring_back(own_node(), folder));
   expect_works();
 }
 
