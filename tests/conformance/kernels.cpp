@@ -101,6 +101,25 @@ Program divide() {
   return k.finish();
 }
 
+// Multiplies matrices of ones, kSide on each side, in fp32 and then in bf16: every work-group writes one element of the sum of both products.
+Program multiply() {
+  constexpr uint32_t kSide = 64, kBytes = kSide * kSide * 4;
+  Kernel k("multiply");
+  Reg out = k.arg_dva("out");
+  k.chain(true);
+  const Buf sum = k.l1(kBytes), ones = k.l1(kBytes);
+  Reg side = k.reg(static_cast<int32_t>(kSide));
+  Tile result = k.tile_l1(DType::F32, sum, side, side);
+  k.vfill(result, 0.0f);
+  for (const DType type : {DType::F32, DType::BF16}) {
+    Tile matrix = k.tile_l1(type, ones, side, side);
+    k.vfill(matrix, 1.0f);
+    k.mm(result, matrix, k.panel_l1(type, ones, side, side)).acc();
+  }
+  k.st(k.tile_hbm(DType::F32, out + k.group_x() * 4, 1, 1), k.tile_l1(DType::F32, sum, 1, 1));
+  return k.finish();
+}
+
 // Runs until somebody ends it.
 Program forever() {
   Kernel k("forever");
@@ -175,6 +194,7 @@ int main(int argc, char** argv) {
   programs.push_back(trap());
   programs.push_back(assert_positive());
   programs.push_back(divide());
+  programs.push_back(multiply());
   programs.push_back(forever());
   programs.push_back(grid());
   programs.push_back(print_lines());

@@ -134,6 +134,55 @@ TEST_F(PeerTest, KernelsReachTheOtherAndTheHostSeesIt) {
   EXPECT_NE(info.flags & NPU_MEM_IS_IMPORTED, 0u);
 }
 
+// Copies by the host and by a queue, plain and strided, with mapped memory of the peer as either end.
+TEST_F(PeerTest, EveryKindOfCopyTakesMappedMemory) {
+  const npuDevPtr there = numbers(other_, 5000), here = numbers(context_, 6000);
+  if (!mapped_) return expect_refusal(there);
+  npuDevPtr mapped = 0;
+  ASSERT_NPU(NPU_OK, npuContextEnablePeer(context_, other_));
+  ASSERT_NPU(NPU_OK, npuMemMapPeer(context_, other_, there, 0, &mapped));
+  EXPECT_TRUE(holds(context_, mapped, 5000));
+  const npuDevPtr third = numbers(other_, 0);
+  ASSERT_NPU(NPU_OK, npuMemCopyPeer(other_, third, context_, mapped, kBytes));
+  EXPECT_TRUE(holds(other_, third, 5000));
+  ASSERT_NPU(NPU_OK, npuMemCopyPeer(context_, mapped, context_, here, kBytes));
+  EXPECT_TRUE(holds(other_, there, 6000));
+  std::vector<uint32_t> words(kWords);
+  std::iota(words.begin(), words.end(), 7000);
+  ASSERT_NPU(NPU_OK, npuMemCopyToDevice(context_, mapped, words.data(), kBytes));
+  EXPECT_TRUE(holds(other_, there, 7000));
+  ASSERT_NPU(NPU_OK, npuQueueCopy(queue_, here, mapped, kBytes, nullptr));
+  const uint32_t pattern = 0x77777777;
+  // Two rows of 8 bytes, the second one 64 bytes behind the first.
+  npuCopyInfo rows{};
+  rows.struct_size = sizeof rows;
+  rows.src = here + 256;
+  rows.dst = mapped;
+  rows.width_bytes = 8;
+  rows.height = 2;
+  rows.depth = 1;
+  rows.src_pitch_bytes = rows.dst_pitch_bytes = 64;
+  ASSERT_NPU(NPU_OK, npuQueueCopyStrided(queue_, &rows, nullptr));
+  ASSERT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
+  npuMemCopyInfo by_host{};
+  by_host.struct_size = sizeof by_host;
+  by_host.src = mapped + 256;
+  by_host.dst = mapped + 128;
+  by_host.width_bytes = rows.width_bytes;
+  by_host.height = rows.height;
+  by_host.depth = rows.depth;
+  by_host.src_pitch_bytes = by_host.dst_pitch_bytes = 64;
+  ASSERT_NPU(NPU_OK, npuMemCopyStrided(context_, &by_host));
+  ASSERT_NPU(NPU_OK, npuMemFill(context_, mapped + 512, &pattern, 4, 8));
+  for (const size_t at : {0, 1, 16, 17, 32, 33, 48, 49}) {
+    words[at] = static_cast<uint32_t>(7000 + 64 + at % 32);
+  }
+  words[128] = words[129] = pattern;
+  std::vector<uint32_t> seen(kWords);
+  ASSERT_NPU(NPU_OK, npuMemCopyToHost(other_, seen.data(), there, kBytes));
+  EXPECT_EQ(seen, words);
+}
+
 TEST_F(PeerTest, AMappingOutlivesThePeersContext) {
   const npuDevPtr there = numbers(other_, 11), here = numbers(context_, 0);
   if (!mapped_) return expect_refusal(there);

@@ -110,6 +110,31 @@ TEST_F(ProfilingTest, RecordsTellWhatRanWhenAndWhoSubmittedIt) {
   EXPECT_LE(of[NPU_PROF_COPY].host_end_ns, of[NPU_PROF_KERNEL].host_start_ns);
 }
 
+// Each part at the rate of its type, all tensor units of the device at work.
+TEST_F(ProfilingTest, AKernelThatMultipliesTellsTheTimeAtItsPeak) {
+  constexpr uint64_t kMacsOfType = 64 * 64 * 64;
+  constexpr uint32_t kGroups = 5;
+  const npuDevPtr out = alloc(4 * kGroups);
+  ASSERT_NPU(NPU_OK, start(1u << NPU_PROF_KERNEL));
+  ASSERT_NPU(NPU_OK, launch(queue_, kernel("multiply"), &out, sizeof out, nullptr, kGroups, 1, 1));
+  ASSERT_NPU(NPU_OK, npuProfFlush(kLongNs));
+  const std::vector<npuProfActivity> all = read_all();
+  ASSERT_NPU(NPU_OK, npuProfStop());
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(number_at(out + 4 * (kGroups - 1)), 2 * 64.0f);
+  EXPECT_EQ(all[0].mac_ops, 2 * kGroups * kMacsOfType);
+  double peak_ps = 0;
+  for (const char* name : {"macs_f32_per_second_max", "macs_bf16_per_second_max"}) {
+    npuProfCounter rate{};
+    rate.struct_size = sizeof rate;
+    ASSERT_NPU(NPU_OK, npuProfGetCounter(device_, name, &rate));
+    peak_ps += 1e12 * kGroups * kMacsOfType / static_cast<double>(rate.value);
+  }
+  EXPECT_GT(all[0].tensor_ps, 0u);
+  EXPECT_NEAR(static_cast<double>(all[0].tensor_ps), peak_ps, 1 + 1e-3 * peak_ps);
+  EXPECT_LE(all[0].tensor_ps, all[0].end_ps - all[0].start_ps);
+}
+
 TEST_F(ProfilingTest, ManyMoreCommandsThanSlotsAreAllThere) {
   npuQueue small = make_queue(64);
   const npuDevPtr at = alloc(4096);
