@@ -56,7 +56,7 @@ class ModuleTest : public DeviceTest {
 TEST_F(ModuleTest, KernelsAreFoundByNameAndByNumber) {
   uint32_t count = 0;
   ASSERT_NPU(NPU_OK, npuModuleGetKernelCount(module_, &count));
-  EXPECT_EQ(count, 14u);
+  EXPECT_EQ(count, 15u);
   for (uint32_t i = 0; i < count; i++) {
     npuKernel by_number = nullptr;
     npuKernel by_name = nullptr;
