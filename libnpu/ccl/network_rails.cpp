@@ -267,8 +267,7 @@ void Network::complete_last(const FabricCompletion& completion) {
   bool is_alive = completion.error == 0;
   if (is_alive && transfer.kind == Transfer::Kind::kReceive) {
     WireMessage message;
-    const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
-                           .first(std::min(completion.bytes, sizeof(WireBuffer)));
+    const auto bytes = transfer.received(completion.bytes);
     is_alive =
         fault_of(bytes, path.link().rank, rank_, &message).empty() && path.post_receive(transfer);
     if (is_alive && message.header.kind == MessageKind::kFrame) path.link().has_frame = true;

@@ -31,8 +31,7 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   path.heard = Clock::now();
   if (path.state() == Path::State::kConnecting) connected(path);  // the event is on its way
   WireMessage message;
-  const auto bytes = std::as_bytes(std::span(transfer.buffer, 1))
-                         .first(std::min(completion.bytes, sizeof(WireBuffer)));
+  const auto bytes = transfer.received(completion.bytes);
   const std::string fault = fault_of(bytes, link.rank, rank_, &message);
   if (!fault.empty()) return bad(link.rank, fault);
   const size_t before = out_arrivals->size();

@@ -2,6 +2,7 @@
 // Rail: one local address by which ranks of other hosts reach this one, and all that libfabric has for it. Path: the connection of this rank with one other on one rail, and what is under way there. For the network's thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -55,6 +56,11 @@ struct Transfer {
   enum class Kind : uint8_t { kReceive, kSend, kWrite } kind;
   bool is_busy;
   WireBuffer* buffer;
+
+  // What has come, of a receive that is complete.
+  std::span<const std::byte> received(size_t bytes) const {
+    return std::as_bytes(std::span(buffer, 1)).first(std::min(bytes, sizeof(WireBuffer)));
+  }
 };
 
 // What is under way in one connection. It outlives that until libfabric has let go of all of it.

@@ -41,9 +41,7 @@ class Walk:
     def __init__(self, all_hops):
         self.begin = time.monotonic()
         self.reached = set()
-        self.hops = []
-        for hop in all_hops:
-            self.hops.append(Hop(self, hop))
+        self.hops = [Hop(self, hop) for hop in all_hops]
         launch = [hop for hop in self.hops if hop.table == LAUNCH]
         self.first = launch[0]
         for hop in launch[1:]:
