@@ -130,10 +130,15 @@ bool bench_bf16(const Session& session, npuOps ops, const std::string& folder) {
   constexpr int kSize = 1024;
   const std::unique_ptr<TorchPeer> torch = TorchPeer::find();
   const Product product(session, ops, NPU_BFLOAT16, kSize);
-  // One product of the peer takes seconds where the CPU has no instructions for bf16.
-  const Body theirs = [&] { return torch->seconds("gemm bf16 1024 1"); };
-  const Paired paired = measure_paired(3, product.body(4), torch ? theirs : Body());
-  return publish_rate("bf16_1024", product, paired, torch ? torch->name() : "PyTorch", 50, folder);
+  const std::string peer = torch ? torch->name() : "PyTorch";
+  // One product of the peer takes seconds where the CPU has no instructions for bf16, or they are not used.
+  const auto against = [&](const std::string& request) {
+    const Body theirs = [&] { return torch->seconds(request + " bf16 1024 1"); };
+    return measure_paired(3, product.body(4), torch ? theirs : Body());
+  };
+  return publish_rate("bf16_1024", product, against("gemm"), peer, 50, folder) &
+         publish_rate("bf16_1024_portable", product, against("gemm_portable"),
+                      peer + " without oneDNN", 50, folder);
 }
 
 // Narrow operands are as fast as the host widens them.

@@ -2,6 +2,7 @@
 """Times PyTorch's CPU operators for npu_bench. A line of stdin is a request, the answer is the seconds of one call:
 
 gemm TYPE N REPEAT                         C = A B, square
+gemm_portable TYPE N REPEAT                the same without oneDNN, as on a CPU that has no instructions for TYPE
 attention TYPE HEADS LENGTH DIM REPEAT     scaled_dot_product_attention, causal, one batch
 version                                    answers with PyTorch's version instead
 """
@@ -29,6 +30,11 @@ def gemm(operands, kind, n, repeat):
     return seconds_per(repeat, lambda: torch.mm(a, b))
 
 
+def gemm_portable(operands, kind, n, repeat):
+    with torch.backends.mkldnn.flags(enabled=False):
+        return gemm(operands, kind, n, repeat)
+
+
 def attention(operands, kind, heads, length, dim, repeat):
     key = kind, heads, length, dim
     if key not in operands:
@@ -47,7 +53,7 @@ def main():
             if what == "version":
                 print(torch.__version__, flush=True)
             else:
-                work = {"gemm": gemm, "attention": attention}[what]
+                work = {"gemm": gemm, "gemm_portable": gemm_portable, "attention": attention}[what]
                 print(work(operands, words[0], *map(int, words[1:])), flush=True)
 
 
