@@ -26,6 +26,13 @@ constexpr uint32_t kRanks[] = {2, 4};
 constexpr uint64_t kSmallest = 4 << 10, kLargest = 64 << 20, kFactor = 4;
 constexpr int kRounds = 3;
 
+// One operation after the other has ended, and (as nccl-tests) each behind the other, where the host is not part of the way. That of large ones is no different.
+struct Pace {
+  const char* suffix;  // of the measurement
+  uint64_t in_a_row, largest_bytes;
+};
+constexpr Pace kPaces[] = {{"", 1, kLargest}, {"_in_a_row", 20, 1 << 20}};
+
 struct Way {
   const char* name;
   const char* ours;  // options of npu-ccl-bench
@@ -70,13 +77,14 @@ std::string over_cable(const Way& way, uint32_t ranks, const std::string& comman
   return script;
 }
 
-bool run_ours(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
+bool run_ours(const Way& way, const Pace& pace, const char* operation, uint32_t ranks,
+              Seconds* out) {
   const std::string program =
       "'" + own_folder() + "/../../tools/npu-ccl-bench/npu-ccl-bench' " + way.ours +
       " --operation " + operation + " --min-bytes " + std::to_string(kSmallest) + " --max-bytes " +
-      std::to_string(kLargest) + " --factor " + std::to_string(kFactor) + " --warmups " +
-      std::to_string(kCclWarmups) + " --repeats " + std::to_string(kCclRepeats) +
-      " --repeat-bytes " + std::to_string(kCclRepeatBytes);
+      std::to_string(pace.largest_bytes) + " --factor " + std::to_string(kFactor) + " --in-a-row " +
+      std::to_string(pace.in_a_row) + " --warmups " + std::to_string(kCclWarmups) + " --repeats " +
+      std::to_string(kCclRepeats) + " --repeat-bytes " + std::to_string(kCclRepeatBytes);
   const std::string command =
       "export NPU_DEVICE='model:maia100*" + std::to_string(ranks) + "'; " +
       (way.cable != nullptr ? over_cable(way, ranks, program)
@@ -90,11 +98,12 @@ bool run_ours(const Way& way, const char* operation, uint32_t ranks, Seconds* ou
   });
 }
 
-// OPERATION:BYTES,BYTES... of the probes of peers.
-std::string probe_of(const char* operation) {
+// Of peers: CclProbe.
+std::string probe_of(const Pace& pace, const char* operation) {
   std::string what = std::string(operation) + ":";
-  for (uint64_t bytes = kSmallest; bytes <= kLargest; bytes *= kFactor) {
-    what += (bytes == kSmallest ? "" : ",") + std::to_string(bytes);
+  for (uint64_t bytes = kSmallest; bytes <= pace.largest_bytes; bytes *= kFactor) {
+    what += (bytes == kSmallest ? "" : ",") + std::to_string(bytes) + "*" +
+            std::to_string(pace.in_a_row);
   }
   return what;
 }
@@ -107,8 +116,8 @@ bool run_probe(const std::string& command, Seconds* out) {
   });
 }
 
-bool run_mpi(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
-  const std::string probe = "'" + own_folder() + "/npu_bench' --probe-mpi " + probe_of(operation);
+bool run_mpi(const Way& way, const std::string& what, uint32_t ranks, Seconds* out) {
+  const std::string probe = "'" + own_folder() + "/npu_bench' --probe-mpi '" + what + "'";
   std::string begin = "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ";
   const std::string mpirun =
       "mpirun --oversubscribe --bind-to none --mca pml ob1 " + std::string(way.theirs) + " ";
@@ -127,9 +136,8 @@ bool run_mpi(const Way& way, const char* operation, uint32_t ranks, Seconds* out
 
 std::string gloo_program() { return own_folder() + "/npu_bench_gloo"; }
 
-bool run_gloo(const Way& way, const char* operation, uint32_t ranks, Seconds* out) {
-  std::string command =
-      "'" + gloo_program() + "' " + probe_of(operation) + " " + std::to_string(ranks);
+bool run_gloo(const Way& way, const std::string& what, uint32_t ranks, Seconds* out) {
+  std::string command = "'" + gloo_program() + "' '" + what + "' " + std::to_string(ranks);
   if (way.cable != nullptr) {
     command += " " + way.cable->interfaces() + " " + way.cable->name(0) + " " + way.cable->name(1);
   }
@@ -140,7 +148,7 @@ bool run_gloo(const Way& way, const char* operation, uint32_t ranks, Seconds* ou
 struct Peer {
   const char* name;    // nullptr: that of the way; empty: not on this machine
   const char* suffix;  // of the measurement
-  bool (*run)(const Way& way, const char* operation, uint32_t ranks, Seconds* out);
+  bool (*run)(const Way& way, const std::string& what, uint32_t ranks, Seconds* out);
 };
 
 // Of nccl-tests: what each rank's link carries.
@@ -149,21 +157,22 @@ double bus_bytes(const char* operation, uint64_t bytes, uint32_t ranks) {
   return static_cast<double>(bytes) * share * (operation == kOperations[0] ? 2 : 1);
 }
 
-bool measure(const Way& way, const char* operation, uint32_t ranks, const std::vector<Peer>& peers,
-             const std::string& folder) {
+bool measure(const Way& way, const Pace& pace, const char* operation, uint32_t ranks,
+             const std::vector<Peer>& peers, const std::string& folder) {
   Seconds ours;
   std::vector<Seconds> theirs(peers.size());
   bool good = true;
   for (int i = 0; i < kRounds; i++) {
-    good &= run_ours(way, operation, ranks, &ours);
+    good &= run_ours(way, pace, operation, ranks, &ours);
     for (size_t p = 0; p < peers.size(); p++) {
-      good &= peers[p].run(way, operation, ranks, &theirs[p]);
+      good &= peers[p].run(way, probe_of(pace, operation), ranks, &theirs[p]);
     }
   }
   for (const auto& [bytes, times] : ours) {
     const double bus = bus_bytes(operation, bytes, ranks);
     Measurement m{.name = "ccl_" + std::string(way.name) + "_" + operation + "_" +
-                          std::to_string(ranks) + "_" + std::to_string(bytes >> 10) + "KiB"};
+                          std::to_string(ranks) + "_" + std::to_string(bytes >> 10) + "KiB" +
+                          pace.suffix};
     m.value = bus / median(times) / 1e9;
     m.unit = "GB/s";
     m.smaller_is_better = false;
@@ -184,7 +193,7 @@ bool measure(const Way& way, const char* operation, uint32_t ranks, const std::v
 bool bench_ccl(const std::string& folder) {
   std::vector<Peer> peers = {{nullptr, "", run_mpi}};
   if (!has_mpi()) {
-    peers[0] = {"", "", [](const Way&, const char*, uint32_t, Seconds*) { return true; }};
+    peers[0] = {"", "", [](const Way&, const std::string&, uint32_t, Seconds*) { return true; }};
     std::fprintf(stderr, "npu_bench: no mpirun here: apt-get install openmpi-bin\n");
   }
   if (access(gloo_program().c_str(), X_OK) == 0) {
@@ -204,7 +213,9 @@ bool bench_ccl(const std::string& folder) {
   bool good = true;
   for (const Way& way : {host, network}) {
     for (const char* operation : kOperations) {
-      for (const uint32_t ranks : kRanks) good &= measure(way, operation, ranks, peers, folder);
+      for (const uint32_t ranks : kRanks) {
+        for (const Pace& pace : kPaces) good &= measure(way, pace, operation, ranks, peers, folder);
+      }
     }
   }
   return good;

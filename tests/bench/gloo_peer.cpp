@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// npu_bench_gloo OPERATION:BYTES[,BYTES...] RANKS [INTERFACE NAMESPACE NAMESPACE]: collective operations of Gloo over TCP among processes that it starts itself, on the loopback interface, or each half of them in one of two
-// network namespaces. A program of its own since Gloo has no C interface to find at run time. Prints "BYTES SECONDS" for each size, bytes of the whole vector as npu-ccl-bench counts them.
+// npu_bench_gloo PROBE RANKS [INTERFACE NAMESPACE NAMESPACE]: collective operations of Gloo over TCP among processes that it starts itself, on the loopback interface, or each half of them in one of two
+// network namespaces. A program of its own since Gloo has no C interface to find at run time. Prints "BYTES SECONDS" for each size, bytes of the whole vector as npu-ccl-bench counts them. PROBE: CclProbe.
 #include <fcntl.h>
 #include <gloo/allgather.h>
 #include <gloo/allreduce.h>
@@ -31,6 +31,8 @@
 namespace {
 
 using npu::bench::ccl_repeats;
+using npu::bench::CclCase;
+using npu::bench::CclProbe;
 using npu::bench::kCclWarmups;
 using ContextPtr = std::shared_ptr<gloo::rendezvous::Context>;
 
@@ -75,16 +77,16 @@ bool is_right(const Case& c) {
   return std::all_of(c.recv.begin(), end, [&](float value) { return value == wanted; });
 }
 
-// A barrier, one operation, the median of the repeats, the slowest rank.
-double seconds_of(const ContextPtr& context, Case& c, uint64_t bytes) {
+// A barrier, operations in a row, the median of the repeats, the slowest rank.
+double seconds_of(const ContextPtr& context, Case& c, const CclCase& size) {
   std::vector<double> times;
-  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(bytes); i++) {
+  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(size.bytes); i++) {
     gloo::BarrierOptions barrier(context);
     gloo::barrier(barrier);
     const auto begin = std::chrono::steady_clock::now();
-    run_once(context, c);
+    for (uint64_t n = 0; n < size.in_a_row; n++) run_once(context, c);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    if (i >= kCclWarmups) times.push_back(took.count());
+    if (i >= kCclWarmups) times.push_back(took.count() / static_cast<double>(size.in_a_row));
   }
   std::sort(times.begin(), times.end());
   double own = times[times.size() / 2], slowest = own;
@@ -114,16 +116,15 @@ int run_rank(const Plan& plan, int rank) {
   gloo::rendezvous::FileStore store(folder);
   const auto context = std::make_shared<gloo::rendezvous::Context>(rank, ranks);
   context->connectFullMesh(store, device);
-  const size_t colon = what.find(':');
-  const bool is_whole = what.substr(0, colon) == "allreduce";
-  for (size_t at = colon; at != std::string::npos; at = what.find(',', at + 1)) {
-    const uint64_t bytes = std::strtoull(what.c_str() + at + 1, nullptr, 10);
+  const CclProbe probe(what);
+  const bool is_whole = probe.operation == "allreduce";
+  for (const CclCase& size : probe.cases) {
+    const uint64_t bytes = size.bytes;
     const auto parts = static_cast<size_t>(ranks);
     const size_t count = std::max<size_t>(bytes / sizeof(float) / (is_whole ? 1 : parts), 1);
     const size_t room = is_whole ? count : count * parts;
-    Case c{what.substr(0, colon), parts, count, std::vector<float>(room, 1),
-           std::vector<float>(room)};
-    const double s = seconds_of(context, c, bytes);
+    Case c{probe.operation, parts, count, std::vector<float>(room, 1), std::vector<float>(room)};
+    const double s = seconds_of(context, c, size);
     if (!is_right(c)) return 1;
     if (rank == 0) std::printf("%" PRIu64 " %.9f\n", bytes, s);
   }

@@ -53,8 +53,9 @@ struct Mpi {
   }
 };
 
-// As npu-ccl-bench measures: a barrier, one operation, the median of the repeats, the slowest rank.
-double seconds_of(const Mpi& mpi, const std::string& operation, uint64_t bytes, int ranks) {
+// As npu-ccl-bench measures: a barrier, operations in a row, the median of the repeats, the slowest rank.
+double seconds_of(const Mpi& mpi, const std::string& operation, const CclCase& size, int ranks) {
+  const uint64_t bytes = size.bytes;
   const bool is_whole = operation == "allreduce";
   const auto count = static_cast<int>(
       std::max<uint64_t>(bytes / 4 / static_cast<uint64_t>(is_whole ? 1 : ranks), 1));
@@ -62,7 +63,7 @@ double seconds_of(const Mpi& mpi, const std::string& operation, uint64_t bytes, 
   std::vector<double> times;
   for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(bytes); i++) {
     mpi.barrier(mpi.world);
-    const double s = seconds_per(1, [&] {
+    const double s = seconds_per(static_cast<int>(size.in_a_row), [&] {
       if (operation == "allreduce") {
         mpi.allreduce(send.data(), recv.data(), count, mpi.f32, mpi.sum, mpi.world);
       } else if (operation == "allgather") {
@@ -82,15 +83,14 @@ double seconds_of(const Mpi& mpi, const std::string& operation, uint64_t bytes, 
 
 int probe_mpi(const std::string& what) {
   const Mpi mpi;
-  const size_t colon = what.find(':');
-  if (!mpi.is_whole() || colon == std::string::npos || mpi.init(nullptr, nullptr) != 0) return 1;
+  const CclProbe probe(what);
+  if (!mpi.is_whole() || probe.cases.empty() || mpi.init(nullptr, nullptr) != 0) return 1;
   int rank = 0, ranks = 1;
   mpi.rank(mpi.world, &rank);
   mpi.size(mpi.world, &ranks);
-  for (size_t at = colon; at != std::string::npos; at = what.find(',', at + 1)) {
-    const uint64_t bytes = std::strtoull(what.c_str() + at + 1, nullptr, 10);
-    const double s = seconds_of(mpi, what.substr(0, colon), bytes, ranks);
-    if (rank == 0) std::printf("%" PRIu64 " %.9f\n", bytes, s);
+  for (const CclCase& size : probe.cases) {
+    const double s = seconds_of(mpi, probe.operation, size, ranks);
+    if (rank == 0) std::printf("%" PRIu64 " %.9f\n", size.bytes, s);
   }
   return mpi.finalize();
 }

@@ -6,7 +6,7 @@
 
 namespace npu::bench {
 
-// |what| is OPERATION:BYTES[,BYTES...], bytes of the whole vector as npu-ccl-bench counts them. Prints "BYTES SECONDS" for each on rank 0. An exit code.
+// |what| is that of CclProbe, bytes of the whole vector as npu-ccl-bench counts them. Prints "BYTES SECONDS" for each on rank 0. An exit code.
 int probe_mpi(const std::string& what);
 
 // Whether this machine has mpirun and the library.

@@ -28,8 +28,9 @@ std::string command_of(const RailPlan& plan, const Namespaces& namespaces, uint3
                         " NPU_CCL_INTERFACE=" + namespaces.interfaces();
   for (const std::string& word : namespaces.prefix(rank)) command += " " + word;
   return command + " '" + program + "'" + (plan.least ? " --least" : "") + " --operation " +
-         ccl::name_of(plan.op) + " --repeats " + std::to_string(plan.repeats) + " --min-bytes " +
-         std::to_string(plan.bytes) + " --max-bytes " + std::to_string(plan.bytes);
+         ccl::name_of(plan.op) + " --in-a-row " + std::to_string(plan.in_a_row) + " --repeats " +
+         std::to_string(plan.repeats) + " --min-bytes " + std::to_string(plan.bytes) +
+         " --max-bytes " + std::to_string(plan.bytes);
 }
 
 }  // namespace
@@ -37,7 +38,7 @@ std::string command_of(const RailPlan& plan, const Namespaces& namespaces, uint3
 double least_seconds(const RailPlan& plan) {
   const double sent = static_cast<double>(plan.bytes) * ccl::bus_factor(plan.op, kRanks);
   const double frames = sent * kFrameBytes / kPayloadBytes / plan.rails;
-  return (frames - static_cast<double>(plan.shape.burst_bytes)) * 8 /
+  return (frames - static_cast<double>(plan.shape.burst_bytes) / plan.in_a_row) * 8 /
          static_cast<double>(plan.shape.bits_per_s);
 }
 

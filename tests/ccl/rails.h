@@ -23,10 +23,11 @@ struct RailPlan {
   uint32_t rails = 1;
   Shape shape;
   uint32_t repeats = 3;
-  bool least = false;  // the fastest of them counts, not the median
+  bool least = false;     // the fastest of them counts, not the median
+  uint32_t in_a_row = 1;  // operations of a repeat, of which the mean is its time
 };
 
-// How long each cable needs at least, full buckets at the start given: what nobody can go below.
+// How long each cable needs at least for an operation, full buckets at the start of a repeat given: what nobody can go below.
 double least_seconds(const RailPlan& plan);
 // The flow model's word: the rates of the cables, the pieces that the library cuts a vector in, and the costs that it chooses algorithms by. Of full buckets it knows nothing.
 double predicted_seconds(const RailPlan& plan, ccl::Algorithm algorithm);

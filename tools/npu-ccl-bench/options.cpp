@@ -48,6 +48,12 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
   app.add_option("--repeat-bytes", out->repeat_bytes,
                  "of a size no more repeats than fit in so many bytes, but 3 (K, M, G); 0: all")
       ->transform(size);
+  app.add_option(
+         "--in-a-row", out->in_a_row,
+         "operations of a repeat: submitted one behind the other and waited for once, their "
+         "mean is its time")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   app.add_flag("--least", out->least, "the fastest of the repeats counts, not the median");
   app.add_option("-w,--warmups", out->warmups, "operations before them")
       ->check(CLI::Range(0, 10000))

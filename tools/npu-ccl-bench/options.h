@@ -19,6 +19,7 @@ struct Options {
   uint32_t ranks = 0;  // 0: not given
   uint32_t repeats = 5;
   uint64_t repeat_bytes = 0;
+  uint32_t in_a_row = 1;
   uint32_t warmups = 1;
   uint64_t chunk_bytes = 0;
   bool processes = false;
