@@ -308,6 +308,7 @@ void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
 
 bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   if (!spinning_helps()) return false;
+  apart_.from_others();
   const auto begin = Clock::now();
   for (auto now = begin; now - begin < look_.budget(); now = Clock::now()) {
     if (now - begin >= LookBudget::kLeast) std::this_thread::yield();
@@ -327,6 +328,7 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
 
 void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   asleep_ = true;
+  apart_.rest();
   if (!parked_.empty()) {
     waker_.watch_memory();
     look_at_parked();

@@ -150,7 +150,7 @@ class Scheduler {
   std::chrono::steady_clock::time_point
       urgent_look_;  // of the command thread: when urgent() looked last
   LookBudget look_;
-  Apart apart_;  // of the thread from the client that has woken it
+  Apart apart_;  // of the thread from the client that has woken it, and from other devices'
 
   std::atomic<uint64_t> busy_total_ns_{0};
   std::atomic<uint64_t> busy_since_ns_{0};  // 0: idle

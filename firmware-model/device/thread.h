@@ -3,7 +3,12 @@
 #ifndef NPU_MODEL_DEVICE_THREAD_H_
 #define NPU_MODEL_DEVICE_THREAD_H_
 
+#include <sched.h>
+
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <thread>
 
@@ -20,13 +25,31 @@ unsigned usable_cpus();
 int present_cpu();
 
 // Keeps a thread off the CPU of the one that it works together with. The kernel wakes a thread beside its waker, and may leave the two there for milliseconds while another CPU idles:
-// a thread that was hot a moment ago is not worth a move to it. Belongs to one thread.
+// a thread that was hot a moment ago is not worth a move to it. Belongs to one thread; the destructor any thread.
 class Apart {
  public:
+  Apart() = default;
+  ~Apart();
+  Apart(const Apart&) = delete;
+  Apart& operator=(const Apart&) = delete;
+
   // Moves the calling thread away when it runs on |cpu| and may run on another; at most once a millisecond, so that it does not wander about on a busy machine. Whether it was moved.
   bool from(int cpu);
+  // The same for others that have called this and not rest(), command threads of this process that may signal each other: to a CPU with none of them, if there is one.
+  bool from_others();
+  // The thread is about to sleep: whoever comes to its CPU meanwhile may stay.
+  void rest();
 
  private:
+  static constexpr int kPlaces = 64;
+  // CPUs where threads are that are awake, by place; -1: asleep. Bits of taken_: places in use.
+  static std::atomic<uint64_t> taken_;
+  static std::array<std::atomic<int>, kPlaces> cpus_;
+
+  bool take_place();
+  bool move_off(const cpu_set_t& avoided);
+
+  int place_ = -1;
   std::chrono::steady_clock::time_point next_{};
 };
 

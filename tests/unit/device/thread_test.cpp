@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <memory>
+#include <vector>
+
 #include "firmware-model/device/thread.h"
 
 namespace npu::model {
@@ -41,6 +44,41 @@ TEST(Apart, NumbersThatAreNoCpuDoNothing) {
   for (const int cpu : {-1, CPU_SETSIZE, CPU_SETSIZE + 7}) EXPECT_FALSE(Apart().from(cpu));
   const cpu_set_t after = allowed_cpus();
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
+// Of one kind: the later one goes where none is, if there is such a CPU, and only while the other one is awake.
+TEST(Apart, LaterOnesLeaveTheCpuOfEarlierOnes) {
+  if (usable_cpus() < 2) GTEST_SKIP() << "one CPU";
+  const cpu_set_t before = allowed_cpus();
+  bool moved = false;
+  for (int i = 0; i < 1000 && !moved; ++i) {
+    Apart first, second;
+    EXPECT_FALSE(first.from_others());
+    moved = second.from_others();
+    EXPECT_FALSE(first.from_others());  // it has the right of way, wherever the second one is
+  }
+  EXPECT_TRUE(moved);
+  Apart sleeper, awake;
+  sleeper.from_others();
+  sleeper.rest();
+  EXPECT_FALSE(awake.from_others());
+  const cpu_set_t after = allowed_cpus();
+  EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
+// On a single CPU, and beyond the last place, there is nowhere to go and nothing to tell.
+TEST(Apart, MoreThanThereAreCpusOrPlacesStay) {
+  const cpu_set_t before = allowed_cpus();
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(present_cpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  std::vector<std::unique_ptr<Apart>> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(std::make_unique<Apart>());
+    EXPECT_FALSE(all.back()->from_others());
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 }  // namespace
