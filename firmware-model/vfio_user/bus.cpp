@@ -36,6 +36,7 @@ void BusPort::decode(uint64_t base) {
   std::lock_guard lock(bus_->mutex_);
   if (own_ == nullptr || own_->base() == base) return;
   own_->base_.store(base);
+  bus_->moves_.fetch_add(1);
   for (const BusPort* port : bus_->ports_) {
     if (port == this) continue;
     const uint64_t one = 1;

@@ -48,6 +48,7 @@ class Bus {
   friend class BusPort;
   std::mutex mutex_;
   std::vector<BusPort*> ports_;
+  std::atomic<uint64_t> moves_{0};
 };
 
 // Where one device is plugged in, from its making to its end.
@@ -65,6 +66,8 @@ class BusPort {
   void decode(uint64_t base);
   // The aperture of another device that holds all of [address, address + bytes), and what lies before it there; nullptr: none.
   std::shared_ptr<const Aperture> find(uint64_t address, uint64_t bytes, uint64_t* offset) const;
+  // How often an aperture has come, moved or gone: what find() says stays true for as long as this does.
+  uint64_t moves() const { return bus_ == nullptr ? 0 : bus_->moves_.load(); }
 
  private:
   const std::shared_ptr<Bus> bus_;

@@ -109,6 +109,7 @@ void DmaMap::insert(const Request& request, Region region) {
 int DmaMap::map(const Request& request, UniqueFd fd) {
   if (const int err = check(request); err != 0) return err;
   Region region;
+  region.has_descriptor = fd.valid();
   const int err = fd.valid() ? map_file(request, fd, &region) : 0;
   if (err == 0) insert(request, std::move(region));
   return err;
@@ -146,6 +147,26 @@ int DmaMap::drop_peers() {
     if (result != ENOMEM) result = err;
   }
   return result;
+}
+
+void DmaMap::adopt_peers(const FindPeer& find) {
+  for (auto& [iova, region] : regions_) {
+    if (region.has_descriptor || region.host != nullptr || !region.readable) continue;
+    Request request{iova, region.bytes, 0, region.readable, region.writable};
+    std::shared_ptr<const Aperture> peer = find(iova, region.bytes, &request.offset);
+    if (peer == nullptr || request.offset % kPageBytes != 0) continue;
+    Region found;
+    found.bytes = region.bytes;
+    found.readable = region.readable;
+    found.writable = region.writable;
+    found.peer_base = iova - request.offset;
+    // Else it stays in band.
+    if (map_pages(request, peer->fd(), kPageBytes, &found) != 0 || found.host == nullptr) continue;
+    found.peer = std::move(peer);
+    ++peers_;
+    std::unique_lock lock(mutex_);
+    region = std::move(found);
+  }
 }
 
 int DmaMap::detach(Region region) {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <shared_mutex>
@@ -55,6 +56,11 @@ class DmaMap {
   // Takes away what belonged to devices that have left their place since: such ranges are reached
   // in band from now on. 0; ENOENT: there was nothing to be taken; ENOMEM as above.
   int drop_peers();
+  // What map_peer() would have done for ranges that came without a descriptor, had |find| (as
+  // BusPort's) known them then: a client tells of memory before, or without, the device that has it.
+  using FindPeer = std::function<std::shared_ptr<const Aperture>(uint64_t iova, uint64_t bytes,
+                                                                 uint64_t* out_offset)>;
+  void adopt_peers(const FindPeer& find);
 
   // Ranges that were unmapped since the last retire() belong to |ticket|; drain() frees those whose
   // ticket the device has reached.
@@ -79,6 +85,7 @@ class DmaMap {
     void* mapping = nullptr;
     size_t mapping_bytes = 0;
     BusGuard guard;
+    bool has_descriptor = false;           // nobody else's memory, even if it is reached in band
     std::shared_ptr<const Aperture> peer;  // whose memory it is; nullptr: the client's
     uint64_t peer_base = 0;                // where that was when it was mapped
   };

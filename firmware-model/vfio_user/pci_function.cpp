@@ -181,10 +181,18 @@ int PciFunction::map_dma(DmaMap::Request request, UniqueFd fd) {
   return dma_.map_peer(request, std::move(peer));
 }
 
-int PciFunction::drop_peers() {
+int PciFunction::follow_bus() {
+  // Read first: what moves meanwhile wakes the thread once more.
+  const uint64_t moves = bus_.moves();
+  if (moves == seen_moves_) return 0;
+  seen_moves_ = moves;
   const int err = dma_.drop_peers();
   if (err != ENOENT) memory_withdrawn();
-  return err == ENOMEM ? err : 0;
+  if (err == ENOMEM) return err;
+  dma_.adopt_peers([this](uint64_t iova, uint64_t bytes, uint64_t* out_offset) {
+    return bus_.find(iova, bytes, out_offset);
+  });
+  return 0;
 }
 
 void PciFunction::memory_withdrawn() {

@@ -65,8 +65,9 @@ class PciFunction {
 
   // Another device's memory where the client names no file and one lies there. 0 or errno.
   int map_dma(DmaMap::Request request, UniqueFd fd);
-  // 0 or ENOMEM, as DmaMap::unmap.
-  int drop_peers();
+  // Other devices have come, moved or gone: their memory is found, or let go of. 0 or ENOMEM, as
+  // DmaMap::unmap.
+  int follow_bus();
   // The device lets go of what has been taken out of dma(); nothing waits.
   void memory_withdrawn();
   // Frees what it has let go of. False: there is more, ask again soon.
@@ -101,6 +102,7 @@ class PciFunction {
   InBand in_band_;
   DmaMap dma_;
   BusPort bus_;
+  uint64_t seen_moves_ = 0;  // of the bus
   npu_device* device_ = nullptr;
   CableEnds cables_;
 };

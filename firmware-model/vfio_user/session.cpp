@@ -65,7 +65,7 @@ bool Session::on_readable() {
 bool Session::on_writable() { return channel_.flush() || end(""); }
 
 bool Session::on_wake() {
-  if (function_->drop_peers() != 0) return end(kNoRoom);
+  if (function_->follow_bus() != 0) return end(kNoRoom);
   InBand::Request request;
   while (function_->in_band().take(&request)) {
     if (!function_->may_reach(request.iova, request.bytes, request.write)) {

@@ -232,6 +232,37 @@ TEST_F(OneBus, AResetOfTheFunctionTakesItsAddress) {
   EXPECT_EQ(status_in_the_end(NPU_ST_VM_FAULT), NPU_ST_VM_FAULT);
 }
 
+// The monitor need not say again what has not changed for it: the address has its device back.
+TEST_F(OneBus, AfterAResetTheSameAddressIsReachedAsBefore) {
+  place_and_tell();
+  ASSERT_EQ(second_->reset(), 0);
+  EXPECT_EQ(status_in_the_end(NPU_ST_VM_FAULT), NPU_ST_VM_FAULT);
+  place(*second_, kBar);
+  std::memset(guest_->hbm(), 0x51, 4096);
+  const auto give_up = Clock::now() + std::chrono::seconds(20);
+  do {
+    start_again();
+  } while (copy_there() != NPU_ST_OK && Clock::now() < give_up);
+  EXPECT_EQ(other_->hbm()[4095], std::byte{0x51});
+  const uint64_t asked = first_->requests();
+  EXPECT_EQ(copy_there(1 << 20), NPU_ST_OK);
+  EXPECT_EQ(first_->requests(), asked);
+}
+
+// Told of before the device answers there: no accesses in band for the rest of its life.
+TEST_F(OneBus, ARangeThatIsMappedBeforeTheDeviceIsThere) {
+  ASSERT_EQ(first_->map(kBar, bar_bytes()), 0);
+  EXPECT_EQ(copy_there(), NPU_ST_VM_FAULT);
+  place(*second_, kBar);
+  const auto give_up = Clock::now() + std::chrono::seconds(20);
+  do {
+    start_again();
+  } while (copy_there() != NPU_ST_OK && Clock::now() < give_up);
+  const uint64_t asked = first_->requests();
+  EXPECT_EQ(copy_there(1 << 20), NPU_ST_OK);
+  EXPECT_EQ(first_->requests(), asked);
+}
+
 TEST_F(OneBus, AResetByItsDriverLeavesItsMemoryThere) {
   place_and_tell();
   second_->write32(wire::kBar0, NPU_REG_CONTROL, NPU_CONTROL_RESET);
