@@ -8,9 +8,10 @@
 
 namespace npu::model::server {
 
-Buddy::Buddy(uint64_t bytes) : granules_(bytes >> kGranuleLog2), used_(granules_, true) {
+// Free from the start, and not given back granule by granule: that is a good part of a device's start.
+Buddy::Buddy(uint64_t bytes) : granules_(bytes >> kGranuleLog2), used_(granules_, false) {
   free_.resize(granules_ == 0 ? 1 : static_cast<size_t>(std::bit_width(granules_)));
-  release(0, total_bytes());
+  insert_range(0, granules_);
 }
 
 bool Buddy::allocate(unsigned log2, uint64_t* out_offset) {
@@ -33,21 +34,14 @@ bool Buddy::allocate(unsigned log2, uint64_t* out_offset) {
 
 bool Buddy::release(uint64_t offset, uint64_t bytes) {
   if (((offset | bytes) & (kGranuleBytes - 1)) != 0) return false;
-  uint64_t granule = offset >> kGranuleLog2;
-  uint64_t count = bytes >> kGranuleLog2;
+  const uint64_t granule = offset >> kGranuleLog2;
+  const uint64_t count = bytes >> kGranuleLog2;
   if (granule > granules_ || count > granules_ - granule) return false;
   for (uint64_t i = 0; i < count; ++i) {
     if (!used_[granule + i]) return false;
   }
   mark(granule, count, false);
-  free_granules_ += count;
-  while (count > 0) {
-    unsigned order = static_cast<unsigned>(std::bit_width(count)) - 1;
-    if (granule != 0) order = std::min(order, static_cast<unsigned>(std::countr_zero(granule)));
-    insert(order, granule);
-    granule += 1ull << order;
-    count -= 1ull << order;
-  }
+  insert_range(granule, count);
   return true;
 }
 
@@ -56,6 +50,17 @@ uint64_t Buddy::largest_block_bytes() const {
     if (!free_[order].empty()) return kGranuleBytes << order;
   }
   return 0;
+}
+
+void Buddy::insert_range(uint64_t granule, uint64_t count) {
+  free_granules_ += count;
+  while (count > 0) {
+    unsigned order = static_cast<unsigned>(std::bit_width(count)) - 1;
+    if (granule != 0) order = std::min(order, static_cast<unsigned>(std::countr_zero(granule)));
+    insert(order, granule);
+    granule += 1ull << order;
+    count -= 1ull << order;
+  }
 }
 
 void Buddy::insert(unsigned order, uint64_t granule) {

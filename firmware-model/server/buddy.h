@@ -34,6 +34,7 @@ class Buddy {
   uint64_t largest_block_bytes() const;
 
  private:
+  void insert_range(uint64_t granule, uint64_t count);
   void insert(unsigned order, uint64_t granule);
   void mark(uint64_t granule, uint64_t count, bool used);
 
