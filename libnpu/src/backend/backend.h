@@ -57,7 +57,9 @@ class Backend {
   // Wakes up for other reasons too: look again.
   virtual SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted,
                          int64_t timeout_ns) = 0;
-  // The same for several queues at once: until a count is not what was seen, or the time is over. False, at once: this road or machine cannot.
+  // False: sleep_for_any() cannot work on this road or machine, as far as is known.
+  virtual bool may_sleep_for_any() const = 0;
+  // The same for several queues at once: until a count is not what was seen, or the time is over. False, at once: this road or machine cannot, or not so many.
   virtual bool sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) = 0;
   // Lets those of this process who sleep on |word| look again. Its queue was ended before, by QUEUE_DESTROY.
   virtual void wake(const uint64_t* word) = 0;

@@ -78,6 +78,7 @@ class KmdBackend final : public Backend {
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   // NOTIFY does it, for as many waits as one likes.
+  bool may_sleep_for_any() const override { return false; }
   bool sleep_for_any(std::span<const SleepWord>, int64_t) override { return false; }
   void wake(const uint64_t*) override {}
   int next_event(void* event, size_t room, int64_t timeout_ns) override;

@@ -46,6 +46,7 @@ class ModelBackend final : public Backend {
   bool maps_memory_of(Backend&) override { return true; }
   void ring(uint32_t slot, uint64_t value) override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
+  bool may_sleep_for_any() const override { return has_waitv_.load(std::memory_order_relaxed); }
   bool sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) override;
   void wake(const uint64_t* word) override;
   int next_event(void* event, size_t room, int64_t timeout_ns) override {
@@ -62,6 +63,7 @@ class ModelBackend final : public Backend {
   uint64_t doorbell_token_ = 0;
   std::mutex doorbell_mutex_;
   Mapping doorbells_;
+  std::atomic<bool> has_waitv_{true};  // until the kernel, or a sandbox, has said no
 };
 
 int ModelBackend::hello(npu_wire_hello* hello) {
@@ -199,7 +201,9 @@ bool ModelBackend::sleep_for_any(std::span<const SleepWord> words, int64_t timeo
                      .tv_nsec = static_cast<long>(end_ns % 1'000'000'000)};
   const long result =
       syscall(SYS_futex_waitv, futexes.data(), words.size(), 0, &end, CLOCK_MONOTONIC);
-  return result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+  if (result >= 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR) return true;
+  if (errno == ENOSYS || errno == EPERM) has_waitv_.store(false, std::memory_order_relaxed);
+  return false;
 }
 
 void ModelBackend::wake(const uint64_t* word) {

@@ -66,6 +66,8 @@ class ManyWait {
 
   // Sleeps until one may have got on. False, at once: only the driver can tell.
   bool sleep(int64_t timeout_ns) {
+    Backend& backend = items_[pending_.front()].queue->context().vm().backend();
+    if (!backend.may_sleep_for_any()) return false;  // before interrupts are asked for in vain
     std::deque<Sleeper> sleepers;
     std::vector<SleepWord> words;
     for (const uint32_t index : pending_) {
@@ -75,7 +77,6 @@ class ManyWait {
       words.push_back(sleepers.emplace_back(std::move(ring), count).at());
       if (!sleepers.back().has_cause()) return true;
     }
-    Backend& backend = items_[pending_.front()].queue->context().vm().backend();
     return backend.sleep_for_any(words, timeout_ns);
   }
 
