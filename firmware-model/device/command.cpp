@@ -16,6 +16,8 @@ namespace npu::model {
 namespace {
 
 constexpr uint64_t kMaxGroups = uint64_t{1} << 31;
+// Blocks of a list, or of a ring, lie behind each other: one miss then serves many.
+constexpr uint64_t kArgumentsAheadBytes = 64 * 1024;
 // What takes a host about as long as a scalar instruction, for Queue::turn_work.
 constexpr uint64_t kMacsPerWork = 512;
 constexpr uint64_t kVectorOpsPerWork = 32;
@@ -69,7 +71,8 @@ void put_end(const LaunchOutcome& done, const npu_cmd_launch& command, Outcome* 
 constexpr uint64_t kPrintRecordsAt = sizeof(npu_print_ctrl);
 
 // Appends what a launch has printed, as far as there is room.
-Outcome write_prints(Queue& queue, const GroupPrints& prints) {
+[[gnu::noinline]] Outcome write_prints(Queue& queue, const npu_cmd_launch& command,
+                                       GroupPrints& prints) {
   PrintBuffer& buffer = queue.print_buffer;
   std::byte* ctrl = buffer.memory.get(queue.space(), buffer.dva, kPrintRecordsAt, NPU_ACCESS_WRITE);
   if (ctrl == nullptr) return Outcome::vm_fault(buffer.dva, NPU_ACCESS_WRITE);
@@ -79,7 +82,10 @@ Outcome write_prints(Queue& queue, const GroupPrints& prints) {
       buffer.written - load_word(ctrl + offsetof(npu_print_ctrl, read), std::memory_order_acquire);
   uint64_t room = unread > buffer.entries() ? 0 : buffer.entries() - unread;
   buffer.dropped += prints.dropped;
-  for (const npu_print_record& record : prints.records) {
+  for (npu_print_record& record : prints.records) {
+    record.seq = queue.completed;
+    record.module = command.module;
+    record.kernel = static_cast<__u16>(command.kernel);
     if (room == 0) {
       ++buffer.dropped;
       continue;
@@ -144,6 +150,14 @@ bool command_is_well_formed(const npu_cmd& command) {
   }
 }
 
+// An outcome that lasts as long as its end says, of a command that began at |now_ps|.
+void CommandRunner::put_in_time(const Queue& queue, uint64_t now_ps, Outcome* outcome) {
+  if (outcome->status == NPU_ST_VM_FAULT) [[unlikely]]
+    outcome->status = queue.space().fault_status(outcome->fault_dva, outcome->access);
+  if (outcome->end_ps == 0) outcome->end_ps = kCommandPs;  // refused before it cost anything
+  outcome->end_ps = later_ps(now_ps, outcome->end_ps);
+}
+
 Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps) {
   const DmaJob job{queue.space(), queue.cancel, queue.config.budget};
   const auto dispatch = [&]() -> Outcome {
@@ -174,69 +188,130 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
     }
   };
   Outcome outcome = dispatch();
-  if (outcome.status == NPU_ST_VM_FAULT) {
-    outcome.status = queue.space().fault_status(outcome.fault_dva, outcome.access);
-  }
-  if (outcome.end_ps == 0) outcome.end_ps = kCommandPs;  // refused before it cost anything
-  outcome.end_ps = later_ps(now_ps, outcome.end_ps);
+  put_in_time(queue, now_ps, &outcome);
   return outcome;
 }
 
-bool CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
+bool CommandRunner::copy_arguments(Queue& queue, const npu_cmd_launch& command,
                                    uint64_t* fault_dva) {
-  CachedTranslation memory;
+  PreparedLaunches::Arguments& out = queue.launches.arguments();
   for (uint32_t at = 0; at < command.args_bytes; at += 8) {
-    const std::byte* word = memory.get(queue.space(), command.args_dva + at, 8, NPU_ACCESS_READ);
     *fault_dva = command.args_dva + at;
+    const std::byte* word =
+        queue.args_memory.get(queue.space(), *fault_dva, 8, NPU_ACCESS_READ, kArgumentsAheadBytes);
     if (word == nullptr) return false;
-    (*out)[at / 8] = load_word(word);
+    out[at / 8] = load_word(word);
   }
   return true;
 }
 
-Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command, uint64_t now_ps) {
+PreparedLaunch* CommandRunner::prepare(Queue& queue, const npu_cmd_launch& command,
+                                       npu_status* out_refusal) {
   const Module* const module = queue.module.get(queue.context->modules, command.module);
-  // As in tile.cpp : Worker::run, the marks keep the way of all launches from being compiled for size.
-  if (module == nullptr || command.kernel >= module->kernels.size()) [[unlikely]] {
-    return Outcome::error(NPU_ST_BAD_MODULE);
-  }
+  *out_refusal = NPU_ST_BAD_MODULE;
+  if (module == nullptr || command.kernel >= module->kernels.size()) return nullptr;
   const Kernel& kernel = *module->kernels[command.kernel];
+  *out_refusal = NPU_ST_BAD_LAUNCH;
   const uint64_t plane = uint64_t{command.grid_x} * command.grid_y;
   if (plane == 0 || plane > kMaxGroups || command.grid_z == 0 ||
-      plane * command.grid_z > kMaxGroups || command.args_bytes != kernel.program.args_bytes)
-      [[unlikely]] {
-    return Outcome::error(NPU_ST_BAD_LAUNCH);
+      plane * command.grid_z > kMaxGroups || command.args_bytes != kernel.program.args_bytes) {
+    return nullptr;
   }
-  if (command.args_dva % 8 != 0) [[unlikely]]
-    return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
-  Arguments arguments;  // its own: another launch may come in between
-  uint64_t fault_dva = 0;
-  if (!copy_arguments(queue, command, &arguments, &fault_dva)) [[unlikely]]
-    return Outcome::vm_fault(fault_dva, NPU_ACCESS_READ);
-
-  LaunchRequest request;
+  PreparedLaunch& prepared =
+      queue.launches.make(LaunchWords(command), queue.context->modules.removals());
+  LaunchRequest& request = prepared.request;
   request.kernel = &kernel;
   request.launch.space = &queue.space();
-  request.launch.args = std::as_bytes(std::span(arguments)).first(command.args_bytes);
+  request.launch.args =
+      std::as_bytes(std::span(queue.launches.arguments())).first(command.args_bytes);
   request.launch.grid = {command.grid_x, command.grid_y, command.grid_z};
   request.launch.cancel = &queue.cancel;
   request.launch.owner = queue.context->owner;
   request.budget = queue.config.budget;
-  request.prints_most = queue.print_buffer.entries();
   request.records_ops = parts_.engines != nullptr;
   if (plane * command.grid_z > 1) {
     request.urgent = [this, &queue] { return parts_.urgent(queue); };
     request.step_aside = [this, &queue] { parts_.step_aside(queue); };
   }
+  return &prepared;
+}
+
+Outcome CommandRunner::run_known(Queue& queue, PreparedLaunch& known, const npu_cmd& command,
+                                 uint64_t now_ps) {
+  Outcome outcome = launch_prepared(queue, known, command_as<npu_cmd_launch>(command), now_ps);
+  put_in_time(queue, now_ps, &outcome);
+  return outcome;
+}
+
+[[gnu::always_inline]] inline void CommandRunner::account(Queue& queue,
+                                                          const LaunchOutcome& outcome) {
+  const GroupStats& stats = outcome.stats;
+  const uint64_t bytes = stats.hbm_read_bytes + stats.hbm_write_bytes;
+  queue.turn_work += stats.instructions + stats.mac_ops / kMacsPerWork +
+                     stats.vector_ops / kVectorOpsPerWork + bytes / kBytesPerWork;
+  RegisterFile& registers = parts_.registers;
+  registers.add(NPU_REG_LAUNCHES, 1);
+  registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
+  if (bytes != 0) registers.add(NPU_REG_BYTES_MOVED, bytes);
+  add_energy(outcome.stats.mac_ops, bytes);
+}
+
+LaunchOutcome* CommandRunner::begin_known(Queue& queue, PreparedLaunch& known,
+                                          const npu_cmd& command) {
+  const auto& launch = command_as<npu_cmd_launch>(command);
+  uint64_t fault_dva = 0;
+  if (launch.args_dva % 8 != 0) [[unlikely]]
+    return nullptr;
+  if (launch.args_bytes != 0 && !copy_arguments(queue, launch, &fault_dva)) return nullptr;
+  known_outcome_.renew();
+  known.request.prints_most = queue.print_buffer.entries();
+  parts_.launches.run_again(known.request, &known_outcome_);
+  account(queue, known_outcome_);
+  return &known_outcome_;
+}
+
+Outcome CommandRunner::end_known(Queue& queue, PreparedLaunch& known, const npu_cmd& command,
+                                 uint64_t now_ps) {
+  const auto& launch = command_as<npu_cmd_launch>(command);
+  const Module* module = nullptr;
+  if (known_outcome_.ops != nullptr) {
+    module = queue.module.get(queue.context->modules, launch.module);
+  }
+  Outcome outcome = end_of_launch(queue, launch, {known, module, now_ps}, known_outcome_);
+  known_outcome_ = {};
+  put_in_time(queue, now_ps, &outcome);
+  return outcome;
+}
+
+Outcome CommandRunner::launch(Queue& queue, const npu_cmd_launch& command, uint64_t now_ps) {
+  npu_status refusal = NPU_ST_OK;
+  PreparedLaunch* const prepared = prepare(queue, command, &refusal);
+  if (prepared == nullptr) return Outcome::error(refusal);
+  return launch_prepared(queue, *prepared, command, now_ps);
+}
+
+Outcome CommandRunner::launch_prepared(Queue& queue, PreparedLaunch& prepared,
+                                       const npu_cmd_launch& command, uint64_t now_ps) {
+  // As in tile.cpp : Worker::run_fresh, the marks keep the way of all launches from being compiled for size.
+  if (command.args_dva % 8 != 0) [[unlikely]]
+    return Outcome::error(NPU_ST_UNALIGNED_ACCESS);
+  uint64_t fault_dva = 0;
+  if (!copy_arguments(queue, command, &fault_dva)) [[unlikely]]
+    return Outcome::vm_fault(fault_dva, NPU_ACCESS_READ);
+  LaunchRequest& request = prepared.request;
+  // The queue's hold on it: a launch that steps aside may find the module removed when it comes back.
+  const Module* module = nullptr;
+  if (request.groups != 1 || request.records_ops) {
+    module = queue.module.get(queue.context->modules, command.module);
+  }
+  request.prints_most = queue.print_buffer.entries();
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
   account(queue, done);
-  if (done.ops != nullptr) [[unlikely]]
-    parts_.engines->write({queue.config.id, now_ps, kernel.program.name}, *module, done);
-  return end_of_launch(queue, command, done);
+  return end_of_launch(queue, command, {prepared, module, now_ps}, done);
 }
 
 // The report of a fault as the last records of the launch.
-void add_report(LaunchOutcome* done) {
+[[gnu::noinline]] void add_report(LaunchOutcome* done) {
   const std::string& text = *done->report;
   constexpr size_t kBytes = sizeof(npu_print_record::args);
   const size_t bytes = std::min(text.size(), kBytes * NPU_PRINT_REPORT_MAX);
@@ -254,7 +329,11 @@ void add_report(LaunchOutcome* done) {
 
 // One variable for all ways out: it is the caller's, and is not copied.
 Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command,
-                                     LaunchOutcome& done) {
+                                     const LaunchRun& run, LaunchOutcome& done) {
+  if (done.ops != nullptr) [[unlikely]] {
+    const std::string& name = run.prepared.request.kernel->program.name;
+    parts_.engines->write({queue.config.id, run.start_ps, name}, *run.module, done);
+  }
   Outcome outcome;
   outcome.end_ps = done.duration_ps;
   // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
@@ -264,13 +343,8 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
   }
   if (done.report != nullptr && queue.print_buffer.entries() != 0) [[unlikely]]
     add_report(&done);
-  if (done.prints != nullptr) {
-    for (npu_print_record& record : done.prints->records) {
-      record.seq = queue.completed;
-      record.module = command.module;
-      record.kernel = static_cast<__u16>(command.kernel);
-    }
-    const Outcome written = write_prints(queue, *done.prints);
+  if (done.prints != nullptr) [[unlikely]] {
+    const Outcome written = write_prints(queue, command, *done.prints);
     if (written.status != NPU_ST_OK && done.fault.status == NPU_ST_OK) {
       outcome.status = written.status;
       outcome.result = outcome.fault_dva = written.fault_dva;
@@ -280,17 +354,6 @@ Outcome CommandRunner::end_of_launch(Queue& queue, const npu_cmd_launch& command
   }
   put_end(done, command, &outcome);
   return outcome;
-}
-
-void CommandRunner::account(Queue& queue, const LaunchOutcome& outcome) {
-  const GroupStats& stats = outcome.stats;
-  const uint64_t bytes = stats.hbm_read_bytes + stats.hbm_write_bytes;
-  queue.turn_work += stats.instructions + stats.mac_ops / kMacsPerWork +
-                     stats.vector_ops / kVectorOpsPerWork + bytes / kBytesPerWork;
-  parts_.registers.add(NPU_REG_LAUNCHES, 1);
-  parts_.registers.add(NPU_REG_BUSY_PS, outcome.duration_ps);
-  parts_.registers.add(NPU_REG_BYTES_MOVED, bytes);
-  add_energy(outcome.stats.mac_ops, bytes);
 }
 
 void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {

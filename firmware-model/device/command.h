@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <new>
 
@@ -62,14 +63,40 @@ class CommandRunner {
 
   // Runs a well-formed command that begins at |now_ps| of the queue's time.
   Outcome run(Queue& queue, const npu_cmd& command, uint64_t now_ps);
+  // What the queue knows of a command that is a launch like one before; such a one is well-formed. nullptr: run() has to look.
+  static PreparedLaunch* known(const Queue& queue, const npu_cmd& command) {
+    const auto& launch = command_as<npu_cmd_launch>(command);
+    uint64_t first = 0;  // operator, flags and tag
+    std::memcpy(&first, &command, sizeof first);
+    const auto& rest = launch.rsvd2;
+    if (static_cast<uint32_t>(first) != NPU_CMD_LAUNCH || (rest[0] | rest[1] | rest[2]) != 0) {
+      return nullptr;
+    }
+    return queue.launches.find(LaunchWords(launch), queue.context->modules.removals());
+  }
+  // As run(), of a launch that is known.
+  Outcome run_known(Queue& queue, PreparedLaunch& known, const npu_cmd& command, uint64_t now_ps);
+  // Likewise, of one work-group, as far as its record: nullptr when it cannot begin, and run_known() tells why.
+  // What it did is there until the next one; what is not plain needs end_known() to end.
+  LaunchOutcome* begin_known(Queue& queue, PreparedLaunch& known, const npu_cmd& command);
+  Outcome end_known(Queue& queue, PreparedLaunch& known, const npu_cmd& command, uint64_t now_ps);
 
  private:
+  static void put_in_time(const Queue& queue, uint64_t now_ps, Outcome* outcome);
   Outcome launch(Queue& queue, const npu_cmd_launch& command, uint64_t now_ps);
-  Outcome end_of_launch(Queue& queue, const npu_cmd_launch& command, LaunchOutcome& done);
-  using Arguments = std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8>;
+  Outcome launch_prepared(Queue& queue, PreparedLaunch& prepared, const npu_cmd_launch& command,
+                          uint64_t now_ps);
+  struct LaunchRun {
+    const PreparedLaunch& prepared;
+    const Module* module;  // when operations are recorded
+    uint64_t start_ps;
+  };
+  Outcome end_of_launch(Queue& queue, const npu_cmd_launch& command, const LaunchRun& run,
+                        LaunchOutcome& done);
+  // How the command is to be run, or nullptr and why it is not.
+  PreparedLaunch* prepare(Queue& queue, const npu_cmd_launch& command, npu_status* out_refusal);
   // False: *fault_dva cannot be read.
-  static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, Arguments* out,
-                             uint64_t* fault_dva);
+  static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, uint64_t* fault_dva);
   Outcome copy(Queue& queue, const DmaJob& job, const npu_cmd_copy& command);
   Outcome transfer(Queue& queue, const DmaResult& result);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
@@ -84,6 +111,7 @@ class CommandRunner {
   const Parts parts_;
   Dma dma_;
   uint64_t energy_rest_fj_ = 0;
+  LaunchOutcome known_outcome_;  // of begin_known()
 };
 
 }  // namespace npu::model

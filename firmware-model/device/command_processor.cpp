@@ -40,6 +40,10 @@ uint64_t entry_dva(const Queue& queue, const npu_cmd_exec& command) {
   return command.list_dva + uint64_t{queue.list.index} * NPU_CMD_BYTES;
 }
 
+uint64_t record_dva(const Queue& queue, const npu_cmd_exec& command) {
+  return command.records_dva + uint64_t{queue.list.index} * NPU_COMPLETION_BYTES;
+}
+
 Outcome entry_fault(const Queue& queue, const npu_cmd_exec& command) {
   Outcome fault = read_fault(queue, entry_dva(queue, command));
   fault.end_ps = queue.list.entry_start_ps;
@@ -87,17 +91,20 @@ StepResult CommandProcessor::step(Queue& queue) {
     }
   }
   const npu_cmd& command = queue.command;
-  Outcome outcome;
-  if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {
-    outcome = bad_command(queue.start_ps);
-  } else if (command.op == NPU_CMD_EXEC) {
-    outcome = run_list(queue, command_as<npu_cmd_exec>(command));
-  } else {
-    outcome = runner_.run(queue, command, queue.start_ps);
-  }
+  const Outcome outcome = run_command(queue, command);
   if (outcome.parked) return StepResult::kParked;
   if (queue.cancel.load(std::memory_order_relaxed)) return StepResult::kCanceled;
   return finish(queue, outcome);
+}
+
+Outcome CommandProcessor::run_command(Queue& queue, const npu_cmd& command) {
+  PreparedLaunch* const known = runner_.known(queue, command);
+  if (known != nullptr) return runner_.run_known(queue, *known, command, queue.start_ps);
+  if (!command_is_well_formed(command) || !allowed_in_class(queue.config.queue_class, command.op)) {
+    return bad_command(queue.start_ps);
+  }
+  if (command.op == NPU_CMD_EXEC) return run_list(queue, command_as<npu_cmd_exec>(command));
+  return runner_.run(queue, command, queue.start_ps);
 }
 
 Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
@@ -117,16 +124,17 @@ Outcome CommandProcessor::run_list(Queue& queue, const npu_cmd_exec& command) {
   while (list.index < command.count) {
     // Whoever removed the queue while it had stepped aside has not waited: see Scheduler::stopped().
     if (queue.cancel.load(std::memory_order_relaxed)) return Outcome::error(NPU_ST_CANCELED);
-    // No assignment: an outcome is large, and made in its place.
-    Outcome outcome = fetch_list_entry(queue, command) ? run_list_entry(queue, command)
-                                                       : entry_fault(queue, command);
-    if (outcome.parked) return outcome;
-    if (outcome.status != NPU_ST_OK) {
-      outcome.result = list.index;
-      outcome.list_index = static_cast<uint16_t>(list.index);
-      return outcome;
+    if (!run_known_entry(queue, command)) {
+      // No assignment: an outcome is large, and made in its place.
+      Outcome outcome = list.fetched ? run_list_entry(queue, command) : entry_fault(queue, command);
+      if (outcome.parked) return outcome;
+      if (outcome.status != NPU_ST_OK) {
+        outcome.result = list.index;
+        outcome.list_index = static_cast<uint16_t>(list.index);
+        return outcome;
+      }
+      list.entry_start_ps = outcome.end_ps;
     }
-    list.entry_start_ps = outcome.end_ps;
     list.fetched = false;
     ++list.index;
     parts_.quiet();
@@ -146,21 +154,62 @@ bool CommandProcessor::fetch_list_entry(Queue& queue, const npu_cmd_exec& comman
   if (entry == nullptr) return false;
   load_struct(entry, &list.command);
   list.fetched = true;
+  list.known = nullptr;
   return true;
+}
+
+// Most of what lists are made of, straight to its record: a launch that is known, of one work-group, which ends well. False: it is something else, or has not ended so; run_list_entry() goes on.
+bool CommandProcessor::run_known_entry(Queue& queue, const npu_cmd_exec& command) {
+  ListRun& list = queue.list;
+  if (!fetch_list_entry(queue, command)) [[unlikely]]
+    return false;
+  PreparedLaunch* const known = runner_.known(queue, list.command);
+  if (known == nullptr || known->request.groups != 1) [[unlikely]]
+    return false;
+  std::byte* record = nullptr;
+  if (command.records_dva != 0) {
+    const uint64_t dva = record_dva(queue, command);
+    if (dva % NPU_COMPLETION_BYTES != 0) [[unlikely]]
+      return false;
+    record = queue.list_record_memory.get(queue.space(), dva, NPU_COMPLETION_BYTES,
+                                          NPU_ACCESS_WRITE, kListAheadBytes);
+    if (record == nullptr) [[unlikely]]
+      return false;
+  }
+  const LaunchOutcome* const done = runner_.begin_known(queue, *known, list.command);
+  if (done == nullptr) [[unlikely]]
+    return false;
+  if (!done->is_plain() || queue.cancel.load(std::memory_order_relaxed)) [[unlikely]] {
+    list.known = known;
+    return false;
+  }
+  const uint64_t end_ps = later_ps(list.entry_start_ps, done->duration_ps);
+  if (record != nullptr) {
+    store_launch_record(record, *done, list.index, list.command.tag, {list.entry_start_ps, end_ps});
+  }
+  list.entry_start_ps = end_ps;
+  return true;
+}
+
+Outcome CommandProcessor::run_in_list(Queue& queue, const npu_cmd& command, uint64_t start_ps) {
+  if (queue.list.known != nullptr) {
+    return runner_.end_known(queue, *queue.list.known, command, start_ps);
+  }
+  PreparedLaunch* const known = runner_.known(queue, command);
+  if (known != nullptr) return runner_.run_known(queue, *known, command, start_ps);
+  const bool allowed = command_is_well_formed(command) && allowed_in_list(command.op) &&
+                       allowed_in_class(queue.config.queue_class, command.op);
+  return allowed ? runner_.run(queue, command, start_ps) : bad_command(start_ps);
 }
 
 Outcome CommandProcessor::run_list_entry(Queue& queue, const npu_cmd_exec& command) {
   const ListRun& list = queue.list;
-  const bool allowed = command_is_well_formed(list.command) && allowed_in_list(list.command.op) &&
-                       allowed_in_class(queue.config.queue_class, list.command.op);
-  Outcome outcome = allowed ? runner_.run(queue, list.command, list.entry_start_ps)
-                            : bad_command(list.entry_start_ps);
+  Outcome outcome = run_in_list(queue, list.command, list.entry_start_ps);
   const bool canceled = queue.cancel.load(std::memory_order_relaxed);
   if (outcome.parked || canceled || command.records_dva == 0) return outcome;
   if (!write_list_record(queue, command, outcome)) {
     const uint64_t end_ps = outcome.end_ps;
-    outcome = Outcome::vm_fault(command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES,
-                                NPU_ACCESS_WRITE);
+    outcome = Outcome::vm_fault(record_dva(queue, command), NPU_ACCESS_WRITE);
     outcome.end_ps = end_ps;
   }
   return outcome;
@@ -172,9 +221,9 @@ bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& comma
   const auto store = [&](std::byte* at) {
     store_record(at, outcome, list.index, list.command.tag, list.entry_start_ps);
   };
-  const uint64_t record_dva = command.records_dva + uint64_t{list.index} * NPU_COMPLETION_BYTES;
-  if (record_dva % NPU_COMPLETION_BYTES == 0) {
-    std::byte* at = queue.list_record_memory.get(queue.space(), record_dva, NPU_COMPLETION_BYTES,
+  const uint64_t dva = record_dva(queue, command);
+  if (dva % NPU_COMPLETION_BYTES == 0) {
+    std::byte* at = queue.list_record_memory.get(queue.space(), dva, NPU_COMPLETION_BYTES,
                                                  NPU_ACCESS_WRITE, kListAheadBytes);
     if (at == nullptr) return false;
     store(at);
@@ -184,8 +233,7 @@ bool CommandProcessor::write_list_record(Queue& queue, const npu_cmd_exec& comma
   std::array<uint64_t, NPU_COMPLETION_BYTES / 8> words;
   store(reinterpret_cast<std::byte*>(words.data()));
   for (size_t i = 0; i < words.size(); ++i) {
-    std::byte* word =
-        queue.list_record_memory.get(queue.space(), record_dva + i * 8, 8, NPU_ACCESS_WRITE);
+    std::byte* word = queue.list_record_memory.get(queue.space(), dva + i * 8, 8, NPU_ACCESS_WRITE);
     if (word == nullptr) return false;
     store_word(word, words[i]);
   }

@@ -43,7 +43,10 @@ class CommandProcessor {
  private:
   bool fetch(Queue& queue);
   bool takes_hang(const Queue& queue);
+  Outcome run_command(Queue& queue, const npu_cmd& command);
   Outcome run_list(Queue& queue, const npu_cmd_exec& command);
+  Outcome run_in_list(Queue& queue, const npu_cmd& command, uint64_t start_ps);
+  bool run_known_entry(Queue& queue, const npu_cmd_exec& command);
   bool fetch_list_entry(Queue& queue, const npu_cmd_exec& command);
   Outcome run_list_entry(Queue& queue, const npu_cmd_exec& command);
   bool write_list_record(Queue& queue, const npu_cmd_exec& command, const Outcome& outcome);

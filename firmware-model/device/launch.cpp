@@ -283,7 +283,8 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
       params_(tile_params(profile)),
       numerics_(numerics),
       checks_(checks),
-      pool_(params_, threads != 0 ? threads : usable_cpus()) {}
+      pool_(params_, threads != 0 ? threads : usable_cpus()),
+      overhead_ps_(uint64_t{profile.launch_overhead_ns} * 1000) {}
 
 void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
   const uint64_t groups = window.begin_pass();
@@ -331,7 +332,7 @@ uint64_t LaunchEngine::tensor_time(const GroupStats& stats, uint64_t body_ps) co
   return ps >> NPU_TENSOR_PS_BITS == 0 ? static_cast<uint64_t>(ps) : 0;
 }
 
-void LaunchEngine::finish(uint64_t groups_end_ps, LaunchOutcome* outcome) const {
+void LaunchEngine::finish_counted(uint64_t groups_end_ps, LaunchOutcome* outcome) const {
   const uint64_t all_bytes = outcome->stats.hbm_read_bytes + outcome->stats.hbm_write_bytes;
   const uint64_t host_bytes = outcome->stats.host_bytes;
   const uint64_t bytes = all_bytes - host_bytes;
@@ -340,7 +341,7 @@ void LaunchEngine::finish(uint64_t groups_end_ps, LaunchOutcome* outcome) const 
   const Wide memory_ps = std::max(bytes_ps(bytes, rate), bytes_ps(host_bytes, host_rate));
   const auto body_ps =
       static_cast<uint64_t>(std::min<Wide>(std::max<Wide>(groups_end_ps, memory_ps), UINT64_MAX));
-  const uint64_t end_ps = later_ps(body_ps, uint64_t{profile_.launch_overhead_ns} * 1000);
+  const uint64_t end_ps = later_ps(body_ps, overhead_ps_);
   outcome->duration_ps = end_ps;
   // The time of a work-group that failed ends at the fault; what it had begun is not in it.
   if (outcome->fault.status != NPU_ST_OK || end_ps == UINT64_MAX) return;
@@ -355,49 +356,44 @@ void LaunchEngine::finish(uint64_t groups_end_ps, LaunchOutcome* outcome) const 
                  "a launch moved more bytes than the device memory or the link to the host can");
 }
 
-// Divisions cost as much as a short launch, and mostly are those of the launch before.
-const Shares& LaunchEngine::shares_of(uint64_t active_tiles, uint32_t group_tiles) {
-  if (active_tiles == last_active_tiles_ && group_tiles == last_group_tiles_) [[likely]]
-    return last_shares_;
-  last_active_tiles_ = active_tiles;
-  last_group_tiles_ = group_tiles;
-  last_shares_.hbm_bytes_per_us = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / active_tiles);
-  last_shares_.host_bytes_per_us = std::max<uint64_t>(1, profile_.host_mbytes_per_s / active_tiles);
+Shares LaunchEngine::shares_of(uint64_t active_tiles, uint32_t group_tiles) const {
+  Shares shares;
+  shares.hbm_bytes_per_us = std::max<uint64_t>(1, profile_.hbm_mbytes_per_s / active_tiles);
+  shares.host_bytes_per_us = std::max<uint64_t>(1, profile_.host_mbytes_per_s / active_tiles);
   // Groups are spread over the clusters.
-  last_shares_.cluster_tiles =
+  shares.cluster_tiles =
       active_tiles <= uint64_t{profile_.clusters} * group_tiles
           ? group_tiles
           : static_cast<uint32_t>((active_tiles / group_tiles + profile_.clusters - 1) /
                                   profile_.clusters * group_tiles);
-  return last_shares_;
+  return shares;
 }
 
-void LaunchEngine::begin(LaunchRequest& request, uint64_t active_tiles) {
+void LaunchEngine::prepare(LaunchRequest& request) {
   Launch& launch = request.launch;
+  launch.setup_id = ++last_setup_id_;
   launch.program = &request.kernel->program;
-  launch.program_id = request.kernel->id;
   launch.numerics = &numerics_;
   launch.params = &params_;
-  const Shares& shares = shares_of(active_tiles, launch.program->group_tiles);
+  const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
+  request.groups = groups;
+  launch.op_budget = std::max<uint64_t>(request.budget, 1);  // 0 would mean no limit
+  const uint32_t group_tiles = launch.program->group_tiles;
+  const Shares shares =
+      shares_of(ListSchedule(profile_, group_tiles, groups).active_tiles(), group_tiles);
   launch.hbm_share_bytes_per_us = shares.hbm_bytes_per_us;
   launch.host_share_bytes_per_us = shares.host_bytes_per_us;
   launch.cluster_tiles = shares.cluster_tiles;
-  launch.prints = request.prints_most != 0;
   // Of the groups of one window, whose results are kept at the same time.
-  const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
-  launch.ops_most = 0;
   if (request.records_ops)
     launch.ops_most = static_cast<uint32_t>(kLaunchOpsMost / std::min(groups, kWindowGroups));
   launch.checks = checks_;
 }
 
-LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void()>& quiet) {
-  const Program& program = request.kernel->program;
+LaunchOutcome LaunchEngine::run_grid(LaunchRequest& request, const std::function<void()>& quiet) {
   Launch& launch = request.launch;
-  const uint64_t groups = uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2];
-  if (groups == 1) return run_single(request);
-  ListSchedule schedule(profile_, program.group_tiles, groups);
-  begin(request, schedule.active_tiles());
+  const uint64_t groups = request.groups;
+  ListSchedule schedule(profile_, launch.program->group_tiles, groups);
 
   // Taken away for the time of this launch: another one may come in between.
   std::vector<GroupResult> results = std::move(spare_results_);
@@ -423,17 +419,10 @@ LaunchOutcome LaunchEngine::run(LaunchRequest& request, const std::function<void
   return outcome;
 }
 
-// Nothing to share, to place or to interrupt. Small launches are most of what a model is asked for, and what a window costs is most of theirs.
-LaunchOutcome LaunchEngine::run_single(LaunchRequest& request) {
-  begin(request, request.kernel->program.group_tiles);
+void LaunchEngine::end_single(const LaunchRequest& request, LaunchOutcome* outcome) {
+  take_prints(std::exchange(outcome->prints, nullptr), 0, request.prints_most, outcome);
   uint64_t budget = request.budget;
-  request.launch.op_budget = std::max<uint64_t>(budget, 1);
-  LaunchOutcome outcome;
-  pool_.own_worker().run_fresh(request.launch, 0, &outcome);
-  take_prints(std::exchange(outcome.prints, nullptr), 0, request.prints_most, &outcome);
-  end_group(outcome.stats.instructions, 0, 0, &budget, &outcome);
-  finish(outcome.duration_ps, &outcome);
-  return outcome;
+  end_group(outcome->stats.instructions, 0, 0, &budget, outcome);
 }
 
 }  // namespace npu::model

@@ -120,6 +120,15 @@ bool segments_match(const BlobParts& parts, const ElfImage& image) {
                     });
 }
 
+// Scalar registers from 0 on that |code| names.
+uint32_t regs_of(const std::vector<npu_insn>& code) {
+  uint32_t highest = 0;
+  for (const npu_insn& insn : code) {
+    for (const uint8_t reg : insn.r) highest = std::max<uint32_t>(highest, reg);
+  }
+  return highest + 1;
+}
+
 npu_status build_kernel(const ElfImage& image, const npu_note_kernel& note,
                         const BlobPolicy& policy, Program* out, uint32_t* bad_pc) {
   if (note.l1_bytes > policy.l1_bytes || note.l2_bytes > policy.l2_bytes ||
@@ -136,6 +145,7 @@ npu_status build_kernel(const ElfImage& image, const npu_note_kernel& note,
     *bad_pc = *bad;
     return NPU_ST_BLOB_INSTRUCTION;
   }
+  out->regs = regs_of(out->code);
   out->name = note.name;
   out->args_bytes = note.args_bytes;
   out->l1_bytes = note.l1_bytes;

@@ -86,8 +86,8 @@ class CachedTranslation {
  public:
   // The host address of [dva, dva + bytes), nullptr when a part is not mapped for |access| or the
   // piece is not contiguous. |ahead_bytes|: how much more is likely to be asked for next.
-  std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes, npu_fault_access access,
-                 uint64_t ahead_bytes = 0) {
+  [[gnu::always_inline]] std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                                        npu_fault_access access, uint64_t ahead_bytes = 0) {
     if (holds(space.generation(), dva, access) && run_.end_dva - dva >= bytes) [[likely]] {
       return run_.host + (dva - run_.begin_dva);
     }

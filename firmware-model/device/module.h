@@ -22,16 +22,9 @@ namespace npu::model {
 
 struct Kernel {
   Program program;
-  const uint64_t id = next_id();  // of no other kernel of this process
   // Host nanoseconds that a work-group took lately, 0 = not known. Decides whether other threads
   // are woken for a launch; never a result or a device time.
   mutable std::atomic<uint32_t> wall_ns_per_group{0};
-
- private:
-  static uint64_t next_id() {
-    static std::atomic<uint64_t> last{0};
-    return last.fetch_add(1, std::memory_order_relaxed) + 1;
-  }
 };
 
 struct SourcePlace {

@@ -18,23 +18,32 @@ uint64_t state_word(npu_queue_state state, npu_status status) {
   return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
 }
 
-// In words: put together as a struct first, it would be read in wider pieces than were written just now, and wait for them.
-void store_launch_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
-                         uint64_t start_ps) {
+// What a launch did, as its record says it.
+struct LaunchDeeds {
+  uint64_t mac_ops;
+  uint64_t hbm_read_bytes;
+  uint64_t hbm_write_bytes;
+  uint64_t tensor_ps;
+};
+
+// In words, and in its place: put together as a struct first, it would be read in wider pieces than were written just now, and wait for them.
+[[gnu::always_inline]] inline void store_deeds(std::byte* at, const LaunchDeeds& deeds,
+                                               uint64_t seq, uint32_t tag,
+                                               const CommandTimes& times) {
   using Record = npu_launch_completion;
   static_assert(offsetof(Record, tag) == offsetof(Record, status) + 4);
   static_assert(offsetof(Record, tensor_ps_low) == sizeof(Record) - 8);
   static_assert(offsetof(Record, tensor_ps_high) == sizeof(Record) - 4);
+  static_assert(NPU_ST_OK == 0);
   store_word(at + offsetof(Record, seq), seq);
-  store_word(at + offsetof(Record, status),
-             uint64_t{static_cast<uint32_t>(outcome.status)} | uint64_t{tag} << 32);
-  store_word(at + offsetof(Record, start_ps), start_ps);
-  store_word(at + offsetof(Record, end_ps), outcome.end_ps);
-  store_word(at + offsetof(Record, mac_ops), outcome.mac_ops);
-  store_word(at + offsetof(Record, hbm_read_bytes), outcome.hbm_read_bytes);
-  store_word(at + offsetof(Record, hbm_write_bytes), outcome.hbm_write_bytes);
+  store_word(at + offsetof(Record, status), uint64_t{tag} << 32);
+  store_word(at + offsetof(Record, start_ps), times.start_ps);
+  store_word(at + offsetof(Record, end_ps), times.end_ps);
+  store_word(at + offsetof(Record, mac_ops), deeds.mac_ops);
+  store_word(at + offsetof(Record, hbm_read_bytes), deeds.hbm_read_bytes);
+  store_word(at + offsetof(Record, hbm_write_bytes), deeds.hbm_write_bytes);
   // list_index, above its 48 bits, is 0.
-  store_word(at + offsetof(Record, tensor_ps_low), outcome.tensor_ps);
+  store_word(at + offsetof(Record, tensor_ps_low), deeds.tensor_ps);
 }
 
 }  // namespace
@@ -42,7 +51,9 @@ void store_launch_record(std::byte* at, const Outcome& outcome, uint64_t seq, ui
 void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
                   uint64_t start_ps) {
   if (outcome.launched && outcome.status == NPU_ST_OK) {
-    return store_launch_record(at, outcome, seq, tag, start_ps);
+    const LaunchDeeds deeds{outcome.mac_ops, outcome.hbm_read_bytes, outcome.hbm_write_bytes,
+                            outcome.tensor_ps};
+    return store_deeds(at, deeds, seq, tag, {start_ps, outcome.end_ps});
   }
   npu_completion record{};
   record.seq = seq;
@@ -61,6 +72,13 @@ void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t 
   record.engine = static_cast<__u8>(outcome.engine);
   record.list_index = outcome.list_index;
   store_struct(at, record);
+}
+
+void store_launch_record(std::byte* at, const LaunchOutcome& done, uint64_t seq, uint32_t tag,
+                         const CommandTimes& times) {
+  const LaunchDeeds deeds{done.stats.mac_ops, done.stats.hbm_read_bytes, done.stats.hbm_write_bytes,
+                          done.tensor_ps};
+  store_deeds(at, deeds, seq, tag, times);
 }
 
 const std::byte* Queue::ring_slot(uint64_t seq) {

@@ -14,6 +14,7 @@
 
 #include "firmware-model/device/context.h"
 #include "firmware-model/device/mmu.h"
+#include "firmware-model/device/prepared_launch.h"
 #include "firmware-model/device/signal_times.h"
 #include "uapi/npu_accel.h"
 #include "uapi/npu_queue.h"
@@ -62,6 +63,13 @@ struct Outcome {
 // Writes the record of a command, 8-byte aligned.
 void store_record(std::byte* at, const Outcome& outcome, uint64_t seq, uint32_t tag,
                   uint64_t start_ps);
+// Likewise, of a launch that succeeded, by what it did.
+struct CommandTimes {
+  uint64_t start_ps;
+  uint64_t end_ps;
+};
+void store_launch_record(std::byte* at, const LaunchOutcome& done, uint64_t seq, uint32_t tag,
+                         const CommandTimes& times);
 
 // A wait that did not hold when it was looked at. The word may be read as long as the generation of
 // the address space is the same.
@@ -93,6 +101,8 @@ struct ListRun {
   uint32_t index = 0;
   bool fetched = false;  // `command` holds entry `index`
   npu_cmd command{};
+  // Of a known launch that was run for this entry and has not ended plainly: its end is to be told.
+  PreparedLaunch* known = nullptr;
   uint64_t entry_start_ps = 0;
 };
 
@@ -152,7 +162,9 @@ struct Queue : std::enable_shared_from_this<Queue> {
   CachedTranslation list_memory;
   CachedTranslation list_record_memory;
   CachedTranslation word_memory;
+  CachedTranslation args_memory;
   CachedModule module;
+  PreparedLaunches launches;
   const std::byte* watched_completed = nullptr;
   uint64_t turn_work = 0;  // of the commands of this turn: in scalar instructions, some 10 ns each
 

@@ -120,14 +120,9 @@ bool drain_tile(Group& group, Tile& tile) {
 }  // namespace
 
 void reset_engines(Tile& tile, uint32_t fifo) {
-  for (uint64_t used = tile.sems_used; used != 0; used &= used - 1) {
-    tile.sems[std::countr_zero(used)].reset();
-  }
-  tile.sems_used = 0;
-  // Engines are as they were as long as nothing was issued.
-  if (tile.issued == 0 && tile.engines[NPU_ENGINE_LD].queue.size() == fifo) return;
   tile.queued_engines = 0;
   tile.issued = 0;
+  tile.fifo = fifo;
   for (int which = NPU_ENGINE_LD; which < NPU_ENGINE_COUNT; ++which) {
     Engine& engine = tile.engines[which];
     if (engine.queue.size() != fifo) engine.queue.resize(fifo);

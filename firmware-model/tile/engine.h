@@ -7,7 +7,7 @@
 
 namespace npu::model {
 
-// Forgets what engines and semaphores hold from the last work-group and makes room for |fifo|
+// Forgets what engines hold from the last work-group and makes room for |fifo|
 // operations an engine.
 void reset_engines(Tile& tile, uint32_t fifo);
 

@@ -86,6 +86,7 @@ struct Tile {
   uint64_t time_ps = 0;
   uint64_t issued = 0;          // engine operations so far
   uint32_t queued_engines = 0;  // bit e: engine e has queued operations
+  uint32_t fifo = 0;            // places of the engines' queues
   uint16_t index = 0;
   BarrierState barrier = BarrierState::kNone;
   bool halted = false;

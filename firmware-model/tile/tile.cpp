@@ -20,9 +20,22 @@ namespace {
 constexpr uint32_t kTurnInstructions = 4096;
 constexpr uint32_t kMaxFifo = 1024;
 
-void start_tile(Tile& tile, uint16_t index, uint32_t fifo) {
-  reset_engines(tile, fifo);
-  std::fill(std::begin(tile.regs), std::end(tile.regs), 0);
+constexpr uint32_t kFewRegs = 8;
+
+// |regs|: so many registers are used.
+void start_tile(Tile& tile, uint16_t index, uint32_t fifo, uint32_t regs) {
+  for (uint64_t used = tile.sems_used; used != 0; used &= used - 1) {
+    tile.sems[std::countr_zero(used)].reset();
+  }
+  tile.sems_used = 0;
+  // Engines are as they were as long as nothing was issued.
+  if (tile.issued != 0 || tile.fifo != fifo) reset_engines(tile, fifo);
+  // Of known sizes: a call costs more than a few stores.
+  if (regs <= kFewRegs) {
+    std::fill_n(std::begin(tile.regs), kFewRegs, 0);
+  } else {
+    std::fill(std::begin(tile.regs), std::end(tile.regs), 0);
+  }
   for (uint64_t used = tile.descs_used; used != 0; used &= used - 1) {
     tile.desc[std::countr_zero(used)] = npu_tdesc{};
   }
@@ -107,11 +120,11 @@ bool run_tiles(Group& group) {
   for (;;) {
     uint64_t progress_before = group.progress;
     Tile* lowest_running = nullptr;
-    for (uint32_t i = 0; i < group.tile_count; ++i) {
-      Tile& tile = group.tiles[i];
-      if (tile.halted) continue;
-      if (!run_turn<kWatched>(group, tile, budget)) return false;
-      if (!tile.halted && lowest_running == nullptr) lowest_running = &tile;
+    Tile* tile = group.tiles.data();
+    for (uint32_t left = group.tile_count; left != 0; --left, ++tile) {
+      if (tile->halted) continue;
+      if (!run_turn<kWatched>(group, *tile, budget)) return false;
+      if (!tile->halted && lowest_running == nullptr) lowest_running = tile;
     }
     if (lowest_running == nullptr) return true;
     if (group.progress == progress_before) {
@@ -122,11 +135,16 @@ bool run_tiles(Group& group) {
   }
 }
 
+// Apart, so that what it needs is not set up for those that nobody watches.
+[[gnu::noinline]] void run_watched(Group& group) { run_tiles<true>(group); }
+
 uint64_t end_ps(const Group& group) {
   uint64_t latest_ps = 0;
   for (uint32_t i = 0; i < group.tile_count; ++i) {
-    latest_ps = std::max(latest_ps, group.tiles[i].time_ps);
-    for (const Engine& engine : group.tiles[i].engines) {
+    const Tile& tile = group.tiles[i];
+    latest_ps = std::max(latest_ps, tile.time_ps);
+    if (tile.issued == 0) continue;
+    for (const Engine& engine : tile.engines) {
       latest_ps = std::max(latest_ps, engine.free_ps);
     }
   }
@@ -143,9 +161,12 @@ struct Worker::Impl {
   static bool fits_grid(const Launch& launch, uint64_t linear);
   bool reserve_memory(const Program& program);
   void change_owner(uint64_t owner);
-  // NPU_ST_OK: all that depends on program, sizes and owner alone is as the launch needs it.
+  // NPU_ST_OK: all that does not depend on the number of the work-group is as the launch needs it.
   npu_status make_ready(const Launch& launch, uint64_t linear);
-  void start(const Launch& launch, uint64_t linear);
+  [[gnu::noinline]] npu_status make_ready_anew(const Launch& launch, uint64_t linear);
+  void set_up(const Launch& launch);
+  void place(const Launch& launch, uint64_t linear);
+  void start(const Launch& launch);
   void start_checks(bool wanted);
 
   TileParams params;
@@ -158,13 +179,8 @@ struct Worker::Impl {
     uint32_t acc_bytes = 0;
     bool operator==(const Reserved&) const = default;
   } reserved;
-  struct Ready {  // what make_ready() was last called for
-    uint64_t program_id = 0;
-    uint64_t owner = 0;
-    Shares shares;
-    const TileParams* params = nullptr;
-    bool operator==(const Ready&) const = default;
-  } ready;
+  uint64_t ready_id = 0;  // Launch::setup_id of what make_ready() was last called for
+  uint64_t ready_linear = 0;
   Group group;
   std::unique_ptr<Checker> checker;  // made for the first run that is checked
 };
@@ -230,35 +246,45 @@ void Worker::Impl::change_owner(uint64_t next) {
 }
 
 npu_status Worker::Impl::make_ready(const Launch& launch, uint64_t linear) {
+  if (launch.setup_id != 0 && launch.setup_id == ready_id) [[likely]] {
+    if (linear == ready_linear) return NPU_ST_OK;
+    if (!fits_grid(launch, linear)) return NPU_ST_BAD_LAUNCH;
+    place(launch, linear);
+    return NPU_ST_OK;
+  }
+  return make_ready_anew(launch, linear);
+}
+
+npu_status Worker::Impl::make_ready_anew(const Launch& launch, uint64_t linear) {
+  ready_id = 0;
+  if (const npu_status status = check(launch, linear); status != NPU_ST_OK) return status;
   const Shares shares{launch.hbm_share_bytes_per_us, launch.host_share_bytes_per_us,
                       launch.cluster_tiles};
-  const Ready wanted{launch.program_id, launch.owner, shares, launch.params};
-  if (launch.program_id != 0 && wanted == ready) [[likely]]
-    return fits_grid(launch, linear) ? NPU_ST_OK : NPU_ST_BAD_LAUNCH;
-  ready = {};
-  if (const npu_status status = check(launch, linear); status != NPU_ST_OK) return status;
   if (!group.timing.configure(*launch.params, shares)) {
     return NPU_ST_INTERNAL;
   }
   change_owner(launch.owner);
   if (!reserve_memory(*launch.program)) return NPU_ST_OUT_OF_HOST_MEMORY;
-  ready = wanted;
+  set_up(launch);
+  place(launch, linear);
+  ready_id = launch.setup_id;
   return NPU_ST_OK;
 }
 
-void Worker::Impl::start(const Launch& launch, uint64_t linear) {
+void Worker::Impl::set_up(const Launch& launch) {
   const Program& program = *launch.program;
-  group.launch = &launch;
   group.code = program.code.data();
   group.code_size = static_cast<uint32_t>(program.code.size());
   group.numerics = launch.numerics;
   group.engine_fifo = launch.params->engine_fifo;
   group.tile_count = program.group_tiles;
   group.memory.attach(launch.space);
-  group.drain_mask = 0;
-  group.at_barrier = 0;
-  uint64_t x = launch.grid[0];
-  uint64_t y = launch.grid[1];
+}
+
+void Worker::Impl::place(const Launch& launch, uint64_t linear) {
+  ready_linear = linear;
+  const uint64_t x = launch.grid[0];
+  const uint64_t y = launch.grid[1];
   const uint64_t row = linear < x ? 0 : linear / x;  // divisions cost as much as a short work-group
   const uint64_t plane = row < y ? 0 : row / y;
   group.sregs = {linear - row * x,
@@ -268,13 +294,19 @@ void Worker::Impl::start(const Launch& launch, uint64_t linear) {
                  y,
                  launch.grid[2],
                  0,
-                 program.group_tiles,
+                 launch.program->group_tiles,
                  params.l1_bytes,
                  params.l2_bytes,
                  params.acc_bytes,
                  launch.params->device_tiles};
+}
+
+void Worker::Impl::start(const Launch& launch) {
+  group.launch = &launch;
+  group.drain_mask = 0;
+  group.at_barrier = 0;
   for (uint32_t i = 0; i < group.tile_count; ++i) {
-    start_tile(group.tiles[i], static_cast<uint16_t>(i), group.engine_fifo);
+    start_tile(group.tiles[i], static_cast<uint16_t>(i), group.engine_fifo, launch.program->regs);
   }
 }
 
@@ -318,10 +350,10 @@ void Worker::run_fresh(const Launch& launch, uint64_t linear, GroupResult* resul
   if (launch.ops_most != 0) [[unlikely]]
     result->ops = std::make_unique<GroupOps>();
   group.result = result;
-  impl.start(launch, linear);
+  impl.start(launch);
   impl.start_checks(launch.checks);
   if (launch.watcher != nullptr) [[unlikely]] {
-    run_tiles<true>(group);
+    run_watched(group);
   } else {
     run_tiles<false>(group);
   }

@@ -88,6 +88,8 @@ struct TileParams {
 struct Program {
   std::string name;
   std::vector<npu_insn> code;
+  uint32_t regs =
+      NPU_SCALAR_REGS;  // scalar registers from 0 on that the code names; the others are not read
   uint32_t args_bytes = 0;
   uint32_t l1_bytes = 0;
   uint32_t l2_bytes = 0;
@@ -106,8 +108,8 @@ class Watcher {
 
 struct Launch {
   const Program* program = nullptr;
-  // Not 0: the number of this program, which is no other's, as it will never change. What was made ready for its last launch is then not made ready again.
-  uint64_t program_id = 0;
+  // Not 0: a number for all of this struct but the bytes of |args|, |op_budget| and |prints|, which a worker meets in no other launch. What it has made ready for the work-group before is then not made ready again.
+  uint64_t setup_id = 0;
   const AddressSpace* space = nullptr;
   const Numerics* numerics = nullptr;
   const TileParams* params = nullptr;

@@ -264,6 +264,58 @@ TEST_F(GraphTest, AFailureNamesItsNode) {
   EXPECT_EQ(node, 0u);
 }
 
+// What the device has found out about a list in earlier launches changes nothing that anybody sees of later ones.
+TEST_F(GraphTest, LaterLaunchesAreLikeTheFirst) {
+  add_named("null");
+  const npuGraphNode poke = add_poke(a_, 1.0f);
+  add_named("null");
+  const npuGraphExec exec = instantiate();
+  std::vector<uint64_t> first_ps;
+  for (int round = 0; round < 4; round++) {
+    const float value = 10.0f + static_cast<float>(round);
+    ASSERT_NPU(NPU_OK, npuGraphExecSetKernelArgs(exec, poke, offsetof(PokeArgs, value), &value, 4));
+    ASSERT_NPU(NPU_OK, run(exec, queue_));
+    EXPECT_EQ(number_at(a_), value);
+    std::vector<uint64_t> took_ps;
+    for (npuGraphNode node = 1; node <= 3; node++) {
+      npuTiming timing{};
+      timing.struct_size = sizeof timing;
+      ASSERT_NPU(NPU_OK, npuGraphExecGetNodeTiming(exec, node, &timing));
+      took_ps.push_back(timing.end_ps - timing.start_ps);
+    }
+    if (round == 0) first_ps = took_ps;
+    EXPECT_EQ(took_ps, first_ps);
+  }
+  // Another module comes and goes, which makes the device look again.
+  npuModule other = nullptr;
+  ASSERT_NPU(NPU_OK, npuModuleLoad(context_, blob_path().c_str(), &other));
+  ASSERT_NPU(NPU_OK, npuModuleUnload(other));
+  ASSERT_NPU(NPU_OK, run(exec, queue_));
+  const npuDevPtr nowhere = 0x123456789000;
+  ASSERT_NPU(NPU_OK, npuGraphExecSetKernelArgs(exec, poke, 0, &nowhere, sizeof nowhere));
+  EXPECT_NPU(NPU_ERROR_VM_FAULT, run(exec, queue_));
+  npuGraphNode node = 0;
+  npuFault fault{};
+  fault.struct_size = sizeof fault;
+  ASSERT_NPU(NPU_OK, npuGraphExecGetFault(exec, &node, &fault));
+  EXPECT_EQ(node, poke);
+  EXPECT_EQ(fault.address, nowhere);
+  EXPECT_STREQ(fault.kernel, "poke");
+}
+
+TEST_F(GraphTest, TwoQueuesReplayOneGraphAtOnce) {
+  for (uint32_t i = 0; i < 16; i++) add_poke(a_ + 4 * i, static_cast<float>(i + 1));
+  const npuGraphExec exec = instantiate();
+  npuQueue other = make_queue();
+  for (int round = 0; round < 50; round++) {
+    ASSERT_NPU(NPU_OK, npuGraphLaunch(exec, queue_, nullptr));
+    ASSERT_NPU(NPU_OK, npuGraphLaunch(exec, other, nullptr));
+  }
+  ASSERT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
+  ASSERT_NPU(NPU_OK, npuQueueSync(other, kLongNs));
+  for (uint32_t i = 0; i < 16; i++) EXPECT_EQ(number_at(a_ + 4 * i), static_cast<float>(i + 1));
+}
+
 TEST_F(GraphTest, UnloadedModulesAndForeignContextsAreNoticed) {
   add_named("null");
   const npuGraphExec exec = instantiate();
