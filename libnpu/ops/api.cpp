@@ -4,6 +4,7 @@
 
 #include "libnpu/ops/check.h"
 #include "libnpu/ops/library.h"
+#include "libnpu/ops/tiling.h"
 
 namespace npu::ops {
 namespace {
@@ -120,6 +121,16 @@ npuResult npuOpsGemmGetWorkspaceBytes(const npuOpsGemmInfo* info, uint64_t* out_
   npuOpsGemmInfo g;
   NPU_OPS_TRY(read_info(info, &g));
   return gemm_workspace_bytes(g, out_bytes);
+}
+
+npuResult npuOpsTileWeights(npuDataType type, uint64_t rows, uint64_t cols, const void* src,
+                            void* dst) {
+  return tile_weights(Tiling::kToTiles, type, rows, cols, src, dst);
+}
+
+npuResult npuOpsUntileWeights(npuDataType type, uint64_t rows, uint64_t cols, const void* src,
+                              void* dst) {
+  return tile_weights(Tiling::kToRows, type, rows, cols, src, dst);
 }
 
 npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void* info,

@@ -30,6 +30,39 @@ npuResult check_stride(const char* name, const npuOpsTensor& t, const TypeLayout
               layout.align_bytes);
 }
 
+// Rows of 16 take the bytes of 16 rows by blocks; the device reads a tile from a multiple of 32 bytes on.
+npuResult check_tiles(const char* name, const npuOpsTensor& t, uint32_t types) {
+  constexpr uint64_t kAlignBytes = 32;
+  NPU_OPS_TRY(check_enum("tiled", t.tiled, 2));
+  if (t.tiled == 0) return NPU_OK;
+  if ((types & kTiled) == 0)
+    return fail(NPU_ERROR_NOT_SUPPORTED, "%s is tiled, which is not taken here", name);
+  if ((kTiledTypes & type_bit(t.type)) == 0)
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "%s is of type %" PRId32 ", of which there are no tiles: Q8_0 and Q4_0 have them",
+                name, t.type);
+  if (is_empty(t)) return NPU_OK;
+  if (t.sizes[1] % NPU_OPS_TILE_ROWS != 0)
+    return fail(NPU_ERROR_INVALID_ARGUMENT,
+                "%s is tiled: sizes[1] is %" PRIu64 ", no multiple of %d", name, t.sizes[1],
+                NPU_OPS_TILE_ROWS);
+  const TypeLayout layout = layout_of(t.type);
+  const uint64_t row_bytes = t.sizes[0] / layout.block_elements * layout.block_bytes;
+  if (t.strides[1] != row_bytes)
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "%s is tiled: strides[1] is %" PRIu64 ", a row has %" PRIu64 " bytes", name,
+                t.strides[1], row_bytes);
+  for (uint32_t dim = 2; dim < kDims; ++dim) {
+    if (t.sizes[dim] > 1 && t.strides[dim] % kAlignBytes != 0)
+      return fail(NPU_ERROR_UNALIGNED,
+                  "%s is tiled: strides[%" PRIu32 "] is %" PRIu64 ", no multiple of %" PRIu64, name,
+                  dim, t.strides[dim], kAlignBytes);
+  }
+  if (t.data % kAlignBytes == 0) return NPU_OK;
+  return fail(NPU_ERROR_UNALIGNED, "%s is tiled and at 0x%" PRIx64 ", no multiple of %" PRIu64,
+              name, t.data, kAlignBytes);
+}
+
 npuResult check_end(const char* name, const npuOpsTensor& t, const TypeLayout& layout) {
   uint64_t end = t.data;
   for (uint32_t dim = 0; dim < kDims; ++dim) {
@@ -58,7 +91,7 @@ npuOpsTensor as_words(npuOpsTensor t) {
 
 npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types) {
   NPU_OPS_TRY(check_tensor_type(name, t.type, types));
-  NPU_OPS_TRY(check_reserved(t.reserved));
+  NPU_OPS_TRY(check_tiles(name, t, types));
   const TypeLayout layout = layout_of(t.type);
   for (uint32_t dim = 0; dim < kDims; ++dim) {
     if (t.sizes[dim] > kCountMax)

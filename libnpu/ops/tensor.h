@@ -30,6 +30,9 @@ inline constexpr uint32_t kI32 = type_bit(NPU_INT32);
 inline constexpr uint32_t kI64 = type_bit(NPU_INT64);
 inline constexpr uint32_t kBlocks =
     type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0) | type_bit(NPU_Q4_K) | type_bit(NPU_Q6_K);
+// Those that may lie in tiles, and the word of an operand that it may.
+inline constexpr uint32_t kTiledTypes = type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0);
+inline constexpr uint32_t kTiled = 1u << 31;
 // Of these the device writes:
 inline constexpr uint32_t kWrittenBlocks = type_bit(NPU_Q8_0) | type_bit(NPU_Q4_0);
 

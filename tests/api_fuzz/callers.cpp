@@ -366,4 +366,26 @@ npuResult Caller<npuOpsRopeTable>::call(Fuzzer& f, Names) {
   return npuOpsRopeTable(base, width, table_rows, cos_table, sin_table);
 }
 
+// Matrices that the arena holds, or sizes that no memory could.
+template <typename Function>
+npuResult call_tiling(Fuzzer& f, Function* function) {
+  const auto type = !f.valid_only && f.rng.percent(10)
+                        ? static_cast<npuDataType>(f.rng.below(40)) - 5
+                        : f.rng.of<npuDataType>({NPU_Q8_0, NPU_Q4_0});
+  uint64_t rows = 16 * f.rng.below(9), cols = 32 * f.rng.below(17);
+  if (!f.valid_only && f.rng.percent(10))
+    rows = f.rng.of<uint64_t>({1, 15, 24, UINT64_MAX, UINT64_MAX - 15});
+  if (!f.valid_only && f.rng.percent(10)) cols = f.rng.of<uint64_t>({1, 31, 48, UINT64_MAX});
+  void* const src = f.host();
+  return function(type, rows, cols, src, f.rng.percent(50) ? src : f.host());
+}
+
+npuResult Caller<npuOpsTileWeights>::call(Fuzzer& f, Names) {
+  return call_tiling(f, npuOpsTileWeights);
+}
+
+npuResult Caller<npuOpsUntileWeights>::call(Fuzzer& f, Names) {
+  return call_tiling(f, npuOpsUntileWeights);
+}
+
 }  // namespace npu::fuzz

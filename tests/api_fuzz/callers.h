@@ -60,6 +60,8 @@ NPU_OWN_CALLER(npuOpsCheck);
 NPU_OWN_CALLER(npuOpsSubmit);
 NPU_OWN_CALLER(npuOpsGetCommand);
 NPU_OWN_CALLER(npuOpsRopeTable);
+NPU_OWN_CALLER(npuOpsTileWeights);
+NPU_OWN_CALLER(npuOpsUntileWeights);
 NPU_OWN_CALLER(npuMlGetMetrics);
 NPU_OWN_CALLER(npuMlGetProcesses);
 NPU_OWN_CALLER(npuMlGetPorts);

@@ -21,7 +21,7 @@ npuOpsTensor tensor(Fuzzer& f, npuDataType type, uint64_t elem_bytes) {
   npuOpsTensor t{};
   t.data = f.address();
   t.type = !f.valid_only && f.rng.percent(8) ? static_cast<int32_t>(f.rng.below(22)) - 1 : type;
-  t.reserved = reserved(f);
+  t.tiled = reserved(f);
   uint64_t stride = elem_bytes;
   for (int dim = 0; dim < 4; ++dim) {
     t.sizes[dim] = f.rng.of<uint64_t>({1, 2, 3, 16, f.rng.below(20)});

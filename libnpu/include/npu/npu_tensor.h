@@ -7,6 +7,8 @@
  *            an operand "repeats", each of its sizes divides the size of the result, and the operand is read again from its begin. Results never overlap themselves.
  *            A tensor with a size of 0 is no error: a command that does nothing is made.
  * Blocks     A type in blocks (NPU_Q8_0, ...) counts elements in sizes[0], a multiple of the block; strides[0] is the bytes of one block, the others are multiples of 2.
+ * Tiles      Weights of NPU_Q8_0 and NPU_Q4_0 may lie in tiles of 16 rows, which products of integers read faster: see npuOpsTileWeights. Then |tiled| is 1, sizes[1] a multiple of 16, strides[1] the
+ *            bytes of a row (the rows of a matrix without gaps), strides[2] and strides[3] and the address multiples of 32. Where such a tensor is taken the operator says so.
  * Arithmetic fp32; each result is rounded once, to nearest even, to its type.
  * Commands   An operator is described by a kind and an info struct. npuOpsSubmit launches it; npuOpsGetCommand gives the launch, for npuSubmitBatch, npuGraphAddKernel or
  *            npuGraphExecUpdateNode; npuOpsCheck tells on the host whether it would be accepted. All three take the kinds of npu_ops.h as well.
@@ -41,7 +43,7 @@ enum {
 typedef struct npuOpsTensor {
   npuDevPtr data; /* 0: an optional operand that is absent */
   npuDataType type;
-  uint32_t reserved; /* 0 */
+  uint32_t tiled; /* 1: in tiles of 16 rows (npuOpsTileWeights); 0: by rows */
   uint64_t sizes[4];
   uint64_t strides[4]; /* bytes */
 } npuOpsTensor;
@@ -199,9 +201,11 @@ typedef struct npuOpsTensorScatterInfo {
  * neighbours of B. a: fp32, bf16, fp16 or blocks; b: fp32, bf16 or fp16; y: fp32, strides[0] is 4. Blocks: strides[1] is a multiple of the block's bytes.
  * With ids (INT32 [used, tokens]): Y[m, s, t] = A[:, m, ids[s, t]] . B[:, s mod b.sizes[1], t], the product of each token with the experts that were chosen for it; rows of A have at most
  * 32768 elements. A number of no expert stops the queue with NPU_ERROR_KERNEL_BOUNDS.
- * integers: where a is Q8_0 or Q4_0 and the vectors of b that meet a matrix are at most 16, with 114688 elements in all, b is rounded to Q8_0 (scale = largest magnitude of 32 elements / 127, as
- * fp16) and integers are multiplied: MMS with INTEGER in the instruction set. Each element of b is then off by up to half of its scale (1/254 of the largest magnitude beside it) and 2^-11 of
- * itself; a block of b with a magnitude above 127 * 65504 gives infinities or NaN. Elsewhere integers changes nothing. */
+ * integers: where a is Q8_0 or Q4_0, b is rounded to Q8_0 (scale = largest magnitude of 32 elements / 127, as fp16) and integers are multiplied: MMS with INTEGER in the instruction set. Each
+ * element of b is then off by up to half of its scale (1/254 of the largest magnitude beside it) and 2^-11 of itself; a block of b with a magnitude above 127 * 65504 gives infinities or NaN. Each
+ * element of y depends on its row and its vector alone, not on how many there are. Elsewhere integers changes nothing, nor with ids where tokens * used is more than the number of experts and a is
+ * not tiled.
+ * a may be tiled; then integers is 1. With ids a row has then at most 114688 elements instead of 32768. */
 typedef struct npuOpsMatmulInfo {
   uint32_t struct_size;
   uint32_t integers; /* 1: the vectors may be rounded to Q8_0; 0: fp32. Since 0.2 */
@@ -222,8 +226,8 @@ typedef struct npuOpsTensorAttentionInfo {
  *   V = X; with norm_weight V = npuOpsTensorNormInfo's NPU_OPS_NORM_RMS of X with that weight, which goes to |normed| too;
  *   Y[i][m, n] = sum over k of A[i][k, m] V[k, n], as npuOpsMatmulInfo with |integers|, for each i < count; plus C[i][m, n] where that is given;
  *   gated = f(Y[0]) * Y[1] with an f of npuOpsGateInfo, where |gated| is given. Then count is 2, and a Y[i] that is absent is not kept.
- * x: fp32 [k, n], at most 16 vectors and 114688 elements, 49152 of a row with norm_weight; norm_weight: fp32 [k]; a: all of one type, fp32, bf16, fp16 or blocks, elements of a row side by side;
- * all others: fp32. Sizes of dimensions 2 and 3 are 1, and strides[0] is that of an element. Results overlap neither each other nor an operand; but Y[i] may lie where C[i] does.
+ * x: fp32 [k, n], at most 16 vectors and 114688 elements, 49152 of a row with norm_weight; norm_weight: fp32 [k]; a: all of one type, fp32, bf16, fp16 or blocks, elements of a row side by side,
+ * with |integers| all of them tiled or none; all others: fp32. Sizes of dimensions 2 and 3 are 1, and strides[0] is that of an element. Results overlap neither each other nor an operand; but Y[i] may lie where C[i] does.
  * Members that are not named by count, norm_weight or gated are zero. Since: 0.2 */
 typedef struct npuOpsProductsInfo {
   uint32_t struct_size;
@@ -248,6 +252,26 @@ typedef struct npuOpsProductsInfo {
  */
 NPU_API npuResult npuOpsSubmit(npuOps ops, npuQueue queue, npuOpsKind kind, const void *info,
                                uint64_t *out_value);
+
+#define NPU_OPS_TILE_ROWS 16
+
+/* Brings the rows of a matrix of weights on the host into tiles of NPU_OPS_TILE_ROWS rows, or back. A tile is the blocks of 16 rows at one place of the row: first their 16 scales (fp16), then
+ * their elements in words of 4 bytes, the first word of all 16 rows, then the second, and so on. Tiles of 16 rows follow one another as the blocks of a row do, and rows of tiles as rows do: 16 rows
+ * have the bytes and the place of 16 rows by blocks. Nothing is rounded; there and back gives the same bytes.
+ *
+ * type       NPU_Q8_0 or NPU_Q4_0
+ * rows, cols of the matrix, in elements: rows is a multiple of NPU_OPS_TILE_ROWS, cols one of 32. 0: nothing is done
+ * src, dst   host memory of rows * cols / 32 blocks without gaps, of any alignment; the caller's. The same address, or memory that does not overlap
+ *
+ * Threads:   any, also on parts of one matrix.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_ARGUMENT (another type or count, memory that is NULL or overlaps), NPU_ERROR_OVERFLOW (more bytes than 2^64),
+ *            NPU_ERROR_OUT_OF_HOST_MEMORY (16 rows are kept aside meanwhile). dst is then as it was.
+ * Since:     0.2
+ */
+NPU_API npuResult npuOpsTileWeights(npuDataType type, uint64_t rows, uint64_t cols, const void *src,
+                                    void *dst);
+NPU_API npuResult npuOpsUntileWeights(npuDataType type, uint64_t rows, uint64_t cols,
+                                      const void *src, void *dst);
 
 #define NPU_OPS_ARGS_MAX_BYTES 512
 
