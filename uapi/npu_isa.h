@@ -22,7 +22,7 @@
 #include <linux/types.h>
 
 #define NPU_ISA_MAJOR 1
-#define NPU_ISA_MINOR 5 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. 4: TLDW. 5: INTEGER. A program is of the least minor that has all of its instructions. */
+#define NPU_ISA_MINOR 6 /* 1: PRINT and CHECK. 2: LDC, MMS, types in blocks. 3: STC, types of 8 bits, MX, how CVT rounds. 4: TLDW. 5: INTEGER. 6: TILED. A program is of the least minor that has all of its instructions. */
 
 #define NPU_INSN_BYTES 32
 #define NPU_SCALAR_REGS 32
@@ -32,6 +32,8 @@
 #define NPU_ARGS_MAX_BYTES 1024
 #define NPU_KERNEL_MAX_INSNS 65536
 #define NPU_PANEL_COLS 16 /* columns of one panel of the PANEL layout */
+#define NPU_TILED_ROWS 16 /* rows of one tile of weights: TILED */
+#define NPU_TILED_ALIGN_BYTES 32 /* of the first one */
 #define NPU_GROUP_MAX_TILES 16
 
 /* flags */
@@ -55,8 +57,9 @@
 #define NPU_F_RANDOM 0x0400
 #define NPU_F_SCALE_RULE_SHIFT 11
 #define NPU_F_SCALE_RULE_MASK 0x1800
-/* MMS, which hides nothing, uses a bit of MASK */
+/* MMS, which hides nothing, uses bits of MASK */
 #define NPU_F_INTEGER 0x2000
+#define NPU_F_TILED 0x4000
 
 enum npu_act {
 	NPU_ACT_NONE = 0,
@@ -278,7 +281,7 @@ static inline __u32 npu_insn_minor(const struct npu_insn *insn)
 	case NPU_OP_CVT:
 		return insn->flags != 0 || insn->r[0] != 0 || insn->r[1] != 0 || insn->r[2] != 0 ? 3 : 0;
 	case NPU_OP_MMS:
-		return (insn->flags & NPU_F_INTEGER) != 0 ? 5 : 2;
+		return (insn->flags & NPU_F_TILED) != 0 ? 6 : (insn->flags & NPU_F_INTEGER) != 0 ? 5 : 2;
 	case NPU_OP_LDC:
 		return 2;
 	case NPU_OP_TSET:

@@ -115,19 +115,32 @@ void Products::load_vectors() {
 void Products::multiply(const Tile& y) {
   Tile v = k_.tile_l1(DType::F32, l1_v_, vectors_, depth_);
   Tile a = k_.tile_hbm(type_, a_at_, rows_, depth_, a_row_);
-  const auto product = [&](bool integers) {
+  const auto load_sum = [&](const Tile& to) {
+    Reg at = c_ + first_;
+    k_.ld(to, k_.tile_hbm(DType::F32, at, vectors_, rows_, c_row_));
+  };
+  const auto in_fp32 = [&] {
     k_.if_(
         c_,
         [&] {
-          Reg at = c_ + first_;
-          k_.ld(y, k_.tile_hbm(DType::F32, at, vectors_, rows_, c_row_));
-          k_.mms(y, v, a).integer(integers).acc();
+          load_sum(y);
+          k_.mms(y, v, a).acc();
         },
-        [&] { k_.mms(y, v, a).integer(integers); });
+        [&] { k_.mms(y, v, a); });
   };
-  if (type_ != DType::Q8_0 && type_ != DType::Q4_0) return product(false);
-  k_.if_(
-      Reg(integers_), [&] { product(true); }, [&] { product(false); });
+  if (type_ != DType::Q8_0 && type_ != DType::Q4_0) return in_fp32();
+  // Chains of integers would begin at what is there already; the sum of the operators alone comes behind.
+  const auto as_integers = [&] {
+    k_.if_(
+        Val(integers_) == 1, [&] { k_.mms(y, v, a).integer(); },
+        [&] { k_.mms(y, v, a).integer().tiled(); });
+    k_.if_(c_, [&] {
+      Tile sum = k_.tile_l1(DType::F32, l1_work_, vectors_, rows_);
+      load_sum(sum);
+      k_.vadd(y, y, sum);
+    });
+  };
+  k_.if_(Reg(integers_), as_integers, in_fp32);
 }
 
 void Products::store(const Tile& y) {

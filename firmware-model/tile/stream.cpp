@@ -19,24 +19,30 @@ constexpr Weight weight_of(uint8_t dtype) {
   return static_cast<Weight>(dtype - NPU_DTYPE_Q8_0 + static_cast<int>(Weight::kQ8_0));
 }
 
-// Rows of b from |row| on that lie in one run of host memory; else one of them, through the staging buffer.
+// What cannot be torn apart: a row, or those of a tile.
+uint32_t rows_of_unit(const Exec& exec) {
+  return (exec.insn.flags & NPU_F_TILED) != 0 ? NPU_TILED_ROWS : 1;
+}
+
+// Rows of b from |row| on that lie in one run of host memory; else one unit of them, through the staging buffer.
 bool find_weights(Exec& exec, const Operand& b, uint64_t row, const std::byte** host,
                   uint64_t* rows) {
   DeviceMemory& memory = exec.group.memory;
   const uint64_t dva = b.base + row * b.stride_bytes();
+  const uint64_t unit = rows_of_unit(exec), unit_bytes = unit * b.row_bytes();
   uint64_t run_bytes = 0;
   uint64_t fault_dva = 0;
   *host = memory.find(dva, NPU_ACCESS_READ, &run_bytes);
-  if (*host != nullptr && run_bytes >= b.row_bytes()) {
-    const uint64_t step_bytes = std::max<uint64_t>(b.stride_bytes(), 1);
-    *rows = std::min<uint64_t>(b.rows - row, (run_bytes - b.row_bytes()) / step_bytes + 1);
+  if (*host != nullptr && run_bytes >= unit_bytes) {
+    const uint64_t step_bytes = std::max<uint64_t>(unit * b.stride_bytes(), 1);
+    *rows = std::min<uint64_t>(b.rows - row, ((run_bytes - unit_bytes) / step_bytes + 1) * unit);
     return true;
   }
   std::byte* to = exec.group.staging[0].data();
-  if (!memory.read(dva, to, b.row_bytes(), &fault_dva))
+  if (!memory.read(dva, to, unit_bytes, &fault_dva))
     return exec.fail(NPU_ST_VM_FAULT, fault_dva, NPU_ACCESS_READ);
   *host = to;
-  *rows = 1;
+  *rows = unit;
   return true;
 }
 
@@ -62,29 +68,39 @@ bool multiply_weights(Exec& exec, const Operand& d, const Operand& a, const Oper
   });
 }
 
-// Rows of a as blocks of Q8_0 in staging buffer 1; the distance of two in bytes.
-uint64_t round_vectors(Exec& exec, const Operand& a) {
-  const Unit unit = unit_of(NPU_DTYPE_Q8_0);
-  const uint64_t blocks = a.cols >> unit.shift, row_bytes = blocks * unit.bytes;
-  std::byte* to = exec.group.staging[1].data();
-  for (uint64_t i = 0; i < a.rows; ++i)
-    exec.numerics().encode_q8_0(to + i * row_bytes, a.f32() + i * a.stride, blocks);
-  return row_bytes;
+// Rows of a as opened blocks of Q8_0, one behind the other, in staging buffer 1; buffer 2 holds those of a row meanwhile.
+const RoundedBlock* round_vectors(Exec& exec, const Operand& a, uint64_t blocks) {
+  std::byte* row = exec.group.staging[2].data();
+  auto* to = reinterpret_cast<RoundedBlock*>(exec.group.staging[1].data());
+  for (uint64_t i = 0; i < a.rows; ++i) {
+    exec.numerics().encode_q8_0(row, a.f32() + i * a.stride, blocks);
+    exec.numerics().open_q8_0(to + i * blocks, row, blocks);
+  }
+  return to;
 }
 
 bool multiply_integers(Exec& exec, const Operand& d, const Operand& a, const Operand& b) {
-  const uint64_t a_row_bytes = round_vectors(exec, a);
+  const uint64_t blocks = a.cols / RoundedBlock::kElements;
+  const RoundedBlock* vectors = round_vectors(exec, a, blocks);
   return for_weights(exec, b, [&](const std::byte* host, uint64_t row, uint64_t rows) {
-    exec.numerics().dot_integer({d.rows, rows, b.cols, exec.group.staging[1].data(), a_row_bytes,
-                                 weight_of(b.dtype), host, b.stride_bytes(), d.f32() + row,
-                                 d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
+    exec.numerics().dot_integer({d.rows, rows, b.cols, vectors, blocks, weight_of(b.dtype),
+                                 (exec.insn.flags & NPU_F_TILED) != 0, host, b.stride_bytes(),
+                                 d.f32() + row, d.stride, (exec.insn.flags & NPU_F_ACC) != 0});
   });
+}
+
+// Whether rows of b are tiles, where they are to be.
+bool check_tiles(Exec& exec, bool integers, const Operand& b) {
+  if ((exec.insn.flags & NPU_F_TILED) == 0) return true;
+  if (!integers || b.rows % NPU_TILED_ROWS != 0) return exec.mismatch();
+  return b.base % NPU_TILED_ALIGN_BYTES == 0 || exec.fail(NPU_ST_UNALIGNED_ACCESS, b.base);
 }
 
 bool resolve_streamed(Exec& exec, bool integers, Operand* d, Operand* a, Operand* b) {
   constexpr uint32_t kIntegers = 1u << NPU_DTYPE_Q8_0 | 1u << NPU_DTYPE_Q4_0;
   if (!exec.resolve(kDst, {kInAcc | kInL1, kF32}, d) || !exec.resolve(kA, {kInL1, kF32}, a) ||
-      !exec.resolve(kB, {kInHbm, integers ? kIntegers : kFloat | kI8 | kBlocks}, b)) {
+      !exec.resolve(kB, {kInHbm, integers ? kIntegers : kFloat | kI8 | kBlocks}, b) ||
+      !check_tiles(exec, integers, *b)) {
     return false;
   }
   if (d->rows != a->rows || d->cols != b->rows || a->cols != b->cols) return exec.mismatch();

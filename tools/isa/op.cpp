@@ -179,6 +179,8 @@ void Op::check() const {
     const bool small = tiles_[2]->dtype() == DType::Q8_0 || tiles_[2]->dtype() == DType::Q4_0;
     if ((insn_.flags & NPU_F_INTEGER) != 0 && !small)
       kernel_.fail(loc_, name + ": integer() is for Q8_0 and Q4_0");
+    if ((insn_.flags & NPU_F_TILED) != 0 && (insn_.flags & NPU_F_INTEGER) == 0)
+      kernel_.fail(loc_, name + ": tiled() is for integer()");
   }
   if (insn_.op == NPU_OP_CVT || insn_.op == NPU_OP_STC) check_rounding(name);
   if (insn_.op == NPU_OP_MM || insn_.op == NPU_OP_MMD) {

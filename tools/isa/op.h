@@ -47,6 +47,7 @@ class [[maybe_unused]] Op {
   Op& trans(bool on = true) { return flag(NPU_F_TRANS, on); }
   Op& half(bool on = true) { return flag(NPU_F_HALF, on); }
   Op& integer(bool on = true) { return flag(NPU_F_INTEGER, on); }  // mms of Q8_0, Q4_0
+  Op& tiled(bool on = true) { return flag(NPU_F_TILED, on); }      // with integer()
   Op& scale(const F32& factor);                                    // accst, smstep
   Op& bias(const Tile& row);                                       // accst
   Op& act(Act activation);                                         // accst

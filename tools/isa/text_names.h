@@ -48,6 +48,7 @@ inline constexpr FlagWord kFlags[] = {
     {"causal", NPU_F_CAUSAL, -1, -1}, {"window", NPU_F_WINDOW, 2, -1},
     {"length", NPU_F_LENGTH, 3, -1},  {"overflow", NPU_F_OVERFLOW, -1, -1},
     {"random", NPU_F_RANDOM, 0, -1},  {"integer", NPU_F_INTEGER, -1, -1},
+    {"tiled", NPU_F_TILED, -1, -1},
 };
 
 // CVT and STC: the bits that are broadcasts elsewhere say how they round.
@@ -57,9 +58,10 @@ inline bool rounds_by_flags(const npu_insn_info& info) {
 
 inline bool takes_flag(const npu_insn_info& info, const FlagWord& flag) {
   const bool rounding = (flag.bit & (NPU_F_OVERFLOW | NPU_F_RANDOM)) != 0;
-  // INTEGER of the tensor unit and CAUSAL of the vector unit are one bit.
-  if (flag.bit == NPU_F_INTEGER && (flag.word == "integer") != (info.engine == NPU_ENGINE_MM))
-    return false;
+  // INTEGER and TILED of the tensor unit are bits of CAUSAL and WINDOW of the vector unit.
+  const bool shared = (flag.bit & (NPU_F_INTEGER | NPU_F_TILED)) != 0;
+  const bool of_products = flag.word == "integer" || flag.word == "tiled";
+  if (shared && of_products != (info.engine == NPU_ENGINE_MM)) return false;
   return (info.flags & flag.bit) != 0 && (!rounding || rounds_by_flags(info));
 }
 

@@ -37,6 +37,10 @@ struct BlockQ6_K {
   uint16_t scale;
 };
 
+// Weights in tiles: blocks of so many rows at one place of the row, first their scales, then their bytes in words, the first word of each row before the second one.
+inline constexpr size_t kTileRows = 16;
+inline constexpr size_t kTileWordBytes = 4;
+
 inline uint16_t half_at(const std::byte* block, size_t offset_bytes) {
   uint16_t bits;
   std::memcpy(&bits, block + offset_bytes, sizeof(bits));

@@ -90,15 +90,23 @@ struct StreamArgs {
   bool accumulate;
 };
 
-// MMS with INTEGER: row i of A is k / 32 blocks of Q8_0 at a + i * a_stride_bytes, |weight| is kQ8_0 or kQ4_0; the rest as StreamArgs. Lane l of the 16 takes the elements
-// 4 (l % 8) + 0..3 of the blocks l / 8, l / 8 + 2, ...: lane = fma(exact sum of their products, product of the two scales, lane). Then the tree.
+// A block of Q8_0 as products by integers read it: opened once for all rows of weights that it meets.
+struct RoundedBlock {
+  static constexpr size_t kElements = 32;
+  int8_t q[kElements];
+  float scale;
+  int32_t minus_sum;  // of q: what weights that are made unsigned have too much, but for a factor
+};
+
+// MMS with INTEGER: row i of A is k / 32 blocks at a + i * lda, |weight| is kQ8_0 or kQ4_0; the rest as StreamArgs. Each element of C is a chain over the blocks: acc = fma(exact sum of the 32 products,
+// product of the two scales, acc), from +0, or from C with |accumulate|. |tiled|: n is a multiple of 16; each 16 rows of B lie in tiles, from where the first of them would begin.
 struct IntegerDotArgs {
   size_t m, n, k;
-  const std::byte*
-      a;  // no alignment; a scale of zero or NaN may stand beside elements of -128, every other block has none
-  size_t a_stride_bytes;
+  const RoundedBlock* a;
+  size_t lda;
   Weight weight;
-  const std::byte* b;
+  bool tiled;
+  const std::byte* b;  // no alignment
   size_t b_stride_bytes;
   float* c;
   size_t ldc;
@@ -177,6 +185,7 @@ struct Numerics {
   void (*dot_rows)(const DotArgs& args);
   void (*dot_stream)(const StreamArgs& args);     // weights of any type but the MX ones
   void (*dot_stream_mx)(const StreamArgs& args);  // the MX ones
+  void (*open_q8_0)(RoundedBlock* dst, const std::byte* src, size_t blocks);
   void (*dot_integer)(const IntegerDotArgs& args);
 
   // --- layout --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIMD implementation of the product of rows in blocks by integers: x86 only, elsewhere the scalar definition stays. Sums of integers are exact, so how they are made is free: an unsigned byte times a
-// signed one, pairs added in 16 bits (at most 2 * 128 * 127, where nothing saturates), then pairs of those in 32; or, with AVX512-VNNI, four of them at once in 32.
+// SIMD implementation of the product of rows in blocks by integers: x86 only, elsewhere the scalar definition stays. A lane is a row of weights: tiles have the words of 16 rows side by side, rows are
+// brought into that order on the way. Weights are made unsigned, and the sums begin with what that adds too much; sums of integers are exact, so how they are made is free.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_integer.cpp"
 #include "firmware-model/tile/numerics/block_layout.h"
@@ -18,258 +18,406 @@ namespace HWY_NAMESPACE {
 #if NPU_SIMD_HAS_FMA && HWY_ARCH_X86
 namespace {
 
-constexpr size_t kBlock = BlockQ8_0::kElements;
 static_assert(offsetof(BlockQ8_0, scale) == 0 && offsetof(BlockQ4_0, scale) == 0);
+static_assert(kTileRows % kN == 0);
 
-// The scales of blocks of up to eight rows. Row by row to a register: the compiler would take them through mask registers.
-template <size_t kCols, size_t kFirst = 0>
-HWY_INLINE __m128i four_halves(const std::byte* const* rows, size_t at_bytes) {
-  __m128i x = _mm_cvtsi32_si128(half_at(rows[kFirst], at_bytes));
-  if constexpr (kCols > kFirst + 1) x = _mm_insert_epi16(x, half_at(rows[kFirst + 1], at_bytes), 1);
-  if constexpr (kCols > kFirst + 2) x = _mm_insert_epi16(x, half_at(rows[kFirst + 2], at_bytes), 2);
-  if constexpr (kCols > kFirst + 3) x = _mm_insert_epi16(x, half_at(rows[kFirst + 3], at_bytes), 3);
-  return x;
+// The 4 bytes of a vector that a word of each row meets.
+using Word [[gnu::may_alias]] = int32_t;
+HWY_INLINE VU all_words(const int8_t* q) {
+  return hn::BitCast(U32(), hn::Set(I32(), *reinterpret_cast<const Word*>(q)));
 }
-template <size_t kCols>
-HWY_INLINE __m128i halves(const std::byte* const* rows, size_t at_bytes) {
-  static_assert(kCols <= 8);
-  const __m128i x = four_halves<kCols>(rows, at_bytes);
-  if constexpr (kCols <= 4)
-    return x;
-  else
-    return _mm_unpacklo_epi64(x, four_halves<kCols, 4>(rows, at_bytes));
-}
+HWY_INLINE VU all_bytes(uint8_t x) { return hn::Set(U32(), x * 0x01010101u); }
 
-// Both blocks of a pair, as vectors of 4 kN bytes: with 16 lanes they are one vector, with 8 one each.
 #if NPU_SIMD_AVX512
+HWY_INLINE VI sum_pairs(VU x, VU y) { return VI{_mm512_madd_epi16(x.raw, y.raw)}; }
+HWY_INLINE VU pairs_of_bytes(VU x, VU y) { return VU{_mm512_maddubs_epi16(x.raw, y.raw)}; }
+HWY_INLINE VU even_bytes(VU x) { return VU{_mm512_srai_epi16(_mm512_slli_epi16(x.raw, 8), 8)}; }
+HWY_INLINE VU odd_bytes(VU x) { return VU{_mm512_srai_epi16(x.raw, 8)}; }
+HWY_INLINE VU upper_bytes(VU x) { return VU{_mm512_srli_epi16(x.raw, 8)}; }
+HWY_INLINE VU load_words(const std::byte* p) { return VU{_mm512_loadu_si512(p)}; }
+HWY_INLINE void store_words(VU x, std::byte* p) { _mm512_storeu_si512(p, x.raw); }
+using Halves = __m256i;
+HWY_INLINE Halves load_halves(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+HWY_INLINE void store_halves(Halves x, std::byte* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x);
+}
+HWY_INLINE VF widen_halves(Halves x) { return VF{_mm512_cvtph_ps(x)}; }
+#else
+HWY_INLINE VI sum_pairs(VU x, VU y) { return VI{_mm256_madd_epi16(x.raw, y.raw)}; }
+HWY_INLINE VU pairs_of_bytes(VU x, VU y) { return VU{_mm256_maddubs_epi16(x.raw, y.raw)}; }
+HWY_INLINE VU even_bytes(VU x) { return VU{_mm256_srai_epi16(_mm256_slli_epi16(x.raw, 8), 8)}; }
+HWY_INLINE VU odd_bytes(VU x) { return VU{_mm256_srai_epi16(x.raw, 8)}; }
+HWY_INLINE VU upper_bytes(VU x) { return VU{_mm256_srli_epi16(x.raw, 8)}; }
+HWY_INLINE VU load_words(const std::byte* p) {
+  return VU{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+HWY_INLINE void store_words(VU x, std::byte* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), x.raw);
+}
+using Halves = __m128i;
+HWY_INLINE Halves load_halves(const std::byte* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+HWY_INLINE void store_halves(Halves x, std::byte* p) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x);
+}
+HWY_INLINE VF widen_halves(Halves x) { return VF{_mm256_cvtph_ps(x)}; }
+#endif
 
-using Bytes = __m512i;
+// --- four products in each lane ----------------------------------------------------------------------------------------
+
+// kSmall: of unsigned bytes so small that sums of two products fit 16 bits. Others are multiplied as 16 bits.
+struct Plain {
+  template <bool kSmall>
+  static HWY_INLINE VI add(VI sum, VU positive, const int8_t* q) {
+    const VU x = all_words(q);
+    if constexpr (kSmall)
+      return hn::Add(sum, sum_pairs(pairs_of_bytes(positive, x), hn::Set(U32(), 0x00010001u)));
+    const VU even = hn::And(positive, hn::Set(U32(), 0x00ff00ffu));
+    sum = hn::Add(sum, sum_pairs(even, even_bytes(x)));
+    return hn::Add(sum, sum_pairs(upper_bytes(positive), odd_bytes(x)));
+  }
+};
+
+#if NPU_SIMD_AVX512
+// The instruction itself, not its intrinsic, which is for functions of another target; Highway 1.0.3 has none with AVX512-VNNI (its AVX3_DL asks for AVX-VNNI, which is another thing).
+struct Vnni {
+  template <bool>
+  static HWY_INLINE VI add(VI sum, VU positive, const int8_t* q) {
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+            : "+v"(sum.raw)
+            : "v"(positive.raw), "m"(*reinterpret_cast<const Word*>(q)));
+    return sum;
+  }
+};
+#endif
+
+// --- weights by type -----------------------------------------------------------------------------------------------------
+
+// kWords words of a block's row. multiply() adds the products of word |w| to the sums of kVectors vectors; begin(): what has been added to the elements, taken off.
+struct OfQ8_0 {
+  static constexpr size_t kBytes = sizeof(BlockQ8_0), kWords = 8;
+  static HWY_INLINE VI begin(const RoundedBlock& a) {
+    return hn::ShiftLeft<7>(hn::Set(I32(), a.minus_sum));
+  }
+  template <class Dot, size_t kVectors>
+  static HWY_INLINE void multiply(const RoundedBlock* const (&a)[kVectors], size_t w, VU word,
+                                  VI (&sums)[kVectors]) {
+    const VU positive = hn::Xor(word, all_bytes(0x80));
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kVectors; ++r)
+      sums[r] = Dot::template add<false>(sums[r], positive, a[r]->q + w * kTileWordBytes);
+  }
+};
+
+struct OfQ4_0 {
+  static constexpr size_t kBytes = sizeof(BlockQ4_0), kWords = 4;
+  static HWY_INLINE VI begin(const RoundedBlock& a) {
+    return hn::ShiftLeft<3>(hn::Set(I32(), a.minus_sum));
+  }
+  template <class Dot, size_t kVectors>
+  static HWY_INLINE void multiply(const RoundedBlock* const (&a)[kVectors], size_t w, VU word,
+                                  VI (&sums)[kVectors]) {
+    constexpr size_t kUpper = RoundedBlock::kElements / 2;
+    const VU lower = hn::And(word, all_bytes(0x0f));
+    const VU upper = hn::And(hn::ShiftRight<4>(word), all_bytes(0x0f));
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kVectors; ++r) {
+      const int8_t* q = a[r]->q + w * kTileWordBytes;
+      sums[r] = Dot::template add<true>(sums[r], lower, q);
+      sums[r] = Dot::template add<true>(sums[r], upper, q + kUpper);
+    }
+  }
+};
+
+// --- where weights come from: kN rows, from row |first| of 16 on ---------------------------------------------------------
+
+template <class Of>
+struct Tiles {
+  static constexpr size_t kBytes = kTileRows * Of::kBytes;
+  const std::byte* at;
+  bool dense;  // the next 16 rows begin where these end
+
+  HWY_INLINE void ask(size_t block) const {
+    constexpr size_t kLineBytes = 64, kAheadBytes = 8192;
+    if (!dense) return;
+#pragma GCC unroll 9
+    for (size_t i = 0; i < kBytes; i += kLineBytes)
+      hwy::Prefetch(at + block * kBytes + kAheadBytes + i);
+  }
+  HWY_INLINE Halves load(size_t first, size_t block, VU (&words)[Of::kWords]) const {
+    const std::byte* tile = at + block * kBytes;
+    const std::byte* from = tile + kTileRows * sizeof(uint16_t) + first * kTileWordBytes;
+#pragma GCC unroll 8
+    for (size_t w = 0; w < Of::kWords; ++w)
+      words[w] = load_words(from + w * kTileRows * kTileWordBytes);
+    return load_halves(tile + first * sizeof(uint16_t));
+  }
+};
+
+// Rows as they lie. Row by row to a register: the compiler would take the scales through mask registers.
+HWY_INLINE __m128i eight_halves(const std::byte* const* rows, size_t at_bytes) {
+  const auto four = [&](const std::byte* const* r) HWY_ATTR {
+    __m128i x = _mm_cvtsi32_si128(half_at(r[0], at_bytes));
+    x = _mm_insert_epi16(x, half_at(r[1], at_bytes), 1);
+    x = _mm_insert_epi16(x, half_at(r[2], at_bytes), 2);
+    return _mm_insert_epi16(x, half_at(r[3], at_bytes), 3);
+  };
+  return _mm_unpacklo_epi64(four(rows), four(rows + 4));
+}
+HWY_INLINE __m128i load_128(const std::byte* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+// In each block of four lanes: lane i of v[j] becomes lane j of v[i].
+HWY_INLINE void transpose_fours(VU* v) {
+  const U32 d;
+  const VU a = hn::InterleaveLower(d, v[0], v[1]), b = hn::InterleaveUpper(d, v[0], v[1]);
+  const VU c = hn::InterleaveLower(d, v[2], v[3]), e = hn::InterleaveUpper(d, v[2], v[3]);
+  v[0] = low_pairs(a, c);
+  v[1] = high_pairs(a, c);
+  v[2] = low_pairs(b, e);
+  v[3] = high_pairs(b, e);
+}
+
+#if NPU_SIMD_AVX512
 HWY_INLINE __m256i load_256(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
-HWY_INLINE Bytes load_q8(const std::byte* const (&q)[2], size_t) {
-  return _mm512_inserti64x4(_mm512_castsi256_si512(load_256(q[0])), load_256(q[1]), 1);
+HWY_INLINE Halves scales_of(const std::byte* const* rows, size_t at_bytes) {
+  return _mm256_setr_m128i(eight_halves(rows, at_bytes), eight_halves(rows + 8, at_bytes));
 }
-// Each of the 16 bytes twice, then the upper halves moved down where they count.
-HWY_INLINE Bytes both_twice(const std::byte* const (&q)[2]) {
-  const auto load = [](const std::byte* p)
-                        HWY_ATTR { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); };
-  return _mm512_mask_broadcast_i64x2(_mm512_broadcast_i64x2(load(q[0])), 0xf0, load(q[1]));
+HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[8]) {
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i)
+    v[i] = VU{_mm512_inserti64x4(_mm512_castsi256_si512(load_256(rows[i] + at_bytes)),
+                                 load_256(rows[i + 8] + at_bytes), 1)};
+  transpose_fours(v);
+  transpose_fours(v + 4);
+  // Now blocks of v[i] hold words i and i + 4 of rows 0 to 3, then of 8 to 11; v[i + 4] those of the other rows.
+  const __m512i lower = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+  const __m512i upper = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    const __m512i x = v[i].raw, y = v[i + 4].raw;
+    v[i] = VU{_mm512_permutex2var_epi64(x, lower, y)};
+    v[i + 4] = VU{_mm512_permutex2var_epi64(x, upper, y)};
+  }
 }
-HWY_INLINE Bytes load_q4(const std::byte* const (&q)[2], size_t) {
-  const __m512i shifts = _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4);
-  return _mm512_and_si512(_mm512_srlv_epi64(both_twice(q), shifts), _mm512_set1_epi8(15));
+HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[4]) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i) {
+    const auto two = [&](size_t r) HWY_ATTR {
+      return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows[r] + at_bytes)),
+                                     load_128(rows[r + 4] + at_bytes), 1);
+    };
+    v[i] = VU{_mm512_inserti64x4(_mm512_castsi256_si512(two(i)), two(i + 8), 1)};
+  }
+  transpose_fours(v);
 }
-HWY_INLINE VF load_scales(const std::byte* const (&block)[2], size_t) {
-  const auto half = [&](size_t i) HWY_ATTR { return static_cast<int16_t>(half_at(block[i], 0)); };
-  return VF{_mm512_cvtph_ps(_mm256_mask_set1_epi16(_mm256_set1_epi16(half(0)), 0xff00, half(1)))};
-}
-HWY_INLINE VI sum_products(Bytes positive, Bytes b) {
-  const __m512i pairs = _mm512_maddubs_epi16(positive, b);
-  return VI{_mm512_madd_epi16(pairs, _mm512_set1_epi16(1))};
-}
-HWY_INLINE Bytes magnitude(Bytes x) { return _mm512_abs_epi8(x); }
-HWY_INLINE Bytes with_sign_of(Bytes x, Bytes y) {
-  return _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(y), _mm512_setzero_si512(), x);
-}
-HWY_INLINE Bytes all_bytes(int8_t x) { return _mm512_set1_epi8(x); }
-HWY_INLINE VF first_block_only(VF x, size_t) { return VF{_mm512_maskz_mov_ps(0x00ff, x.raw)}; }
-template <size_t kCols>
-HWY_INLINE VF scales_of(const std::byte* const* rows, size_t at, size_t next, size_t) {
-  return VF{_mm512_cvtph_ps(_mm256_setr_m128i(halves<kCols>(rows, at), halves<kCols>(rows, next)))};
-}
-HWY_INLINE VF scale_of(VF scales, size_t c) {
-  const __m512i firsts = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 8, 8, 8, 8);
-  const __m512i lanes = _mm512_add_epi32(firsts, _mm512_set1_epi32(static_cast<int>(c)));
-  return VF{_mm512_permutexvar_ps(lanes, scales.raw)};
-}
-
 #else
-
-using Bytes = __m256i;
-HWY_INLINE Bytes load_q8(const std::byte* const (&q)[2], size_t v) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q[v]));
+HWY_INLINE Halves scales_of(const std::byte* const* rows, size_t at_bytes) {
+  return eight_halves(rows, at_bytes);
 }
-HWY_INLINE Bytes load_q4(const std::byte* const (&q)[2], size_t v) {
-  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(q[v]));
-  return _mm256_and_si256(
-      _mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1),
-      _mm256_set1_epi8(15));
+HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[8]) {
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i) v[i] = load_words(rows[i] + at_bytes);
+  transpose_square(v);
 }
-HWY_INLINE VF load_scales(const std::byte* const (&block)[2], size_t v) {
-  return VF{_mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(half_at(block[v], 0))))};
+HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[4]) {
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 4; ++i)
+    v[i] = VU{_mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows[i] + at_bytes)),
+                                      load_128(rows[i + 4] + at_bytes), 1)};
+  transpose_fours(v);
 }
-HWY_INLINE VI sum_products(Bytes positive, Bytes b) {
-  const __m256i pairs = _mm256_maddubs_epi16(positive, b);
-  return VI{_mm256_madd_epi16(pairs, _mm256_set1_epi16(1))};
-}
-HWY_INLINE Bytes magnitude(Bytes x) { return _mm256_abs_epi8(x); }
-HWY_INLINE Bytes with_sign_of(Bytes x, Bytes y) { return _mm256_sign_epi8(x, y); }
-HWY_INLINE Bytes all_bytes(int8_t x) { return _mm256_set1_epi8(x); }
-HWY_INLINE VF first_block_only(VF x, size_t v) { return v == 0 ? x : hn::Zero(F32()); }
-template <size_t kCols>
-HWY_INLINE VF scales_of(const std::byte* const* rows, size_t at, size_t next, size_t v) {
-  return VF{_mm256_cvtph_ps(halves<kCols>(rows, v == 0 ? at : next))};
-}
-HWY_INLINE VF scale_of(VF scales, size_t c) {
-  return VF{_mm256_permutevar8x32_ps(scales.raw, _mm256_set1_epi32(static_cast<int>(c)))};
-}
-
 #endif
 
-// Weights of a type: how they are opened; the sum with a row of A that is made from begin(), which belongs to A alone; and what a lane has to be multiplied with at the end.
-struct OfQ8_0 {
-  static constexpr size_t kBytes = sizeof(BlockQ8_0);
-  static constexpr size_t kAt = offsetof(BlockQ8_0, q);
-  static HWY_INLINE Bytes load(const std::byte* const (&q)[2], size_t v) { return load_q8(q, v); }
-  static HWY_INLINE VI begin(Bytes) { return hn::Zero(I32()); }
-  static HWY_INLINE VI dot(VI, Bytes a, Bytes w) {
-    return sum_products(magnitude(w), with_sign_of(a, w));
-  }
-  static HWY_INLINE VF end(VF sum) { return sum; }
-};
-
-// Elements stand for 8 less than they are: eight times the sum of A's is taken off.
-struct OfQ4_0 {
-  static constexpr size_t kBytes = sizeof(BlockQ4_0);
-  static constexpr size_t kAt = offsetof(BlockQ4_0, q);
-  static HWY_INLINE Bytes load(const std::byte* const (&q)[2], size_t v) { return load_q4(q, v); }
-  static HWY_INLINE VI begin(Bytes a) { return sum_products(all_bytes(8), a); }
-  static HWY_INLINE VI dot(VI taken_off, Bytes a, Bytes w) {
-    return hn::Sub(sum_products(w, a), taken_off);
-  }
-  static HWY_INLINE VF end(VF sum) { return sum; }
-};
-
-#if NPU_SIMD_AVX512
-
-// sum + four products in each lane. The instruction itself, not its intrinsic, which is for functions of another target; Highway 1.0.3 has none with AVX512-VNNI (its AVX3_DL asks for AVX-VNNI, which is another thing).
-HWY_INLINE VI add_products(VI sum, Bytes positive, Bytes b) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(positive), "v"(b));
-  return sum;
-}
-HWY_INLINE VI less_products(Bytes positive, Bytes b) {
-  return hn::Sub(hn::Zero(I32()), add_products(hn::Zero(I32()), positive, b));
-}
-
-// Elements are made unsigned by adding 128.
-struct VnniOfQ8_0 : OfQ8_0 {
-  static HWY_INLINE Bytes load(const std::byte* const (&q)[2], size_t v) {
-    return _mm512_xor_si512(load_q8(q, v), all_bytes(-128));
-  }
-  static HWY_INLINE VI begin(Bytes a) { return less_products(all_bytes(-128), a); }
-  static HWY_INLINE VI dot(VI begun, Bytes a, Bytes w) { return add_products(begun, w, a); }
-};
-
-// Upper halves stay where they are, as 16 times what they count; and so do the sums of their lanes, which are far from the ends of fp32's range: that changes no rounding.
-struct VnniOfQ4_0 : OfQ4_0 {
-  static HWY_INLINE Bytes by_half(int lower, int upper) {
-    const __m512i all = _mm512_set1_epi8(static_cast<int8_t>(lower));
-    return _mm512_mask_mov_epi64(all, 0xcc, _mm512_set1_epi8(static_cast<int8_t>(upper)));
-  }
-  static HWY_INLINE Bytes load(const std::byte* const (&q)[2], size_t) {
-    return _mm512_and_si512(both_twice(q), by_half(0x0f, 0xf0));
-  }
-  static HWY_INLINE VI begin(Bytes a) { return less_products(by_half(8, 8 * 16), a); }
-  static HWY_INLINE VI dot(VI begun, Bytes a, Bytes w) { return add_products(begun, w, a); }
-  static HWY_INLINE VF end(VF sum) {
-    const __m512 back = _mm512_set1_ps(1.0f / 16);
-    return VF{_mm512_mask_mul_ps(sum.raw, 0xf0f0, sum.raw, back)};
-  }
-};
-
-#endif  // NPU_SIMD_AVX512
-
 template <class Of>
-struct IntegerProduct {
-  using Args = IntegerDotArgs;
-  static HWY_INLINE const std::byte* row_of_a(const Args& g, size_t i) {
-    return g.a + i * g.a_stride_bytes;
+struct Rows {
+  const std::byte* rows[kTileRows];
+  size_t row_bytes, stride_bytes;
+
+  Rows(const IntegerDotArgs& g, size_t j)
+      : row_bytes(g.k / RoundedBlock::kElements * Of::kBytes), stride_bytes(g.b_stride_bytes) {
+    for (size_t i = 0; i < kTileRows; ++i)  // rows that are not there are not written either
+      rows[i] = g.b + HWY_MIN(j + i, g.n - 1) * g.b_stride_bytes;
   }
-
-  template <size_t kRows, size_t kCols>
-  using Sums = VF[kRows][kCols][kTreeVecs];
-
-  // |step|: distance of the pair's second block in blocks; 0: there is none, and the first one stands in for it.
-  template <size_t kRows, size_t kCols>
-  static HWY_INLINE void pair(const Args& g, const std::byte* a, const std::byte* const* rows,
-                              size_t at, size_t step, Sums<kRows, kCols>& sums) {
-#pragma GCC unroll 2
-    for (size_t v = 0; v < kTreeVecs; ++v) {
-      const size_t at_bytes = at * Of::kBytes, next_bytes = (at + step) * Of::kBytes;
-      VF w_scales = scales_of<kCols>(rows, at_bytes, next_bytes, v);
-      if (step == 0) w_scales = first_block_only(w_scales, v);
-      Bytes x[kRows];
-      VF scales[kRows];  // of this row of A with each row of weights
-      VI begun[kRows];
-#pragma GCC unroll 4
-      for (size_t r = 0; r < kRows; ++r) {
-        const std::byte* block = a + r * g.a_stride_bytes + at * sizeof(BlockQ8_0);
-        const std::byte* next = block + step * sizeof(BlockQ8_0);
-        constexpr size_t kQ = offsetof(BlockQ8_0, q);
-        x[r] = load_q8({block + kQ, next + kQ}, v);
-        VF x_scale = load_scales({block, next}, v);
-        if (step == 0) x_scale = first_block_only(x_scale, v);
-        scales[r] = hn::Mul(x_scale, w_scales);
-        begun[r] = Of::begin(x[r]);
-      }
-#pragma GCC unroll 16
-      for (size_t c = 0; c < kCols; ++c) {
-        const std::byte* q = rows[c] + Of::kAt;
-        const Bytes w = Of::load({q + at_bytes, q + next_bytes}, v);
-#pragma GCC unroll 4
-        for (size_t r = 0; r < kRows; ++r) {
-          const VI sum = Of::dot(begun[r], x[r], w);
-          sums[r][c][v] =
-              hn::MulAdd(hn::ConvertTo(F32(), sum), scale_of(scales[r], c), sums[r][c][v]);
-        }
-      }
-    }
+  HWY_INLINE void ask(size_t block) const {
+    ask_ahead<kTileRows, Of::kBytes>(rows, block * Of::kBytes, row_bytes, stride_bytes);
   }
-
-  template <size_t kRows, size_t kCols, size_t kAllCols>
-  static HWY_INLINE void part(const Args& g, const std::byte* a, const std::byte* const* rows,
-                              VF* out) {
-    Sums<kRows, kCols> sums;
-#pragma GCC unroll 4
-    for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-      for (size_t c = 0; c < kCols; ++c) {
-#pragma GCC unroll 2
-        for (size_t v = 0; v < kTreeVecs; ++v) sums[r][c][v] = hn::Zero(F32());
-      }
-    }
-    const size_t blocks = g.k / kBlock;
-    size_t at = 0;
-    for (; at + 2 <= blocks; at += 2) {
-      ask_ahead<kCols, 2 * Of::kBytes>(rows, at * Of::kBytes, blocks * Of::kBytes,
-                                       g.b_stride_bytes);
-      pair<kRows, kCols>(g, a, rows, at, 1, sums);
-    }
-    if (at != blocks) pair<kRows, kCols>(g, a, rows, at, 0, sums);
-#pragma GCC unroll 4
-    for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-      for (size_t c = 0; c < kCols; ++c) {
-#pragma GCC unroll 2
-        for (size_t v = 0; v < kTreeVecs; ++v) sums[r][c][v] = Of::end(sums[r][c][v]);
-        out[r * kAllCols + c] = fold_vectors(sums[r][c]);
+  HWY_INLINE Halves load(size_t first, size_t block, VU (&words)[Of::kWords]) const {
+    words_of(rows + first, block * Of::kBytes + sizeof(uint16_t), words);
+    return scales_of(rows + first, block * Of::kBytes);
+  }
+  // Blocks from |block| on as tiles.
+  HWY_NOINLINE void tile(size_t block, size_t blocks, std::byte* to) const {
+    for (size_t i = 0; i < blocks; ++i, to += Tiles<Of>::kBytes) {
+      ask(block + i);
+      for (size_t first = 0; first < kTileRows; first += kN) {
+        VU words[Of::kWords];
+        store_halves(load(first, block + i, words), to + first * sizeof(uint16_t));
+        std::byte* at = to + kTileRows * sizeof(uint16_t) + first * kTileWordBytes;
+#pragma GCC unroll 8
+        for (size_t w = 0; w < Of::kWords; ++w)
+          store_words(words[w], at + w * kTileRows * kTileWordBytes);
       }
     }
   }
 };
 
-template <class Q8_0, class Q4_0>
+// --- products --------------------------------------------------------------------------------------------------------------
+
+// A part of the products of 16 rows of weights: |blocks| blocks of vectors |a|; |cols| columns of |c|.
+struct Part {
+  const RoundedBlock* a;
+  size_t lda;
+  size_t blocks;
+  float* c;
+  size_t ldc;
+  size_t cols;
+  bool accumulate;
+  bool ask;  // for what comes behind
+};
+
+template <class Dot, class Of, size_t kVectors, class From>
+HWY_INLINE void block_of(const From& from, size_t first, size_t block,
+                         const RoundedBlock* const (&a)[kVectors], VF (&acc)[kVectors]) {
+  // Few vectors: two sums each, so that an instruction need not wait for the one before.
+  constexpr size_t kChains = kVectors < 4 ? 2 : 1;
+  VU words[Of::kWords];
+  const VF scales = widen_halves(from.load(first, block, words));
+  VI sums[kChains][kVectors];
+#pragma GCC unroll 8
+  for (size_t r = 0; r < kVectors; ++r) {
+    sums[0][r] = Of::begin(*a[r]);
+    if constexpr (kChains == 2) sums[1][r] = hn::Zero(I32());
+  }
+#pragma GCC unroll 8
+  for (size_t w = 0; w < Of::kWords; ++w)
+    Of::template multiply<Dot>(a, w, words[w], sums[w % kChains]);
+#pragma GCC unroll 8
+  for (size_t r = 0; r < kVectors; ++r) {
+    if constexpr (kChains == 2) sums[0][r] = hn::Add(sums[0][r], sums[1][r]);
+    const VF scale = hn::Mul(f32(a[r]->scale), scales);
+    acc[r] = hn::MulAdd(hn::ConvertTo(F32(), sums[0][r]), scale, acc[r]);
+  }
+}
+
+template <class Dot, class Of, size_t kVectors, class From>
+HWY_NOINLINE void part_of(const From& from, size_t i, const Part& p) {
+  const F32 d;
+  for (size_t first = 0; first < kTileRows && first < p.cols; first += kN) {
+    const size_t cols = HWY_MIN(p.cols - first, kN);
+    float* c = p.c + i * p.ldc + first;
+    const RoundedBlock* a[kVectors];
+    VF acc[kVectors];
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kVectors; ++r) {
+      a[r] = p.a + (i + r) * p.lda;
+      acc[r] = p.accumulate ? load_part(d, c + r * p.ldc, cols) : hn::Zero(d);
+    }
+    for (size_t block = 0; block < p.blocks; ++block) {
+      if (p.ask && first == 0) from.ask(block);
+      block_of<Dot, Of, kVectors>(from, first, block, a, acc);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kVectors; ++r) ++a[r];
+    }
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kVectors; ++r) store_part(canonical(acc[r]), d, c + r * p.ldc, cols);
+  }
+}
+
+constexpr size_t kMostVectors = 8;
+
+template <class Dot, class Of, class From>
+HWY_INLINE void all_vectors(const From& from, size_t m, Part p) {
+  size_t i = 0;
+  for (; i + 8 <= m; i += 8, p.ask = false) part_of<Dot, Of, 8>(from, i, p);
+  if (i + 4 <= m) part_of<Dot, Of, 4>(from, i, p), i += 4, p.ask = false;
+  if (i + 2 <= m) part_of<Dot, Of, 2>(from, i, p), i += 2, p.ask = false;
+  if (i < m) part_of<Dot, Of, 1>(from, i, p);
+}
+
+// Many vectors: some blocks of the weights after the other, which stay in the cache meanwhile.
+constexpr size_t kPartBlocks = 32;
+
+template <class Dot, class Of, class Weights>
+HWY_INLINE void by_parts(const IntegerDotArgs& g, Part whole, const Weights& weights_of_part) {
+  for (size_t block = 0; block < whole.blocks; block += kPartBlocks) {
+    Part p = whole;
+    p.a += block;
+    p.blocks = HWY_MIN(whole.blocks - block, kPartBlocks);
+    p.accumulate = whole.accumulate || block != 0;
+    p.ask = false;
+    all_vectors<Dot, Of>(weights_of_part(block, p.blocks), g.m, p);
+  }
+}
+
+template <class Dot, class Of>
+HWY_INLINE void products(const IntegerDotArgs& g) {
+  HWY_ALIGN std::byte buffer[kPartBlocks * Tiles<Of>::kBytes];
+  const size_t blocks = g.k / RoundedBlock::kElements;
+  const bool dense = g.b_stride_bytes == blocks * Of::kBytes;
+  for (size_t j = 0; j < g.n; j += kTileRows) {
+    const size_t cols = HWY_MIN(g.n - j, kTileRows);
+    const Part p{g.a, g.lda, blocks, g.c + j, g.ldc, cols, g.accumulate, true};
+    const bool few = g.m <= kMostVectors || blocks == 0;
+    if (g.tiled) {
+      const Tiles<Of> tiles{g.b + j * g.b_stride_bytes, dense};
+      if (few)
+        all_vectors<Dot, Of>(tiles, g.m, p);
+      else
+        by_parts<Dot, Of>(g, p, [&](size_t block, size_t) HWY_ATTR {
+          return Tiles<Of>{tiles.at + block * Tiles<Of>::kBytes, false};
+        });
+      continue;
+    }
+    const Rows<Of> rows(g, j);
+    if (few)
+      all_vectors<Dot, Of>(rows, g.m, p);
+    else
+      by_parts<Dot, Of>(g, p, [&](size_t block, size_t count) HWY_ATTR {
+        rows.tile(block, count, buffer);
+        return Tiles<Of>{buffer, false};
+      });
+  }
+}
+
+template <class Dot>
 void dot_integer(const IntegerDotArgs& g) {
-  if (g.weight == Weight::kQ8_0) return all_tiles<IntegerProduct<Q8_0>>(g);
-  all_tiles<IntegerProduct<Q4_0>>(g);
+  if (g.weight == Weight::kQ8_0) return products<Dot, OfQ8_0>(g);
+  products<Dot, OfQ4_0>(g);
+}
+
+void open_q8_0(RoundedBlock* dst, const std::byte* src, size_t blocks) {
+  const __m256i middle = _mm256_set1_epi8(-128);
+  for (size_t i = 0; i < blocks; ++i, src += sizeof(BlockQ8_0)) {
+    const std::byte* from = src + offsetof(BlockQ8_0, q);
+    const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(dst[i].q), q);
+    const __m256i eights = _mm256_sad_epu8(_mm256_xor_si256(q, middle), _mm256_setzero_si256());
+    const __m128i fours =
+        _mm_add_epi32(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+    const int sum = _mm_cvtsi128_si32(fours) + _mm_extract_epi32(fours, 2);
+    dst[i].minus_sum = 128 * static_cast<int>(RoundedBlock::kElements) - sum;
+    const __m128i scale = _mm_cvtsi32_si128(half_at(src, offsetof(BlockQ8_0, scale)));
+    dst[i].scale = _mm_cvtss_f32(_mm_cvtph_ps(scale));
+  }
 }
 
 }  // namespace
 
-void fill_integer(Numerics& table) { table.dot_integer = dot_integer<OfQ8_0, OfQ4_0>; }
+void fill_integer(Numerics& table) {
+  table.open_q8_0 = open_q8_0;
+  table.dot_integer = dot_integer<Plain>;
+}
 #if NPU_SIMD_AVX512
-void fill_vnni(Numerics& table) { table.dot_integer = dot_integer<VnniOfQ8_0, VnniOfQ4_0>; }
+void fill_vnni(Numerics& table) {
+  table.open_q8_0 = open_q8_0;
+  table.dot_integer = dot_integer<Vnni>;
+}
 #endif
 
 #else

@@ -128,6 +128,12 @@ TEST(VerifierTest, AnInstructionOfALaterMinorIsRefused) {
   EXPECT_FALSE(find_bad_instruction(integers, fifth));
   fifth.isa_minor = 4;
   EXPECT_EQ(find_bad_instruction(integers, fifth), 0u);
+  npu_insn tiled[] = {insn(NPU_OP_MMS), halt};
+  tiled[0].flags = NPU_F_INTEGER | NPU_F_TILED;
+  VerifierLimits sixth;
+  EXPECT_FALSE(find_bad_instruction(tiled, sixth));
+  sixth.isa_minor = 5;
+  EXPECT_EQ(find_bad_instruction(tiled, sixth), 0u);
   const npu_insn word[] = {insn(NPU_OP_TLDW), halt};
   VerifierLimits third;
   EXPECT_FALSE(find_bad_instruction(word, third));

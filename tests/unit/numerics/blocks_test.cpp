@@ -193,28 +193,67 @@ double exact_product(const Format& f, const uint8_t* a, const uint8_t* b, size_t
   return sum;
 }
 
-void compare_integers(Weight weight, size_t m, size_t n, size_t blocks, Values& values,
-                      bool finite) {
-  const Format& f = formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
-  Guarded<float> vectors(m * blocks * 32);
-  finite ? values.fill_numbers(vectors) : values.fill(vectors);
-  Guarded<uint8_t> a(m * blocks * 34), b = random_blocks(f, n * blocks, values, finite);
-  scalar_numerics().encode_q8_0(reinterpret_cast<std::byte*>(a.data()), vectors.data(), m * blocks);
-  Guarded<float> want(m * n);
-  values.fill_numbers(want);
+const Format& format_of(Weight weight) {
+  return formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
+}
+
+std::vector<RoundedBlock> open_blocks(const Numerics& t, const uint8_t* src, size_t blocks) {
+  std::vector<RoundedBlock> out(blocks);
+  t.open_q8_0(out.data(), reinterpret_cast<const std::byte*>(src), blocks);
+  return out;
+}
+
+// Rows of blocks as tiles, where they are a multiple of 16.
+Guarded<uint8_t> tiles_of(const Guarded<uint8_t>& rows, size_t block_bytes, size_t blocks) {
+  Guarded<uint8_t> tiles(rows.size());
+  if (rows.size() % (16 * blocks * block_bytes) != 0) return tiles;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const size_t row = i / block_bytes / blocks, block = i / block_bytes % blocks;
+    const size_t tile = (row / 16 * blocks + block) * 16 * block_bytes, byte = i % block_bytes;
+    const size_t at =
+        byte < 2 ? row % 16 * 2 + byte : 32 + (byte - 2) / 4 * 64 + row % 16 * 4 + (byte - 2) % 4;
+    tiles[tile + at] = rows[i];
+  }
+  return tiles;
+}
+
+struct IntegerCase {
+  Weight weight;
+  size_t m, n, blocks;
+  bool finite = true;
+};
+
+// Plain rows, and where there are 16 of them tiles, with old values in C and without.
+void compare_integers(const IntegerCase& s, Values& values) {
+  const Format& f = format_of(s.weight);
+  Guarded<float> vectors(s.m * s.blocks * 32);
+  s.finite ? values.fill_numbers(vectors) : values.fill(vectors);
+  Guarded<uint8_t> a(s.m * s.blocks * 34), b = random_blocks(f, s.n * s.blocks, values, s.finite);
+  scalar_numerics().encode_q8_0(reinterpret_cast<std::byte*>(a.data()), vectors.data(),
+                                s.m * s.blocks);
+  const Guarded<uint8_t> tiles = tiles_of(b, f.bytes, std::max<size_t>(s.blocks, 1));
+  std::vector<Numerics> tables = simd_tables();
+  tables.push_back(scalar_numerics());
+  Guarded<float> want(s.m * s.n);
+  values.fill(want);
   for (bool accumulate : {false, true}) {
     const Guarded<float> old = want;
-    auto run = [&](const Numerics& t, Guarded<float>& c) {
-      t.dot_integer({m, n, blocks * 32, reinterpret_cast<const std::byte*>(a.data()), blocks * 34,
-                     weight, reinterpret_cast<const std::byte*>(b.data()), blocks * f.bytes,
-                     c.data(), n, accumulate});
+    auto run = [&](const Numerics& t, bool tiled, Guarded<float>& c) {
+      const auto opened = open_blocks(t, a.data(), s.m * s.blocks);
+      t.dot_integer({s.m, s.n, s.blocks * 32, opened.data(), s.blocks, s.weight, tiled,
+                     reinterpret_cast<const std::byte*>((tiled ? tiles : b).data()),
+                     s.blocks * f.bytes, c.data(), s.n, accumulate});
     };
-    run(scalar_numerics(), want);
-    for (const Numerics& t : simd_tables()) {
-      Guarded<float> got = old;
-      run(t, got);
-      ASSERT_TRUE(same_bits(got, want)) << t.name << " weight " << static_cast<int>(weight) << " "
-                                        << m << "x" << n << "x" << blocks;
+    run(scalar_numerics(), false, want);
+    for (const Numerics& t : tables) {
+      for (bool tiled : {false, true}) {
+        if (tiled && s.n % 16 != 0) continue;
+        Guarded<float> got = old;
+        run(t, tiled, got);
+        ASSERT_TRUE(same_bits(got, want))
+            << t.name << " weight " << static_cast<int>(s.weight) << " " << s.m << "x" << s.n << "x"
+            << s.blocks << (tiled ? " tiled" : "");
+      }
     }
   }
 }
@@ -223,31 +262,78 @@ TEST(Blocks, ProductsByIntegersAreTheDefinitions) {
   Values values(kSeed + 3);
   for (Weight weight : {Weight::kQ8_0, Weight::kQ4_0}) {
     for (int round = 0; round < 200; ++round) {
-      compare_integers(weight, 1 + values.below(9), 1 + values.below(20), values.below(9), values,
-                       round % 2 == 0);
+      const size_t n = values.below(3) == 0 ? 16 * values.below(4) : 1 + values.below(20);
+      compare_integers({weight, 1 + values.below(20), n, values.below(9), round % 2 == 0}, values);
     }
-    compare_integers(weight, 1, 33, 40, values, true);
+    compare_integers({weight, 1, 33, 40}, values);
+    compare_integers({weight, 13, 32, 70}, values);  // in parts
+  }
+}
+
+TEST(Blocks, ProductsByIntegersAreOneStepABlock) {
+  Values values(kSeed + 4);
+  for (Weight weight : {Weight::kQ8_0, Weight::kQ4_0}) {
+    const Format& f = format_of(weight);
+    for (size_t blocks : {0, 1, 2, 5, 50}) {
+      const Guarded<uint8_t> a = random_blocks(formats()[0], blocks, values, true);
+      const Guarded<uint8_t> b = random_blocks(f, blocks, values, true);
+      const float old = values.number();
+      float want = old, got = old;
+      for (size_t i = 0; i < blocks; ++i) {
+        const uint8_t *x = a.data() + i * 34, *w = b.data() + i * f.bytes;
+        int sum = 0;
+        for (size_t e = 0; e < 32; ++e)
+          sum += static_cast<int8_t>(x[2 + e]) * (weight == Weight::kQ8_0
+                                                      ? static_cast<int8_t>(w[2 + e])
+                                                      : bits_at(w + 2 + e % 16, e / 16 * 4, 4) - 8);
+        const double scale = half_value(x) * half_value(w);
+        want = std::fmaf(static_cast<float>(sum), static_cast<float>(scale), want);
+      }
+      const auto opened = open_blocks(scalar_numerics(), a.data(), blocks);
+      scalar_numerics().dot_integer({1, 1, blocks * 32, opened.data(), blocks, weight, false,
+                                     reinterpret_cast<const std::byte*>(b.data()), b.size(), &got,
+                                     1, true});
+      EXPECT_EQ(bits_of(got), bits_of(want)) << f.name << ", " << blocks << " blocks";
+    }
   }
 }
 
 TEST(Blocks, ProductsByIntegersAreThoseOfTheRoundedRows) {
   Values values(kSeed + 4);
   for (Weight weight : {Weight::kQ8_0, Weight::kQ4_0}) {
-    const Format& f = formats()[static_cast<size_t>(weight) - static_cast<size_t>(Weight::kQ8_0)];
+    const Format& f = format_of(weight);
     for (size_t blocks : {1, 2, 5, 16}) {
       std::vector<float> vector(blocks * 32), weights(blocks * 32);
       for (float& x : vector) x = static_cast<float>(values.below(2001)) / 1000.0f - 1.0f;
       for (float& x : weights) x = static_cast<float>(values.below(2001)) / 1000.0f - 1.0f;
       std::vector<uint8_t> a(blocks * 34), b(blocks * f.bytes);
-      auto* a_at = reinterpret_cast<std::byte*>(a.data());
       auto* b_at = reinterpret_cast<std::byte*>(b.data());
-      scalar_numerics().encode_q8_0(a_at, vector.data(), blocks);
+      scalar_numerics().encode_q8_0(reinterpret_cast<std::byte*>(a.data()), vector.data(), blocks);
       (weight == Weight::kQ8_0 ? scalar_numerics().encode_q8_0 : scalar_numerics().encode_q4_0)(
           b_at, weights.data(), blocks);
       float got = 0;
-      scalar_numerics().dot_integer(
-          {1, 1, blocks * 32, a_at, a.size(), weight, b_at, b.size(), &got, 1, false});
+      const auto opened = open_blocks(scalar_numerics(), a.data(), blocks);
+      scalar_numerics().dot_integer({1, 1, blocks * 32, opened.data(), blocks, weight, false, b_at,
+                                     b.size(), &got, 1, false});
       EXPECT_NEAR(static_cast<double>(got), exact_product(f, a.data(), b.data(), blocks), 1e-5);
+    }
+  }
+}
+
+TEST(Blocks, OpenedBlocksAreTheDefinitions) {
+  Values values(kSeed + 5);
+  for (size_t blocks : {0, 1, 7}) {
+    const Guarded<uint8_t> src = random_blocks(formats()[0], blocks, values, false);
+    const auto want = open_blocks(scalar_numerics(), src.data(), blocks);
+    for (const Numerics& t : simd_tables()) {
+      const auto got = open_blocks(t, src.data(), blocks);
+      for (size_t i = 0; i < blocks; ++i) {
+        EXPECT_EQ(std::memcmp(got[i].q, want[i].q, sizeof(want[i].q)), 0) << t.name;
+        EXPECT_EQ(got[i].minus_sum, want[i].minus_sum) << t.name;
+        EXPECT_TRUE(bits_of(got[i].scale) == bits_of(want[i].scale) ||
+                    (std::isnan(got[i].scale) && std::isnan(want[i].scale)))
+            << t.name;
+      }
     }
   }
 }
@@ -256,29 +342,28 @@ TEST(Blocks, ProductsByIntegersAreThoseOfTheRoundedRows) {
 TEST(Blocks, ProductsByIntegersDoNotSaturate) {
   std::vector<Numerics> tables = simd_tables();
   tables.push_back(scalar_numerics());
-  const auto product = [](const Numerics& t, Weight weight, uint8_t a_byte, uint8_t b_byte) {
-    std::vector<uint8_t> a(34, a_byte), b(weight == Weight::kQ8_0 ? 34 : 18, b_byte);
+  const auto product = [](const Numerics& t, Weight weight, int a_byte, int b_byte) {
+    std::vector<uint8_t> a(34, static_cast<uint8_t>(a_byte));
+    std::vector<uint8_t> b(weight == Weight::kQ8_0 ? 34 : 18, static_cast<uint8_t>(b_byte));
     for (std::vector<uint8_t>* block : {&a, &b}) {
       (*block)[0] = 0x00;
       (*block)[1] = 0x3c;  // 1
     }
     float got = 0;
-    t.dot_integer({1, 1, 32, reinterpret_cast<const std::byte*>(a.data()), 34, weight,
+    const auto opened = open_blocks(t, a.data(), 1);
+    t.dot_integer({1, 1, 32, opened.data(), 1, weight, false,
                    reinterpret_cast<const std::byte*>(b.data()), b.size(), &got, 1, false});
     return got;
   };
   for (const Numerics& t : tables) {
-    for (int a : {-127, 127}) {
+    for (int a : {-128, -127, 127}) {
       for (int b : {-128, 127}) {
-        EXPECT_EQ(product(t, Weight::kQ8_0, static_cast<uint8_t>(a), static_cast<uint8_t>(b)),
-                  static_cast<float>(32 * a * b))
+        EXPECT_EQ(product(t, Weight::kQ8_0, a, b), static_cast<float>(32 * a * b))
             << t.name << " " << a << " " << b;
       }
-      EXPECT_EQ(product(t, Weight::kQ4_0, static_cast<uint8_t>(a), 0x00),
-                static_cast<float>(32 * a * -8))
+      EXPECT_EQ(product(t, Weight::kQ4_0, a, 0x00), static_cast<float>(32 * a * -8))
           << t.name << " " << a;
-      EXPECT_EQ(product(t, Weight::kQ4_0, static_cast<uint8_t>(a), 0xff),
-                static_cast<float>(32 * a * 7))
+      EXPECT_EQ(product(t, Weight::kQ4_0, a, 0xff), static_cast<float>(32 * a * 7))
           << t.name << " " << a;
     }
   }

@@ -378,40 +378,46 @@ TEST(Stream, IsTheProductOfWhatALoadConverts) {
   }
 }
 
-// INTEGER against STC into Q8_0 and the arithmetic's own product; rows in one run and over several.
+// INTEGER against STC into Q8_0 and the arithmetic's own product; rows, and tiles of 16 of them, in one run and over several.
 TEST(Stream, IntegersAreTheProductOfWhatAStoreRounds) {
   Machine m;
   for (uint64_t i = 0; i < 64; ++i) m.memory.map(kPieces + i * 4096, 4096);
-  constexpr uint64_t kVectors = 3, kRows = 37, kDepth = 96;
+  constexpr uint64_t kVectors = 3, kRows = 48, kDepth = 96, kBlocks = kDepth / 32;
   const auto vectors = random_floats(kVectors * kDepth, 5);
   m.memory.put(kIn, vectors);
-  std::vector<std::byte> rounded(kVectors * kDepth / 32 * 34);
-  scalar_numerics().encode_q8_0(rounded.data(), vectors.data(), kVectors * kDepth / 32);
+  std::vector<std::byte> rounded(kVectors * kBlocks * 34);
+  std::vector<RoundedBlock> opened(kVectors * kBlocks);
+  scalar_numerics().encode_q8_0(rounded.data(), vectors.data(), kVectors * kBlocks);
+  scalar_numerics().open_q8_0(opened.data(), rounded.data(), kVectors * kBlocks);
   for (uint8_t dtype : {NPU_DTYPE_Q8_0, NPU_DTYPE_Q4_0}) {
     const bool q8 = dtype == NPU_DTYPE_Q8_0;
-    const uint64_t row_bytes = kDepth / 32 * (q8 ? 34 : 18);
+    const uint64_t row_bytes = kBlocks * (q8 ? 34 : 18);
     const auto weights = source_bytes(kRows * row_bytes, 6);
-    std::vector<float> want(kVectors * kRows);
-    scalar_numerics().dot_integer({kVectors, kRows, kDepth, rounded.data(), kDepth / 32 * 34,
-                                   q8 ? Weight::kQ8_0 : Weight::kQ4_0,
-                                   reinterpret_cast<const std::byte*>(weights.data()), row_bytes,
-                                   want.data(), kRows, false});
-    for (uint64_t base : {kIn + 32768, kPieces + 4096 - 16}) {
-      m.memory.put(base, weights);
-      Kernel k;
-      k.hbm(0, kIn, kVectors, kDepth);
-      k.l1(1, 0, kVectors, kDepth);
-      k.hbm(2, base, kRows, kDepth, dtype);
-      k.l1(3, 32768, kVectors, kRows);
-      k.hbm(4, kOut, kVectors, kRows);
-      k.op(NPU_OP_LD, 1, 0);
-      k.op(NPU_OP_MMS, 3, 1, 2).flags = NPU_F_INTEGER;
-      k.op(NPU_OP_ST, 4, 3);
-      ASSERT_EQ(m.run(k.done()).fault.status, NPU_ST_OK);
-      EXPECT_EQ(
-          m.memory.get<uint32_t>(kOut, kVectors * kRows),
-          std::vector<uint32_t>(reinterpret_cast<const uint32_t*>(want.data()),
-                                reinterpret_cast<const uint32_t*>(want.data()) + want.size()));
+    for (bool tiled : {false, true}) {
+      const uint64_t rows = tiled ? kRows : kRows - 11;
+      std::vector<float> want(kVectors * rows);
+      scalar_numerics().dot_integer({kVectors, rows, kDepth, opened.data(), kBlocks,
+                                     q8 ? Weight::kQ8_0 : Weight::kQ4_0, tiled,
+                                     reinterpret_cast<const std::byte*>(weights.data()), row_bytes,
+                                     want.data(), rows, false});
+      for (uint64_t base : {kIn + 32768, kPieces + 4096 - 32}) {
+        m.memory.put(base, weights);
+        Kernel k;
+        k.hbm(0, kIn, kVectors, kDepth);
+        k.l1(1, 0, kVectors, kDepth);
+        k.hbm(2, base, rows, kDepth, dtype);
+        k.l1(3, 32768, kVectors, rows);
+        k.hbm(4, kOut, kVectors, rows);
+        k.op(NPU_OP_LD, 1, 0);
+        k.op(NPU_OP_MMS, 3, 1, 2).flags =
+            static_cast<uint16_t>(NPU_F_INTEGER | (tiled ? NPU_F_TILED : 0));
+        k.op(NPU_OP_ST, 4, 3);
+        ASSERT_EQ(m.run(k.done()).fault.status, NPU_ST_OK);
+        EXPECT_EQ(
+            m.memory.get<uint32_t>(kOut, kVectors * rows),
+            std::vector<uint32_t>(reinterpret_cast<const uint32_t*>(want.data()),
+                                  reinterpret_cast<const uint32_t*>(want.data()) + want.size()));
+      }
     }
   }
 }

@@ -168,12 +168,16 @@ class RandomKernel {
     if (dtype == NPU_DTYPE_I32) dtype = NPU_DTYPE_F32;
     if (kBlock[dtype] > 1) depth = pick(3) * kBlock[dtype];
     uint64_t stride = depth + pick(3) * kBlock[dtype];
-    kernel_.set(2, {NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW}, kIn + pick(512) * 4, n, depth, stride);
+    const bool integers = (dtype == NPU_DTYPE_Q8_0 || dtype == NPU_DTYPE_Q4_0) && pick(2) == 0;
+    const bool tiled = integers && pick(2) == 0;
+    const uint64_t at = kIn + pick(512) * (tiled ? 32 : 4);
+    if (tiled) n = pick(3) * 16;
+    kernel_.set(2, {NPU_SPACE_HBM, dtype, NPU_LAYOUT_ROW}, at, n, depth, stride);
     describe(0, pick(2) == 0 ? NPU_SPACE_ACC : NPU_SPACE_L1, m, n, NPU_DTYPE_F32);
     describe(1, NPU_SPACE_L1, m, depth, NPU_DTYPE_F32);
-    const bool integers = (dtype == NPU_DTYPE_Q8_0 || dtype == NPU_DTYPE_Q4_0) && pick(2) == 0;
     kernel_.op(NPU_OP_MMS, 0, 1, 2).flags =
-        static_cast<uint16_t>((pick(2) == 0 ? NPU_F_ACC : 0) | (integers ? NPU_F_INTEGER : 0));
+        static_cast<uint16_t>((pick(2) == 0 ? NPU_F_ACC : 0) | (integers ? NPU_F_INTEGER : 0) |
+                              (tiled ? NPU_F_TILED : 0));
   }
 
   void arithmetic(uint64_t m, uint64_t n, uint8_t dtype, uint8_t d_dtype) {

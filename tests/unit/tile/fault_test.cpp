@@ -281,6 +281,17 @@ TEST(Fault, ProductsWithWeightsRefuseWhatDoesNotMultiply) {
   for (uint8_t other : {kFp32, kBf16, static_cast<uint8_t>(NPU_DTYPE_MXINT8)})
     expect_refused("integers of another type", NPU_OP_MMS,
                    {{kL1, 1, 3}, {kL1, 1, 32}, {kHbm, 3, 32, other}}, NPU_F_INTEGER);
+  expect_refused("tiles without integers", NPU_OP_MMS,
+                 {{kL1, 1, 16}, {kL1, 1, 32}, {kHbm, 16, 32, kQ8}}, NPU_F_TILED);
+  expect_refused("half a tile", NPU_OP_MMS, {{kL1, 1, 24}, {kL1, 1, 32}, {kHbm, 24, 32, kQ8}},
+                 NPU_F_INTEGER | NPU_F_TILED);
+  expect(fault_of([](Kernel& k) {
+           k.l1(0, 0, 1, 16);
+           k.l1(1, 4096, 1, 32);
+           k.hbm(2, kIn + 16, 16, 32, kQ8);
+           k.op(NPU_OP_MMS, 0, 1, 2).flags = NPU_F_INTEGER | NPU_F_TILED;
+         }),
+         NPU_ST_UNALIGNED_ACCESS, NPU_ENGINE_MM, kIn + 16);
   constexpr uint64_t kEnd = kIn + (1 << 20);
   expect(fault_of([](Kernel& k) {
            k.l1(0, 0, 1, 40);
