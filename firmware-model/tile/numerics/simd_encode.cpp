@@ -113,29 +113,47 @@ void encode_mx_random(Mx type, ScaleRule rule, std::byte* dst, const float* src,
   });
 }
 
-// Halves go away from zero, as std::round() does.
-HWY_INLINE VF round_away(VF x) {
-  const VF whole = hn::Trunc(x);
-  const VF one = hn::CopySign(f32(1.0f), x);
-  const auto half = hn::Ge(hn::Abs(hn::Sub(x, whole)), f32(0.5f));
-  return hn::Add(whole, hn::IfThenElseZero(half, one));
+// To -128..127, halves away from zero as std::round() has them, NaN to 0. The number before 1/2, which does not take what is below a half over it.
+HWY_INLINE V8 round_away(VF x) {
+  const VF within = hn::Min(hn::Max(x, f32(-128.0f)), f32(127.0f));
+  const VF numbers = hn::IfThenZeroElse(hn::IsNaN(x), within);
+  const VF half = hn::CopySign(f32(0x1.fffffep-2f), numbers);
+  const VI whole = hn::ConvertTo(I32(), hn::Add(numbers, half));
+  return hn::BitCast(U8(), hn::DemoteTo(hn::Rebind<int8_t, F32>(), whole));
 }
 
+// What the blocks of a part have in common with no other: made for all of them at once, since quotients take long.
+struct ScalesQ8_0 {
+  HWY_ALIGN uint32_t largest[kN] = {};
+  HWY_ALIGN float inverse[kN];
+  HWY_ALIGN uint16_t half[kN];
+
+  HWY_INLINE ScalesQ8_0(const float* src, size_t blocks) {
+    const F32 d;
+    for (size_t i = 0; i < blocks; ++i)
+      largest[i] = largest_magnitude(src + i * BlockQ8_0::kElements, BlockQ8_0::kElements);
+    const VF scale = hn::Div(hn::BitCast(d, hn::Load(U32(), largest)), f32(127.0f));
+    const VF quotient = hn::Div(f32(1.0f), scale);
+    hn::Store(hn::IfThenZeroElse(hn::Eq(scale, hn::Zero(d)), quotient), d, inverse);
+    const hn::Rebind<hwy::float16_t, F32> dh;
+    hn::Store(hn::BitCast(U16(), hn::DemoteTo(dh, scale)), U16(), half);
+  }
+};
+
 void encode_q8_0(std::byte* dst, const float* src, size_t blocks) {
-  for (; blocks != 0; --blocks, src += BlockQ8_0::kElements, dst += sizeof(BlockQ8_0)) {
-    const uint32_t largest = largest_magnitude(src, BlockQ8_0::kElements);
-    if (HWY_UNLIKELY(largest >= 0x7f800000u)) {
-      scalar::encode_nan(dst, sizeof(BlockQ8_0));
-      continue;
-    }
-    const float scale = scalar::from_bits(largest) / 127.0f;
-    const VF inverse = f32(scalar::inverse_of(scale));
-    scalar::store_scale(dst, scale);
-    auto* q = reinterpret_cast<uint8_t*>(dst + offsetof(BlockQ8_0, q));
-    for (size_t i = 0; i < BlockQ8_0::kElements; i += kN) {
-      const VF x = hn::Mul(hn::LoadU(F32(), src + i), inverse);
-      const VF whole = hn::Min(hn::Max(round_away(x), f32(-128.0f)), f32(127.0f));
-      hn::StoreU(vec_to_i8(hn::IfThenZeroElse(hn::IsNaN(x), whole)), U8(), q + i);
+  for (size_t part = 0; blocks != 0; blocks -= part) {
+    part = HWY_MIN(blocks, kN);
+    const ScalesQ8_0 scales(src, part);
+    for (size_t b = 0; b < part; ++b, src += BlockQ8_0::kElements, dst += sizeof(BlockQ8_0)) {
+      if (HWY_UNLIKELY(scales.largest[b] >= 0x7f800000u)) {
+        scalar::encode_nan(dst, sizeof(BlockQ8_0));
+        continue;
+      }
+      std::memcpy(dst, &scales.half[b], sizeof(scales.half[b]));
+      auto* q = reinterpret_cast<uint8_t*>(dst + offsetof(BlockQ8_0, q));
+      const VF inverse = f32(scales.inverse[b]);
+      for (size_t i = 0; i < BlockQ8_0::kElements; i += kN)
+        hn::StoreU(round_away(hn::Mul(hn::LoadU(F32(), src + i), inverse)), U8(), q + i);
     }
   }
 }
