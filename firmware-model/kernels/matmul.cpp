@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of tensors, Y[m, n] = sum over k of A[k, m] B[k, n], where rows of A (weights) and of B (vectors) have k elements each. Everything is computed in fp32: LDC brings operands of
-// any type; but matmul_vec multiplies Q8_0 and Q4_0 as integers where |integers| says so.
+// any type; but matmul_vec and matmul_mat multiply Q8_0 and Q4_0 as integers where |integers| says so: 1, by rows, 2, in tiles.
 //
 // matmul_vec     a few vectors: they stay in L1, rows of weights are streamed once from where they lie (MMS). x: rows of weights, y and z: dimensions 2 and 3.
 //                With |ids| y and z are the places of ids, each of which names the weights of one vector.
-// matmul_mat     many vectors: blocks as those of gemm (x: rows of weights, y: vectors, z: dimensions 2 and 3 in one), and whatever lies in memory in an unusual way.
+// matmul_mat     many vectors: blocks as those of gemm (x: rows of weights, y: vectors, z: dimensions 2 and 3 in one), and whatever lies in memory in an unusual way. As integers, weights are
+//                streamed past blocks of vectors.
 // matmul_expert  with |ids|: rows of one expert's weights (x: rows, y: expert) stay in L1, and all vectors that chose it pass by.
 //
 // How rows lie ("mode"): 0 elements side by side; 1 rows side by side; 2 neither. Of B, 3 times its type is added: 0 fp32, 1 bf16, 2 fp16.
@@ -31,6 +32,7 @@ class Matmul {
       : type_(kWeightTypes[type]), k_(std::string(name) + "_" + kWeightNames[type]) {}
 
   bool in_blocks() const { return block_shape(type_).elements != 1; }
+  bool has_integers() const { return type_ == DType::Q8_0 || type_ == DType::Q4_0; }
   void load_by_mode(DType type, uint32_t mode, const Reg& to, const Reg& rows, const Reg& cols,
                     const Rows& from, const Reg& at);
   void load_weights(const Reg& to, const Reg& rows, const Reg& cols, const Reg& at);
@@ -178,13 +180,17 @@ void MatmulVec::place() {
 }
 
 void MatmulVec::multiply(const Tile& y, const Tile& vectors, const Tile& weights) {
-  if (type_ != DType::Q8_0 && type_ != DType::Q4_0) {
+  if (!has_integers()) {
     k_.mms(y, vectors, weights);
     return;
   }
-  Reg integers = integers_;
   k_.if_(
-      std::move(integers), [&] { k_.mms(y, vectors, weights).integer(); },
+      Reg(integers_),
+      [&] {
+        k_.if_(
+            Val(integers_) == 1, [&] { k_.mms(y, vectors, weights).integer(); },
+            [&] { k_.mms(y, vectors, weights).integer().tiled(); });
+      },
       [&] { k_.mms(y, vectors, weights); });
 }
 
@@ -217,6 +223,10 @@ class MatmulMat : Matmul {
   void load_step(Pipe<2>& pipe, const Tile& a, const Tile& b, bool by_columns, bool accumulate);
   void walk_plain(Pipe<2>& pipe, bool by_columns);
   void walk_any(const Buf& memory);
+  void stream_step(Pipe<2>& pipe, bool tiled, bool accumulate);
+  void stream(Pipe<2>& pipe, bool tiled);
+  void stream_any(const Buf& memory);
+  void multiply_integers(Pipe<2>& pipe);
 
   Buf l1_y_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
   Reg rows_, vectors_, step_, left_;
@@ -311,6 +321,66 @@ void MatmulMat::walk_any(const Buf& memory) {
   });
 }
 
+// One block of k as integers: chains go on from step to step, so how k is cut changes no bit.
+void MatmulMat::stream_step(Pipe<2>& pipe, bool tiled, bool accumulate) {
+  Tile a = k_.tile_hbm(type_, a_at_, rows_, step_, a_.row);
+  Tile b = k_.tile_hbm(DType::F32, b_at_, vectors_, step_, b_.row);
+  pipe.produce([&](const Reg& at) { k_.ld(k_.tile_l1(DType::F32, at, vectors_, step_), b); });
+  pipe.consume([&](const Reg& at) {
+    k_.mms(k_.tile_l1(DType::F32, l1_y_, vectors_, rows_),
+           k_.tile_l1(DType::F32, at, vectors_, step_), a)
+        .integer()
+        .tiled(tiled)
+        .acc(accumulate);
+  });
+}
+
+void MatmulMat::stream(Pipe<2>& pipe, bool tiled) {
+  stream_step(pipe, tiled, false);
+  left_ -= step_;
+  Reg blocks = ceil_div(left_, block_k_);
+  k_.for_range(std::move(blocks), [&](const Reg&) {
+    a_at_ += a_.step_bytes;
+    b_at_ += b_.step_bytes;
+    step_ = min(left_, block_k_);
+    stream_step(pipe, tiled, true);
+    left_ -= step_;
+  });
+}
+
+// Vectors that are no plain rows of fp32, one operation after the other.
+void MatmulMat::stream_any(const Buf& memory) {
+  Reg to = k_.reg(memory.offset_bytes);
+  Tile y = k_.tile_l1(DType::F32, l1_y_, vectors_, rows_);
+  k_.vfill(y, 0.0f);
+  Reg blocks = ceil_div(left_, block_k_);
+  k_.for_range(std::move(blocks), [&](const Reg&) {
+    step_ = min(left_, block_k_);
+    load_vectors(to, vectors_, step_, b_at_);
+    k_.fence();
+    {
+      Tile b = k_.tile_l1(DType::F32, to, vectors_, step_);
+      Tile a = k_.tile_hbm(type_, a_at_, rows_, step_, a_.row);
+      k_.if_(
+          Val(integers_) == 1, [&] { k_.mms(y, b, a).integer().acc(); },
+          [&] { k_.mms(y, b, a).integer().tiled().acc(); });
+    }
+    k_.fence();
+    a_at_ += a_.step_bytes;
+    b_at_ += b_.step_bytes;
+    left_ -= step_;
+  });
+}
+
+void MatmulMat::multiply_integers(Pipe<2>& pipe) {
+  k_.if_(
+      Reg(b_.mode), [&] { stream_any(pipe.memory()); },
+      [&] {
+        k_.if_(
+            Val(integers_) == 1, [&] { stream(pipe, false); }, [&] { stream(pipe, true); });
+      });
+}
+
 Program MatmulMat::build() {
   Pipe<2> pipe(k_, 2 * kGemmBlockBytes);
   place();
@@ -318,8 +388,15 @@ Program MatmulMat::build() {
   step_ = min(left_, block_k_);
   Reg unusual = b_.mode;
   if (in_blocks()) {
-    k_.if_(
-        std::move(unusual), [&] { walk_any(pipe.memory()); }, [&] { walk_plain(pipe, false); });
+    const auto in_fp32 = [&] {
+      k_.if_(
+          std::move(unusual), [&] { walk_any(pipe.memory()); }, [&] { walk_plain(pipe, false); });
+    };
+    if (has_integers())
+      k_.if_(
+          Reg(integers_), [&] { multiply_integers(pipe); }, in_fp32);
+    else
+      in_fp32();
   } else {
     Reg mode = a_.mode;
     Reg neither = mode >> 1;

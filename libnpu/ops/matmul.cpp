@@ -11,9 +11,7 @@
 namespace npu::ops {
 namespace {
 
-bool is_integer(const npuOpsMatmulInfo& g) {
-  return g.integers != 0 && (g.a.type == NPU_Q8_0 || g.a.type == NPU_Q4_0);
-}
+bool is_integer(const npuOpsMatmulInfo& g) { return integers_of(g.integers, g.a) != 0; }
 
 // How rows of k elements lie: the numbers that the programs read.
 enum RowMode : uint32_t { kElementsSideBySide = 0, kRowsSideBySide = 1, kNeither = 2 };
@@ -23,11 +21,14 @@ struct Rows {
   uint64_t row_bytes = 0, col_bytes = 0, dim2_bytes = 0, dim3_bytes = 0;
   uint32_t row = 0, col = 0;  // elements
   uint32_t mode = kElementsSideBySide;
+  bool tiled = false;
   TypeLayout layout{};
 
   uint64_t step_bytes(uint64_t elements) const {
-    return layout.block_elements > 1 ? elements / layout.block_elements * layout.block_bytes
-                                     : elements * col_bytes;
+    const uint64_t together = tiled ? NPU_OPS_TILE_ROWS : 1;
+    return layout.block_elements > 1
+               ? elements / layout.block_elements * layout.block_bytes * together
+               : elements * col_bytes;
   }
 };
 
@@ -70,6 +71,7 @@ npuResult arrange_elements(const char* name, const npuOpsTensor& t, Rows* out) {
 
 npuResult arrange(const char* name, const npuOpsTensor& t, Rows* out) {
   out->layout = layout_of(t.type);
+  out->tiled = t.tiled != 0;
   if (t.sizes[0] == 0) return NPU_OK;  // nothing is read
   out->at = t.data;
   out->row_bytes = t.strides[1];
@@ -106,7 +108,8 @@ npuResult check_ids(const npuOpsMatmulInfo& g) {
 
 npuResult check_operands(const npuOpsMatmulInfo& g) {
   NPU_OPS_TRY(check_enum("integers", g.integers, 2));
-  NPU_OPS_TRY(check_tensor("a", g.a, kFloats | kBlocks));
+  NPU_OPS_TRY(check_tensor("a", g.a, kFloats | kBlocks | kTiled));
+  NPU_OPS_TRY(check_tiled_integers(g.integers, g.a));
   NPU_OPS_TRY(check_tensor("b", g.b, kFloats));
   NPU_OPS_TRY(check_tensor("y", g.y, kF32));
   NPU_OPS_TRY(check_pair("sizes[0] of a and b", g.a.sizes[0], g.b.sizes[0]));
@@ -149,12 +152,12 @@ struct Cut {
 
 // Rows of weights for each work-group.
 Cut cut_vectors(uint32_t m, uint32_t n, uint32_t k, uint64_t around, bool integers) {
-  constexpr uint32_t kColumns = 8;  // products that the tensor unit's model makes at once
+  const uint32_t columns = integers ? kIntegerColumns : kColumns;
   const uint32_t worth = integers ? kIntegersWorthGroup : kElementsWorthGroup;
   const uint32_t groups = around >= kGroupsWanted ? 1 : ceil_div(kGroupsWanted, around);
   const uint32_t depth = std::max(k, 1u);
   uint32_t rows = std::max(ceil_div(m, groups), ceil_div(worth, depth));
-  rows = std::min(round_up(rows, kColumns), kMatmulResultElements / n / kColumns * kColumns);
+  rows = std::min(round_up(rows, columns), kMatmulResultElements / n / columns * columns);
   return {std::min(rows, m), 1, depth};
 }
 
@@ -174,11 +177,36 @@ Cut cut_blocks(uint32_t m, uint32_t n, uint32_t k, uint64_t around, uint32_t blo
   return b;
 }
 
+// Weights are streamed past blocks of vectors. Each block of rows rounds its vectors anew, so rows are cut last.
+Cut cut_integers(uint32_t m, uint32_t n, uint32_t k, uint64_t around) {
+  constexpr uint32_t kRows = 512, kLeastRows = 64, kVectors = 128, kLeastVectors = 32;
+  constexpr uint32_t kElements = 2 * kGemmBlockBytes / 4, kBlock = 32;
+  static_assert(kRows * kVectors <= kGemmBlockRows * kGemmBlockCols);
+  Cut b{std::min(round_up(m, kIntegerColumns), kRows), std::min(n, kVectors), 0};
+  auto groups = [&] { return uint64_t{ceil_div(m, b.m)} * ceil_div(n, b.n) * around; };
+  while (groups() < kGroupsWanted && (b.n > kLeastVectors || b.m > kLeastRows)) {
+    if (b.n > kLeastVectors)
+      b.n = std::max(round_up(b.n / 2, 8), kLeastVectors);
+    else
+      b.m = std::max(round_up(b.m / 2, kIntegerColumns), kLeastRows);
+  }
+  b.k = std::min(kElements / b.n / kBlock * kBlock, round_up(std::max(k, 1u), kBlock));
+  return b;
+}
+
 Cut cut_expert(uint32_t m, uint32_t k, uint64_t experts) {
   const uint32_t groups = experts >= kGroupsWanted ? 1 : ceil_div(kGroupsWanted, experts);
   const uint32_t depth = std::max(k, 1u);
   const uint32_t fit = std::min(kMatmulExpertElements / depth, kMatmulResultElements);
   return {std::min({ceil_div(m, groups), fit, m}), 1, depth};
+}
+
+// The rows of one expert are kept whole in fp32; tiles are not opened to that.
+npuResult check_depth(uint32_t k, bool tiled) {
+  const uint32_t limit = tiled ? kMatmulVectorElements : kMatmulExpertDepth;
+  if (k <= limit) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED,
+              "sizes[0] of a is %" PRIu32 "; the limit with ids is %" PRIu32, k, limit);
 }
 
 void put_rows(const Rows& r, uint32_t step, uint32_t first_mode, Plan* plan) {
@@ -217,13 +245,11 @@ npuResult plan_matmul(const void* info, Plan* plan) {
   const uint32_t type = weight_index(g.a.type);
   const bool vectors = a.mode == kElementsSideBySide && (chosen || dim1 <= kMatmulVectors) &&
                        uint64_t{chosen ? 1 : dim1} * k <= kMatmulVectorElements;
-  const bool experts = chosen && (!vectors || dim1 * dim2 > g.a.sizes[2]);
+  const bool many = g.a.tiled == 0 && dim1 * dim2 > g.a.sizes[2];
+  const bool experts = chosen && (!vectors || many);
   Cut cut;
   if (experts) {
-    if (k > kMatmulExpertDepth)
-      return fail(NPU_ERROR_NOT_SUPPORTED,
-                  "sizes[0] of a is %" PRIu32 "; the limit with ids is %" PRIu32, k,
-                  kMatmulExpertDepth);
+    NPU_OPS_TRY(check_depth(k, g.a.tiled != 0));
     cut = cut_expert(m, k, g.a.sizes[2]);
     plan->program = kProgramMatmulExpert + type;
     NPU_OPS_TRY(put_grid(ceil_div(m, cut.m), g.a.sizes[2], 1, plan));
@@ -232,7 +258,8 @@ npuResult plan_matmul(const void* info, Plan* plan) {
     plan->program = kProgramMatmul + type * 2;
     NPU_OPS_TRY(put_grid(ceil_div(m, cut.m), chosen ? dim1 : dim2, chosen ? dim2 : dim3, plan));
   } else {
-    cut = cut_blocks(m, dim1, k, dim2 * dim3, a.layout.block_elements);
+    cut = is_integer(g) ? cut_integers(m, dim1, k, dim2 * dim3)
+                        : cut_blocks(m, dim1, k, dim2 * dim3, a.layout.block_elements);
     plan->program = kProgramMatmul + type * 2 + 1;
     NPU_OPS_TRY(put_grid(ceil_div(m, cut.m), ceil_div(dim1, cut.n), dim2 * dim3, plan));
   }
@@ -253,7 +280,7 @@ npuResult plan_matmul(const void* info, Plan* plan) {
   plan->add32(dim2 / std::max<uint64_t>(g.a.sizes[2], 1));
   plan->add32(dim3 / std::max<uint64_t>(g.a.sizes[3], 1));
   plan->add32(g.a.sizes[2]).add32(g.b.sizes[1]).add32(dim2);
-  plan->add32(is_integer(g));
+  plan->add32(integers_of(g.integers, g.a));
   return NPU_OK;
 }
 

@@ -15,9 +15,7 @@ static_assert(kProductsMost == NPU_OPS_PRODUCTS_MAX);
 
 bool is_gated(const Info& g) { return !is_absent(g.gated); }
 bool has_norm(const Info& g) { return !is_absent(g.norm_weight); }
-bool is_integer(const Info& g) {
-  return g.integers != 0 && (g.a[0].type == NPU_Q8_0 || g.a[0].type == NPU_Q4_0);
-}
+bool is_integer(const Info& g) { return integers_of(g.integers, g.a[0]) != 0; }
 
 // Elements between the rows of a matrix whose rows are the tile that a program reads or writes.
 npuResult row_of(const char* name, const npuOpsTensor& t, uint32_t* row) {
@@ -68,11 +66,15 @@ npuResult check_norm(const Info& g) {
 
 npuResult check_product(const Info& g, uint32_t i) {
   const uint64_t k = g.x.sizes[0], n = g.x.sizes[1], m = g.a[i].sizes[1];
-  NPU_OPS_TRY(check_matrix("a", g.a[i], kFloats | kBlocks, k, m));
+  NPU_OPS_TRY(check_matrix("a", g.a[i], kFloats | kBlocks | kTiled, k, m));
+  NPU_OPS_TRY(check_tiled_integers(g.integers, g.a[i]));
   if (g.a[i].type != g.a[0].type)
     return fail(NPU_ERROR_NOT_SUPPORTED,
                 "a[0] and a[%" PRIu32 "] are of types %d and %d: all are one", i, g.a[0].type,
                 g.a[i].type);
+  if (g.a[i].tiled != g.a[0].tiled)
+    return fail(NPU_ERROR_NOT_SUPPORTED,
+                "of a[0] and a[%" PRIu32 "] one is tiled: all are, or none is", i);
   if (!is_absent(g.c[i])) NPU_OPS_TRY(check_matrix("c", g.c[i], kF32, m, n));
   if (is_gated(g) && is_absent(g.y[i])) return NPU_OK;
   return check_matrix("y", g.y[i], kF32, m, n);
@@ -169,14 +171,14 @@ npuResult check(const Info& g) {
 
 // Rows of weights for each work-group; |around|: matrices of which it takes so many rows. An even number of groups, since hosts have an even number of threads.
 uint32_t rows_of_group(const Info& g, uint64_t m, uint64_t around) {
-  constexpr uint32_t kColumns = 8;  // products that the tensor unit's model makes at once
+  const uint32_t columns = is_integer(g) ? kIntegerColumns : kColumns;
   const uint64_t worth = is_integer(g) ? kIntegersWorthGroup : kElementsWorthGroup;
   const uint64_t elements = m * g.x.sizes[0] * around;
   uint64_t groups = std::clamp<uint64_t>(elements / worth, 1, kGroupsWanted);
   groups += groups > 1 ? groups % 2 : 0;
   const uint32_t most =
-      kMatmulResultElements / static_cast<uint32_t>(g.x.sizes[1]) / kColumns * kColumns;
-  return std::min(round_up(ceil_div(m, groups), kColumns), most);
+      kMatmulResultElements / static_cast<uint32_t>(g.x.sizes[1]) / columns * columns;
+  return std::min(round_up(ceil_div(m, groups), columns), most);
 }
 
 uint32_t row_or_zero(const npuOpsTensor& t) {
@@ -219,7 +221,7 @@ npuResult plan_products(const void* info, Plan* plan) {
   plan->add32(row_or_zero(g.x)).add32(row_or_zero(g.normed)).add32(row_or_zero(g.gated));
   uint32_t function = 0;
   if (is_gated(g)) NPU_OPS_TRY(find_gate(g.function, &function));
-  plan->add32(function).add32(is_integer(g));
+  plan->add32(function).add32(integers_of(g.integers, g.a[0]));
   plan->add_f32(1.0f / static_cast<float>(g.x.sizes[0])).add_f32(g.eps);
   return NPU_OK;
 }

@@ -113,6 +113,11 @@ npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types) 
   return check_end(name, t, layout);
 }
 
+npuResult check_tiled_integers(uint32_t asked, const npuOpsTensor& a) {
+  if (a.tiled == 0 || asked != 0) return NPU_OK;
+  return fail(NPU_ERROR_NOT_SUPPORTED, "a is tiled and integers is 0: tiles have integers only");
+}
+
 npuResult check_same_sizes(const char* a_name, const npuOpsTensor& a, const char* b_name,
                            const npuOpsTensor& b) {
   for (uint32_t dim = 0; dim < kDims; ++dim) {

@@ -49,6 +49,15 @@ inline uint32_t weight_index(npuDataType type) {
 inline constexpr const char* kWeightNames[] = {"f32",  "bf16", "f16", "q8_0",
                                                "q4_0", "q4_k", "q6_k"};
 
+// How programs multiply weights |a|: 0 in fp32, 1 as integers, 2 as integers in tiles.
+inline uint32_t integers_of(uint32_t asked, const npuOpsTensor& a) {
+  if (asked == 0 || (kTiledTypes & type_bit(a.type)) == 0) return 0;
+  return a.tiled != 0 ? 2 : 1;
+}
+npuResult check_tiled_integers(uint32_t asked, const npuOpsTensor& a);
+// Products that the tensor unit's model makes at once.
+inline constexpr uint32_t kColumns = 8, kIntegerColumns = NPU_OPS_TILE_ROWS;
+
 // Type, alignment, strides that are multiples of the element, an extent inside the address space. Nothing is asked of the address of an operand without elements.
 npuResult check_tensor(const char* name, const npuOpsTensor& t, uint32_t types);
 // All four sizes are equal.

@@ -41,6 +41,19 @@ npuOpsTensor tensor(Fuzzer& f, npuDataType type, uint64_t elem_bytes) {
 
 npuOpsTensor floats(Fuzzer& f) { return tensor(f, NPU_FLOAT32, 4); }
 npuOpsTensor integers(Fuzzer& f) { return tensor(f, NPU_INT32, 4); }
+// Of types in blocks they are often such that tiles are taken.
+npuOpsTensor weights(Fuzzer& f) {
+  if (f.rng.percent(75)) return floats(f);
+  const bool q8 = f.rng.percent(50);
+  npuOpsTensor t = tensor(f, q8 ? NPU_Q8_0 : NPU_Q4_0, q8 ? 34 : 18);
+  t.sizes[0] = 32 * f.rng.below(4);
+  t.sizes[1] = f.rng.percent(90) ? 16 * f.rng.below(4) : t.sizes[1];
+  t.strides[1] = t.sizes[0] / 32 * t.strides[0];
+  t.strides[2] = t.sizes[1] * t.strides[1];
+  t.strides[3] = t.sizes[2] * t.strides[2];
+  t.tiled = f.rng.percent(50) ? 1 : 0;
+  return t;
+}
 npuOpsTensor maybe(Fuzzer& f, npuOpsTensor t) { return f.rng.percent(50) ? npuOpsTensor{} : t; }
 
 // Two operands agree more often than chance lets them.
@@ -169,8 +182,8 @@ void fill(Fuzzer& f, npuOpsTensorScatterInfo& out) {
 
 template <>
 void fill(Fuzzer& f, npuOpsMatmulInfo& out) {
-  out.integers = f.rng.percent(30) ? 1 : reserved(f) * 2;
-  out.a = floats(f);
+  out.integers = f.rng.percent(50) ? 1 : reserved(f) * 2;
+  out.a = weights(f);
   out.b = floats(f);
   out.y = floats(f);
   if (f.rng.percent(90)) {
@@ -205,7 +218,7 @@ void fill(Fuzzer& f, npuOpsTensorAttentionInfo& out) {
 template <>
 void fill(Fuzzer& f, npuOpsProductsInfo& out) {
   const bool gated = f.rng.percent(40);
-  out.integers = f.rng.percent(30) ? 1 : reserved(f) * 2;
+  out.integers = f.rng.percent(50) ? 1 : reserved(f) * 2;
   out.count = gated ? 2 : 1 + static_cast<uint32_t>(f.rng.below(NPU_OPS_PRODUCTS_MAX + 1));
   out.function = gated ? NPU_OPS_SILU : 0;
   out.eps = real(f);
@@ -217,10 +230,12 @@ void fill(Fuzzer& f, npuOpsProductsInfo& out) {
     if (f.rng.percent(90)) out.norm_weight.sizes[0] = out.x.sizes[0];
   }
   for (uint32_t i = 0; i < out.count && i < NPU_OPS_PRODUCTS_MAX; ++i) {
-    out.a[i] = floats(f);
+    out.a[i] = i == 0 || f.rng.percent(10) ? weights(f) : like(f, out.a[0]);
     out.y[i] = floats(f);
     if (f.rng.percent(90)) {
-      out.a[i].sizes[0] = out.x.sizes[0];
+      if (out.a[i].type == NPU_FLOAT32) out.a[i].sizes[0] = out.x.sizes[0];
+      out.x.sizes[0] = out.a[i].sizes[0];
+      out.x.strides[1] = std::max(out.x.strides[1], 4 * out.x.sizes[0]);
       out.y[i].sizes[0] = out.a[i].sizes[1];
       out.y[i].sizes[1] = out.x.sizes[1];
     }

@@ -9,7 +9,7 @@ namespace npu::test {
 namespace {
 
 constexpr uint32_t kSeed = 20261127;
-constexpr uint64_t kDepth = 512, kRows = 700, kVectors = 2;
+constexpr uint64_t kDepth = 512, kRows = 704, kVectors = 2;
 
 class Products : public Session, public testing::WithParamInterface<npuDataType> {
  protected:
@@ -111,6 +111,56 @@ TEST_P(Products, AreTheOperatorsOneByOne) {
   expect_equal("gated", p.gated, gate(p, y0, y1));
 }
 
+class TiledProducts : public Products {
+ protected:
+  npuOpsTensor in_tiles(npuOpsTensor a) {
+    std::vector<uint8_t> bytes = get_bytes(a.data, a.strides[2]);
+    NPU_EXPECT_OK(npuOpsTileWeights(a.type, kRows, kDepth, bytes.data(), bytes.data()));
+    a.data = put_bytes(bytes);
+    a.tiled = 1;
+    return a;
+  }
+};
+
+TEST_P(TiledProducts, HaveTheBitsOfThoseByRows) {
+  npuOpsProductsInfo p = whole();
+  submit(NPU_OPS_TENSOR_PRODUCTS, p);
+  npuOpsProductsInfo tiled = p;
+  tiled.normed = fresh(kDepth);
+  tiled.gated = fresh(kRows);
+  for (uint32_t i = 0; i < p.count; ++i) {
+    tiled.a[i] = in_tiles(p.a[i]);
+    tiled.y[i] = fresh(kRows);
+  }
+  submit(NPU_OPS_TENSOR_PRODUCTS, tiled);
+  expect_equal("first product", tiled.y[0], p.y[0]);
+  expect_equal("second product", tiled.y[1], p.y[1]);
+  expect_equal("gated", tiled.gated, p.gated);
+}
+
+TEST_P(TiledProducts, OfManyVectorsHaveTheBitsOfEachAlone) {
+  constexpr uint64_t kMany = 40;
+  const npuOpsProductsInfo p = whole();
+  auto m = blank<npuOpsMatmulInfo>();
+  m.integers = 1;
+  m.a = in_tiles(p.a[0]);
+  m.b = matrix(put(NPU_FLOAT32, numbers(kDepth * kMany, kSeed)), kDepth, kMany);
+  m.y = matrix(alloc(4 * kRows * kMany), kRows, kMany);
+  submit(NPU_OPS_TENSOR_MATMUL, m);
+  const npuOpsTensor together = m.y;
+  m.a = p.a[0];
+  m.y = matrix(alloc(4 * kRows * kMany), kRows, kMany);
+  const npuOpsTensor alone = m.y;
+  m.b.sizes[1] = m.y.sizes[1] = 1;
+  for (uint64_t i = 0; i < kMany; ++i) {
+    submit(NPU_OPS_TENSOR_MATMUL, m);
+    m.b.data += m.b.strides[1];
+    m.y.data += m.y.strides[1];
+  }
+  expect_equal("product", together, alone);
+}
+
+INSTANTIATE_TEST_SUITE_P(OfWeights, TiledProducts, testing::Values(NPU_Q8_0, NPU_Q4_0));
 INSTANTIATE_TEST_SUITE_P(OfWeights, Products, testing::Values(NPU_FLOAT32, NPU_Q8_0, NPU_Q4_0));
 
 }  // namespace

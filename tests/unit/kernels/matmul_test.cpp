@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "libnpu/ops/error.h"
+#include "libnpu/ops/limits.h"
 #include "libnpu/ops/tensor.h"
 #include "tests/unit/kernels/weights.h"
 
@@ -29,6 +30,7 @@ struct Case {
   std::array<uint64_t, 2> shared = {1, 1};  // vectors for each
   bool dense = true;
   bool integers = false;
+  bool tiled = false;
 };
 
 // All elements of an operand, rows one behind the other.
@@ -95,7 +97,7 @@ class Product {
                  << "types " << c_.a_type << " " << c_.b_type << ", " << c_.m << " x " << c_.n
                  << " x " << c_.k << ", batch " << c_.batch[0] << " " << c_.batch[1] << " shared "
                  << c_.shared[0] << " " << c_.shared[1] << (c_.dense ? " dense" : " any strides"));
-    a_.put(rig);
+    c_.tiled ? a_.put_tiled(rig) : a_.put(rig);
     b_.put(rig);
     y_.put(rig);
     npuOpsMatmulInfo info{};
@@ -198,19 +200,75 @@ TEST(Matmul, IntegersStayWithinTheRoundingOfTheVectors) {
   uint32_t seed = 600;
   for (npuDataType a : {NPU_Q8_0, NPU_Q4_0}) {
     for (npuDataType b : kVectorTypes) {
-      for (uint64_t n : {1, 2, 7, 16}) {
-        for (uint64_t k : {32, 96, 2048}) {
+      for (uint64_t n : {1, 2, 7, 16, 40}) {
+        for (uint64_t k : {32, 96, 2080}) {
           SCOPED_TRACE(testing::Message() << "seed " << seed);
           Product({a, 37, n, k, b, {1, 1}, {1, 1}, true, true}, seed++).run();
         }
       }
     }
-    Product({a, 19, 2, 64, NPU_FLOAT32, {2, 2}, {2, 3}, false, true}, seed++).run();
+    for (uint64_t n : {2, 20})
+      Product({a, 19, n, 64, NPU_FLOAT32, {2, 2}, {2, 3}, false, true}, seed++).run();
     Product({a, 3000, 1, 512, NPU_FLOAT32, {1, 1}, {1, 1}, true, true}, seed++).run();
+    Product({a, 600, 150, 1056, NPU_FLOAT32, {1, 1}, {1, 1}, true, true}, seed++).run();
   }
 }
 
-TEST(Matmul, IntegersAreUsedForAFewVectorsOfTheTypesThatHaveThem) {
+TEST(Matmul, TilesAreMultipliedAsIntegers) {
+  uint32_t seed = 700;
+  for (npuDataType a : {NPU_Q8_0, NPU_Q4_0}) {
+    for (npuDataType b : kVectorTypes) {
+      for (uint64_t n : {1, 3, 16, 17}) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        Product({a, 48, n, 96, b, {1, 1}, {1, 1}, true, true, true}, seed++).run();
+      }
+    }
+    for (uint64_t n : {1, 30})
+      Product({a, 32, n, 64, NPU_FLOAT32, {2, 2}, {2, 3}, true, true, true}, seed++).run();
+    Product({a, 3008, 1, 512, NPU_FLOAT32, {1, 1}, {1, 1}, true, true, true}, seed++).run();
+    Product({a, 592, 150, 1056, NPU_FLOAT32, {1, 1}, {1, 1}, true, true, true}, seed++).run();
+  }
+}
+
+// Bits of Y, rows and vectors by rows and in tiles; all vectors at once, or |n| at a time.
+std::vector<int32_t> integer_product(Rig& rig, const Weights& a, const TensorMemory& b,
+                                     uint64_t n) {
+  const uint64_t m = a.tensor().sizes[1], all = b.tensor.sizes[1];
+  npuOpsMatmulInfo info{};
+  info.struct_size = sizeof(info);
+  info.integers = 1;
+  info.a = a.tensor();
+  const uint64_t y = rig.alloc(m * all * 4);
+  for (uint64_t at = 0; at < all; at += n) {
+    info.b = b.tensor;
+    info.b.sizes[1] = std::min(n, all - at);
+    info.b.data += at * info.b.strides[1];
+    info.y = tensor_of(NPU_FLOAT32, 4, {m, info.b.sizes[1], 1, 1}, y + at * m * 4);
+    run_tensor_op(rig, NPU_OPS_TENSOR_MATMUL, &info);
+  }
+  return rig.get_i32(y, m * all);
+}
+
+TEST(Matmul, IntegersGiveTheSameBitsForAnyNumberOfVectorsAndInTiles) {
+  constexpr uint64_t kVectors = 130;  // so many that k is cut
+  for (npuDataType type : {NPU_Q8_0, NPU_Q4_0}) {
+    Rig rig;
+    Random random(12);
+    Weights a(type, {1056, 48, 1, 1}, random, true);
+    TensorMemory b = TensorMemory::dense(NPU_FLOAT32, {1056, kVectors, 1, 1});
+    b.fill(random, 1);
+    a.put(rig);
+    b.put(rig);
+    const std::vector<int32_t> want = integer_product(rig, a, b, 1);
+    for (uint64_t n : {uint64_t{16}, uint64_t{17}, kVectors})
+      EXPECT_EQ(integer_product(rig, a, b, n), want) << "type " << type << ", " << n;
+    a.put_tiled(rig);
+    for (uint64_t n : {uint64_t{1}, uint64_t{16}, uint64_t{17}, kVectors})
+      EXPECT_EQ(integer_product(rig, a, b, n), want) << "tiles of type " << type << ", " << n;
+  }
+}
+
+TEST(Matmul, IntegersAreUsedForTheTypesThatHaveThem) {
   for (npuDataType type : {NPU_FLOAT32, NPU_Q8_0, NPU_Q4_0, NPU_Q4_K}) {
     for (uint64_t n : {1, 16, 17}) {
       Rig rig;
@@ -228,7 +286,7 @@ TEST(Matmul, IntegersAreUsedForAFewVectorsOfTheTypesThatHaveThem) {
         run_tensor_op(rig, NPU_OPS_TENSOR_MATMUL, &info);
         results[integers] = rig.get(DType::F32, info.y.data, 40 * n);
       }
-      const bool used = n <= 16 && (type == NPU_Q8_0 || type == NPU_Q4_0);
+      const bool used = type == NPU_Q8_0 || type == NPU_Q4_0;
       EXPECT_EQ(results[0] != results[1], used) << "type " << type << ", " << n << " vectors";
     }
   }
@@ -320,6 +378,7 @@ struct ExpertCase {
   uint64_t m, k, experts, used, tokens, slots;  // slots: vectors of a token in b
   npuDataType b_type = NPU_FLOAT32;
   bool dense = true;
+  bool tiled = false;
 };
 
 void run_experts(const ExpertCase& c, uint32_t seed) {
@@ -335,12 +394,13 @@ void run_experts(const ExpertCase& c, uint32_t seed) {
                  {c.dense ? 0u : 2u, c.dense ? 0u : 1u, 0, 0});
   ids.for_each(
       [&](const Index& at) { ids.set(at, random.below(static_cast<uint32_t>(c.experts))); });
-  a.put(rig);
+  c.tiled ? a.put_tiled(rig) : a.put(rig);
   b.put(rig);
   ids.put(rig);
   y.put(rig);
   npuOpsMatmulInfo info{};
   info.struct_size = sizeof(info);
+  info.integers = c.tiled ? 1 : 0;
   info.a = a.tensor(), info.b = b.tensor(), info.y = y.tensor, info.ids = ids.tensor;
   run_tensor_op(rig, NPU_OPS_TENSOR_MATMUL, &info);
   y.fetch(rig);
@@ -348,9 +408,12 @@ void run_experts(const ExpertCase& c, uint32_t seed) {
   const Values a_values(a), b_values(b);
   y.for_each([&](const Index& at) {
     const auto id = static_cast<uint64_t>(ids.get({at[1], at[2], 0, 0}));
-    const Sum sum =
-        dot(a_values.row({0, at[0], id, 0}), b_values.row({0, at[1] % c.slots, at[2], 0}), c.k);
-    ASSERT_NEAR(y.get(at), sum.value, sum.bound) << at[0] << " " << at[1] << " " << at[2];
+    const double* row = a_values.row({0, at[0], id, 0});
+    const double* vector = b_values.row({0, at[1] % c.slots, at[2], 0});
+    const Sum sum = dot(row, vector, c.k);
+    const double rounding = c.tiled ? rounding_bound(row, vector, c.k) : 0;
+    ASSERT_NEAR(y.get(at), sum.value, sum.bound + rounding)
+        << at[0] << " " << at[1] << " " << at[2];
   });
 }
 
@@ -361,6 +424,10 @@ TEST(MatmulExperts, EachVectorMeetsTheWeightsThatItChose) {
       run_experts({type, 40, 256, 8, 2, 1, shared ? 1u : 2u}, seed++);
       run_experts({type, 40, 256, 4, 2, 9, shared ? 1u : 2u}, seed++);
     }
+  }
+  for (npuDataType type : {NPU_Q8_0, NPU_Q4_0}) {
+    for (uint64_t tokens : {1, 9})
+      run_experts({type, 48, 256, 4, 2, tokens, 1, NPU_FLOAT32, true, true}, seed++);
   }
   for (bool dense : {true, false}) {
     run_experts({NPU_FLOAT32, 33, 17, 5, 3, 2, 3, NPU_FLOAT16, dense}, seed++);
@@ -439,6 +506,43 @@ TEST(MatmulPlan, RefusesWhatCannotBe) {
             }),
             NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result([](auto& g) { g.y.sizes[1] = g.b.sizes[1] = 0; }), NPU_OK);
+}
+
+TEST(MatmulPlan, RefusesTilesThatAreNone) {
+  const auto result = [](auto change) {
+    npuOpsMatmulInfo info = plain_info();
+    info.integers = 1;
+    info.a = tensor_of(NPU_Q8_0, 34, {64, 32, 2, 1});
+    info.a.tiled = 1;
+    info.b = tensor_of(NPU_FLOAT32, 4, {64, 3, 2, 1});
+    info.y = tensor_of(NPU_FLOAT32, 4, {32, 3, 2, 1});
+    change(info);
+    ops::Plan plan;
+    return planned(info, &plan);
+  };
+  EXPECT_EQ(result([](auto&) {}), NPU_OK) << ops::error_text();
+  EXPECT_EQ(result([](auto& g) { g.a.tiled = 2; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& g) { g.integers = 0; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.b.tiled = 1; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.y.tiled = 1; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.a.sizes[1] = g.y.sizes[0] = 24; }), NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(result([](auto& g) { g.a.strides[1] += 34; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) { g.a.strides[2] += 34; }), NPU_ERROR_UNALIGNED);
+  EXPECT_EQ(result([](auto& g) { g.a.data += 16; }), NPU_ERROR_UNALIGNED);
+  EXPECT_EQ(result([](auto& g) {
+              g.a = tensor_of(NPU_FLOAT16, 2, {64, 32, 2, 1});
+              g.a.tiled = 1;
+            }),
+            NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& g) {
+              constexpr uint64_t kLong = ops::kMatmulVectorElements + 32;
+              g.a = tensor_of(NPU_Q8_0, 34, {kLong, 32, 2, 1});
+              g.a.tiled = 1;
+              g.b = tensor_of(NPU_FLOAT32, 4, {kLong, 3, 1, 1});
+              g.y = tensor_of(NPU_FLOAT32, 4, {32, 3, 1, 1});
+              g.ids = tensor_of(NPU_INT32, 4, {3, 1, 1, 1});
+            }),
+            NPU_ERROR_NOT_SUPPORTED);
 }
 
 TEST(MatmulPlan, ItsArgumentsFillTheProgramsBlock) {

@@ -19,7 +19,7 @@ struct Case {
   npuDataType type = NPU_FLOAT32;
   uint64_t n = 1, k = 256;
   std::vector<uint64_t> m = {16};
-  bool norm = false, integers = false, dense = true, in_place = false;
+  bool norm = false, integers = false, tiled = false, dense = true, in_place = false;
   std::vector<bool> sums = {};
   int32_t gate = -1;
   bool keeps = true;  // the products that are gated
@@ -71,7 +71,7 @@ class Fused {
 
   void add_product(uint32_t i) {
     weights_.emplace_back(c_.type, Index{c_.k, c_.m[i], 1, 1}, random_, true);
-    weights_[i].put(rig_);
+    c_.tiled ? weights_[i].put_tiled(rig_) : weights_[i].put(rig_);
     info_.a[i] = weights_[i].tensor();
     results_.push_back(matrix(c_.m[i], c_.n));
     const bool sums = i < c_.sums.size() && c_.sums[i];
@@ -185,6 +185,21 @@ TEST(Products, EveryTypeOfWeightsGivesTheBitsOfTheOperatorsAlone) {
   }
 }
 
+TEST(Products, TilesGiveTheBitsOfTheOperatorsAlone) {
+  uint32_t seed = 50;
+  for (npuDataType type : {NPU_Q8_0, NPU_Q4_0}) {
+    for (uint64_t n : {1, 3, 16}) {
+      Case c{.type = type, .n = n, .m = {48, 16, 32}, .norm = true, .integers = true};
+      c.tiled = true;
+      c.sums = {true, false, true};
+      check(c, seed++);
+      c.m = {1600, 1600};
+      c.gate = NPU_OPS_SILU;
+      check(c, seed++);
+    }
+  }
+}
+
 TEST(Products, OneWithASumNeedsNoNorm) {
   uint32_t seed = 100;
   for (npuDataType type : {NPU_FLOAT32, NPU_Q8_0}) {
@@ -277,6 +292,22 @@ TEST(ProductsPlan, RefusesWhatCannotBe) {
   EXPECT_EQ(result_of([](auto& g) { g.struct_size = 8; }), NPU_ERROR_STRUCT_SIZE);
   EXPECT_EQ(result_of([](auto& g) { g.integers = 2; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result_of([](auto& g) { g.reserved = 1; }), NPU_ERROR_RESERVED_NOT_ZERO);
+  EXPECT_EQ(result_of([](auto& g) { g.a[1].tiled = 1; }), NPU_ERROR_NOT_SUPPORTED);
+  const auto in_tiles = [](uint32_t integers, uint32_t first, uint32_t second) {
+    return [=](auto& g) {
+      g.integers = integers;
+      for (npuOpsTensor& a : {std::ref(g.a[0]), std::ref(g.a[1])}) {
+        a.type = NPU_Q8_0;
+        a.strides[0] = 34;
+        a.strides[1] = 68;
+      }
+      g.a[0].tiled = first;
+      g.a[1].tiled = second;
+    };
+  };
+  EXPECT_EQ(result_of(in_tiles(1, 1, 1)), NPU_OK) << ops::error_text();
+  EXPECT_EQ(result_of(in_tiles(0, 1, 1)), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result_of(in_tiles(1, 1, 0)), NPU_ERROR_NOT_SUPPORTED);
   EXPECT_EQ(result_of([](auto& g) { g.count = 0; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result_of([](auto& g) { g.count = 1; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result_of([](auto& g) { g.count = NPU_OPS_PRODUCTS_MAX + 1; }),

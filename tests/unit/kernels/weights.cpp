@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/kernels/weights.h"
 
+#include <gtest/gtest.h>
+
 #include "libnpu/ops/tensor.h"
+#include "libnpu/ops/tiling.h"
 
 namespace npu::kernels {
 namespace {
@@ -71,6 +74,18 @@ double Weights::get(const Index& at) const {
   for (uint32_t d = 1; d < 4; ++d) bytes += at[d] % tensor_.sizes[d] * tensor_.strides[d];
   return values_[bytes / layout.block_bytes * layout.block_elements +
                  at[0] % layout.block_elements];
+}
+
+void Weights::put_tiled(Rig& rig) {
+  const std::vector<unsigned char> rows = bytes_;
+  const uint64_t matrix_bytes = tensor_.sizes[1] * tensor_.strides[1];
+  for (uint64_t at = 0; at + matrix_bytes <= rows.size(); at += matrix_bytes)
+    EXPECT_EQ(ops::tile_weights(ops::Tiling::kToTiles, tensor_.type, tensor_.sizes[1],
+                                tensor_.sizes[0], &bytes_[at], &bytes_[at]),
+              NPU_OK);
+  tensor_.tiled = 1;
+  put(rig);
+  bytes_ = rows;
 }
 
 void Weights::put(Rig& rig) {

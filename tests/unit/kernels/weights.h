@@ -15,6 +15,8 @@ class Weights {
 
   double get(const Index& at) const;
   void put(Rig& rig);
+  // In tiles: of blocks without gaps.
+  void put_tiled(Rig& rig);
   const npuOpsTensor& tensor() const { return floats_ ? floats_->tensor : tensor_; }
   // Floats only.
   TensorMemory& floats() { return *floats_; }
