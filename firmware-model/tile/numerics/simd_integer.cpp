@@ -157,15 +157,31 @@ struct Tiles {
   }
 };
 
-// Rows as they lie. Row by row to a register: the compiler would take the scales through mask registers.
-HWY_INLINE __m128i eight_halves(const std::byte* const* rows, size_t at_bytes) {
-  const auto four = [&](const std::byte* const* r) HWY_ATTR {
-    __m128i x = _mm_cvtsi32_si128(half_at(r[0], at_bytes));
-    x = _mm_insert_epi16(x, half_at(r[1], at_bytes), 1);
-    x = _mm_insert_epi16(x, half_at(r[2], at_bytes), 2);
-    return _mm_insert_epi16(x, half_at(r[3], at_bytes), 3);
-  };
-  return _mm_unpacklo_epi64(four(rows), four(rows + 4));
+// 16 rows as they lie: four addresses and a distance, since 16 addresses are more than the processor has registers for.
+struct Apart {
+  const std::byte* at[4];
+  size_t stride_bytes, thrice_bytes;
+
+  HWY_INLINE Apart(const std::byte* first, size_t stride)
+      : at{first, first + 4 * stride, first + 8 * stride, first + 12 * stride},
+        stride_bytes(stride),
+        thrice_bytes(3 * stride) {}
+  HWY_INLINE const std::byte* row(size_t i, size_t at_bytes) const {
+    const std::byte* from = at[i / 4] + at_bytes;
+    return i % 4 == 3 ? from + thrice_bytes : from + i % 4 * stride_bytes;
+  }
+};
+
+// Row by row to a register: the compiler would take the scales through mask registers.
+HWY_INLINE __m128i four_halves(const Apart& rows, size_t first, size_t at_bytes) {
+  __m128i x = _mm_cvtsi32_si128(half_at(rows.row(first, at_bytes), 0));
+  x = _mm_insert_epi16(x, half_at(rows.row(first + 1, at_bytes), 0), 1);
+  x = _mm_insert_epi16(x, half_at(rows.row(first + 2, at_bytes), 0), 2);
+  return _mm_insert_epi16(x, half_at(rows.row(first + 3, at_bytes), 0), 3);
+}
+HWY_INLINE __m128i eight_halves(const Apart& rows, size_t first, size_t at_bytes) {
+  return _mm_unpacklo_epi64(four_halves(rows, first, at_bytes),
+                            four_halves(rows, first + 4, at_bytes));
 }
 HWY_INLINE __m128i load_128(const std::byte* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -185,14 +201,14 @@ HWY_INLINE void transpose_fours(VU* v) {
 HWY_INLINE __m256i load_256(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
-HWY_INLINE Halves scales_of(const std::byte* const* rows, size_t at_bytes) {
-  return _mm256_setr_m128i(eight_halves(rows, at_bytes), eight_halves(rows + 8, at_bytes));
+HWY_INLINE Halves scales_of(const Apart& rows, size_t, size_t at_bytes) {
+  return _mm256_setr_m128i(eight_halves(rows, 0, at_bytes), eight_halves(rows, 8, at_bytes));
 }
-HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[8]) {
+HWY_INLINE void words_of(const Apart& rows, size_t, size_t at_bytes, VU (&v)[8]) {
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; ++i)
-    v[i] = VU{_mm512_inserti64x4(_mm512_castsi256_si512(load_256(rows[i] + at_bytes)),
-                                 load_256(rows[i + 8] + at_bytes), 1)};
+    v[i] = VU{_mm512_inserti64x4(_mm512_castsi256_si512(load_256(rows.row(i, at_bytes))),
+                                 load_256(rows.row(i + 8, at_bytes)), 1)};
   transpose_fours(v);
   transpose_fours(v + 4);
   // Now blocks of v[i] hold words i and i + 4 of rows 0 to 3, then of 8 to 11; v[i + 4] those of the other rows.
@@ -205,51 +221,52 @@ HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[
     v[i + 4] = VU{_mm512_permutex2var_epi64(x, upper, y)};
   }
 }
-HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[4]) {
+HWY_INLINE void words_of(const Apart& rows, size_t, size_t at_bytes, VU (&v)[4]) {
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i) {
     const auto two = [&](size_t r) HWY_ATTR {
-      return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows[r] + at_bytes)),
-                                     load_128(rows[r + 4] + at_bytes), 1);
+      return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows.row(r, at_bytes))),
+                                     load_128(rows.row(r + 4, at_bytes)), 1);
     };
     v[i] = VU{_mm512_inserti64x4(_mm512_castsi256_si512(two(i)), two(i + 8), 1)};
   }
   transpose_fours(v);
 }
 #else
-HWY_INLINE Halves scales_of(const std::byte* const* rows, size_t at_bytes) {
-  return eight_halves(rows, at_bytes);
+HWY_INLINE Halves scales_of(const Apart& rows, size_t first, size_t at_bytes) {
+  return eight_halves(rows, first, at_bytes);
 }
-HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[8]) {
+HWY_INLINE void words_of(const Apart& rows, size_t first, size_t at_bytes, VU (&v)[8]) {
 #pragma GCC unroll 8
-  for (size_t i = 0; i < 8; ++i) v[i] = load_words(rows[i] + at_bytes);
+  for (size_t i = 0; i < 8; ++i) v[i] = load_words(rows.row(first + i, at_bytes));
   transpose_square(v);
 }
-HWY_INLINE void words_of(const std::byte* const* rows, size_t at_bytes, VU (&v)[4]) {
+HWY_INLINE void words_of(const Apart& rows, size_t first, size_t at_bytes, VU (&v)[4]) {
 #pragma GCC unroll 4
   for (size_t i = 0; i < 4; ++i)
-    v[i] = VU{_mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows[i] + at_bytes)),
-                                      load_128(rows[i + 4] + at_bytes), 1)};
+    v[i] =
+        VU{_mm256_inserti128_si256(_mm256_castsi128_si256(load_128(rows.row(first + i, at_bytes))),
+                                   load_128(rows.row(first + i + 4, at_bytes)), 1)};
   transpose_fours(v);
 }
 #endif
 
 template <class Of>
 struct Rows {
-  const std::byte* rows[kTileRows];
-  size_t row_bytes, stride_bytes;
+  const std::byte* at;
+  size_t stride_bytes;
+  bool dense;
 
-  Rows(const IntegerDotArgs& g, size_t j)
-      : row_bytes(g.k / RoundedBlock::kElements * Of::kBytes), stride_bytes(g.b_stride_bytes) {
-    for (size_t i = 0; i < kTileRows; ++i)  // rows that are not there are not written either
-      rows[i] = g.b + HWY_MIN(j + i, g.n - 1) * g.b_stride_bytes;
-  }
   HWY_INLINE void ask(size_t block) const {
-    ask_ahead<kTileRows, Of::kBytes>(rows, block * Of::kBytes, row_bytes, stride_bytes);
+    if (dense) return Tiles<Of>{at, true}.ask(block);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kTileRows; ++i)
+      hwy::Prefetch(at + (kTileRows + i) * stride_bytes + block * Of::kBytes);
   }
   HWY_INLINE Halves load(size_t first, size_t block, VU (&words)[Of::kWords]) const {
-    words_of(rows + first, block * Of::kBytes + sizeof(uint16_t), words);
-    return scales_of(rows + first, block * Of::kBytes);
+    const Apart rows(at, stride_bytes);
+    words_of(rows, first, block * Of::kBytes + sizeof(uint16_t), words);
+    return scales_of(rows, first, block * Of::kBytes);
   }
   // Blocks from |block| on as tiles.
   HWY_NOINLINE void tile(size_t block, size_t blocks, std::byte* to) const {
@@ -258,10 +275,31 @@ struct Rows {
       for (size_t first = 0; first < kTileRows; first += kN) {
         VU words[Of::kWords];
         store_halves(load(first, block + i, words), to + first * sizeof(uint16_t));
-        std::byte* at = to + kTileRows * sizeof(uint16_t) + first * kTileWordBytes;
+        std::byte* words_to = to + kTileRows * sizeof(uint16_t) + first * kTileWordBytes;
 #pragma GCC unroll 8
         for (size_t w = 0; w < Of::kWords; ++w)
-          store_words(words[w], at + w * kTileRows * kTileWordBytes);
+          store_words(words[w], words_to + w * kTileRows * kTileWordBytes);
+      }
+    }
+  }
+};
+
+// Fewer than 16 rows, word by word. What stands for the others is written nowhere.
+template <class Of>
+struct LastRows {
+  const std::byte* at;
+  size_t stride_bytes, rows;
+
+  HWY_NOINLINE void tile(size_t block, size_t blocks, std::byte* to) const {
+    std::memset(to, 0, blocks * Tiles<Of>::kBytes);
+    for (size_t i = 0; i < blocks; ++i, to += Tiles<Of>::kBytes) {
+      for (size_t r = 0; r < rows; ++r) {
+        const std::byte* from = at + r * stride_bytes + (block + i) * Of::kBytes;
+        std::memcpy(to + r * sizeof(uint16_t), from, sizeof(uint16_t));
+        std::byte* words_to = to + kTileRows * sizeof(uint16_t) + r * kTileWordBytes;
+        for (size_t w = 0; w < Of::kWords; ++w)
+          std::memcpy(words_to + w * kTileRows * kTileWordBytes,
+                      from + sizeof(uint16_t) + w * kTileWordBytes, kTileWordBytes);
       }
     }
   }
@@ -340,48 +378,60 @@ HWY_INLINE void all_vectors(const From& from, size_t m, Part p) {
   if (i < m) part_of<Dot, Of, 1>(from, i, p);
 }
 
-// Many vectors: some blocks of the weights after the other, which stay in the cache meanwhile.
+// Some blocks of the weights after the other, which stay in the cache while many vectors pass: tiles_of_part(block, blocks).
 constexpr size_t kPartBlocks = 32;
 
-template <class Dot, class Of, class Weights>
-HWY_INLINE void by_parts(const IntegerDotArgs& g, Part whole, const Weights& weights_of_part) {
-  for (size_t block = 0; block < whole.blocks; block += kPartBlocks) {
+template <class Dot, class Of, class TilesOfPart>
+HWY_INLINE void by_parts(size_t m, const Part& whole, const TilesOfPart& tiles_of_part) {
+  size_t block = 0;
+  do {
     Part p = whole;
     p.a += block;
     p.blocks = HWY_MIN(whole.blocks - block, kPartBlocks);
     p.accumulate = whole.accumulate || block != 0;
     p.ask = false;
-    all_vectors<Dot, Of>(weights_of_part(block, p.blocks), g.m, p);
-  }
+    all_vectors<Dot, Of>(tiles_of_part(block, p.blocks), m, p);
+    block += p.blocks;
+  } while (block < whole.blocks);
+}
+
+template <class Dot, class Of>
+HWY_INLINE void products_of_tiles(const IntegerDotArgs& g, const std::byte* at, bool dense,
+                                  const Part& p) {
+  if (g.m <= kMostVectors) return all_vectors<Dot, Of>(Tiles<Of>{at, dense}, g.m, p);
+  by_parts<Dot, Of>(g.m, p, [at](size_t block, size_t) HWY_ATTR {
+    return Tiles<Of>{at + block * Tiles<Of>::kBytes, false};
+  });
+}
+
+template <class Dot, class Of>
+HWY_INLINE void products_of_rows(const IntegerDotArgs& g, const std::byte* at, bool dense,
+                                 const Part& p) {
+  HWY_ALIGN std::byte buffer[kPartBlocks * Tiles<Of>::kBytes];
+  const auto by_way_of_buffer = [&](const auto& rows) HWY_ATTR {
+    by_parts<Dot, Of>(g.m, p, [&](size_t block, size_t blocks) HWY_ATTR {
+      rows.tile(block, blocks, buffer);
+      return Tiles<Of>{buffer, false};
+    });
+  };
+  if (p.cols < kTileRows) return by_way_of_buffer(LastRows<Of>{at, g.b_stride_bytes, p.cols});
+  const Rows<Of> rows{at, g.b_stride_bytes, dense};
+  if (g.m <= kMostVectors) return all_vectors<Dot, Of>(rows, g.m, p);
+  by_way_of_buffer(rows);
 }
 
 template <class Dot, class Of>
 HWY_INLINE void products(const IntegerDotArgs& g) {
-  HWY_ALIGN std::byte buffer[kPartBlocks * Tiles<Of>::kBytes];
   const size_t blocks = g.k / RoundedBlock::kElements;
   const bool dense = g.b_stride_bytes == blocks * Of::kBytes;
   for (size_t j = 0; j < g.n; j += kTileRows) {
     const size_t cols = HWY_MIN(g.n - j, kTileRows);
+    const std::byte* at = g.b + j * g.b_stride_bytes;
     const Part p{g.a, g.lda, blocks, g.c + j, g.ldc, cols, g.accumulate, true};
-    const bool few = g.m <= kMostVectors || blocks == 0;
-    if (g.tiled) {
-      const Tiles<Of> tiles{g.b + j * g.b_stride_bytes, dense};
-      if (few)
-        all_vectors<Dot, Of>(tiles, g.m, p);
-      else
-        by_parts<Dot, Of>(g, p, [&](size_t block, size_t) HWY_ATTR {
-          return Tiles<Of>{tiles.at + block * Tiles<Of>::kBytes, false};
-        });
-      continue;
-    }
-    const Rows<Of> rows(g, j);
-    if (few)
-      all_vectors<Dot, Of>(rows, g.m, p);
+    if (g.tiled)
+      products_of_tiles<Dot, Of>(g, at, dense, p);
     else
-      by_parts<Dot, Of>(g, p, [&](size_t block, size_t count) HWY_ATTR {
-        rows.tile(block, count, buffer);
-        return Tiles<Of>{buffer, false};
-      });
+      products_of_rows<Dot, Of>(g, at, dense, p);
   }
 }
 
