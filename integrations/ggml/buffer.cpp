@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <list>
+#include <mutex>
 
 #include "integrations/ggml/device.h"
+#include "integrations/ggml/weights.h"
 
 namespace npu::ggml {
 namespace {
@@ -13,6 +16,8 @@ struct Buffer {
   Device& device;
   npuDevPtr base;
   uint64_t size_bytes;
+  std::mutex mutex;            // of weights
+  std::list<Weights> weights;  // tensors point to them: they stay as long as the buffer
 };
 
 // ggml gives the context back as it was handed over, but has no public way to read it; it is kept beside the buffer's type in the head of ggml's object.
@@ -42,27 +47,65 @@ void free_buffer(ggml_backend_buffer_t handle) {
 
 void* get_base(ggml_backend_buffer_t handle) { return to_ggml(of(handle).base); }
 
+// Where the host writes a tensor of weights for the first time. |extra| is the backend's own.
+Weights* weights_of(Buffer& buffer, ggml_tensor* tensor) {
+  if (Weights* known = Weights::of(tensor); known != nullptr) return known;
+  if (!Weights::may_have_tiles(tensor)) return nullptr;
+  std::lock_guard lock(buffer.mutex);
+  tensor->extra = &buffer.weights.emplace_back(buffer.device.context(), tensor);
+  return static_cast<Weights*>(tensor->extra);
+}
+
+// A tensor that takes the place of others: what lies there has to be rows.
+ggml_status init_tensor(ggml_backend_buffer_t handle, ggml_tensor* tensor) {
+  if (tensor->view_src != nullptr) return GGML_STATUS_SUCCESS;
+  Buffer& buffer = of(handle);
+  std::lock_guard lock(buffer.mutex);
+  const npuDevPtr begin = to_npu(tensor->data), end = begin + ggml_nbytes(tensor);
+  for (Weights& weights : buffer.weights)
+    if (weights.data() < end && begin < weights.data() + weights.size_bytes())
+      must(weights.end_tiles(), "weights could not be brought back into rows");
+  tensor->extra = nullptr;
+  return GGML_STATUS_SUCCESS;
+}
+
+// Bytes of |tensor| from |offset| on, as bytes of what it is a view of.
+uint64_t offset_in_weights(const Weights& weights, const ggml_tensor* tensor, size_t offset) {
+  return to_npu(tensor->data) - weights.data() + offset;
+}
+
 void memset_tensor(ggml_backend_buffer_t handle, ggml_tensor* tensor, uint8_t value, size_t offset,
                    size_t bytes) {
   if (bytes == 0) return;
+  if (Weights* weights = Weights::in_tiles(tensor); weights != nullptr)
+    must(weights->end_tiles(), "weights could not be brought back into rows");
   must(npuMemFill(of(handle).device.context(), to_npu(tensor->data) + offset, &value, 1, bytes),
        "a tensor could not be filled");
 }
 
 void set_tensor(ggml_backend_buffer_t handle, ggml_tensor* tensor, const void* data, size_t offset,
                 size_t bytes) {
-  must(npuMemCopyToDevice(of(handle).device.context(), to_npu(tensor->data) + offset, data, bytes),
+  Buffer& buffer = of(handle);
+  Weights* weights = weights_of(buffer, tensor);
+  must(weights != nullptr ? weights->write(data, offset_in_weights(*weights, tensor, offset), bytes)
+                          : npuMemCopyToDevice(buffer.device.context(),
+                                               to_npu(tensor->data) + offset, data, bytes),
        "a tensor could not be written");
 }
 
 void get_tensor(ggml_backend_buffer_t handle, const ggml_tensor* tensor, void* data, size_t offset,
                 size_t bytes) {
-  must(npuMemCopyToHost(of(handle).device.context(), data, to_npu(tensor->data) + offset, bytes),
+  Weights* weights = Weights::in_tiles(tensor);
+  must(weights != nullptr ? weights->read(data, offset_in_weights(*weights, tensor, offset), bytes)
+                          : npuMemCopyToHost(of(handle).device.context(), data,
+                                             to_npu(tensor->data) + offset, bytes),
        "a tensor could not be read");
 }
 
-// Between tensors of one device. Another device, or the host, is the caller's road through set and get.
+// Between tensors of one device. Another device, the host, or weights that may have tiles are the caller's road through set and get.
 bool cpy_tensor(ggml_backend_buffer_t handle, const ggml_tensor* from, ggml_tensor* to) {
+  if (Weights::of(from) != nullptr || Weights::of(to) != nullptr || Weights::may_have_tiles(to))
+    return false;
   Device& device = of(handle).device;
   const ggml_backend_buffer_type_t type = ggml_backend_buffer_get_type(
       from->view_src != nullptr ? from->view_src->buffer : from->buffer);
@@ -79,6 +122,8 @@ bool cpy_tensor(ggml_backend_buffer_t handle, const ggml_tensor* from, ggml_tens
 
 void clear(ggml_backend_buffer_t handle, uint8_t value) {
   Buffer& buffer = of(handle);
+  for (Weights& weights : buffer.weights)
+    must(weights.end_tiles(), "weights could not be brought back into rows");
   must(npuMemFill(buffer.device.context(), buffer.base, &value, 1, buffer.size_bytes),
        "a buffer could not be cleared");
 }
@@ -86,7 +131,7 @@ void clear(ggml_backend_buffer_t handle, uint8_t value) {
 constexpr BufferTable kBufferTable = {
     .free_buffer = free_buffer,
     .get_base = get_base,
-    .init_tensor = nullptr,
+    .init_tensor = init_tensor,
     .memset_tensor = memset_tensor,
     .set_tensor = set_tensor,
     .get_tensor = get_tensor,
@@ -108,7 +153,8 @@ ggml_backend_buffer_t alloc_buffer(ggml_backend_buffer_type_t type, size_t size_
     say_failure("no memory");
     return nullptr;
   }
-  return ggml_backend_buffer_init(type, kBufferTable, new Buffer{device, base, bytes}, size_bytes);
+  return ggml_backend_buffer_init(type, kBufferTable, new Buffer{device, base, bytes, {}, {}},
+                                  size_bytes);
 }
 
 size_t get_alignment(ggml_backend_buffer_type_t) { return 256; }  // of npuMemAlloc

@@ -50,6 +50,7 @@ class Device {
   npuDeviceInfo info_{};
 };
 
+inline constexpr char kBackendName[] = "NPU";
 extern const BufferTypeTable kBufferTypeTable;  // buffer.cpp
 ggml_backend_t make_stream(Device& device);     // stream.cpp
 

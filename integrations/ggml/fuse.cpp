@@ -118,8 +118,8 @@ bool Products::take_product() {
   const ggml_tensor* node = nodes_[at_];
   if (node->op != GGML_OP_MUL_MAT || !same_matrix(node->src[1], vectors_)) return false;
   const uint32_t i = info_.count;
-  info_.a[i] = operand(node->src[0]);
-  if (info_.a[i].type != info_.a[0].type) {
+  info_.a[i] = weights_operand(node);
+  if (info_.a[i].type != info_.a[0].type || info_.a[i].tiled != info_.a[0].tiled) {
     info_.a[i] = {};
     return false;
   }

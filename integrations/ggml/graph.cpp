@@ -8,6 +8,7 @@
 #include "integrations/ggml/device.h"
 #include "integrations/ggml/fuse.h"
 #include "integrations/ggml/lower.h"
+#include "integrations/ggml/weights.h"
 
 namespace npu::ggml {
 namespace {
@@ -97,6 +98,7 @@ bool GraphCache::submit(npuQueue queue, ggml_cgraph* graph, uint64_t* out_value)
   Entry* entry = find_equal();
   if (entry == nullptr) {
     std::vector<npuOpsCommand> commands;
+    if (!make_layouts_fit(queue)) return false;
     if (!make_commands(nodes_, &commands)) return false;
     entry = find_like(commands);
     if (entry != nullptr ? !patch(*entry, commands)
@@ -137,7 +139,28 @@ bool GraphCache::make_commands(const std::vector<const ggml_tensor*>& nodes,
   return true;
 }
 
+// Weights that a node of nodes_ writes, or reads by rows, are brought into rows or copied.
+bool GraphCache::make_layouts_fit(npuQueue queue) {
+  npuResult result = NPU_OK;
+  for (const ggml_tensor* node : nodes_) {
+    if (Weights* written = Weights::in_tiles(node); written != nullptr) {
+      result = npuQueueSync(queue, NPU_TIMEOUT_INFINITE);
+      if (result == NPU_OK) result = written->end_tiles();
+    }
+    for (int i = 0; i < GGML_MAX_SRC && result == NPU_OK; ++i) {
+      Weights* weights = Weights::in_tiles(node->src[i]);
+      if (weights != nullptr && !(i == 0 && takes_tiles(node))) result = weights->make_copy();
+    }
+    if (result != NPU_OK) return say_failure("weights could not be brought into rows");
+  }
+  return true;
+}
+
 GraphCache::Entry* GraphCache::find_equal() {
+  if (const uint64_t now = Weights::generation(); now != generation_) {
+    for (Entry& entry : entries_) entry.keys.clear();
+    generation_ = now;
+  }
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
     if (!std::equal(
             it->keys.begin(), it->keys.end(), nodes_.begin(), nodes_.end(),

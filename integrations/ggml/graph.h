@@ -52,6 +52,7 @@ class GraphCache {
     npuGraphExec exec = nullptr;
   };
   bool make_commands(const std::vector<const ggml_tensor*>& nodes, std::vector<npuOpsCommand>* out);
+  bool make_layouts_fit(npuQueue queue);
   Entry* find_equal();
   Entry* find_like(const std::vector<npuOpsCommand>& commands);
   bool patch(Entry& entry, const std::vector<npuOpsCommand>& commands);
@@ -62,6 +63,7 @@ class GraphCache {
   npuOps ops_;
   std::list<Entry> entries_;  // the one used last comes first
   std::vector<const ggml_tensor*> nodes_;
+  uint64_t generation_ = 0;  // Weights::generation() of the keys
   Counts counts_{};
 };
 

@@ -275,7 +275,7 @@ bool lower_set_rows(const ggml_tensor* node, Lowered* out) {
 npuOpsMatmulInfo& add_matmul(const ggml_tensor* node, Lowered* out) {
   npuOpsMatmulInfo& info = add<npuOpsMatmulInfo>(
       out, NPU_OPS_TENSOR_MATMUL, [](Operation& o) -> npuOpsMatmulInfo& { return o.info.matmul; });
-  info.a = operand(node->src[0]);
+  info.a = weights_operand(node);
   info.b = operand(node->src[1]);
   info.y = operand(node);
   // As ggml's CPU backend does.

@@ -28,7 +28,7 @@ bool is_known_version() {
 
 using Devices = std::vector<std::unique_ptr<Device>>;
 
-const char* get_name(ggml_backend_reg_t) { return "NPU"; }
+const char* get_name(ggml_backend_reg_t) { return kBackendName; }
 
 Devices& devices_of(ggml_backend_reg_t registration) {
   return *static_cast<Devices*>(reinterpret_cast<Registration*>(registration)->context);

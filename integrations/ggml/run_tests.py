@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ggml and llama.cpp of Debian say about the backend.
 
-  run_tests.py [ops|text|cache|fuse|comm|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
+  run_tests.py [ops|text|cache|fuse|weights|comm|split|graphs|stress|perplexity|bench]...   (default: all but perplexity and bench)
 
 ops         every case of test-backend-ops: none may fail, and no fewer may be supported than supported.json says
 text        greedy text of the models in ../shared/models: the golden file's for fp32, two splits of the graph for all
 cache       keys and values in Q8_0 and Q4_0: two splits of the graph
 fuse        which nodes become one operator, and the order that a graph gets, without an NPU
+weights     weights in tiles: products, other operators, copies, and what the host reads and writes, against the same by rows
 comm        sums over NPUs called as ggml calls them: types, sizes, order, what is refused, a device that fails
 split       layers on two NPUs; tensors on two NPUs with libnpuccl's all-reduce, and with ggml's copies where that is refused
 graphs      a text is made of few graphs that are submitted and patched often, one command each
@@ -212,6 +213,15 @@ def test_fuse():
     cases = len(re.findall(r"^ok ", done.stdout, re.MULTILINE))
     if not report(done.returncode == 0 and cases >= 34, f"fuse: {cases} checks, exit code {done.returncode}"):
         print(last_lines(done.stderr))
+
+
+def test_weights():
+    for device in ("inproc:tiny", "inproc:maia100"):
+        done = run(os.path.join(BUILD, "integrations", "ggml-npu-weights-test"), NPU_DEVICE=device, timeout_s=120)
+        print(done.stdout, end="")
+        cases = len(re.findall(r"^ok ", done.stdout, re.MULTILINE))
+        if not report(done.returncode == 0 and cases >= 64, f"weights: {cases} checks on {device}, exit code {done.returncode}"):
+            print(last_lines(done.stderr))
 
 
 TWO = "inproc:maia100*2"
@@ -439,11 +449,11 @@ def test_perplexity():
         report(abs(ours - theirs) <= 0.01, f"perplexity: shakespeare-3M {kind}: {ours:.4f}, ggml's CPU backend {theirs:.4f}")
 
 
-PARTS = {"ops": test_ops, "text": test_text, "cache": test_cache, "fuse": test_fuse, "comm": test_comm, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
+PARTS = {"ops": test_ops, "text": test_text, "cache": test_cache, "fuse": test_fuse, "weights": test_weights, "comm": test_comm, "split": test_split, "graphs": test_graphs, "stress": test_stress, "bench": test_bench, "perplexity": test_perplexity}
 
 
 def main():
-    wanted = sys.argv[1:] or ["ops", "text", "cache", "fuse", "comm", "split", "graphs", "stress"]
+    wanted = sys.argv[1:] or ["ops", "text", "cache", "fuse", "weights", "comm", "split", "graphs", "stress"]
     for word in wanted:
         name, _, argument = word.partition("=")
         if name not in PARTS:

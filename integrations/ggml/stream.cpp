@@ -3,6 +3,7 @@
 
 #include "integrations/ggml/event.h"
 #include "integrations/ggml/order.h"
+#include "integrations/ggml/weights.h"
 
 namespace npu::ggml {
 namespace {
@@ -22,12 +23,12 @@ const char* get_name(ggml_backend_t backend) { return of(backend).device.name();
 constexpr StreamTable kStreamTable = {
     .get_name = get_name,
     .free = [](ggml_backend_t backend) { delete &of(backend); },
-    .set_tensor_async =
-        [](ggml_backend_t backend, ggml_tensor* tensor, const void* data, size_t offset,
-           size_t bytes) { of(backend).write(to_npu(tensor->data) + offset, data, bytes); },
-    .get_tensor_async =
-        [](ggml_backend_t backend, const ggml_tensor* tensor, void* data, size_t offset,
-           size_t bytes) { of(backend).read(data, to_npu(tensor->data) + offset, bytes); },
+    .set_tensor_async = [](ggml_backend_t backend, ggml_tensor* tensor, const void* data,
+                           size_t offset,
+                           size_t bytes) { of(backend).write(tensor, data, offset, bytes); },
+    .get_tensor_async = [](ggml_backend_t backend, const ggml_tensor* tensor, void* data,
+                           size_t offset,
+                           size_t bytes) { of(backend).read(data, tensor, offset, bytes); },
     .set_tensor_2d_async = nullptr,
     .get_tensor_2d_async = nullptr,
     .cpy_tensor_async =
@@ -35,6 +36,10 @@ constexpr StreamTable kStreamTable = {
           Stream* source_stream = Stream::of(from);
           Stream* target_stream = Stream::of(to);
           if (source_stream == nullptr || target_stream == nullptr) return false;
+          // Their layouts may differ: that is the host's affair.
+          if (Weights::of(source) != nullptr || Weights::of(target) != nullptr ||
+              Weights::may_have_tiles(target))
+            return false;
           return target_stream->copy_from(*source_stream, to_npu(target->data),
                                           to_npu(source->data), ggml_nbytes(source));
         },
@@ -114,15 +119,24 @@ bool Stream::finish() {
 }
 
 // The data is the caller's again on return, and mostly small (inputs of a graph): the host waits for what is under way and writes it itself.
-void Stream::write(npuDevPtr to, const void* from, size_t bytes) {
+void Stream::write(ggml_tensor* to, const void* from, size_t offset, size_t bytes) {
   if (!reads_.empty()) synchronize();
   if (!is_idle() && !finish()) return;
-  if (npuMemCopyToDevice(device.context(), to, from, bytes) != NPU_OK)
+  if (Weights::of(to) != nullptr || Weights::may_have_tiles(to)) {
+    ggml_backend_tensor_set(to, from, offset, bytes);
+  } else if (npuMemCopyToDevice(device.context(), to_npu(to->data) + offset, from, bytes) !=
+             NPU_OK) {
     fail("a tensor could not be written");
+  }
 }
 
-void Stream::read(void* to, npuDevPtr from, size_t bytes) {
-  if (bytes != 0) reads_.push_back({to, from, bytes});
+void Stream::read(void* to, const ggml_tensor* from, size_t offset, size_t bytes) {
+  if (bytes == 0) return;
+  if (Weights::in_tiles(from) != nullptr) {
+    if (finish()) ggml_backend_tensor_get(from, to, offset, bytes);
+  } else {
+    reads_.push_back({to, to_npu(from->data) + offset, bytes});
+  }
 }
 
 void Stream::flush_reads() {

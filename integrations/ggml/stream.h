@@ -22,8 +22,8 @@ class Stream {
   ~Stream();
 
   ggml_status compute(ggml_cgraph* graph);
-  void write(npuDevPtr to, const void* from, size_t bytes);
-  void read(void* to, npuDevPtr from, size_t bytes);
+  void write(ggml_tensor* to, const void* from, size_t offset, size_t bytes);
+  void read(void* to, const ggml_tensor* from, size_t offset, size_t bytes);
   // Copies on |from| after its work; this stream waits for it.
   bool copy_from(Stream& from, npuDevPtr to, npuDevPtr source, size_t bytes);
   void record(ggml_backend_event_t event);

@@ -4,11 +4,25 @@
 #include <algorithm>
 #include <cstring>
 
+#include "integrations/ggml/device.h"
+#include "integrations/ggml/weights.h"
+
 namespace npu::ggml {
 namespace {
 
 // Stands for the memory of a tensor that has none yet, when ggml only asks whether an operator is supported.
 constexpr npuDevPtr kSomewhere = 0x100000;
+
+npuOpsTensor as_it_lies(const ggml_tensor* tensor) {
+  npuOpsTensor out{};
+  out.data = tensor->data != nullptr ? to_npu(tensor->data) : kSomewhere;
+  out.type = type_of(tensor->type);
+  for (int dim = 0; dim < 4; ++dim) {
+    out.sizes[dim] = static_cast<uint64_t>(tensor->ne[dim]);
+    out.strides[dim] = tensor->nb[dim];
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -38,14 +52,19 @@ npuDataType type_of(ggml_type type) {
 }
 
 npuOpsTensor operand(const ggml_tensor* tensor) {
-  npuOpsTensor out{};
-  if (tensor == nullptr) return out;
-  out.data = tensor->data != nullptr ? reinterpret_cast<uintptr_t>(tensor->data) : kSomewhere;
-  out.type = type_of(tensor->type);
-  for (int dim = 0; dim < 4; ++dim) {
-    out.sizes[dim] = static_cast<uint64_t>(tensor->ne[dim]);
-    out.strides[dim] = tensor->nb[dim];
-  }
+  if (tensor == nullptr) return {};
+  npuOpsTensor out = as_it_lies(tensor);
+  const Weights* weights = Weights::in_tiles(tensor);
+  if (weights != nullptr && weights->copy() != 0)
+    out.data = weights->copy() + (out.data - weights->data());
+  return out;
+}
+
+npuOpsTensor weights_operand(const ggml_tensor* node) {
+  if (Weights::in_tiles(node->src[0]) == nullptr || !takes_tiles(node))
+    return operand(node->src[0]);
+  npuOpsTensor out = as_it_lies(node->src[0]);
+  out.tiled = 1;
   return out;
 }
 

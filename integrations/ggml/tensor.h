@@ -13,8 +13,10 @@ namespace npu::ggml {
 // -1: a type that the device does not have; every operator refuses it.
 npuDataType type_of(ggml_type type);
 
-// A NULL tensor is an absent operand.
+// A NULL tensor is an absent operand. Of weights in tiles it is the copy by rows, where there is one (weights.h).
 npuOpsTensor operand(const ggml_tensor* tensor);
+// Operand 0 of a product, in tiles where it has them and the product takes them.
+npuOpsTensor weights_operand(const ggml_tensor* node);
 
 // The same elements in the order of memory with other sizes; the tensor must be contiguous.
 npuOpsTensor reshaped(const ggml_tensor* tensor, const uint64_t sizes[4]);
