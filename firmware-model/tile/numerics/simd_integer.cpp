@@ -3,6 +3,8 @@
 // brought into that order on the way. Weights are made unsigned, and the sums begin with what that adds too much; sums of integers are exact, so how they are made is free.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "firmware-model/tile/numerics/simd_integer.cpp"
+#include <type_traits>
+
 #include "firmware-model/tile/numerics/block_layout.h"
 #include "firmware-model/tile/numerics/simd_parts.h"
 #include "firmware-model/tile/numerics/simd_targets.h"
@@ -30,10 +32,9 @@ HWY_INLINE VU all_bytes(uint8_t x) { return hn::Set(U32(), x * 0x01010101u); }
 
 #if NPU_SIMD_AVX512
 HWY_INLINE VI sum_pairs(VU x, VU y) { return VI{_mm512_madd_epi16(x.raw, y.raw)}; }
-HWY_INLINE VU pairs_of_bytes(VU x, VU y) { return VU{_mm512_maddubs_epi16(x.raw, y.raw)}; }
-HWY_INLINE VU even_bytes(VU x) { return VU{_mm512_srai_epi16(_mm512_slli_epi16(x.raw, 8), 8)}; }
-HWY_INLINE VU odd_bytes(VU x) { return VU{_mm512_srai_epi16(x.raw, 8)}; }
-HWY_INLINE VU upper_bytes(VU x) { return VU{_mm512_srli_epi16(x.raw, 8)}; }
+HWY_INLINE VU add_pairs_of_bytes(VU sum, VU x, VU y) {
+  return VU{_mm512_add_epi16(sum.raw, _mm512_maddubs_epi16(x.raw, y.raw))};
+}
 HWY_INLINE VU load_words(const std::byte* p) { return VU{_mm512_loadu_si512(p)}; }
 HWY_INLINE void store_words(VU x, std::byte* p) { _mm512_storeu_si512(p, x.raw); }
 using Halves = __m256i;
@@ -46,10 +47,9 @@ HWY_INLINE void store_halves(Halves x, std::byte* p) {
 HWY_INLINE VF widen_halves(Halves x) { return VF{_mm512_cvtph_ps(x)}; }
 #else
 HWY_INLINE VI sum_pairs(VU x, VU y) { return VI{_mm256_madd_epi16(x.raw, y.raw)}; }
-HWY_INLINE VU pairs_of_bytes(VU x, VU y) { return VU{_mm256_maddubs_epi16(x.raw, y.raw)}; }
-HWY_INLINE VU even_bytes(VU x) { return VU{_mm256_srai_epi16(_mm256_slli_epi16(x.raw, 8), 8)}; }
-HWY_INLINE VU odd_bytes(VU x) { return VU{_mm256_srai_epi16(x.raw, 8)}; }
-HWY_INLINE VU upper_bytes(VU x) { return VU{_mm256_srli_epi16(x.raw, 8)}; }
+HWY_INLINE VU add_pairs_of_bytes(VU sum, VU x, VU y) {
+  return VU{_mm256_add_epi16(sum.raw, _mm256_maddubs_epi16(x.raw, y.raw))};
+}
 HWY_INLINE VU load_words(const std::byte* p) {
   return VU{_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
 }
@@ -66,71 +66,108 @@ HWY_INLINE void store_halves(Halves x, std::byte* p) {
 HWY_INLINE VF widen_halves(Halves x) { return VF{_mm256_cvtph_ps(x)}; }
 #endif
 
-// --- four products in each lane ----------------------------------------------------------------------------------------
+// --- weights by type -----------------------------------------------------------------------------------------------------
 
-// kSmall: of unsigned bytes so small that sums of two products fit 16 bits. Others are multiplied as 16 bits.
+// kWords words of a row's block, each of two halves: the upper one is added kUpperTimes, and meets the elements kUpperAt behind those of the lower one. Elements are too large by 2^kMiddleLog2.
+struct OfQ8_0 {
+  static constexpr size_t kBytes = sizeof(BlockQ8_0), kWords = 8, kUpperAt = 0;
+  static constexpr uint16_t kUpperTimes = 16;
+  static constexpr int kMiddleLog2 = 7;
+  static HWY_INLINE VU positive(VU word) { return hn::Xor(word, all_bytes(0x80)); }
+};
+struct OfQ4_0 {
+  static constexpr size_t kBytes = sizeof(BlockQ4_0), kWords = 4;
+  static constexpr size_t kUpperAt = RoundedBlock::kElements / 2;
+  static constexpr uint16_t kUpperTimes = 1;
+  static constexpr int kMiddleLog2 = 3;
+  static HWY_INLINE VU positive(VU word) { return word; }
+};
+HWY_INLINE VU lower_half(VU word) { return hn::And(word, all_bytes(0x0f)); }
+HWY_INLINE VU upper_half(VU word) { return lower_half(hn::ShiftRight<4>(word)); }
+
+// The sums of a block, for each vector: begun with what the elements have too much, taken off.
+template <class Of>
+HWY_INLINE VI begin_sum(const RoundedBlock& a) {
+  return hn::ShiftLeft<Of::kMiddleLog2>(hn::Set(I32(), a.minus_sum));
+}
+
+// Sums of 16 bits until the end of the block: halves of 0..15 by -128..127, 16 of them in a lane, are 30720 at most.
 struct Plain {
-  template <bool kSmall>
-  static HWY_INLINE VI add(VI sum, VU positive, const int8_t* q) {
-    const VU x = all_words(q);
-    if constexpr (kSmall)
-      return hn::Add(sum, sum_pairs(pairs_of_bytes(positive, x), hn::Set(U32(), 0x00010001u)));
-    const VU even = hn::And(positive, hn::Set(U32(), 0x00ff00ffu));
-    sum = hn::Add(sum, sum_pairs(even, even_bytes(x)));
-    return hn::Add(sum, sum_pairs(upper_bytes(positive), odd_bytes(x)));
-  }
+  static constexpr size_t kMostVectors = kN / 4;  // what registers hold
+
+  template <class Of, size_t kVectors>
+  struct Sums {
+    VU lower[kVectors], upper[kVectors];
+
+    HWY_INLINE void begin(const RoundedBlock* const (&)[kVectors]) {
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kVectors; ++r) lower[r] = upper[r] = hn::Zero(U32());
+    }
+    HWY_INLINE void add(const RoundedBlock* const (&a)[kVectors], size_t w, VU word) {
+      const VU positive = Of::positive(word);
+      const VU low = lower_half(positive), high = upper_half(positive);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kVectors; ++r) {
+        const int8_t* q = a[r]->q + w * kTileWordBytes;
+        lower[r] = add_pairs_of_bytes(lower[r], low, all_words(q));
+        upper[r] = add_pairs_of_bytes(upper[r], high, all_words(q + Of::kUpperAt));
+      }
+    }
+    HWY_INLINE VI total(const RoundedBlock* const (&a)[kVectors], size_t r) const {
+      const VI low = sum_pairs(lower[r], hn::Set(U32(), 0x00010001u));
+      const VI high = sum_pairs(upper[r], hn::Set(U32(), Of::kUpperTimes * 0x00010001u));
+      return hn::Add(hn::Add(begin_sum<Of>(*a[r]), low), high);
+    }
+  };
 };
 
 #if NPU_SIMD_AVX512
-// The instruction itself, not its intrinsic, which is for functions of another target; Highway 1.0.3 has none with AVX512-VNNI (its AVX3_DL asks for AVX-VNNI, which is another thing).
 struct Vnni {
-  template <bool>
-  static HWY_INLINE VI add(VI sum, VU positive, const int8_t* q) {
+  static constexpr size_t kMostVectors = 8;
+
+  // The instruction itself, not its intrinsic, which is for functions of another target; Highway 1.0.3 has none with AVX512-VNNI (its AVX3_DL asks for AVX-VNNI, which is another thing).
+  static HWY_INLINE VI add_products(VI sum, VU positive, const int8_t* q) {
     __asm__("vpdpbusd %2%{1to16%}, %1, %0"
             : "+v"(sum.raw)
             : "v"(positive.raw), "m"(*reinterpret_cast<const Word*>(q)));
     return sum;
   }
+
+  template <class Of, size_t kVectors>
+  struct Sums {
+    // Few vectors: two sums each, so that an instruction need not wait for the one before.
+    static constexpr size_t kChains = kVectors < 4 ? 2 : 1;
+    VI sums[kChains][kVectors];
+
+    HWY_INLINE void begin(const RoundedBlock* const (&a)[kVectors]) {
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kVectors; ++r) {
+        sums[0][r] = begin_sum<Of>(*a[r]);
+        if constexpr (kChains == 2) sums[1][r] = hn::Zero(I32());
+      }
+    }
+    HWY_INLINE void add(const RoundedBlock* const (&a)[kVectors], size_t w, VU word) {
+      VI(&into)[kVectors] = sums[w % kChains];
+      const VU positive = Of::positive(word);
+      const VU low = lower_half(positive), high = upper_half(positive);
+#pragma GCC unroll 8
+      for (size_t r = 0; r < kVectors; ++r) {
+        const int8_t* q = a[r]->q + w * kTileWordBytes;
+        if constexpr (Of::kUpperAt == 0) {
+          into[r] = add_products(into[r], positive, q);
+        } else {
+          into[r] = add_products(into[r], low, q);
+          into[r] = add_products(into[r], high, q + Of::kUpperAt);
+        }
+      }
+    }
+    HWY_INLINE VI total(const RoundedBlock* const (&)[kVectors], size_t r) const {
+      if constexpr (kChains == 2) return hn::Add(sums[0][r], sums[1][r]);
+      return sums[0][r];
+    }
+  };
 };
 #endif
-
-// --- weights by type -----------------------------------------------------------------------------------------------------
-
-// kWords words of a block's row. multiply() adds the products of word |w| to the sums of kVectors vectors; begin(): what has been added to the elements, taken off.
-struct OfQ8_0 {
-  static constexpr size_t kBytes = sizeof(BlockQ8_0), kWords = 8;
-  static HWY_INLINE VI begin(const RoundedBlock& a) {
-    return hn::ShiftLeft<7>(hn::Set(I32(), a.minus_sum));
-  }
-  template <class Dot, size_t kVectors>
-  static HWY_INLINE void multiply(const RoundedBlock* const (&a)[kVectors], size_t w, VU word,
-                                  VI (&sums)[kVectors]) {
-    const VU positive = hn::Xor(word, all_bytes(0x80));
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kVectors; ++r)
-      sums[r] = Dot::template add<false>(sums[r], positive, a[r]->q + w * kTileWordBytes);
-  }
-};
-
-struct OfQ4_0 {
-  static constexpr size_t kBytes = sizeof(BlockQ4_0), kWords = 4;
-  static HWY_INLINE VI begin(const RoundedBlock& a) {
-    return hn::ShiftLeft<3>(hn::Set(I32(), a.minus_sum));
-  }
-  template <class Dot, size_t kVectors>
-  static HWY_INLINE void multiply(const RoundedBlock* const (&a)[kVectors], size_t w, VU word,
-                                  VI (&sums)[kVectors]) {
-    constexpr size_t kUpper = RoundedBlock::kElements / 2;
-    const VU lower = hn::And(word, all_bytes(0x0f));
-    const VU upper = hn::And(hn::ShiftRight<4>(word), all_bytes(0x0f));
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kVectors; ++r) {
-      const int8_t* q = a[r]->q + w * kTileWordBytes;
-      sums[r] = Dot::template add<true>(sums[r], lower, q);
-      sums[r] = Dot::template add<true>(sums[r], upper, q + kUpper);
-    }
-  }
-};
 
 // --- where weights come from: kN rows, from row |first| of 16 on ---------------------------------------------------------
 
@@ -322,24 +359,16 @@ struct Part {
 template <class Dot, class Of, size_t kVectors, class From>
 HWY_INLINE void block_of(const From& from, size_t first, size_t block,
                          const RoundedBlock* const (&a)[kVectors], VF (&acc)[kVectors]) {
-  // Few vectors: two sums each, so that an instruction need not wait for the one before.
-  constexpr size_t kChains = kVectors < 4 ? 2 : 1;
   VU words[Of::kWords];
   const VF scales = widen_halves(from.load(first, block, words));
-  VI sums[kChains][kVectors];
+  typename Dot::template Sums<Of, kVectors> sums;
+  sums.begin(a);
+#pragma GCC unroll 8
+  for (size_t w = 0; w < Of::kWords; ++w) sums.add(a, w, words[w]);
 #pragma GCC unroll 8
   for (size_t r = 0; r < kVectors; ++r) {
-    sums[0][r] = Of::begin(*a[r]);
-    if constexpr (kChains == 2) sums[1][r] = hn::Zero(I32());
-  }
-#pragma GCC unroll 8
-  for (size_t w = 0; w < Of::kWords; ++w)
-    Of::template multiply<Dot>(a, w, words[w], sums[w % kChains]);
-#pragma GCC unroll 8
-  for (size_t r = 0; r < kVectors; ++r) {
-    if constexpr (kChains == 2) sums[0][r] = hn::Add(sums[0][r], sums[1][r]);
     const VF scale = hn::Mul(f32(a[r]->scale), scales);
-    acc[r] = hn::MulAdd(hn::ConvertTo(F32(), sums[0][r]), scale, acc[r]);
+    acc[r] = hn::MulAdd(hn::ConvertTo(F32(), sums.total(a, r)), scale, acc[r]);
   }
 }
 
@@ -367,15 +396,19 @@ HWY_NOINLINE void part_of(const From& from, size_t i, const Part& p) {
   }
 }
 
-constexpr size_t kMostVectors = 8;
-
 template <class Dot, class Of, class From>
 HWY_INLINE void all_vectors(const From& from, size_t m, Part p) {
   size_t i = 0;
-  for (; i + 8 <= m; i += 8, p.ask = false) part_of<Dot, Of, 8>(from, i, p);
-  if (i + 4 <= m) part_of<Dot, Of, 4>(from, i, p), i += 4, p.ask = false;
-  if (i + 2 <= m) part_of<Dot, Of, 2>(from, i, p), i += 2, p.ask = false;
-  if (i < m) part_of<Dot, Of, 1>(from, i, p);
+  const auto some = [&]<size_t kVectors>(std::integral_constant<size_t, kVectors>) HWY_ATTR {
+    if constexpr (kVectors <= Dot::kMostVectors) {
+      for (; i + kVectors <= m; i += kVectors, p.ask = false)
+        part_of<Dot, Of, kVectors>(from, i, p);
+    }
+  };
+  some(std::integral_constant<size_t, 8>());
+  some(std::integral_constant<size_t, 4>());
+  some(std::integral_constant<size_t, 2>());
+  some(std::integral_constant<size_t, 1>());
 }
 
 // Some blocks of the weights after the other, which stay in the cache while many vectors pass: tiles_of_part(block, blocks).
@@ -398,7 +431,7 @@ HWY_INLINE void by_parts(size_t m, const Part& whole, const TilesOfPart& tiles_o
 template <class Dot, class Of>
 HWY_INLINE void products_of_tiles(const IntegerDotArgs& g, const std::byte* at, bool dense,
                                   const Part& p) {
-  if (g.m <= kMostVectors) return all_vectors<Dot, Of>(Tiles<Of>{at, dense}, g.m, p);
+  if (g.m <= Dot::kMostVectors) return all_vectors<Dot, Of>(Tiles<Of>{at, dense}, g.m, p);
   by_parts<Dot, Of>(g.m, p, [at](size_t block, size_t) HWY_ATTR {
     return Tiles<Of>{at + block * Tiles<Of>::kBytes, false};
   });
@@ -416,7 +449,7 @@ HWY_INLINE void products_of_rows(const IntegerDotArgs& g, const std::byte* at, b
   };
   if (p.cols < kTileRows) return by_way_of_buffer(LastRows<Of>{at, g.b_stride_bytes, p.cols});
   const Rows<Of> rows{at, g.b_stride_bytes, dense};
-  if (g.m <= kMostVectors) return all_vectors<Dot, Of>(rows, g.m, p);
+  if (g.m <= Dot::kMostVectors) return all_vectors<Dot, Of>(rows, g.m, p);
   by_way_of_buffer(rows);
 }
 
