@@ -513,7 +513,8 @@ TEST(TensorMap, RefusesWhatCannotBe) {
   EXPECT_EQ(result([](auto& m) { m.x.data = 0; }), NPU_ERROR_INVALID_ADDRESS);
   EXPECT_EQ(result([](auto& m) { m.x.data = 2; }), NPU_ERROR_UNALIGNED);
   EXPECT_EQ(result([](auto& m) { m.x.strides[1] = 1ull << 63; }), NPU_ERROR_OVERFLOW);
-  EXPECT_EQ(result([](auto& m) { m.x.reserved = 1; }), NPU_ERROR_RESERVED_NOT_ZERO);
+  EXPECT_EQ(result([](auto& m) { m.x.tiled = 1; }), NPU_ERROR_NOT_SUPPORTED);
+  EXPECT_EQ(result([](auto& m) { m.x.tiled = 2; }), NPU_ERROR_INVALID_ARGUMENT);
   EXPECT_EQ(result([](auto& m) { m.x.sizes[1] = m.y.sizes[1] = 0, m.x.data = m.y.data = 0; }),
             NPU_OK);
   EXPECT_EQ(result([](auto& m) {
