@@ -3,7 +3,7 @@
 // some small programs are checked faster than the operators' hundreds.
 //
 // A program reduces up to kOperandsMax vectors element by element, by the canonical tree over the operands' index (libnpu/ccl/schedule/canonical.h),
-// in fp32 with one rounding at the end, which saturates in FP8 and int8; int32 modulo 2^32. The host side is libnpu/ccl/reducer.cpp.
+// in fp32 with one rounding at the end, which saturates in FP8 and int8; int32 modulo 2^32. The result goes to up to as many places. The host side is libnpu/ccl/reducer.cpp.
 #include <bit>
 #include <cstdio>
 #include <optional>
@@ -45,10 +45,11 @@ constexpr TypeRow kTypes[] = {{"f32", DType::F32},   {"bf16", DType::BF16}, {"f1
 class Vectors {
  public:
   explicit Vectors(const std::string& name) : k(name) {
-    to.emplace(k.arg_dva("to"));
+    for (uint32_t i = 0; i < kOperandsMax; ++i)
+      to.push_back(k.arg_dva("to" + std::to_string(i)));
     for (uint32_t i = 0; i < kOperandsMax; ++i)
       from.push_back(k.arg_dva("from" + std::to_string(i)));
-    for (const char* number : {"count", "operands", "wide", "to_is_wide", "scales"})
+    for (const char* number : {"count", "operands", "wide", "to_is_wide", "scales", "targets"})
       numbers.push_back(k.arg_u32(number));
     scale.emplace(k.arg_f32("scale"));
   }
@@ -57,6 +58,7 @@ class Vectors {
     count = min(Val(numbers[0] - at), kBlockElements);
     one = k.reg(1);
     operands = numbers[1];
+    targets = numbers[5];
     k.chain(true);
   }
   Tile outer(DType type, const Arg& base) {
@@ -66,12 +68,23 @@ class Vectors {
   }
   Tile inner(const Buf& buf, DType type = DType::F32) { return k.tile_l1(type, buf, one, count); }
 
+  // One inside the other, as in fold_from().
+  void store(DType type, const Tile& result, uint32_t target = 0) {
+    if (target == kOperandsMax) return;
+    const auto rest = [&] {
+      k.st(outer(type, to[target]), result);
+      store(type, result, target + 1);
+    };
+    if (target == 0) return rest();
+    k.if_(targets > static_cast<int>(target), rest);
+  }
+
   Kernel k;
-  std::optional<Arg> to, scale;
-  std::vector<Arg> from;
+  std::optional<Arg> scale;
+  std::vector<Arg> to, from;
   std::vector<Arg>
-      numbers;  // count, operands, wide (a bit for each operand in fp32), to_is_wide, scales
-  Reg at, count, one, operands;
+      numbers;  // count, operands, wide (a bit for each operand in fp32), to_is_wide, scales, targets
+  Reg at, count, one, operands, targets;
 };
 
 // A binary counter of partial results: level j holds the tree over 2^j operands. Operand i carries over as many levels as i has trailing ones.
@@ -119,15 +132,15 @@ class Counter {
     Tile sum = v_.inner(from);
     k.if_(Reg(v_.numbers[4]), [&] { k.vmul(sum, sum, BOperand(*v_.scale)); });
     if (type_ == DType::F32) {
-      k.st(v_.outer(type_, *v_.to), sum);
+      v_.store(type_, sum);
       return;
     }
     k.if_(
-        Reg(v_.numbers[3]), [&] { k.st(v_.outer(DType::F32, *v_.to), sum); },
+        Reg(v_.numbers[3]), [&] { k.st(v_.outer(DType::F32, v_.to[0]), sum); },
         [&] {
           Tile rounded = v_.inner(levels_[0], type_);
           k.cvt(rounded, sum);
-          k.st(v_.outer(type_, *v_.to), rounded);
+          v_.store(type_, rounded);
         });
   }
   void fold(const Tile& sum, const Tile& left, const Tile& right) {
@@ -212,7 +225,7 @@ Program reduce_i32(const FoldRow& row) {
     offset += 4;
     cell += 4;
   });
-  k.st(v.outer(DType::I32, *v.to), v.inner(results, DType::I32));
+  v.store(DType::I32, v.inner(results, DType::I32));
   return k.finish();
 }
 

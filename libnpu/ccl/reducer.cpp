@@ -16,13 +16,14 @@ constexpr uint64_t kElementsMax = 1ull << 30;  // of a launch
 constexpr const char* kFolds[kFoldCount] = {"sum", "prod", "min", "max"};
 
 struct Arguments {
-  uint64_t to;
+  uint64_t to[kOperandsMax];
   uint64_t from[kOperandsMax];
   uint32_t count;
   uint32_t operands;
   uint32_t wide;
   uint32_t to_is_wide;
   uint32_t scales;
+  uint32_t targets;
   uint32_t scale;  // bits of an fp32 number; of int32 a divisor
 };
 
@@ -59,8 +60,10 @@ npuResult Reducer::load(npuContext context) {
   return NPU_OK;
 }
 
-void Reducer::add(Lanes& lanes, uint32_t lane, const Reduction& reduction, Operand to,
-                  std::span<const Operand> operands, uint64_t count) const {
+void Reducer::add(Lanes& lanes, uint32_t lane, const Reduction& reduction,
+                  std::span<const Operand> targets, std::span<const Operand> operands,
+                  uint64_t count) const {
+  const bool is_wide = targets[0].is_wide;
   const uint64_t narrow = bytes_of(reduction.type);
   const auto place = [&](const Operand& operand, uint64_t element) {
     return operand.at + element * (operand.is_wide ? sizeof(float) : narrow);
@@ -68,11 +71,12 @@ void Reducer::add(Lanes& lanes, uint32_t lane, const Reduction& reduction, Opera
   for (uint64_t done = 0; done < count; done += kElementsMax) {
     const uint64_t part = std::min(count - done, kElementsMax);
     Arguments args{};
-    args.to = place(to, done);
+    for (size_t i = 0; i < targets.size(); i++) args.to[i] = place(targets[i], done);
     args.count = static_cast<uint32_t>(part);
     args.operands = static_cast<uint32_t>(operands.size());
-    args.to_is_wide = to.is_wide;
-    args.scales = reduction.scales && !to.is_wide;
+    args.targets = static_cast<uint32_t>(targets.size());
+    args.to_is_wide = is_wide;
+    args.scales = reduction.scales && !is_wide;
     args.scale =
         reduction.type == NPU_INT32 ? reduction.divisor : std::bit_cast<uint32_t>(reduction.factor);
     for (size_t i = 0; i < operands.size(); i++) {

@@ -40,9 +40,14 @@ class Reducer {
   ~Reducer();
 
   npuResult load(npuContext context);
-  // to = the tree over |operands|, rounded unless |to| is wide. Looks nothing up on the device.
+  // Each of |targets| = the tree over |operands|, rounded unless the target, the only one then, is wide. Looks nothing up on the device.
+  void add(Lanes& lanes, uint32_t lane, const Reduction& reduction,
+           std::span<const Operand> targets, std::span<const Operand> operands,
+           uint64_t count) const;
   void add(Lanes& lanes, uint32_t lane, const Reduction& reduction, Operand to,
-           std::span<const Operand> operands, uint64_t count) const;
+           std::span<const Operand> operands, uint64_t count) const {
+    add(lanes, lane, reduction, std::span(&to, 1), operands, count);
+  }
 
  private:
   npuModule module_ = nullptr;

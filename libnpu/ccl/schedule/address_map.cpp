@@ -28,8 +28,12 @@ AddressMap::AddressMap(const Problem& problem, uint32_t rank) {
 
 Place AddressMap::locate(Place place) const {
   if (!joined_) return place;
-  if (place.buffer == Buffer::kInput) return {Buffer::kOutput, place.offset + input_shift_};
-  if (place.buffer == Buffer::kOutput) return {Buffer::kOutput, place.offset + output_shift_};
+  if (place.buffer == Buffer::kInput) {
+    return {Buffer::kOutput, place.offset + input_shift_, place.owner};
+  }
+  if (place.buffer == Buffer::kOutput) {
+    return {Buffer::kOutput, place.offset + output_shift_, place.owner};
+  }
   return place;
 }
 

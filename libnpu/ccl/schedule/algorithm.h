@@ -13,6 +13,7 @@
 namespace npu::ccl {
 
 enum class Algorithm : uint8_t {
+  kWindow,         // no messages: straight in the memory of the other ranks
   kDirect,         // one hop: everybody to everybody
   kDoubling,       // recursive doubling; reductions along the canonical tree, any number of ranks
   kHalving,        // recursive halving and doubling (Rabenseifner)
@@ -25,7 +26,7 @@ enum class Algorithm : uint8_t {
   kPairwise,       // one partner at a time
   kDissemination,  // barrier
 };
-inline constexpr uint32_t kAlgorithmCount = 11;
+inline constexpr uint32_t kAlgorithmCount = 12;
 
 const char* name_of(Algorithm algorithm);
 std::optional<Algorithm> algorithm_named(std::string_view name);

@@ -43,10 +43,11 @@ uint32_t Builder::add(Step step, std::span<const Place> operands) {
   step.operand_first = static_cast<uint32_t>(schedule_.operands.size());
   step.operand_count = static_cast<uint32_t>(operands.size());
   schedule_.operands.insert(schedule_.operands.end(), operands.begin(), operands.end());
+  // Other ranks' memory is kept by signals.
   for (const Place& place : operands) {
-    hazards_.read(addresses_.locate(place), step.count, index, before_);
+    if (!place.is_remote()) hazards_.read(addresses_.locate(place), step.count, index, before_);
   }
-  if (step.writes()) hazards_.write(addresses_.locate(step.to), step.count, index, before_);
+  if (step.writes() && !step.to.is_remote()) hazards_.write(addresses_.locate(step.to), step.count, index, before_);
   std::sort(before_.begin(), before_.end());
   before_.erase(std::unique(before_.begin(), before_.end()), before_.end());
   step.dependency_first = static_cast<uint32_t>(schedule_.dependencies.size());
@@ -110,6 +111,27 @@ uint32_t Builder::copy(Place from, Place to, uint64_t count) {
   if (count == 0 || addresses_.locate(from) == addresses_.locate(to)) return skip();
   Step step;
   step.kind = StepKind::kCopy;
+  step.count = count;
+  step.to = to;
+  return add(step, {&from, 1});
+}
+
+uint32_t Builder::reduce_to_all(std::span<const Place> operands, Place to, uint64_t count) {
+  if (operands.size() == 1) return copy_to_all(operands[0], to, count);
+  if (count == 0) return skip();
+  Step step;
+  step.kind = StepKind::kReduce;
+  step.to_all = true;
+  step.count = count;
+  step.to = to;
+  return add(step, operands);
+}
+
+uint32_t Builder::copy_to_all(Place from, Place to, uint64_t count) {
+  if (count == 0) return skip();
+  Step step;
+  step.kind = StepKind::kCopy;
+  step.to_all = true;
   step.count = count;
   step.to = to;
   return add(step, {&from, 1});

@@ -37,7 +37,10 @@ class Builder {
   uint32_t recv_reduce(uint32_t peer, Place local, Place to, uint64_t count);
   uint32_t reduce(std::span<const Place> operands, Place to, uint64_t count);
   uint32_t copy(Place from, Place to, uint64_t count);
-  // Messages without elements: barriers.
+  // The same, to the same place of every rank's buffer.
+  uint32_t reduce_to_all(std::span<const Place> operands, Place to, uint64_t count);
+  uint32_t copy_to_all(Place from, Place to, uint64_t count);
+  // Messages without elements: barriers, and the order of what ranks do in each other's memory.
   uint32_t signal(uint32_t peer);
   uint32_t wait(uint32_t peer);
 

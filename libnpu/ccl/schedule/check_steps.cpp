@@ -37,7 +37,10 @@ const char* refuse_frame(const Problem& problem, const RankSchedule& s, uint32_t
   if (travels && (step.peer >= problem.ranks || step.peer == s.rank)) return "no such peer";
   if (step.channel >= problem.channels) return "no such channel";
   if (step.chunk >= problem.chunks) return "no such chunk";
-  if (step.count == 0 && problem.op != Op::kBarrier) return "moves nothing";
+  const bool may_signal = problem.op == Op::kBarrier || problem.in_windows;
+  if (step.count == 0 && !(may_signal && travels)) return "moves nothing";
+  if (step.count != 0 && problem.in_windows && travels) return "a message beside windows";
+  if (step.to_all && (travels || step.to.is_remote())) return "what goes to all begins here";
   return nullptr;
 }
 
@@ -63,6 +66,22 @@ const char* refuse_operands(const Step& step, std::span<const Place> operands) {
   return "unknown kind";
 }
 
+// Of other ranks' memory only what the operation shows them.
+const char* refuse_remote(const Problem& problem, const RankSchedule& s, const Step& step) {
+  const Reach reach = problem.in_windows ? reach_of(problem.op) : Reach{};
+  for (const Place& place : s.operands_of(step)) {
+    if (!place.is_remote()) continue;
+    if (place.owner >= problem.ranks || place.owner == s.rank) return "no such owner";
+    if (place.buffer != Buffer::kInput || !reach.input) return "reads what others do not show";
+  }
+  if (!step.to_all && !step.to.is_remote()) return nullptr;
+  if (step.to.is_remote() && (step.to.owner >= problem.ranks || step.to.owner == s.rank)) {
+    return "no such owner";
+  }
+  if (step.to.buffer != Buffer::kOutput || !reach.output) return "writes what others do not show";
+  return nullptr;
+}
+
 struct Access {
   Place place;
   uint64_t end;
@@ -79,8 +98,11 @@ std::vector<Access> accesses_of(const Problem& problem, const RankSchedule& sche
       const Place memory = addresses.locate(place);
       if (step.count != 0) accesses.push_back({memory, memory.offset + step.count, i, writes});
     };
-    for (const Place& place : schedule.operands_of(step)) add(place, false);
-    if (step.writes()) add(step.to, true);
+    // What several ranks touch is looked at by check_windows().
+    for (const Place& place : schedule.operands_of(step)) {
+      if (!place.is_remote()) add(place, false);
+    }
+    if (step.writes() && !step.to.is_remote()) add(step.to, true);
   }
   std::sort(accesses.begin(), accesses.end(), [](const Access& a, const Access& b) {
     return std::tie(a.place.buffer, a.place.offset, a.step) <
@@ -117,17 +139,24 @@ std::string at(const RankSchedule& schedule, uint32_t step) {
 }  // namespace
 
 std::optional<Finding> check_steps(const Problem& problem, const RankSchedule& schedule) {
-  const Sizes sizes{{problem.input_count(schedule.rank), problem.output_count(schedule.rank),
-                     schedule.scratch_count, schedule.partial_count}};
+  const auto holds = [&](Place place, uint64_t count) {
+    const uint32_t owner = place.is_remote() ? place.owner : schedule.rank;
+    const Sizes sizes{{problem.input_count(owner), problem.output_count(owner),
+                       schedule.scratch_count, schedule.partial_count}};
+    return sizes.holds(place, count);
+  };
   for (uint32_t i = 0; i < schedule.steps.size(); i++) {
     const Step& step = schedule.steps[i];
     const char* cause = refuse_frame(problem, schedule, i);
     if (cause == nullptr) cause = refuse_operands(step, schedule.operands_of(step));
+    if (cause == nullptr) cause = refuse_remote(problem, schedule, step);
     if (cause == nullptr) {
       for (const Place& place : schedule.operands_of(step)) {
-        if (!sizes.holds(place, step.count)) cause = "reads outside of a buffer";
+        if (!holds(place, step.count)) cause = "reads outside of a buffer";
       }
-      if (step.writes() && !sizes.holds(step.to, step.count)) cause = "writes outside of a buffer";
+      each_target(schedule, step, problem.ranks, [&](Place place) {
+        if (!holds(place, step.count)) cause = "writes outside of a buffer";
+      });
       if (step.writes() && step.to.buffer == Buffer::kInput) cause = "writes the input";
     }
     if (cause != nullptr) return Finding{Flaw::kMalformed, at(schedule, i) + ": " + cause};

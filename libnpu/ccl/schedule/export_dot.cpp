@@ -11,19 +11,24 @@ std::string node_of(uint32_t rank, uint32_t step) {
 
 std::string label_of(const Step& step) {
   const std::string count = std::to_string(step.count);
+  const std::string target = step.to_all            ? " to all"
+                             : step.to.is_remote() ? " to " + std::to_string(step.to.owner)
+                                                   : "";
   switch (step.kind) {
     case StepKind::kSend:
+      if (step.count == 0) return "tell " + std::to_string(step.peer);
       return "send " + count + " to " + std::to_string(step.peer);
     case StepKind::kRecv:
+      if (step.count == 0) return "hear " + std::to_string(step.peer);
       return "recv " + count + " from " + std::to_string(step.peer);
     case StepKind::kRecvReduce:
       return "recv and add " + count + " from " + std::to_string(step.peer);
     case StepKind::kReduce:
-      return "add " + std::to_string(step.operand_count) + " of " + count;
+      return "add " + std::to_string(step.operand_count) + " of " + count + target;
     case StepKind::kCopy:
       break;
   }
-  return "copy " + count;
+  return "copy " + count + target;
 }
 
 }  // namespace

@@ -12,7 +12,9 @@ constexpr const char* kBuffers[kBufferCount] = {"input", "output", "scratch", "p
 constexpr const char* kKinds[kStepKindCount] = {"send", "recv", "recv-reduce", "reduce", "copy"};
 
 Json json_of(Place place) {
-  return Json::array({kBuffers[static_cast<size_t>(place.buffer)], place.offset});
+  Json json = Json::array({kBuffers[static_cast<size_t>(place.buffer)], place.offset});
+  if (place.is_remote()) json.push_back(place.owner);
+  return json;
 }
 
 Json json_of(const RankSchedule& schedule, const Step& step) {
@@ -25,6 +27,7 @@ Json json_of(const RankSchedule& schedule, const Step& step) {
   if (step.chunk != 0) json["chunk"] = step.chunk;
   if (step.kind == StepKind::kRecvReduce) json["message_first"] = step.message_first;
   if (step.writes() && step.count != 0) json["to"] = json_of(step.to);
+  if (step.to_all) json["to_all"] = true;
   for (const Place& place : schedule.operands_of(step)) json["from"].push_back(json_of(place));
   for (uint32_t dependency : schedule.dependencies_of(step)) json["after"].push_back(dependency);
   return json;

@@ -99,7 +99,8 @@ Answer predict(const Question& question, Algorithm algorithm) {
   Answer answer;
   answer.algorithm = algorithm;
   answer.refusal = question.refuse();
-  const Problem problem = problem_of(question);
+  Problem problem = problem_of(question);
+  problem.in_windows = algorithm == Algorithm::kWindow;
   if (answer.refusal.empty()) answer.refusal = refuse(problem, algorithm);
   if (!answer.refusal.empty()) return answer;
 

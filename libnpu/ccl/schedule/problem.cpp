@@ -14,13 +14,19 @@ struct OpRow {
   bool reduces;
   bool has_counts;
   bool has_place;  // an in-place form exists
+  Reach reach;
 };
 constexpr OpRow kOps[kOpCount] = {
-    {"allreduce", true, false, true},    {"allgather", false, true, true},
-    {"reducescatter", true, true, true}, {"broadcast", false, false, true},
-    {"reduce", true, false, true},       {"gather", false, true, true},
-    {"scatter", false, true, true},      {"alltoall", false, true, false},
-    {"barrier", false, false, false},    {"sendrecv", false, false, false},
+    {"allreduce", true, false, true, {true, true}},
+    {"allgather", false, true, true, {false, true}},
+    {"reducescatter", true, true, true, {true, false}},
+    {"broadcast", false, false, true, {false, true}},
+    {"reduce", true, false, true, {true, false}},
+    {"gather", false, true, true, {}},
+    {"scatter", false, true, true, {}},
+    {"alltoall", false, true, false, {false, true}},
+    {"barrier", false, false, false, {}},
+    {"sendrecv", false, false, false, {}},
 };
 
 const OpRow& row_of(Op op) { return kOps[static_cast<uint32_t>(op)]; }
@@ -79,6 +85,7 @@ uint64_t whole_count(const Problem& p) {
 
 const char* name_of(Op op) { return row_of(op).name; }
 bool reduces(Op op) { return row_of(op).reduces; }
+Reach reach_of(Op op) { return row_of(op).reach; }
 
 Block part_of(Block whole, uint32_t parts, uint32_t index) {
   const uint64_t each = whole.count / parts;

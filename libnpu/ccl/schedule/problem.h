@@ -41,6 +41,14 @@ inline constexpr uint32_t kOpCount = 10;
 const char* name_of(Op op);
 bool reduces(Op op);
 
+// Which buffers of a rank the others touch when the operation goes through windows. Neither: it has no such form. Of gather and scatter the root's
+// buffer would have to lie where all others' do, which it does not in place.
+struct Reach {
+  bool input;   // is read
+  bool output;  // is written
+};
+Reach reach_of(Op op);
+
 // What a reduction promises. Canonical: the one tree of canonical.h. Any: the operation is associative and commutative on its type
 // (integers, min, max), so every tree has the same bits.
 enum class Order : uint8_t { kCanonical, kAny };
@@ -70,6 +78,8 @@ struct Problem {
   Order order = Order::kCanonical;
   // NCCL's rules: the smaller of the two buffers is the own block of the larger one.
   bool in_place = false;
+  // What other ranks touch of the buffers (reach_of) lies in windows that all ranks map.
+  bool in_windows = false;
   // Every block is cut in |chunks| slices that travel independently; slice c uses channel c % channels and scratch slot c % slots.
   uint32_t chunks = 1;
   uint32_t channels = 1;

@@ -21,6 +21,11 @@
 //  7. Progress. A schedule is free of deadlock with rendezvous (no credit at all), and so with any number of credits per channel.
 //  8. Serial. Of one chunk, ranks that do one step at a time in the order of their lists come to their ends too, as long as no send waits
 //     for room.
+//  9. Windows. With Problem::in_windows a copy or a reduction may read and write inputs and outputs of other ranks (Place::owner), which lie there
+//     at the places where the own ones do. All messages are signals then, two at most to each rank. Those of one number go out together, behind all that
+//     stands before the first of them in the list, and nothing stands between them: ranks do one step at a time. Two accesses of different ranks to the same element, one of them writing, are ordered by
+//     dependencies and signals; and an access to another rank's memory comes after a step of that rank and before one: its memory is
+//     its own again when its steps have ended.
 //
 // An executor turns send/recv pairs into a copy between two devices' memories plus a semaphore, reduce into one kernel launch with k pointers;
 // a transport turns them into frames {channel, sequence, chunk}; the simulator into flows.
@@ -43,7 +48,10 @@ inline Format format_of(Buffer buffer) {
 struct Place {
   Buffer buffer = Buffer::kInput;
   uint64_t offset = 0;
-  Place at(uint64_t delta) const { return {buffer, offset + delta}; }
+  uint32_t owner = kOwn;  // another rank; never the own one's number
+  static constexpr uint32_t kOwn = UINT32_MAX;
+  bool is_remote() const { return owner != kOwn; }
+  Place at(uint64_t delta) const { return {buffer, offset + delta, owner}; }
   bool operator==(const Place&) const = default;
 };
 
@@ -60,10 +68,11 @@ struct Step {
   StepKind kind = StepKind::kCopy;
   Format format = Format::kData;  // of the message, if there is one
   bool message_first = false;     // kRecvReduce
+  bool to_all = false;  // kReduce, kCopy: |to| is the same place of every rank's buffer, the own one among them
   uint16_t channel = 0;
   uint16_t chunk = 0;  // which slice of the collective; for frames, traces and pictures
   uint32_t peer = 0;
-  uint64_t count = 0;  // elements; 0 only in the signals of a barrier
+  uint64_t count = 0;  // elements; 0 only in signals
   Place to;
   uint32_t operand_first = 0;  // into RankSchedule::operands
   uint32_t operand_count = 0;
@@ -91,6 +100,20 @@ struct RankSchedule {
   }
 };
 
+// The most signals of a rank to another one in a schedule that goes through windows.
+inline constexpr uint32_t kWindowSignals = 2;
+
 using Schedule = std::vector<RankSchedule>;  // one per rank, in rank order
+
+// Calls |visit| with each place that |step| writes, those of other ranks too.
+template <typename Visit>
+void each_target(const RankSchedule& schedule, const Step& step, uint32_t ranks,
+                 const Visit& visit) {
+  if (!step.writes()) return;
+  visit(step.to);
+  for (uint32_t rank = 0; rank < ranks && step.to_all; rank++) {
+    if (rank != schedule.rank) visit(Place{step.to.buffer, step.to.offset, rank});
+  }
+}
 
 }  // namespace npu::ccl

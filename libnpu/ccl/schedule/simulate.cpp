@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <map>
 #include <queue>
 #include <tuple>
 
@@ -35,7 +36,7 @@ class Engine {
 
   Simulation run() {
     if (!result_.error.empty()) return std::move(result_);
-    if (!find_routes()) return std::move(result_);
+    if (!find_routes() || !find_reaches()) return std::move(result_);
     for (uint32_t node = 0; node < graph_.size(); node++) {
       if (graph_.waiting(node) == 0) ready_.push_back(node);
     }
@@ -49,6 +50,11 @@ class Engine {
 
  private:
   struct Route {
+    uint32_t bundle;
+    uint32_t hops;
+  };
+  struct Reached {  // another rank's memory
+    uint32_t node;
     uint32_t bundle;
     uint32_t hops;
   };
@@ -90,6 +96,34 @@ class Engine {
     return true;
   }
 
+  // What steps read and write of other ranks' memory: flows that start with the step, behind the numbers of the messages.
+  bool find_reaches() {
+    reaches_of_.resize(graph_.size());
+    for (uint32_t node = 0; node < graph_.size(); node++) {
+      const RankSchedule& schedule = schedules_[graph_.rank_of(node)];
+      const Step& s = step(node);
+      bool has_routes = true;
+      const auto add = [&](uint32_t source, uint32_t target) {
+        const Network::Route route = network_.route(source, target);
+        has_routes = has_routes && !route.links.empty();
+        if (!has_routes) return;
+        reaches_of_[node].push_back(static_cast<uint32_t>(reaches_.size()));
+        reaches_.push_back({node, flows_.bundle_of(route.links), route.hops});
+      };
+      for (const Place& place : schedule.operands_of(s)) {
+        if (place.is_remote()) add(place.owner, schedule.rank);
+      }
+      each_target(schedule, s, fold_.ranks, [&](Place place) {
+        if (place.is_remote()) add(schedule.rank, place.owner);
+      });
+      if (has_routes) continue;
+      result_.error =
+          "no link is left between rank " + std::to_string(schedule.rank) + " and another one";
+      return false;
+    }
+    return true;
+  }
+
   // Messages that become ready at one moment start in the order of the schedule: their senders start them one after another.
   void start_ready() {
     while (!ready_.empty() || !starting_.empty()) {
@@ -106,15 +140,36 @@ class Engine {
     const uint32_t message = matching_.message_of[graph_.rank_of(node)][graph_.step_of(node)];
     if (message != Message::kNone) {
       release(message);
+    } else if (!reaches_of_[node].empty()) {
+      reach(node);
     } else {
-      run_locally(node);
+      run_locally(node, now_s_);
     }
   }
 
-  void run_locally(uint32_t node) {
+  // What it reads has to come and what it writes to go, in whichever order: the sum is taken to begin behind both.
+  void reach(uint32_t node) {
+    const double bytes =
+        static_cast<double>(step(node).count * workload_.sizes.data_bytes) * workload_.scale;
+    reaching_[node] = static_cast<uint32_t>(reaches_of_[node].size());
+    for (uint32_t index : reaches_of_[node]) {
+      result_.sent_bytes += bytes;
+      flows_.start(reaches_[index].bundle, first_reach() + index, bytes);
+    }
+  }
+
+  void reached(uint32_t index) {
+    const Reached& one = reaches_[index];
+    if (--reaching_[one.node] == 0) run_locally(one.node, now_s_ + one.hops * latency_s_);
+  }
+
+  uint32_t first_reach() const { return static_cast<uint32_t>(matching_.messages.size()); }
+
+  void run_locally(uint32_t node, double begin_s) {
     const Step& s = step(node);
     const RankSchedule& schedule = schedules_[graph_.rank_of(node)];
-    if (workload_.reduce_bytes_per_s == 0) return complete(node);
+    if (workload_.reduce_bytes_per_s == 0 && begin_s <= now_s_) return complete(node);
+    if (workload_.reduce_bytes_per_s == 0) return events_.push({begin_s, node, false});
     uint64_t bytes = 0;
     for (const Place& place : schedule.operands_of(s)) {
       bytes += s.count * workload_.sizes.of(format_of(place.buffer));
@@ -123,7 +178,7 @@ class Engine {
         static_cast<double>(bytes) * workload_.scale / workload_.reduce_bytes_per_s;
     Serial& reducing = reducers_[graph_.rank_of(node)];
     reducing.busy_s += needed_s;
-    reducing.free_s = std::max(reducing.free_s, now_s_) + needed_s;
+    reducing.free_s = std::max(reducing.free_s, begin_s) + needed_s;
     events_.push({reducing.free_s, node, false});
   }
 
@@ -183,7 +238,9 @@ class Engine {
     const double event_s = events_.empty() ? kNever : events_.top().time_s;
     const double elapsed_s = std::min(flows_.next_end_s(), event_s - now_s_);
     now_s_ = std::min(now_s_ + elapsed_s, event_s);
-    for (uint32_t message : flows_.advance(elapsed_s)) leave(message);
+    for (uint32_t number : flows_.advance(elapsed_s)) {
+      number < first_reach() ? leave(number) : reached(number - first_reach());
+    }
     // Moments that only rounding separates are one, and those that the tolerance takes from the time of a message.
     constexpr double kSame = 1e-12;
     const double same_s =
@@ -231,6 +288,9 @@ class Engine {
   Network network_;
   Flows flows_;
   std::vector<Route> routes_;       // by message
+  std::vector<Reached> reaches_;
+  std::vector<std::vector<uint32_t>> reaches_of_;  // by node
+  std::map<uint32_t, uint32_t> reaching_;          // nodes, and how many of their flows go on
   std::vector<uint32_t> waits_;     // by message: ends that are not ready, and the predecessor
   std::vector<uint32_t> ready_;     // nodes
   std::vector<uint32_t> starting_;  // messages
@@ -280,6 +340,7 @@ Simulation simulate(std::span<const RankSchedule> schedules, Fold fold, const To
 
 std::string refuse_fold(const Problem& problem, Algorithm algorithm, const Topology& topology,
                         Fold fold) {
+  if (problem.in_windows) return "memory of other ranks has no image";
   if (!topology.failures.empty()) return "a failed link breaks the symmetry";
   if (topology.ranks() != problem.ranks || fold.ranks != problem.ranks) {
     return "the topology is of another group";

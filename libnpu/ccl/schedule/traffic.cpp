@@ -103,10 +103,12 @@ std::optional<Traffic> rooted(const Problem& problem, Algorithm algorithm) {
   const bool tree = algorithm == Algorithm::kTree;
   switch (problem.op) {
     case Op::kBroadcast:
+      if (algorithm == Algorithm::kWindow) return Traffic{(t.p - 1) * t.n, 0};
       if (tree) return Traffic{t.levels * t.n, 0};
       if (algorithm == Algorithm::kChain) return Traffic{t.p > 1 ? t.n : 0, 0};
       return Traffic{t.p > 1 ? 2 * (t.p - 1) * t.block : 0, 0};
     case Op::kReduce:
+      if (algorithm == Algorithm::kWindow) return Traffic{(t.p - 1) * t.n, 0};
       // A partial that leaves a subtree of one rank is that rank's input.
       if (tree && (t.p == 2 || (t.p == 3 && problem.root < 2))) return Traffic{t.n, 0};
       if (tree) return Traffic{0, t.p > 1 ? t.n : 0};
@@ -126,9 +128,23 @@ std::optional<Traffic> rooted(const Problem& problem, Algorithm algorithm) {
 
 }  // namespace
 
-Traffic sent_by(const RankSchedule& schedule) {
+namespace {
+
+// Of other ranks' memory, that a step reads or writes. Inputs and outputs, so in the data type.
+uint64_t remote_places(const RankSchedule& schedule, uint32_t ranks, const Step& step) {
+  uint64_t places = 0;
+  for (const Place& place : schedule.operands_of(step)) places += place.is_remote();
+  each_target(schedule, step, ranks, [&](Place place) { places += place.is_remote(); });
+  return places;
+}
+
+}  // namespace
+
+Traffic sent_by(const RankSchedule& schedule, uint32_t ranks) {
   Traffic sent;
   for (const Step& step : schedule.steps) {
+    const uint64_t remote = remote_places(schedule, ranks, step) * step.count;
+    sent.data += remote;
     if (step.sends()) (step.format == Format::kData ? sent.data : sent.accumulator) += step.count;
   }
   return sent;
@@ -165,6 +181,8 @@ uint32_t rounds_of(const Problem& problem, Algorithm algorithm) {
   const bool twice = problem.op == Op::kAllReduce;
   const uint32_t fold = t.p == t.floor ? 0 : 2;
   switch (algorithm) {
+    case Algorithm::kWindow:  // ready, done
+      return 2;
     case Algorithm::kDirect:
       return twice ? 2 : 1;
     case Algorithm::kHierarchical:
@@ -204,7 +222,8 @@ uint32_t messages_of(const Problem& problem, Algorithm algorithm) {
 uint64_t reduced_by(const Problem& problem, Algorithm algorithm) {
   if (!reduces(problem.op) || problem.ranks == 1) return 0;
   const Terms t(problem);
-  const uint64_t whole = problem.op == Op::kReduceScatter ? t.n * t.p : t.n;
+  const bool at_root = problem.op == Op::kReduce && algorithm == Algorithm::kWindow;
+  const uint64_t whole = problem.op == Op::kReduceScatter || at_root ? t.n * t.p : t.n;
   switch (algorithm) {
     case Algorithm::kDoubling:
     case Algorithm::kTree:

@@ -27,7 +27,8 @@ struct Traffic {
   bool operator==(const Traffic&) const = default;
 };
 
-Traffic sent_by(const RankSchedule& schedule);
+// What it moves through windows counts, in whichever direction.
+Traffic sent_by(const RankSchedule& schedule, uint32_t ranks);
 
 // The closed form: the most that a rank sends. Exact where blocks are equal (count divisible by ranks, and by the powers of two below them for halving),
 // one chunk; for other counts take the next one that is. Nothing where there is no closed form: v-forms, uneven or unaligned nodes.

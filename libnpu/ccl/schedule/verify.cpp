@@ -52,13 +52,19 @@ class Execution {
     return schedule_[graph_.rank_of(node)].steps[graph_.step_of(node)];
   }
 
+  static uint32_t owner_of(uint32_t rank, Place place) {
+    return place.is_remote() ? place.owner : rank;
+  }
+
   void write(uint32_t rank, Place place, const ValueRuns& runs) {
-    memories_[rank].write(addresses_[rank].locate(place), runs);
+    const uint32_t owner = owner_of(rank, place);
+    memories_[owner].write(addresses_[owner].locate(place), runs);
   }
 
   ValueRuns read(uint32_t node, Place place, uint64_t count) {
     const uint32_t rank = graph_.rank_of(node);
-    auto runs = memories_[rank].read(addresses_[rank].locate(place), count);
+    const uint32_t owner = owner_of(rank, place);
+    auto runs = memories_[owner].read(addresses_[owner].locate(place), count);
     if (runs) return *std::move(runs);
     finding_ = Finding{Flaw::kUndefined, "rank " + std::to_string(rank) + " step " +
                                              std::to_string(graph_.step_of(node)) +
@@ -84,8 +90,10 @@ class Execution {
     if (s.writes() && s.count != 0) {
       const bool plain = s.kind == StepKind::kCopy || s.kind == StepKind::kRecv;
       const bool round = format_of(s.to.buffer) == Format::kData;
-      write(graph_.rank_of(node), s.to,
-            plain ? operands[0] : reduced(expressions_, operands, round));
+      const ValueRuns result = plain ? operands[0] : reduced(expressions_, operands, round);
+      const RankSchedule& schedule = schedule_[graph_.rank_of(node)];
+      each_target(schedule, s, problem_.ranks,
+                  [&](Place place) { write(schedule.rank, place, result); });
     }
     complete(node);
   }
@@ -249,6 +257,9 @@ std::optional<Finding> verify(const Problem& problem, std::span<const RankSchedu
   if (!matching.error.empty()) return Finding{Flaw::kUnmatched, matching.error};
   for (const RankSchedule& one : schedule) {
     if (auto finding = check_races(problem, one)) return finding;
+  }
+  if (problem.in_windows) {
+    if (auto finding = check_windows(problem, schedule, matching)) return finding;
   }
   return Execution(problem, schedule, std::move(matching)).run();
 }

@@ -28,6 +28,7 @@ void each_algorithm(Problem problem, const Visit& visit) {
   for (Order order : orders_of(problem.op)) {
     problem.order = order;
     for (Algorithm algorithm : algorithms_of(problem.op)) {
+      problem.in_windows = algorithm == Algorithm::kWindow;
       if (refuse(problem, algorithm).empty()) visit(problem, algorithm);
       if (testing::Test::HasFailure()) return;
     }

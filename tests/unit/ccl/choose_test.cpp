@@ -69,6 +69,7 @@ TEST(Cost, GrowsWithTheCount) {
       problem.op = op;
       problem.ranks = 8;
       problem.order = Order::kAny;
+      problem.in_windows = algorithm == Algorithm::kWindow;
       problem.peer = 1;
       double before = 0;
       for (uint64_t count = 8; count < 1 << 24; count *= 2) {
@@ -167,7 +168,7 @@ TEST(Override, RangesIncludeTheFirstAndExcludeTheLastSize) {
 }
 
 TEST(Override, ErrorsNameThePlaceAndTheRemedy) {
-  EXPECT_NE(error_of("rin").find("character 1: unknown algorithm 'rin'; use one of direct"),
+  EXPECT_NE(error_of("rin").find("character 1: unknown algorithm 'rin'; use one of window, direct"),
             std::string::npos);
   EXPECT_NE(error_of("ring;foo:ring").find("character 6: unknown operation 'foo'"),
             std::string::npos);

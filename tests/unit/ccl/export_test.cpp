@@ -31,7 +31,7 @@ TEST(Export, JsonHoldsEveryStep) {
     for (const auto& step : steps) {
       if (step["kind"] == "send") sent += step["count"].get<uint64_t>();
     }
-    const Traffic traffic = sent_by(schedule[rank]);
+    const Traffic traffic = sent_by(schedule[rank], problem.ranks);
     EXPECT_EQ(sent, traffic.data + traffic.accumulator);
   }
   EXPECT_EQ(

@@ -34,6 +34,13 @@ const std::vector<Case>& cases() {
       {Op::kGather, Algorithm::kTree, 6, 2, {}},
       {Op::kScatter, Algorithm::kTree, 6, 2, {}},
       {Op::kAllToAll, Algorithm::kBruck, 5, 2, {}},
+      {Op::kAllReduce, Algorithm::kWindow, 4, 9, {}},
+      {Op::kAllReduce, Algorithm::kWindow, 3, 9, {}, true},
+      {Op::kAllGather, Algorithm::kWindow, 3, 4, {}, true},
+      {Op::kReduceScatter, Algorithm::kWindow, 3, 4, {}},
+      {Op::kReduce, Algorithm::kWindow, 4, 4, {}},
+      {Op::kBroadcast, Algorithm::kWindow, 3, 5, {}},
+      {Op::kAllToAll, Algorithm::kWindow, 3, 2, {}},
   };
   return kCases;
 }
@@ -48,6 +55,7 @@ Problem problem_of(const Case& c) {
   problem.in_place = c.in_place;
   problem.chunks = c.chunks;
   problem.slots = c.chunks > 1 ? 2 : 0;
+  problem.in_windows = c.algorithm == Algorithm::kWindow;
   return problem;
 }
 
@@ -102,7 +110,8 @@ TEST(Mutation, TwoSwappedSendsAreFound) {
         [](RankSchedule& s, uint32_t i, uint32_t other) {
           Step& a = s.steps[i];
           Step& b = s.steps[other];
-          const bool both = other > i && a.sends() && b.sends() && a.peer == b.peer;
+          const bool both =
+              other > i && a.sends() && b.sends() && a.peer == b.peer && a.operand_count != 0;
           if (!both || s.operands_of(a)[0] == s.operands_of(b)[0]) return false;
           std::swap(a, b);
           return true;

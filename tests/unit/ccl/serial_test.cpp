@@ -35,8 +35,9 @@ size_t left_after_serial_run(const Schedule& schedule) {
   return left;
 }
 
-void expect_end(const Problem& problem) {
+void expect_end(Problem problem) {
   for (Algorithm algorithm : algorithms_of(problem.op)) {
+    problem.in_windows = algorithm == Algorithm::kWindow;
     if (!refuse(problem, algorithm).empty()) continue;
     EXPECT_EQ(left_after_serial_run(generate_all(problem, algorithm)), 0u)
         << describe(problem, algorithm);

@@ -16,7 +16,7 @@ constexpr ElementSizes kHalf{2, 4};
 uint64_t measured_bytes(const Problem& problem, Algorithm algorithm) {
   uint64_t most = 0;
   for (const RankSchedule& one : generate_all(problem, algorithm)) {
-    most = std::max(most, sent_by(one).bytes(kHalf));
+    most = std::max(most, sent_by(one, problem.ranks).bytes(kHalf));
   }
   return most;
 }
@@ -35,6 +35,7 @@ void each_case(uint64_t count_per_rank, const Visit& visit) {
         problem.order = Order::kAny;
         for (Algorithm algorithm : algorithms_of(op)) {
           if (!nodes.empty() && algorithm != Algorithm::kHierarchical) continue;
+          problem.in_windows = algorithm == Algorithm::kWindow;
           if (refuse(problem, algorithm).empty()) visit(problem, algorithm);
         }
       }

@@ -39,6 +39,14 @@ void all_to_all_direct(Task& task);
 void all_to_all_pairwise(Task& task);
 void all_to_all_bruck(Task& task);
 
+// Straight in the other ranks' memory (rule 9 of schedule.h).
+void all_reduce_window(Task& task);
+void all_gather_window(Task& task);
+void reduce_scatter_window(Task& task);
+void broadcast_window(Task& task);
+void reduce_window(Task& task);
+void all_to_all_window(Task& task);
+
 void barrier_dissemination(Task& task);
 void send_recv(Task& task);
 
