@@ -45,8 +45,7 @@ constexpr TypeRow kTypes[] = {{"f32", DType::F32},   {"bf16", DType::BF16}, {"f1
 class Vectors {
  public:
   explicit Vectors(const std::string& name) : k(name) {
-    for (uint32_t i = 0; i < kOperandsMax; ++i)
-      to.push_back(k.arg_dva("to" + std::to_string(i)));
+    for (uint32_t i = 0; i < kOperandsMax; ++i) to.push_back(k.arg_dva("to" + std::to_string(i)));
     for (uint32_t i = 0; i < kOperandsMax; ++i)
       from.push_back(k.arg_dva("from" + std::to_string(i)));
     for (const char* number : {"count", "operands", "wide", "to_is_wide", "scales", "targets"})

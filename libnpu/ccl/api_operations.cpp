@@ -83,25 +83,53 @@ npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Ca
   });
 }
 
-}  // namespace
+struct Question {
+  npuCclOperation operation;
+  uint64_t count;
+  npuDataType type;
+  npuCclRedOp op;
+};
 
-npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
-                                 npuDataType type, npuCclRedOp op, const char** out_name) {
+// |window|: 0: of none.
+npuResult explain(npuCclComm comm, npuCclWindow window, const Question& question,
+                  const char** out_name) {
   static_assert(static_cast<int>(Op::kAllToAll) == NPU_CCL_ALL_TO_ALL);
   static_assert(static_cast<int>(Op::kBarrier) == NPU_CCL_BARRIER);
   return guarded([&]() -> npuResult {
-    if (out_name == nullptr || operation < 0 || operation > NPU_CCL_BARRIER) {
-      return fail(NPU_ERROR_INVALID_ARGUMENT, "out_name is NULL, or %d is no operation", operation);
+    if (out_name == nullptr || question.operation < 0 || question.operation > NPU_CCL_BARRIER) {
+      return fail(NPU_ERROR_INVALID_ARGUMENT, "out_name is NULL, or %d is no operation",
+                  question.operation);
     }
     *out_name = nullptr;
     CommunicatorPtr communicator;
     NPU_CCL_TRY(find_handle(comm, &communicator));
+    WindowPtr found;
+    if (window != 0) NPU_CCL_TRY(communicator->find_window(window, &found));
     Request request;
-    request.problem.op = static_cast<Op>(operation);
-    NPU_CCL_TRY(fill({.op = request.problem.op, .count = count, .type = type, .reduction = op},
+    request.problem.op = static_cast<Op>(question.operation);
+    NPU_CCL_TRY(fill({.op = request.problem.op,
+                      .count = question.count,
+                      .type = question.type,
+                      .reduction = question.op},
                      *communicator, &request));
+    request.problem.in_windows =
+        found != nullptr && found->is_mapped && request.problem.ranks > 1 && !request.scales_input;
     return communicator->explain(request, out_name);
   });
+}
+
+}  // namespace
+
+npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
+                                 npuDataType type, npuCclRedOp op, const char** out_name) {
+  return explain(comm, 0, {operation, count, type, op}, out_name);
+}
+
+npuResult npuCclCommWindowGetAlgorithm(npuCclComm comm, npuCclWindow window,
+                                       npuCclOperation operation, uint64_t count, npuDataType type,
+                                       npuCclRedOp op, const char** out_name) {
+  if (window == 0) return fail(NPU_ERROR_NOT_FOUND, "0 is no window");
+  return explain(comm, window, {operation, count, type, op}, out_name);
 }
 
 npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,

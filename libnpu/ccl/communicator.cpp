@@ -34,6 +34,7 @@ Communicator::Communicator(const Settings& settings, const Override& wishes)
       links_(settings.ranks) {
   transport_.sent.resize(settings.ranks);
   transport_.received.resize(settings.ranks);
+  transport_.heard.resize(settings.ranks);
   transport_.network.set_heartbeat(settings.heartbeat);
 }
 

@@ -16,6 +16,7 @@
 #include "libnpu/ccl/plan.h"
 #include "libnpu/ccl/request.h"
 #include "libnpu/ccl/run.h"
+#include "libnpu/ccl/window.h"
 
 namespace npu::ccl {
 
@@ -76,6 +77,17 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult end_exchange(const std::vector<bool>& members, const Exchange& mine,
                          std::vector<Exchange>* out);
 
+  // ---- Windows (communicator_windows.cpp) ----
+  // The three parts of a registration; each tells the other ranks, the next one waits for what they tell. |bytes| from |base| on.
+  npuResult offer_window(npuDevPtr base, uint64_t bytes, std::shared_ptr<Registration>* out);
+  npuResult import_windows(Registration* registration);
+  npuResult add_window(Registration* registration, npuCclWindow* out);
+  // Waits for the operations that were submitted before, at most op_timeout.
+  npuResult remove_window(npuCclWindow number);
+  npuResult find_window(npuCclWindow number, WindowPtr* out);
+  // Whether |request| goes through windows, and where. With submit_mutex_ held.
+  void place(Request* request);
+
   // NPU_NOT_READY while it is in init.
   npuResult rails(uint32_t rank, std::vector<Network::RailState>* out) const;
 
@@ -111,7 +123,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     uint64_t end_value;    // UINT64_MAX: not all is submitted yet
     Record record;         // sequence 0: a group of messages
     std::vector<uint64_t> sent,
-        received;  // of the communicator, up to this operation; empty: not known yet
+        received;                 // of the communicator, up to this operation; empty: not known yet
+    std::vector<uint64_t> heard;  // likewise: Transport::heard
     std::optional<Deadline> deadline;
   };
   struct Link {  // to a peer
@@ -120,6 +133,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     bool is_open = false;
     bool said_bye = false;
     std::deque<Exchange> exchanges;
+    std::vector<Fd> fds;  // of the frame that is being read
+    std::deque<OfferedWindow> windows;
+    std::deque<WindowVerdict> verdicts;
     // While operations are pending, where there are other hosts: the last question, and the first one since the last sign of life.
     Clock::time_point asked_last{};
     std::optional<Clock::time_point> asked_first;
@@ -152,12 +168,18 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void suspect(uint64_t sequence);
   void settle();
   void compare(const Network::Arrival& arrival);
-  bool find_collective(uint32_t rank, uint64_t sequence, Record* out) const;
+  bool find_collective(uint32_t rank, uint64_t sequence, Called* out) const;
   std::optional<Failure> odd_one(uint64_t sequence) const;
   Failure odd_message(uint32_t sender, const Record& sent, uint32_t receiver,
                       const Record& received) const;
   npuResult mismatch(Failure failure);
   npuResult workspace(uint64_t bytes, npuDevPtr* out);
+  bool is_full_of_windows();
+  npuResult send_to_all(const std::vector<std::byte>& frame, int fd);
+  template <typename Queue>
+  npuResult await_from(uint32_t rank, Queue Link::*queue, uint64_t sequence,
+                       typename Queue::value_type* out);
+  void take_window(uint32_t rank, const Frame& frame);
   npuResult flush();
 
   const Settings settings_;
@@ -169,6 +191,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   PlanCache plans_;
   npuDevPtr workspace_dva_ = 0;
   uint64_t workspace_bytes_ = 0;
+  std::vector<WindowPtr> windows_;
+  uint64_t registrations_ = 0;  // begun; guarded by state_mutex_
   uint64_t collectives_ = 0;
   std::vector<uint64_t> sends_, receives_;  // calls
 

@@ -13,8 +13,10 @@ constexpr auto kGrace = std::chrono::milliseconds(1000);
 constexpr auto kHearing = std::chrono::milliseconds(200);
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
-std::string told(uint32_t rank, const Record& record) {
-  return name_of_rank(rank) + " has called " + describe(record);
+// A Record, or a Called.
+template <typename Call>
+std::string told(uint32_t rank, const Call& call) {
+  return name_of_rank(rank) + " has called " + describe(call);
 }
 
 }  // namespace
@@ -153,14 +155,15 @@ void Communicator::suspect(uint64_t sequence) {
 
 // A record has come. Either this side sees the other one's, or the other one sees this one's: see write_record().
 void Communicator::compare(const Network::Arrival& arrival) {
-  Record mine, theirs;
   if (arrival.kind == RecordKind::kCollective) {
+    Called mine, theirs;
     if (find_collective(settings_.rank, arrival.sequence, &mine) &&
         find_collective(arrival.rank, arrival.sequence, &theirs) && !agree(mine, theirs)) {
       suspect(arrival.sequence);
     }
     return;
   }
+  Record mine, theirs;
   const bool sends = arrival.kind == RecordKind::kReceive;  // this rank
   const size_t place = arrival.sequence % kRecordedMessages;
   const Board& own = *transport_.memory.own().board;
@@ -188,14 +191,14 @@ Failure Communicator::odd_message(uint32_t sender, const Record& sent, uint32_t 
 
 // Who has called something else as operation |sequence|, from what is known of the ranks. Every rank comes to the same: what most have called is right, of two as many that of the lower rank.
 std::optional<Failure> Communicator::odd_one(uint64_t sequence) const {
-  std::vector<std::pair<uint32_t, Record>> known;
+  std::vector<std::pair<uint32_t, Called>> known;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
-    Record record;
-    if (find_collective(rank, sequence, &record)) known.emplace_back(rank, record);
+    Called called;
+    if (find_collective(rank, sequence, &called)) known.emplace_back(rank, called);
   }
-  const auto agreeing = [&](const Record& record) {
+  const auto agreeing = [&](const Called& called) {
     return std::count_if(known.begin(), known.end(),
-                         [&](const auto& other) { return agree(record, other.second); });
+                         [&](const auto& other) { return agree(called, other.second); });
   };
   const auto right = std::max_element(
       known.begin(), known.end(),
@@ -220,8 +223,8 @@ void Communicator::settle() {
   }
   bool all = true;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
-    Record record;
-    all = all && find_collective(rank, suspicion.sequence, &record);
+    Called called;
+    all = all && find_collective(rank, suspicion.sequence, &called);
   }
   if (!all && Clock::now() < suspicion.until) return;
   if (auto failure = odd_one(suspicion.sequence)) return fail_with(std::move(*failure), true);

@@ -10,6 +10,10 @@ bool agree(const Record& a, const Record& b) {
          a.reduction == b.reduction && a.root == b.root;
 }
 
+bool agree(const Called& a, const Called& b) {
+  return agree(a.record, b.record) && a.placed == b.placed;
+}
+
 npuResult Communicator::mismatch(Failure failure) {
   const npuResult result = ccl::fail(NPU_ERROR_INVALID_ARGUMENT, "%s", failure.text.c_str());
   fail_with(std::move(failure), true);
@@ -17,21 +21,20 @@ npuResult Communicator::mismatch(Failure failure) {
 }
 
 // What |rank| has called as its operation |sequence|, if that is known.
-bool Communicator::find_collective(uint32_t rank, uint64_t sequence, Record* out) const {
-  const Board& board = *transport_.memory.rank(rank).board;
-  return read_record(&board.collectives[sequence % kRecordedCollectives], sequence, out);
+bool Communicator::find_collective(uint32_t rank, uint64_t sequence, Called* out) const {
+  return read_called(*transport_.memory.rank(rank).board, sequence, out);
 }
 
 npuResult Communicator::record(const Request& request) {
-  const Record mine = record_of(request, ++collectives_);
-  const size_t place = mine.sequence % kRecordedCollectives;
-  write_record(&transport_.memory.own().board->collectives[place], mine);
+  const Called called{record_of(request, ++collectives_), request.placed};
+  const Record& mine = called.record;
+  write_called(transport_.memory.own().board, called);
   bool is_odd_here = false, is_odd_elsewhere = false;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
-    Record theirs;
+    Called theirs;
     if (rank == settings_.rank) continue;
     transport_.network.tell(rank, RecordKind::kCollective, mine);
-    if (!find_collective(rank, mine.sequence, &theirs) || agree(mine, theirs)) continue;
+    if (!find_collective(rank, mine.sequence, &theirs) || agree(called, theirs)) continue;
     (transport_.network.is_remote(rank) ? is_odd_elsewhere : is_odd_here) = true;
   }
   // Between hosts the records of more ranks may be on their way, and data is held back meanwhile.

@@ -31,7 +31,8 @@ std::vector<std::pair<int, uint32_t>> Communicator::sockets() const {
 void Communicator::read_from(uint32_t rank) {
   if (rank >= links_.size()) return;
   Link& link = links_[rank];  // only this thread reads
-  const long got = receive_some(link.peer.control, link.reader.room(), nullptr, 0);
+  const size_t fds = transport_.network.is_remote(rank) ? 0 : 1;
+  const long got = receive_some(link.peer.control, link.reader.room(), &link.fds, fds);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) return lost(rank, link.said_bye, got < 0 ? errno : 0);
   if (!link.reader.filled(static_cast<size_t>(got))) {
@@ -64,6 +65,11 @@ void Communicator::lost(uint32_t rank, bool in_order, int error) {
 }
 
 void Communicator::take_frame(uint32_t rank, const Frame& frame) {
+  if (frame.kind != FrameKind::kWindow && !links_[rank].fds.empty()) {
+    links_[rank].fds.clear();
+    return fail_with(
+        {NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent a descriptor out of place"}, true);
+  }
   switch (frame.kind) {
     case FrameKind::kFail: {
       const auto notice = frame.as<Notice>();
@@ -96,6 +102,9 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
     }
     case FrameKind::kPong:
       return;
+    case FrameKind::kWindow:
+    case FrameKind::kWindowVerdict:
+      return take_window(rank, frame);
     default:
       fail_with({NPU_CCL_PROTOCOL, rank, name_of_rank(rank) + " sent a frame out of place"}, true);
   }
@@ -159,6 +168,12 @@ Failure Communicator::late_message(const Pending& late) const {
     const Board& board = *transport_.memory.rank(rank).board;
     if (read_word(board.sent[settings_.rank]) < late.received[rank]) {
       return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not sent its part"};
+    }
+  }
+  for (uint32_t rank = 0; rank < late.heard.size(); rank++) {
+    if (rank == settings_.rank) continue;
+    if (read_word(transport_.memory.rank(rank).board->posted) < late.heard[rank]) {
+      return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not done its part"};
     }
   }
   for (uint32_t rank = 0; rank < late.sent.size(); rank++) {

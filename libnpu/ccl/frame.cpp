@@ -8,7 +8,7 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kMagic = 0x6c63706e;
-constexpr uint16_t kVersion = 4;
+constexpr uint16_t kVersion = 5;
 
 struct Header {
   uint32_t magic;
@@ -40,6 +40,12 @@ void end_texts(Frame* frame) {
     case FrameKind::kFail:
       end(sizeof(Notice) - 1);
       break;
+    case FrameKind::kWindow:
+      end(sizeof(WindowOffer) - 1);
+      break;
+    case FrameKind::kWindowVerdict:
+      end(sizeof(WindowVerdict) - 1);
+      break;
     default:
       break;
   }
@@ -51,6 +57,19 @@ bool is_valid(const Landings& landings) {
   if (landings.count == 0 || landings.count > kRailsMax) return false;
   return std::all_of(landings.rails.begin(), landings.rails.begin() + landings.count,
                      [](const Landing& landing) { return is_valid(landing.endpoint); });
+}
+
+static bool is_known(WindowState state) {
+  return state >= WindowState::kShared && state <= WindowState::kRefused;
+}
+
+bool is_valid(const WindowOffer& offer) {
+  return is_known(offer.state) && offer.reserved == 0 && offer.sequence != 0 &&
+         offer.offset_bytes <= UINT64_MAX - offer.size_bytes;
+}
+
+bool is_valid(const WindowVerdict& verdict) {
+  return is_known(verdict.state) && verdict.reserved == 0 && verdict.sequence != 0;
 }
 
 std::optional<uint32_t> payload_bytes(uint16_t kind) {
@@ -78,6 +97,10 @@ std::optional<uint32_t> payload_bytes(uint16_t kind) {
     case FrameKind::kPing:
     case FrameKind::kPong:
       return sizeof(Ping);
+    case FrameKind::kWindow:
+      return sizeof(WindowOffer);
+    case FrameKind::kWindowVerdict:
+      return sizeof(WindowVerdict);
   }
   return std::nullopt;
 }

@@ -32,6 +32,8 @@ enum class FrameKind : uint16_t {
   kJoined = 10,    // and the answer
   kPing = 11,      // is somebody there?
   kPong = 12,
+  kWindow = 13,         // of memory that is registered; with a descriptor if the rank shares it
+  kWindowVerdict = 14,  // whether the rank can use those of all
 };
 
 // Everything that all ranks must have alike.
@@ -116,6 +118,28 @@ struct Bye {  // what the rank has received from the other one in all; ranks of 
 struct Ping {
   uint64_t number;
 };
+enum class WindowState : uint32_t {
+  kShared = 1,   // here is the memory; or: all are mapped
+  kApart = 2,    // ranks do not reach each other's memory: the window is one in name
+  kRefused = 3,  // there will be no window
+};
+struct WindowOffer {
+  uint64_t sequence;  // registrations of the communicator count from 1
+  uint64_t size_bytes;
+  uint64_t offset_bytes;  // of its first byte behind the descriptor
+  WindowState state;
+  uint32_t reserved;
+  char text[160];  // why it is not shared
+};
+struct WindowVerdict {
+  uint64_t sequence;
+  WindowState state;
+  uint32_t reserved;
+  char text[160];
+};
+// True for what may come from another rank.
+bool is_valid(const WindowOffer& offer);
+bool is_valid(const WindowVerdict& verdict);
 struct Exchange {
   uint64_t sequence;
   uint32_t color;

@@ -144,8 +144,11 @@ npuResult group_end() {
   const auto note = [&](npuResult result) {
     if (result != NPU_OK && first == NPU_OK) first = result;
   };
-  const auto work = std::move(group.work);
-  for (const auto& one : work) note(one());  // may add to |starting|: the group is still open
+  // Work may add to |starting| and to |work|, which is then done after that of all: the group is still open.
+  while (!group.work.empty()) {
+    const auto work = std::exchange(group.work, {});
+    for (const auto& one : work) note(one());
+  }
   const Group ended = std::exchange(group, {});
   for (const CommunicatorPtr& communicator : ended.starting) note(wait_started(communicator));
   note(submit_or_capture(ended.calls));

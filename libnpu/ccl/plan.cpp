@@ -18,8 +18,9 @@ std::string key_of(const Problem& p, ElementSizes sizes) {
   const auto add = [&](uint64_t number) {
     key.append(reinterpret_cast<const char*>(&number), sizeof(number));
   };
-  for (uint64_t number : {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer},
-                          uint64_t(p.order), uint64_t{p.in_place}, sizes.data_bytes}) {
+  for (uint64_t number :
+       {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer}, uint64_t(p.order),
+        uint64_t{p.in_place}, uint64_t{p.in_windows}, sizes.data_bytes}) {
     add(number);
   }
   for (uint64_t count : p.counts) add(count);
@@ -75,6 +76,7 @@ npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) con
   problem.slots = std::min(problem.chunks, kScratchSlots);
   const Choice choice = choose(problem, sizes, CostModel(machine_, {}), wishes_);
   if (!choice.algorithm) return fail(NPU_ERROR_INVALID_ARGUMENT, "%s", choice.error.c_str());
+  if (*choice.algorithm == Algorithm::kWindow) problem.chunks = problem.slots = 1;
   auto plan = std::make_shared<Plan>();
   plan->schedule = generate(problem, *choice.algorithm, rank_);
   plan->problem = std::move(problem);

@@ -19,6 +19,7 @@ struct Plan {
   bool is_serial = false;
   std::vector<bool> ticks;  // of each step: a later one on another lane depends on it
 
+  bool is_window() const { return algorithm == Algorithm::kWindow; }
   // See lanes.h.
   uint32_t lane_of(const Step& step) const;
 };

@@ -16,4 +16,19 @@ struct Record {
   uint32_t root;
 };
 
+// Where the buffers that the others touch lie in windows; zeros: nowhere, the operation does not go through windows.
+struct Placed {
+  uint32_t send_window;
+  uint32_t recv_window;
+  uint64_t send_offset;  // bytes
+  uint64_t recv_offset;
+  bool operator==(const Placed&) const = default;
+};
+
+// A collective as ranks of one host see it. Between hosts there are no windows.
+struct Called {
+  Record record;
+  Placed placed;
+};
+
 }  // namespace npu::ccl

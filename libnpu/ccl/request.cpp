@@ -115,4 +115,17 @@ std::string describe(const Record& record) {
   return text + ", root " + std::to_string(record.root);
 }
 
+std::string describe(const Called& called) {
+  const Placed& placed = called.placed;
+  std::string text = describe(called.record);
+  const auto add = [&](const char* name, uint32_t window, uint64_t offset) {
+    if (window == 0) return;
+    text += std::string(", ") + name + " at byte " + std::to_string(offset) + " of window " +
+            std::to_string(window);
+  };
+  add("send", placed.send_window, placed.send_offset);
+  add("recv", placed.recv_window, placed.recv_offset);
+  return text;
+}
+
 }  // namespace npu::ccl

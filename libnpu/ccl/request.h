@@ -5,12 +5,18 @@
 #include <npu/npu_ccl.h>
 
 #include <string>
+#include <vector>
 
 #include "libnpu/ccl/reducer.h"
 #include "libnpu/ccl/schedule/problem.h"
 #include "libnpu/ccl/shared_memory.h"
 
 namespace npu::ccl {
+
+// Where the buffers of the other ranks lie that an operation touches, by rank; empty: it touches none. The own places are 0.
+struct Reached {
+  std::vector<npuDevPtr> input, output;
+};
 
 struct Request {
   Problem problem;  // what all ranks have alike; of a message root sends to peer
@@ -24,6 +30,8 @@ struct Request {
   uint64_t* out_value = nullptr;  // NULL in a group
   bool sends_message = false;     // or receives it
   bool is_captured = false;       // its queue is
+  Placed placed{};                // Communicator::place()
+  Reached reached;                // likewise
 
   bool is_message() const { return problem.op == Op::kSendRecv; }
 };
@@ -35,7 +43,10 @@ npuResult check_buffers(npuContext context, uint32_t rank, Request* request);
 Record record_of(const Request& request, uint64_t sequence);
 // The sequence does not count.
 bool agree(const Record& a, const Record& b);
+bool agree(const Called& a, const Called& b);
 // "allreduce of 100 float32, sum"
 std::string describe(const Record& record);
+// "..., send at byte 0 of window 1"
+std::string describe(const Called& called);
 
 }  // namespace npu::ccl

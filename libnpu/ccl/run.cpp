@@ -13,13 +13,18 @@ constexpr uint32_t kChunksPerRound = 4;
 }  // namespace
 
 Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
-         const npuDevPtr (&bases)[kBufferCount], Tick begin)
+         const npuDevPtr (&bases)[kBufferCount], Reached reached, Tick begin)
     : t_(transport),
       plan_(std::move(plan)),
       reduction_(reduction),
+      reached_(std::move(reached)),
+      posts_(transport.posts),
+      told_(transport.sent.size()),
+      heard_(transport.sent.size()),
       begin_(begin),
       ticks_(plan_->schedule.steps.size()) {
   std::copy(std::begin(bases), std::end(bases), std::begin(bases_));
+  if (plan_->is_window()) t_.posts += kWindowSignals;
 }
 
 bool Run::add_round() {
@@ -43,8 +48,19 @@ uint64_t Run::bytes_of(Place place, uint64_t count) const {
 }
 
 Operand Run::operand(Place place) const {
+  if (place.is_remote()) {
+    const auto& bases = place.buffer == Buffer::kInput ? reached_.input : reached_.output;
+    return {bases[place.owner] + bytes_of(place, place.offset)};
+  }
   return {bases_[static_cast<uint32_t>(place.buffer)] + bytes_of(place, place.offset),
           format_of(place.buffer) == Format::kAccumulator};
+}
+
+std::vector<Operand> Run::targets(const Step& step) const {
+  std::vector<Operand> found;
+  each_target(plan_->schedule, step, static_cast<uint32_t>(t_.sent.size()),
+              [&](Place place) { found.push_back(operand(place)); });
+  return found;
 }
 
 void Run::enter(uint32_t lane) {
@@ -64,20 +80,36 @@ void Run::add(uint32_t index) {
   for (const Place& place : plan_->schedule.operands_of(step)) operands.push_back(operand(place));
   switch (step.kind) {
     case StepKind::kSend:
-      send(step);
+      plan_->is_window() ? post(step) : send(step);
       break;
     case StepKind::kRecv:
     case StepKind::kRecvReduce:
-      receive(step);
+      plan_->is_window() ? hear(step) : receive(step);
       break;
     case StepKind::kReduce:
-      t_.reducer.add(t_.lanes, lane, reduction_, operand(step.to), operands, step.count);
+      t_.reducer.add(t_.lanes, lane, reduction_, targets(step), operands, step.count);
       break;
     case StepKind::kCopy:
-      t_.lanes.copy(lane, operand(step.to).at, operands[0].at, bytes_of(step.to, step.count));
+      for (const Operand& target : targets(step)) {
+        if (target.at == operands[0].at) continue;  // the own one, in place
+        t_.lanes.copy(lane, target.at, operands[0].at, bytes_of(step.to, step.count));
+      }
       break;
   }
   if (plan_->ticks[index]) ticks_[index] = t_.lanes.tick(lane);
+}
+
+// One word tells all ranks: the signals of one number go out together (rule 9 of schedule.h).
+void Run::post(const Step& step) {
+  const uint32_t number = ++told_[step.peer];
+  if (number == posted_) return;
+  posted_ = number;
+  t_.lanes.signal(kLocalLane, t_.memory.own().posted_dva(), posts_ + number);
+}
+
+void Run::hear(const Step& step) {
+  t_.heard[step.peer] = posts_ + ++heard_[step.peer];
+  t_.lanes.wait(kLocalLane, t_.memory.rank(step.peer).posted_dva(), t_.heard[step.peer]);
 }
 
 // A message is as many pieces as its bytes need, at least one: both ends count alike.

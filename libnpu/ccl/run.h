@@ -25,13 +25,15 @@ struct Transport {
   Reducer reducer;
   std::vector<uint64_t> sent;      // messages to each rank so far
   std::vector<uint64_t> received;  // and from each
+  uint64_t posts = 0;              // signals of operations through windows, the same on all ranks
+  std::vector<uint64_t> heard;     // of each rank's, what this one waits for
 };
 
 class Run {
  public:
-  // |bases|: where the schedule's buffers lie, by Buffer. |begin|: what every lane waits for first.
+  // |bases|: where the schedule's buffers lie, by Buffer; |reached|: those of other ranks. |begin|: what every lane waits for first.
   Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
-      const npuDevPtr (&bases)[kBufferCount], Tick begin);
+      const npuDevPtr (&bases)[kBufferCount], Reached reached, Tick begin);
 
   // Adds the next round to the lanes; false: there is none.
   bool add_round();
@@ -42,6 +44,9 @@ class Run {
   uint64_t bytes_of(Place place, uint64_t count) const;
   Operand operand(Place place) const;
   void add(uint32_t index);
+  std::vector<Operand> targets(const Step& step) const;
+  void post(const Step& step);
+  void hear(const Step& step);
   void send(const Step& step);
   void receive(const Step& step);
   void reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count);
@@ -51,6 +56,11 @@ class Run {
   PlanPtr plan_;
   Reduction reduction_;
   npuDevPtr bases_[kBufferCount];
+  Reached reached_;
+  uint64_t posts_;               // before this run
+  std::vector<uint32_t> told_;   // signals to each rank
+  std::vector<uint32_t> heard_;  // and from each
+  uint32_t posted_ = 0;          // the most to any
   Tick begin_;
   uint32_t next_ = 0;
   std::vector<Tick> ticks_;        // of steps

@@ -66,10 +66,11 @@ Surroundings surroundings_of(npuContext context) {
   return found;
 }
 
-}  // namespace
-
-void write_record(Record* place, const Record& record) {
+// |also| writes or reads what belongs to the record, between the two looks at its number.
+template <typename Also>
+void write_record(Record* place, const Record& record, const Also& also) {
   store(place->sequence, uint64_t{0});
+  also();
   store(place->count, record.count);
   store(place->counts, record.counts);
   store(place->op, record.op);
@@ -82,14 +83,46 @@ void write_record(Record* place, const Record& record) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-bool read_record(const Record* place, uint64_t sequence, Record* out) {
+template <typename Also>
+bool read_record(const Record* place, uint64_t sequence, Record* out, const Also& also) {
   std::atomic_ref<uint64_t> number(const_cast<uint64_t&>(place->sequence));
   // pairs with shared_memory.cpp : write_record
   if (number.load(std::memory_order_acquire) != sequence) return false;
   *out = {sequence,          load(place->count),     load(place->counts), load(place->op),
           load(place->type), load(place->reduction), load(place->root)};
+  also();
   std::atomic_thread_fence(std::memory_order_acquire);
   return number.load(std::memory_order_relaxed) == sequence;
+}
+
+}  // namespace
+
+void write_record(Record* place, const Record& record) {
+  write_record(place, record, [] {});
+}
+
+bool read_record(const Record* place, uint64_t sequence, Record* out) {
+  return read_record(place, sequence, out, [] {});
+}
+
+void write_called(Board* board, const Called& called) {
+  const size_t at = called.record.sequence % kRecordedCollectives;
+  Placed& place = board->placed[at];
+  write_record(&board->collectives[at], called.record, [&] {
+    store(place.send_window, called.placed.send_window);
+    store(place.recv_window, called.placed.recv_window);
+    store(place.send_offset, called.placed.send_offset);
+    store(place.recv_offset, called.placed.recv_offset);
+  });
+}
+
+bool read_called(const Board& board, uint64_t sequence, Called* out) {
+  const size_t at = sequence % kRecordedCollectives;
+  const Placed& place = board.placed[at];
+  return read_record(&board.collectives[at], sequence, &out->record, [&] {
+    out->placed = {load(place.send_window), load(place.recv_window), load(place.send_offset),
+                   load(place.recv_offset)};
+  });
 }
 
 uint64_t read_word(const Board::Word& word) {

@@ -32,7 +32,9 @@ struct Board {
   };
   Word sent[NPU_CCL_RANKS_MAX];   // messages that lie in slots for that rank, or have lain there
   Word taken[NPU_CCL_RANKS_MAX];  // messages that came from that rank and are done with
+  Word posted;                    // signals of operations that go through windows
   Record collectives[kRecordedCollectives];
+  Placed placed[kRecordedCollectives];
   Record sends[NPU_CCL_RANKS_MAX][kRecordedMessages];
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
   int64_t model_process;  // of the rank's device, 0: not known
@@ -42,6 +44,9 @@ struct Board {
 void write_record(Record* place, const Record& record);
 // The record number |sequence| if it is there.
 bool read_record(const Record* place, uint64_t sequence, Record* out);
+// Likewise the |sequence|-th collective.
+void write_called(Board* board, const Called& called);
+bool read_called(const Board& board, uint64_t sequence, Called* out);
 // Words of the boards, which devices of both roads signal and wait for.
 uint64_t read_word(const Board::Word& word);
 void write_word(Board::Word* word, uint64_t value);
@@ -61,6 +66,7 @@ class SharedMemory {
     npuDevPtr taken_dva(uint32_t from) const {
       return board_dva + offsetof(Board, taken) + from * sizeof(Board::Word);
     }
+    npuDevPtr posted_dva() const { return board_dva + offsetof(Board, posted); }
   };
 
   SharedMemory() = default;

@@ -68,9 +68,10 @@ npuResult Submission::sort_requests() {
 }
 
 npuResult Submission::begin() {
-  NPU_CCL_TRY(sort_requests());
   lock_ = std::unique_lock(comm_->submit_mutex_);
   NPU_CCL_TRY(comm_->usable());
+  for (Request& request : requests_) comm_->place(&request);
+  NPU_CCL_TRY(sort_requests());
   for (const Request& request : requests_) {
     if (request.is_message() && request.problem.root == request.problem.peer) continue;
     NPU_CCL_TRY(request.is_message() ? comm_->record_message(request) : comm_->record(request));
@@ -83,7 +84,7 @@ npuResult Submission::begin() {
   {
     // From here on: what blocks for room in a ring needs the watchdog too.
     std::lock_guard lock(comm_->state_mutex_);
-    comm_->pending_.push_back({lanes.submitted(), UINT64_MAX, last_, {}, {}, std::nullopt});
+    comm_->pending_.push_back({lanes.submitted(), UINT64_MAX, last_, {}, {}, {}, std::nullopt});
   }
   Watchdog::get().expect();
   return NPU_OK;
@@ -117,8 +118,9 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
     reduction.scales = false;
   }
   if (!begin) begin = plan->is_serial ? Tick{} : t.lanes.tick(kLocalLane);
-  *out = std::make_unique<Run>(
-      t, plan, reduction, (const npuDevPtr[]){input, request.recv, room, room + scratch}, *begin);
+  *out = std::make_unique<Run>(t, plan, reduction,
+                               (const npuDevPtr[]){input, request.recv, room, room + scratch},
+                               request.reached, *begin);
   return NPU_OK;
 }
 
@@ -174,6 +176,7 @@ npuResult Submission::end() {
       own.end_value = t.lanes.submitted();
       own.sent = t.sent;
       own.received = t.received;
+      own.heard = t.heard;
     }
   }
   npuResult result = NPU_OK;

@@ -35,7 +35,8 @@ bool has_root(Kind kind) {
 std::string Operation::text() const {
   return std::string(kNames[static_cast<uint32_t>(kind)]) + " type " + std::to_string(type) +
          " op " + std::to_string(op) + " count " + std::to_string(count) + " root " +
-         std::to_string(root) + (in_place ? " in place" : "") + " seed " + std::to_string(seed);
+         std::to_string(root) + (in_place ? " in place" : "") + (in_window ? " in a window" : "") +
+         " seed " + std::to_string(seed);
 }
 
 std::vector<uint64_t> Operation::counts(uint32_t ranks) const {
@@ -140,6 +141,7 @@ Operation random_operation(Rng& rng, uint32_t ranks, uint64_t count_max) {
   o.root = has_root(o.kind) ? static_cast<uint32_t>(rng.below(ranks)) : 0;
   o.seed = rng.below(1 << 20) + 1;
   o.in_place = rng.percent(40);
+  o.in_window = rng.percent(50);
   return o;
 }
 
@@ -153,16 +155,24 @@ Trial::Trial(const RankEnd& end, uint32_t ranks, uint32_t rank, const Operation&
       out_bytes_(operation.expected(ranks, rank).size()) {
   const bool can = o_.kind != Kind::kAllToAll && o_.kind != Kind::kAllToAllV &&
                    o_.kind != Kind::kRing && o_.kind != Kind::kBarrier;
-  o_.in_place = o_.in_place && can && !input_.empty() && out_bytes_ != 0;
+  // In a window the buffers of all ranks lie alike, those of ranks with nothing to send too.
+  const bool is_alike = o_.in_place && can;
+  o_.in_place = is_alike && !input_.empty() && out_bytes_ != 0;
   const uint64_t larger = std::max<uint64_t>(input_.size(), out_bytes_);
-  for (int i = 0; i < (o_.in_place ? 1 : 2); i++) {
-    CCL_EXPECT_OK(npuMemAlloc(end_.context, NPU_MEM_DEVICE, larger + 4, &memory_[i]));
+  const bool in_window = o_.in_window && end_.arena != 0;
+  if (in_window) {
+    EXPECT_LE(larger, end_.arena_bytes / 2);
+    in_ = end_.arena;
+    out_ = end_.arena + (is_alike ? 0 : end_.arena_bytes / 2);
   }
-  in_ = memory_[0];
-  out_ = memory_[1];
+  for (int i = 0; i < (o_.in_place ? 1 : 2) && !in_window; i++) {
+    CCL_EXPECT_OK(npuMemAlloc(end_.context, NPU_MEM_DEVICE, larger + 4, &memory_[i]));
+    (i == 0 ? in_ : out_) = memory_[i];
+  }
   if (o_.in_place) {
-    in_ = memory_[0] + (out_bytes_ > input_.size() ? own_offset() : 0);
-    out_ = memory_[0] + (out_bytes_ < input_.size() ? own_offset() : 0);
+    const npuDevPtr base = in_;
+    in_ = base + (out_bytes_ > input_.size() ? own_offset() : 0);
+    out_ = base + (out_bytes_ < input_.size() ? own_offset() : 0);
   }
   CCL_EXPECT_OK(npuMemCopyToDevice(end_.context, in_, input_.data(), input_.size()));
 }

@@ -35,6 +35,7 @@ struct Operation {
   uint64_t count = 0;
   uint32_t root = 0;
   bool in_place = false;
+  bool in_window = false;  // where the rank has one
   uint64_t seed = 0;
 
   std::string text() const;

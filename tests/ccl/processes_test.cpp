@@ -21,9 +21,11 @@ class ProcessTest : public testing::Test {
       GTEST_SKIP() << "no other process sees a model that runs inside this one";
     }
   }
-  void expect_failure(const char* what, npuCclReason reason, uint32_t culprit, const char* words) {
+  // An even |seed|: at an operation that goes through windows.
+  void expect_failure(const char* what, npuCclReason reason, uint32_t culprit, const char* words,
+                      uint64_t seed = 11) {
     constexpr uint32_t kActor = 2;
-    ProcessPlan plan{kRanks, 11, what, 7, kActor};
+    ProcessPlan plan{kRanks, seed, what, 7, kActor};
     Processes processes(plan);
     const std::string begin =
         "failed " + std::to_string(reason) + " " + std::to_string(culprit) + " ";
@@ -43,6 +45,22 @@ TEST_F(ProcessTest, RandomOperationsAmongProcesses) {
 
 TEST_F(ProcessTest, AKilledRankIsNamed) {
   expect_failure("kill", NPU_CCL_RANK_LOST, 2, "rank 2: its process ended");
+}
+
+TEST_F(ProcessTest, AKilledRankIsNamedByThoseThatWaitForItsWindow) {
+  expect_failure("kill", NPU_CCL_RANK_LOST, 2, "rank 2: its process ended", 12);
+}
+
+// The others work in the window of a rank that goes away while it works in theirs.
+TEST_F(ProcessTest, AKillInTheMiddleOfOperationsInWindowsIsNoticed) {
+  Processes processes(ProcessPlan{kRanks, 14, "loop", 3, 0, true});
+  for (uint32_t rank = 0; rank < kRanks; rank++) EXPECT_EQ(processes.line(rank), "looping");
+  processes.signal(1, SIGKILL);
+  for (uint32_t rank = 0; rank < kRanks; rank++) {
+    if (rank == 1) continue;
+    const std::string output = processes.output(rank);
+    EXPECT_EQ(output.substr(0, 11), "failed 2 1 ") << output;
+  }
 }
 
 TEST_F(ProcessTest, ARankThatEndsTooEarlyIsNamed) {

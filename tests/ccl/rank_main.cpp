@@ -2,7 +2,7 @@
 // ccl_rank RANK RANKS SEED WHAT AT: one rank in a process of its own, found through NPU_CCL_ID. Random operations, checked bit for bit. At operation AT it does WHAT: none, kill, stop or exit
 // (each to itself); count: it calls that operation with another count; loop: from there on it repeats that operation until it fails, and prints "looping"; idle: it prints "idle" and does nothing more; rails: it adds up large arrays until it fails or gets SIGUSR1, which makes it abort, and prints when another rail is up than before ("rails 10"), and when these have carried something
 // ("carries 10"); stranger: rank AT comes with
-// a wrong token. Prints at the end "done", or "failed REASON RANK TEXT" and "learned MS"; who does something to itself prints "acts MS" before. MS are of a clock that all processes see alike.
+// a wrong token. Some operations go through windows, AT does if SEED is even. Prints at the end "done", or "failed REASON RANK TEXT" and "learned MS"; who does something to itself prints "acts MS" before. MS are of a clock that all processes see alike.
 #include <signal.h>
 #include <unistd.h>
 
@@ -67,6 +67,7 @@ int run(const RankEnd& end, uint32_t ranks, uint32_t rank, uint64_t seed, const 
       operation.type = NPU_FLOAT32;  // what moves only has no sum
       operation.count = 500;
       operation.op = NPU_CCL_SUM;
+      operation.in_window = seed % 2 == 0;
       act(what, &operation);
     }
     if (loops && i > at) i = at, operation = repeated;
@@ -161,6 +162,12 @@ int main(int argc, char** argv) {
   }
   if (npuCclCommCreate(&id, ranks, rank, end.context, &info, &end.comm) != NPU_OK) {
     return give_up("make a communicator");
+  }
+  constexpr uint64_t kArenaBytes = 256 << 10;
+  if (!watches_rails &&
+      (make_arena(&end, kArenaBytes) != NPU_OK ||
+       npuCclCommWindowRegister(end.comm, end.arena, kArenaBytes, 0, &end.window) != NPU_OK)) {
+    return give_up("register a window");
   }
   int code = watches_rails ? run_rails(end, ranks, rank)
                            : run(end, ranks, rank, std::strtoull(argv[3], nullptr, 10), argv[4],

@@ -20,6 +20,18 @@ npuCclCommInfo make_info(uint64_t chunk_bytes, uint32_t op_timeout_ms) {
   return info;
 }
 
+npuResult make_arena(RankEnd* end, uint64_t bytes) {
+  end->arena_bytes = bytes;
+  return npuMemAlloc(end->context, NPU_MEM_DEVICE | NPU_MEM_EXPORTABLE, bytes, &end->arena);
+}
+
+void World::register_windows(uint64_t bytes) {
+  for (RankEnd& end : ends_) CCL_ASSERT_OK(make_arena(&end, bytes));
+  CCL_ASSERT_OK(group([&](uint32_t r) {
+    return npuCclCommWindowRegister(ends_[r].comm, ends_[r].arena, bytes, 0, &ends_[r].window);
+  }));
+}
+
 // Memory that work was using when it was freed goes with the next call that looks for such memory.
 static bool gives_back_imports(npuContext context) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -61,6 +73,7 @@ World::~World() {
   for (RankEnd& end : ends_) npuCclCommDestroy(end.comm);
   for (RankEnd& end : ends_) {
     npuQueueDestroy(end.queue);
+    npuMemFree(end.context, end.arena);
     EXPECT_TRUE(gives_back_imports(end.context));
     uint64_t limit = 0, queues = 0;
     CCL_EXPECT_OK(npuContextGetLimit(end.context, NPU_LIMIT_QUEUES, &limit, &queues));

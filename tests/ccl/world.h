@@ -23,7 +23,13 @@ struct RankEnd {
   npuContext context = nullptr;
   npuQueue queue = nullptr;
   npuCclComm comm = nullptr;
+  // Of a window, if there is one: two halves.
+  npuDevPtr arena = 0;
+  uint64_t arena_bytes = 0;
+  npuCclWindow window = 0;
 };
+// Memory of |bytes| that can be a window, into |end|. Registering it is the caller's.
+npuResult make_arena(RankEnd* end, uint64_t bytes);
 
 npuCclCommInfo make_info(uint64_t chunk_bytes = 0, uint32_t op_timeout_ms = 0);
 
@@ -40,6 +46,8 @@ class World {
   // A thread for each rank.
   void threads(const std::function<void(uint32_t rank)>& body);
   void sync();
+  // Makes a window of |bytes| on all ranks.
+  void register_windows(uint64_t bytes);
 
   npuDevPtr alloc(uint32_t rank, uint64_t bytes);
   npuDevPtr put(uint32_t rank, const std::vector<uint8_t>& bytes);

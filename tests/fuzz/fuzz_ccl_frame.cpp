@@ -46,6 +46,13 @@ void look_at(const Frame& frame) {
       const std::optional<Address> address = read_id(exchange.id);
       return require(!address || is_valid(address->at));
     }
+    case FrameKind::kWindow: {
+      const auto offer = frame.as<WindowOffer>();
+      require_end(offer.text);
+      return require(!is_valid(offer) || offer.offset_bytes + offer.size_bytes >= offer.size_bytes);
+    }
+    case FrameKind::kWindowVerdict:
+      return require_end(frame.as<WindowVerdict>().text);
     default:
       return;
   }

@@ -131,14 +131,17 @@ npuResult Operation::call(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDe
   }
 }
 
-const char* Operation::algorithm(npuCclComm comm) const {
+const char* Operation::algorithm(npuCclComm comm, npuCclWindow window) const {
   constexpr npuCclOperation kNumbers[] = {
       NPU_CCL_ALL_REDUCE,     NPU_CCL_REDUCE, NPU_CCL_BROADCAST, NPU_CCL_ALL_GATHER,
       NPU_CCL_REDUCE_SCATTER, NPU_CCL_GATHER, NPU_CCL_SCATTER,   NPU_CCL_ALL_TO_ALL};
   if (kind_ == kSendRecv) return "direct";  // it has no other
   const char* name = nullptr;
-  const npuResult result = npuCclCommGetAlgorithm(
-      comm, kNumbers[kind_], count_, type_.type, has_reduction() ? reduction_ : NPU_CCL_SUM, &name);
+  const npuCclRedOp op = has_reduction() ? reduction_ : NPU_CCL_SUM;
+  const npuResult result =
+      window != 0 ? npuCclCommWindowGetAlgorithm(comm, window, kNumbers[kind_], count_, type_.type,
+                                                 op, &name)
+                  : npuCclCommGetAlgorithm(comm, kNumbers[kind_], count_, type_.type, op, &name);
   return result == NPU_OK ? name : "?";
 }
 

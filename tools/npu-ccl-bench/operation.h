@@ -37,7 +37,8 @@ class Operation {
   uint64_t buffer_bytes() const { return bytes(); }
 
   npuResult call(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv) const;
-  const char* algorithm(npuCclComm comm) const;  // "?": unknown
+  // |window|: in which the buffers lie, 0: in none. "?": unknown.
+  const char* algorithm(npuCclComm comm, npuCclWindow window) const;
   // Small whole numbers, whose sums have no rounding in any type but FP8.
   std::vector<uint8_t> input(uint32_t rank) const;
   // Elements of a rank's output that are wrong. Products are not checked: of many ranks they overflow.

@@ -54,6 +54,7 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
          "mean is its time")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
+  app.add_flag("-R,--register", out->windows, "the buffers lie in windows that all ranks register");
   app.add_flag("--least", out->least, "the fastest of the repeats counts, not the median");
   app.add_option("-w,--warmups", out->warmups, "operations before them")
       ->check(CLI::Range(0, 10000))

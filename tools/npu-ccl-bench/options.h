@@ -25,6 +25,7 @@ struct Options {
   bool processes = false;
   bool network = false;
   bool least = false;
+  bool windows = false;
   int own_rank = -1;  // in a process that was started for one rank
 };
 

@@ -66,9 +66,10 @@ class Rank {
 
  private:
   void print_head() const {
-    std::printf("# %s, %u ranks in %s%s\n", options_.operation.c_str(), options_.ranks,
+    std::printf("# %s, %u ranks in %s%s%s\n", options_.operation.c_str(), options_.ranks,
                 options_.processes ? "processes" : "threads",
-                options_.network ? ", each as a host of its own" : "");
+                options_.network ? ", each as a host of its own" : "",
+                options_.windows ? ", buffers in windows" : "");
     std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "size", "count", "type", "redop",
                 "algorithm", "time", "algbw", "busbw", "wrong");
     std::printf("%12s %12s %9s %6s %13s %10s %9s %9s %6s\n", "(B)", "(elements)", "", "", "",
@@ -100,9 +101,18 @@ class Rank {
                                 options_.repeats);
   }
   uint64_t measure(const Operation& operation) {
-    npuDevPtr send = 0, recv = 0;
-    check(npuMemAlloc(context_, NPU_MEM_DEVICE, operation.buffer_bytes(), &send), "npuMemAlloc");
-    check(npuMemAlloc(context_, NPU_MEM_DEVICE, operation.buffer_bytes(), &recv), "npuMemAlloc");
+    // Both in one piece, which may be a window.
+    constexpr uint64_t kAlign = 256;
+    const uint64_t bytes = (operation.buffer_bytes() + kAlign - 1) / kAlign * kAlign;
+    const npuMemKind kind = NPU_MEM_DEVICE | (options_.windows ? NPU_MEM_EXPORTABLE : 0);
+    npuDevPtr send = 0;
+    check(npuMemAlloc(context_, kind, 2 * bytes, &send), "npuMemAlloc");
+    const npuDevPtr recv = send + bytes;
+    npuCclWindow window = 0;
+    if (options_.windows) {
+      check(npuCclCommWindowRegister(comm_, send, 2 * bytes, 0, &window),
+            "npuCclCommWindowRegister");
+    }
     const std::vector<uint8_t> input = operation.input(rank_);
     check(npuMemCopyToDevice(context_, send, input.data(), input.size()), "npuMemCopyToDevice");
     std::vector<double> times;
@@ -111,24 +121,27 @@ class Rank {
       times.push_back(time_one(operation, send, recv));
     std::vector<uint8_t> output(operation.buffer_bytes());
     check(npuMemCopyToHost(context_, output.data(), recv, output.size()), "npuMemCopyToHost");
+    const char* const algorithm = operation.algorithm(comm_, window);
+    if (window != 0) {
+      check(npuCclCommWindowDeregister(comm_, window), "npuCclCommWindowDeregister");
+    }
     npuMemFree(context_, send);
-    npuMemFree(context_, recv);
     std::sort(times.begin(), times.end());
     const double own = options_.least ? times.front() : times[times.size() / 2];
     const float slowest = agree(static_cast<float>(own), NPU_FLOAT32, NPU_CCL_MAX);
     const int32_t wrong =
         agree(static_cast<int32_t>(std::min<uint64_t>(operation.wrong(rank_, output), 1 << 20)),
               NPU_INT32, NPU_CCL_SUM);
-    if (rank_ == 0) print(operation, static_cast<double>(slowest), wrong);
+    if (rank_ == 0) print(operation, algorithm, static_cast<double>(slowest), wrong);
     return static_cast<uint64_t>(wrong);
   }
-  void print(const Operation& operation, double seconds, int32_t wrong) const {
+  void print(const Operation& operation, const char* algorithm, double seconds,
+             int32_t wrong) const {
     const double bandwidth = static_cast<double>(operation.bytes()) / seconds / 1e9;
     std::printf("%12" PRIu64 " %12" PRIu64 " %9s %6s %13s %10.1f %9.3f %9.3f %6d\n",
                 operation.bytes(), operation.count(), options_.type.c_str(),
-                operation.has_reduction() ? options_.reduction.c_str() : "none",
-                operation.algorithm(comm_), seconds * 1e6, bandwidth,
-                bandwidth * operation.bus_factor(), wrong);
+                operation.has_reduction() ? options_.reduction.c_str() : "none", algorithm,
+                seconds * 1e6, bandwidth, bandwidth * operation.bus_factor(), wrong);
     std::fflush(stdout);
   }
 

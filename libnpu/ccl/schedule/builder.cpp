@@ -47,7 +47,8 @@ uint32_t Builder::add(Step step, std::span<const Place> operands) {
   for (const Place& place : operands) {
     if (!place.is_remote()) hazards_.read(addresses_.locate(place), step.count, index, before_);
   }
-  if (step.writes() && !step.to.is_remote()) hazards_.write(addresses_.locate(step.to), step.count, index, before_);
+  if (step.writes() && !step.to.is_remote())
+    hazards_.write(addresses_.locate(step.to), step.count, index, before_);
   std::sort(before_.begin(), before_.end());
   before_.erase(std::unique(before_.begin(), before_.end()), before_.end());
   step.dependency_first = static_cast<uint32_t>(schedule_.dependencies.size());

@@ -180,8 +180,7 @@ class Check {
 
 }  // namespace
 
-std::optional<Finding> check_windows(const Problem& problem,
-                                     std::span<const RankSchedule> schedule,
+std::optional<Finding> check_windows(const Problem& problem, std::span<const RankSchedule> schedule,
                                      const Matching& matching) {
   return Check(problem, schedule, matching).run();
 }

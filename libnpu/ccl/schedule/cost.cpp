@@ -53,8 +53,8 @@ double CostModel::seconds(const Problem& problem, Algorithm algorithm, ElementSi
   double seconds = rounds * (is_window ? machine_.window_alpha_s : machine_.alpha_s);
   if (messages > rounds) seconds += (messages - rounds) * machine_.overhead_s;
   seconds += algorithm == Algorithm::kHierarchical ? hierarchical_s(problem, bytes, machine_)
-              : is_window                            ? bytes / machine_.window_bytes_per_s
-                                                     : bytes / rate;
+             : is_window                           ? bytes / machine_.window_bytes_per_s
+                                                   : bytes / rate;
   const auto reduced = static_cast<double>(reduced_by(problem, algorithm) * sizes.data_bytes);
   seconds += reduced / machine_.reduce_bytes_per_s;
   return seconds * factor(problem, algorithm, size_bytes(problem, sizes));

@@ -19,7 +19,7 @@ struct Machine {
   double local_bytes_per_s = 450e9;   // injection into the own node
   double remote_bytes_per_s = 150e9;  // injection towards other nodes
   double reduce_bytes_per_s = 900e9;  // operands read
-  double window_alpha_s = 5e-6;       // per round of signals, where ranks work in each other's memory
+  double window_alpha_s = 5e-6;  // per round of signals, where ranks work in each other's memory
   double window_bytes_per_s = 450e9;  // what is read or written there
 
   // Devices that are models, on the CPUs of one machine: measured by npu-ccl-bench on two cores, 2 and 4 ranks, 4 KiB to 16 MiB (docs/ccl.md). What is added up goes through an interpreter.

@@ -11,7 +11,7 @@ std::string node_of(uint32_t rank, uint32_t step) {
 
 std::string label_of(const Step& step) {
   const std::string count = std::to_string(step.count);
-  const std::string target = step.to_all            ? " to all"
+  const std::string target = step.to_all           ? " to all"
                              : step.to.is_remote() ? " to " + std::to_string(step.to.owner)
                                                    : "";
   switch (step.kind) {

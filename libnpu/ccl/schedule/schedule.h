@@ -68,7 +68,8 @@ struct Step {
   StepKind kind = StepKind::kCopy;
   Format format = Format::kData;  // of the message, if there is one
   bool message_first = false;     // kRecvReduce
-  bool to_all = false;  // kReduce, kCopy: |to| is the same place of every rank's buffer, the own one among them
+  bool to_all =
+      false;  // kReduce, kCopy: |to| is the same place of every rank's buffer, the own one among them
   uint16_t channel = 0;
   uint16_t chunk = 0;  // which slice of the collective; for frames, traces and pictures
   uint32_t peer = 0;

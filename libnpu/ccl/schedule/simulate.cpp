@@ -287,7 +287,7 @@ class Engine {
   StepGraph graph_;
   Network network_;
   Flows flows_;
-  std::vector<Route> routes_;       // by message
+  std::vector<Route> routes_;  // by message
   std::vector<Reached> reaches_;
   std::vector<std::vector<uint32_t>> reaches_of_;  // by node
   std::map<uint32_t, uint32_t> reaching_;          // nodes, and how many of their flows go on

@@ -38,8 +38,7 @@ std::optional<Finding> verify(const Problem& problem, std::span<const RankSchedu
 std::optional<Finding> check_steps(const Problem& problem, const RankSchedule& schedule);
 std::optional<Finding> check_races(const Problem& problem, const RankSchedule& schedule);
 // Rule 9 of schedule.h. |matching| is that of the schedules, without an error.
-std::optional<Finding> check_windows(const Problem& problem,
-                                     std::span<const RankSchedule> schedule,
+std::optional<Finding> check_windows(const Problem& problem, std::span<const RankSchedule> schedule,
                                      const Matching& matching);
 // True if |later| cannot start before |earlier| is complete.
 bool is_ordered(const RankSchedule& schedule, uint32_t earlier, uint32_t later);

@@ -210,6 +210,61 @@ typedef struct npuCclRail {
 NPU_API npuResult npuCclCommGetRail(npuCclComm comm, uint32_t rank, uint32_t number,
                                     npuCclRail *inout_rail);
 
+/* ---- Windows ---- */
+
+/* Memory of one size that all ranks have registered: operations whose buffers lie there work straight in the memory of the other ranks, without copies in between. Never used twice in a communicator; 0: none. */
+typedef uint32_t npuCclWindow;
+
+/* Makes a window of |size_bytes| from |ptr| on. All ranks call it, with the same size; each with memory of its own. Then these operations go through windows:
+ *
+ *   operation        what has to lie in windows   all-reduce            send and recv
+ *   all-gather       recv                         reduce-scatter        send
+ *   broadcast        recv                         reduce                send
+ *   all-to-all       recv
+ *
+ * whole, at the same place of the same window on all ranks, and with something in it on each rank, if the model of costs or NPU_CCL_ALGO ("window") chooses so. A rank that calls it from another place than the others, or
+ * outside of windows, is a mismatch: all get the error of ranks that call different operations. Other operations, and reductions with npuCclRedOpCreatePreMulSum, go their old way wherever their buffers lie.
+ * Results have the same bits either way.
+ *
+ * Where ranks do not reach each other's memory (several hosts; devices without a way to each other) there is a window in name, npuCclCommWindowGetInfo tells why, and operations go their old way.
+ * The other ranks may read and write the window while an operation that uses it runs, from the moment when this rank's queue has come to it until it ends, and all of the allocation is within their reach. After a failure
+ * what lies in windows is undefined, and others may write to it until they have ended their communicators. The memory may be freed while it is registered: it goes when all ranks have deregistered it.
+ *
+ * ptr         a multiple of 256, inside one allocation made with NPU_MEM_EXPORTABLE
+ * size_bytes  the same on all ranks
+ * flags       0
+ * out_window  the window, or 0; in a group, which ranks of one thread need, written by npuCclGroupEnd
+ *
+ * Threads:   any, one registration of a communicator at a time.   Blocks: until all ranks have called it, at most op_timeout_ms; a rank that does not come fails the communicator.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_RESERVED_NOT_ZERO, NPU_NOT_READY
+ *            NPU_ERROR_INVALID_ARGUMENT    out_window is NULL, or, on all ranks alike: the sizes differ, one rank's memory cannot be a window, or it has 64 already; npuCclGetErrorText names the rank. The communicator goes on.
+ *            NPU_ERROR_DEPENDENCY_FAILED   the communicator has failed
+ * Since:     0.2
+ */
+NPU_API npuResult npuCclCommWindowRegister(npuCclComm comm, npuDevPtr ptr, uint64_t size_bytes,
+                                           uint32_t flags, npuCclWindow *out_window);
+
+/* Ends a window on this rank; not collective, but operations in it need all ranks. The end of the communicator ends its windows.
+ *
+ * Threads:   any.   Blocks: until the operations that were called before have ended, at most op_timeout_ms.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_NOT_FOUND (no such window), NPU_TIMEOUT (operations go on; the window has ended all the same)
+ * Since:     0.2
+ */
+NPU_API npuResult npuCclCommWindowDeregister(npuCclComm comm, npuCclWindow window);
+
+/* What a window is. */
+typedef struct npuCclWindowInfo {
+  uint32_t struct_size;
+  uint32_t is_mapped; /* 1: operations may go through it; 0: they go their old way */
+  npuDevPtr ptr;
+  uint64_t size_bytes;
+  char reason[160]; /* why it is not mapped, one sentence that names a rank; else empty */
+} npuCclWindowInfo;
+
+/* A window of this rank. Threads: any. Blocks: while another thread submits on the communicator. Errors: NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_NOT_FOUND (no such window). Since: 0.2 */
+NPU_API npuResult npuCclCommWindowGetInfo(npuCclComm comm, npuCclWindow window,
+                                          npuCclWindowInfo *inout_info);
+
 /* One sentence on the last call of this thread into libnpuccl that failed; empty when there was none. Never NULL, valid until the next failing call. Threads: any. Blocks: no. Errors: none. Since: 0.2 */
 NPU_API const char *npuCclGetErrorText(void);
 
@@ -296,6 +351,13 @@ enum {
  */
 NPU_API npuResult npuCclCommGetAlgorithm(npuCclComm comm, npuCclOperation operation, uint64_t count,
                                          npuDataType type, npuCclRedOp op, const char **out_name);
+
+/* As npuCclCommGetAlgorithm, of an operation whose buffers lie in |window| as it needs them there: "window" if it goes through it. Threads: any. Blocks: while another thread submits on the communicator. Errors: as there;
+ * NPU_ERROR_NOT_FOUND (no such window). Since: 0.2 */
+NPU_API npuResult npuCclCommWindowGetAlgorithm(npuCclComm comm, npuCclWindow window,
+                                               npuCclOperation operation, uint64_t count,
+                                               npuDataType type, npuCclRedOp op,
+                                               const char **out_name);
 
 /* recv[count] = the reduction of all ranks' send[count], on every rank. Threads: any. Blocks: see the top. Errors: see the top. Since: 0.2 */
 NPU_API npuResult npuCclAllReduce(npuCclComm comm, npuQueue queue, npuDevPtr send, npuDevPtr recv,

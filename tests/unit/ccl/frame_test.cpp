@@ -66,6 +66,23 @@ TEST(FrameTest, TheFuzzCorpusHasEachKind) {
   }
 }
 
+TEST(FrameTest, WindowsWithAnUnknownStateAReservedFieldOrAnEndBeyondAllAreNone) {
+  WindowOffer offer{1, 4096, 65536, WindowState::kShared, 0, {}};
+  EXPECT_TRUE(is_valid(offer));
+  for (const uint32_t state : {0u, 4u, UINT32_MAX}) {
+    WindowOffer bad = offer;
+    bad.state = static_cast<WindowState>(state);
+    EXPECT_FALSE(is_valid(bad)) << state;
+    EXPECT_FALSE(is_valid(WindowVerdict{1, static_cast<WindowState>(state), 0, {}})) << state;
+  }
+  offer.reserved = 1;
+  EXPECT_FALSE(is_valid(offer));
+  EXPECT_FALSE(is_valid(WindowOffer{0, 4096, 0, WindowState::kShared, 0, {}}));
+  EXPECT_FALSE(is_valid(WindowOffer{1, 4096, UINT64_MAX - 4095, WindowState::kShared, 0, {}}));
+  EXPECT_TRUE(is_valid(WindowVerdict{1, WindowState::kApart, 0, {}}));
+  EXPECT_FALSE(is_valid(WindowVerdict{1, WindowState::kApart, 1, {}}));
+}
+
 TEST(FrameTest, TokensDifferInAnyBit) {
   const Token token{1, 2, 3};
   for (size_t i = 0; i < token.size() * 8; i++) {

@@ -119,8 +119,8 @@ void all_to_all_window(Task& task) {
     const Block from = task.slice(problem.outgoing(task.rank, target));
     const Block to = task.slice(problem.incoming(task.rank, target));
     rounds.with(target, [&] {
-      return task.out.copy(input(from.offset),
-                           place_of(task, target, Buffer::kOutput, to.offset), from.count);
+      return task.out.copy(input(from.offset), place_of(task, target, Buffer::kOutput, to.offset),
+                           from.count);
     });
   }
   rounds.close();
@@ -128,13 +128,16 @@ void all_to_all_window(Task& task) {
 
 void broadcast_window(Task& task) {
   const Block vector = task.vector();
-  at_root(task, [&] { return task.out.copy_to_all(input(vector.offset), output(vector.offset), vector.count); });
+  at_root(task, [&] {
+    return task.out.copy_to_all(input(vector.offset), output(vector.offset), vector.count);
+  });
 }
 
 void reduce_window(Task& task) {
   const Block vector = task.vector();
-  at_root(task,
-          [&] { return task.out.reduce(inputs_of_all(task, vector.offset), output(vector.offset), vector.count); });
+  at_root(task, [&] {
+    return task.out.reduce(inputs_of_all(task, vector.offset), output(vector.offset), vector.count);
+  });
 }
 
 }  // namespace npu::ccl
