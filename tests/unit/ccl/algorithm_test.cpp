@@ -162,6 +162,23 @@ TEST(Algorithm, RefusesProblemsThatAreNone) {
   EXPECT_NE(refuse(problem_of(Op::kAllGather, 4, 8), Algorithm::kPairwise), "");
 }
 
+TEST(Algorithm, WindowNeedsSomethingOfEachRankInWindowsOfOneNode) {
+  const auto refused = [](auto&& change) {
+    Problem problem = problem_of(Op::kAllToAll, 3, 8);
+    problem.in_windows = true;
+    change(problem);
+    return refuse(problem, Algorithm::kWindow);
+  };
+  EXPECT_EQ(refused([](Problem&) {}), "");
+  EXPECT_NE(refused([](Problem& p) { p.in_windows = false; }), "");
+  EXPECT_NE(refused([](Problem& p) { p.nodes = {1, 2}; }), "");
+  EXPECT_NE(refused([](Problem& p) { p.count = 0; }), "");
+  // Nothing for rank 1, then something.
+  EXPECT_NE(refused([](Problem& p) { p.counts = {1, 0, 2, 3, 0, 4, 5, 0, 6}; }), "");
+  EXPECT_EQ(refused([](Problem& p) { p.counts = {0, 0, 2, 3, 0, 0, 0, 1, 0}; }), "");
+  EXPECT_NE(refused([](Problem& p) { p.op = Op::kGather; }), "");
+}
+
 TEST(Algorithm, NamesLeadBack) {
   for (uint32_t i = 0; i < kAlgorithmCount; i++) {
     const auto algorithm = static_cast<Algorithm>(i);

@@ -2,6 +2,7 @@
 // The verifier must notice: each schedule is right, and each of its mutants is found, except those that mean the same.
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <utility>
 
 #include "libnpu/ccl/schedule/verify.h"
@@ -172,6 +173,67 @@ TEST(Mutation, AWrongPeerCountOrFormatIsFound) {
         });
   }
   EXPECT_GT(made, 500u);
+}
+
+Schedule window_of_three(Problem* problem) {
+  problem->op = Op::kAllReduce;
+  problem->ranks = 3;
+  problem->count = 9;
+  problem->in_windows = true;
+  return generate_all(*problem, Algorithm::kWindow);
+}
+
+TEST(Mutation, SignalsOfOneNumberThatStandApartAreFound) {
+  Problem problem;
+  Schedule schedule = window_of_three(&problem);
+  ASSERT_FALSE(verify(problem, schedule).has_value());
+  std::vector<Step>& steps = schedule[0].steps;
+  ASSERT_EQ(steps.size(), 9u);  // two signals, two waits, the sum, two signals, two waits
+  std::swap(steps[1], steps[2]);
+  // What depended on the wait.
+  for (uint32_t& dependency : schedule[0].dependencies) dependency = dependency == 2 ? 1 : dependency;
+  const auto finding = verify(problem, schedule);
+  ASSERT_TRUE(finding.has_value());
+  EXPECT_EQ(finding->flaw, Flaw::kMalformed) << finding->text;
+}
+
+TEST(Mutation, ARankThatWorksInMemoryThatTheOperationDoesNotShowIsFound) {
+  Problem problem;
+  const Schedule original = window_of_three(&problem);
+  const auto flaw_of = [&](auto&& change) {
+    Schedule mutant = original;
+    change(mutant[0], mutant[0].steps[4]);
+    const auto finding = verify(problem, mutant);
+    return finding ? std::optional(finding->flaw) : std::nullopt;
+  };
+  EXPECT_EQ(flaw_of([](RankSchedule&, Step&) {}), std::nullopt);
+  EXPECT_EQ(flaw_of([](RankSchedule& s, Step& step) {
+              s.operands[step.operand_first + 1].buffer = Buffer::kOutput;
+            }),
+            Flaw::kMalformed);
+  EXPECT_EQ(flaw_of([](RankSchedule& s, Step& step) {
+              s.operands[step.operand_first + 1].owner = 3;
+            }),
+            Flaw::kMalformed);
+  EXPECT_EQ(flaw_of([](RankSchedule& s, Step& step) {
+              s.operands[step.operand_first + 1].owner = 0;
+            }),
+            Flaw::kMalformed);
+  EXPECT_EQ(flaw_of([](RankSchedule&, Step& step) { step.to.owner = 1; }), Flaw::kMalformed);
+  EXPECT_EQ(flaw_of([](RankSchedule&, Step& step) { step.to_all = false; }), Flaw::kWrongResult);
+}
+
+// Rank 1 is done before rank 0 has read its input.
+TEST(Mutation, ARankThatEndsWhileItsMemoryIsReadIsFound) {
+  Problem problem;
+  Schedule schedule = window_of_three(&problem);
+  RankSchedule& one = schedule[0];
+  for (Step& step : one.steps) {
+    if (step.sends() && step.dependency_count != 0 && step.peer == 1) step.dependency_count = 0;
+  }
+  const auto finding = verify(problem, schedule);
+  ASSERT_TRUE(finding.has_value());
+  EXPECT_EQ(finding->flaw, Flaw::kRace) << finding->text;
 }
 
 // Ranks 0 and 1 each wait for the other's message before they send.

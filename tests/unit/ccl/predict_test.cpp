@@ -218,6 +218,18 @@ TEST(Predict, Gaudi3AllReduceIsWithinTwoPercentOfWhatIntelMeasured) {
   EXPECT_NEAR(answer.busbw_bytes_per_s, 512.96e9, 512.96e9 * 0.02);
 }
 
+// In windows both halves of a directly made all-reduce go at once: twice the bytes on each link, without what two rounds of messages take besides.
+TEST(Predict, AnAllReduceInWindowsMovesWhatTheDirectOneDoes) {
+  Question question = question_of(Op::kAllReduce, 1, 4, 64e6);
+  const Answer window = predict(question, Algorithm::kWindow);
+  const Answer direct = predict(question, Algorithm::kDirect);
+  ASSERT_EQ(window.refusal, "");
+  EXPECT_NEAR(window.simulation.sent_bytes, direct.simulation.sent_bytes, kRounding * 64e6);
+  EXPECT_NEAR(window.seconds, direct.seconds, 0.02 * direct.seconds);
+  question.topology.nodes = 2;
+  EXPECT_NE(predict(question, Algorithm::kWindow).refusal, "");
+}
+
 TEST(Predict, RefusesWhatCannotBeAnswered) {
   const auto refusal = [](auto&& change, Algorithm algorithm = Algorithm::kRing) {
     Question question = question_of(Op::kAllReduce, 2, 4, 1e6);
