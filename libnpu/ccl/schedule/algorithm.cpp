@@ -13,7 +13,7 @@ namespace npu::ccl {
 namespace {
 
 constexpr const char* kNames[kAlgorithmCount] = {
-    "window", "direct", "doubling", "halving", "ring",     "hierarchical",
+    "window", "direct", "doubling", "flood", "halving", "ring",     "hierarchical",
     "bruck",  "tree",   "scatter",  "chain",   "pairwise", "dissemination"};
 
 // What a row asks of the problem.
@@ -36,6 +36,7 @@ constexpr Row kRows[] = {
     {Op::kAllReduce, Algorithm::kWindow, all_reduce_window, kWindows},
     {Op::kAllReduce, Algorithm::kDirect, all_reduce_direct, kNothing},
     {Op::kAllReduce, Algorithm::kDoubling, all_reduce_doubling, kNothing},
+    {Op::kAllReduce, Algorithm::kFlood, all_reduce_flood, kNothing},
     {Op::kAllReduce, Algorithm::kHalving, all_reduce_halving, kNothing},
     {Op::kAllReduce, Algorithm::kRing, all_reduce_ring, kAnyOrder},
     {Op::kAllReduce, Algorithm::kHierarchical, all_reduce_hierarchical, kNothing},

@@ -16,6 +16,7 @@ enum class Algorithm : uint8_t {
   kWindow,         // no messages: straight in the memory of the other ranks
   kDirect,         // one hop: everybody to everybody
   kDoubling,       // recursive doubling; reductions along the canonical tree, any number of ranks
+  kFlood,          // one round: everybody has all inputs, and adds them up
   kHalving,        // recursive halving and doubling (Rabenseifner)
   kRing,           // neighbours only; reductions in another order than the canonical one
   kHierarchical,   // direct inside a node, direct between the nodes, in one pipeline
@@ -26,7 +27,7 @@ enum class Algorithm : uint8_t {
   kPairwise,       // one partner at a time
   kDissemination,  // barrier
 };
-inline constexpr uint32_t kAlgorithmCount = 12;
+inline constexpr uint32_t kAlgorithmCount = 13;
 
 const char* name_of(Algorithm algorithm);
 std::optional<Algorithm> algorithm_named(std::string_view name);

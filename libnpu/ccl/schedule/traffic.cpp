@@ -89,6 +89,8 @@ std::optional<Traffic> all_reduce(const Problem& problem, Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::kDoubling:
       return most_climbed(t);
+    case Algorithm::kFlood:
+      return Traffic{(t.p - 1) * t.n, 0};
     case Algorithm::kHalving:
       return halving(t, t.n, true);
     case Algorithm::kHierarchical:
@@ -183,6 +185,8 @@ uint32_t rounds_of(const Problem& problem, Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::kWindow:  // ready, done
       return 2;
+    case Algorithm::kFlood:
+      return 1;
     case Algorithm::kDirect:
       return twice ? 2 : 1;
     case Algorithm::kHierarchical:
@@ -214,6 +218,7 @@ uint32_t messages_of(const Problem& problem, Algorithm algorithm) {
   const uint32_t m = problem.node_count();
   const uint32_t twice = problem.op == Op::kAllReduce ? 2 : 1;
   if (algorithm == Algorithm::kDirect) return problem.op == Op::kSendRecv ? 1 : twice * (p - 1);
+  if (algorithm == Algorithm::kFlood) return p - 1;
   if (algorithm == Algorithm::kHierarchical) return twice * (p / m * m - m + m - 1);
   if (algorithm == Algorithm::kScatterGather && problem.op == Op::kReduce) return p;
   return rounds;
@@ -228,6 +233,8 @@ uint64_t reduced_by(const Problem& problem, Algorithm algorithm) {
     case Algorithm::kDoubling:
     case Algorithm::kTree:
       return 2 * t.levels * whole;
+    case Algorithm::kFlood:
+      return t.p * whole;
     case Algorithm::kHalving:
       return t.p == t.floor ? 2 * (whole - whole / t.p) : 2 * whole;
     case Algorithm::kRing:

@@ -40,6 +40,11 @@ void all_reduce_direct(Task& task) {
   gather_phase_direct(task, block);
 }
 
+void all_reduce_flood(Task& task) {
+  const Block vector = task.vector();
+  scatter_phase_direct(task, [&](uint32_t) { return vector; }, output(vector.offset));
+}
+
 void reduce_scatter_direct(Task& task) {
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
   scatter_phase_direct(task, block,

@@ -8,6 +8,7 @@ namespace npu::ccl {
 
 void all_reduce_doubling(Task& task);
 void all_reduce_direct(Task& task);
+void all_reduce_flood(Task& task);
 void all_reduce_halving(Task& task);
 void all_reduce_ring(Task& task);
 void all_reduce_hierarchical(Task& task);
