@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collective operations among processes, one rank each, inside of the host and each as a host of its own, half of them at each end of a cable between two network namespaces (without root: over the loopback interface), against
+// Collective operations among processes, one rank each, inside of the host, with buffers anywhere and in windows, and each as a host of its own, half of them at each end of a cable between two network namespaces (without root: over the loopback interface), against
 // OpenMPI on shared memory and on TCP over the same cable, and Gloo on TCP, in the same run.
 #include <unistd.h>
 
@@ -204,6 +204,7 @@ bool bench_ccl(const std::string& folder) {
   }
   const test::Namespaces cable;
   const Way host{"host", "", "OpenMPI, shared memory", "--mca btl vader,self"};
+  const Way window{"window", "--register", "OpenMPI, shared memory", "--mca btl vader,self"};
   Way network{"network", "--network", "OpenMPI, TCP", "--mca btl tcp,self", &cable};
   if (!cable.cause().empty()) {
     std::fprintf(stderr, "npu_bench: over the loopback interface: %s\n", cable.cause().c_str());
@@ -211,10 +212,13 @@ bool bench_ccl(const std::string& folder) {
     network.cable = nullptr;
   }
   bool good = true;
-  for (const Way& way : {host, network}) {
+  for (const Way& way : {host, window, network}) {
+    // Gloo has no such buffers: once is enough.
+    const std::vector<Peer> some(peers.begin(),
+                                 way.name == window.name ? peers.begin() + 1 : peers.end());
     for (const char* operation : kOperations) {
       for (const uint32_t ranks : kRanks) {
-        for (const Pace& pace : kPaces) good &= measure(way, pace, operation, ranks, peers, folder);
+        for (const Pace& pace : kPaces) good &= measure(way, pace, operation, ranks, some, folder);
       }
     }
   }

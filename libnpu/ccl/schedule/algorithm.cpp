@@ -13,8 +13,8 @@ namespace npu::ccl {
 namespace {
 
 constexpr const char* kNames[kAlgorithmCount] = {
-    "window", "direct", "doubling", "flood", "halving", "ring",     "hierarchical",
-    "bruck",  "tree",   "scatter",  "chain",   "pairwise", "dissemination"};
+    "window", "direct", "doubling", "flood", "halving",  "ring",         "hierarchical",
+    "bruck",  "tree",   "scatter",  "chain", "pairwise", "dissemination"};
 
 // What a row asks of the problem.
 enum Needs : uint8_t {

@@ -23,7 +23,7 @@ struct Machine {
   double window_bytes_per_s = 450e9;  // what is read or written there
 
   // Devices that are models, on the CPUs of one machine: measured by npu-ccl-bench on two cores, 2 and 4 ranks, 4 KiB to 16 MiB (docs/ccl.md). What is added up goes through an interpreter.
-  static Machine of_model() { return {10e-6, 2e-6, 10e9, 10e9, 6e9}; }
+  static Machine of_model() { return {10e-6, 2e-6, 10e9, 10e9, 6e9, 10e-6, 20e9}; }
   // The same, each of them a host of its own on the loopback interface (npu-ccl-bench --network), 4 ranks, 4 KiB to 4 MiB: each message costs threads on both sides that have to get a CPU.
   static Machine of_models_on_hosts() { return {450e-6, 200e-6, 0.22e9, 0.22e9, 6e9}; }
 };

@@ -191,7 +191,8 @@ TEST(Mutation, SignalsOfOneNumberThatStandApartAreFound) {
   ASSERT_EQ(steps.size(), 9u);  // two signals, two waits, the sum, two signals, two waits
   std::swap(steps[1], steps[2]);
   // What depended on the wait.
-  for (uint32_t& dependency : schedule[0].dependencies) dependency = dependency == 2 ? 1 : dependency;
+  for (uint32_t& dependency : schedule[0].dependencies)
+    dependency = dependency == 2 ? 1 : dependency;
   const auto finding = verify(problem, schedule);
   ASSERT_TRUE(finding.has_value());
   EXPECT_EQ(finding->flaw, Flaw::kMalformed) << finding->text;
@@ -211,14 +212,12 @@ TEST(Mutation, ARankThatWorksInMemoryThatTheOperationDoesNotShowIsFound) {
               s.operands[step.operand_first + 1].buffer = Buffer::kOutput;
             }),
             Flaw::kMalformed);
-  EXPECT_EQ(flaw_of([](RankSchedule& s, Step& step) {
-              s.operands[step.operand_first + 1].owner = 3;
-            }),
-            Flaw::kMalformed);
-  EXPECT_EQ(flaw_of([](RankSchedule& s, Step& step) {
-              s.operands[step.operand_first + 1].owner = 0;
-            }),
-            Flaw::kMalformed);
+  EXPECT_EQ(
+      flaw_of([](RankSchedule& s, Step& step) { s.operands[step.operand_first + 1].owner = 3; }),
+      Flaw::kMalformed);
+  EXPECT_EQ(
+      flaw_of([](RankSchedule& s, Step& step) { s.operands[step.operand_first + 1].owner = 0; }),
+      Flaw::kMalformed);
   EXPECT_EQ(flaw_of([](RankSchedule&, Step& step) { step.to.owner = 1; }), Flaw::kMalformed);
   EXPECT_EQ(flaw_of([](RankSchedule&, Step& step) { step.to_all = false; }), Flaw::kWrongResult);
 }

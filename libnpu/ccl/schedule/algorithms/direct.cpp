@@ -42,7 +42,8 @@ void all_reduce_direct(Task& task) {
 
 void all_reduce_flood(Task& task) {
   const Block vector = task.vector();
-  scatter_phase_direct(task, [&](uint32_t) { return vector; }, output(vector.offset));
+  scatter_phase_direct(
+      task, [&](uint32_t) { return vector; }, output(vector.offset));
 }
 
 void reduce_scatter_direct(Task& task) {
