@@ -83,6 +83,7 @@ Outcome<ccl::Problem> whole_problem(const Forecast& forecast) {
         std::to_string(unit) + " bytes"};
   }
   problem.count = forecast.wish.size_bytes / unit;
+  problem.in_windows = forecast.answers[*forecast.best].algorithm == Algorithm::kWindow;
   return problem;
 }
 
@@ -165,6 +166,8 @@ Outcome<Forecast> forecast(const Wish& wish) {
     result.answers.push_back(predict(result.question, *named));
   } else {
     for (const Algorithm algorithm : ccl::algorithms_of(result.question.op)) {
+      // Memory has to be registered for it, so it is no choice that a program makes by itself.
+      if (algorithm == Algorithm::kWindow && wish.algorithm == "auto") continue;
       result.answers.push_back(predict(result.question, algorithm));
     }
   }

@@ -85,11 +85,24 @@ TEST(Forecast, AutoIsTheFastestOfAll) {
   wish.type = "int32";
   double least_s = 1e9;
   for (const ccl::Algorithm algorithm : ccl::algorithms_of(ccl::Op::kAllReduce)) {
+    if (algorithm == ccl::Algorithm::kWindow) continue;  // only by name: memory is to be registered
     wish.algorithm = name_of(algorithm);
     least_s = std::min(least_s, best_of(wish).seconds);
   }
   wish.algorithm = "auto";
   EXPECT_EQ(best_of(wish).seconds, least_s);
+}
+
+TEST(Forecast, WindowsAreAnsweredByNameAndNotTakenForGranted) {
+  Wish wish = wish_of("maia100", "allreduce", 4, 1 << 20);
+  wish.algorithm = "window";
+  EXPECT_EQ(best_of(wish).algorithm, ccl::Algorithm::kWindow);
+  wish.algorithm = "auto";
+  const auto answered = forecast(wish);
+  ASSERT_TRUE(answered) << answered.error();
+  for (const ccl::Answer& answer : answered->answers) {
+    EXPECT_NE(answer.algorithm, ccl::Algorithm::kWindow);
+  }
 }
 
 TEST(Forecast, ExportsWholeElementsOnly) {
