@@ -11,8 +11,7 @@ namespace npu::ccl_bench {
 
 bool parse_options(int argc, char** argv, Options* out, int* out_code) {
   CLI::App app{
-      "Measures collective operations and checks their results, among ranks that it starts "
-      "itself,\n"
+      "Measures collective operations and checks their results, among ranks that it starts,\n"
       "or that mpirun, srun --mpi=pmix or the variables NPU_CCL_RANK, NPU_CCL_RANKS and NPU_CCL_ID "
       "make.\n"
       "algbw is bytes / time; busbw is that times the factor of the operation, as nccl-tests "
