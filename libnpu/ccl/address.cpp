@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <sstream>
@@ -202,6 +203,11 @@ std::optional<NetAddress> parse_address(std::string_view text) {
     return std::nullopt;
   }
   return out;
+}
+
+std::string wished_interfaces() {
+  const char* const wish = std::getenv("NPU_CCL_INTERFACE");
+  return wish != nullptr ? wish : "";
 }
 
 std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view wish,

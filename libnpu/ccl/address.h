@@ -46,6 +46,9 @@ std::optional<NetAddress> from_socket(const sockaddr* address);
 // "10.0.0.1:80", "[fd00::1]:80".
 std::optional<NetAddress> parse_address(std::string_view text);
 
+// What NPU_CCL_INTERFACE asks for; empty: nothing.
+std::string wished_interfaces();
+
 // The addresses, port 0, by which |other| reaches this host: those of |wish| that are up (names of interfaces or addresses of this host, separated by commas, at most kRailsMax), in its order; or where
 // |wish| is empty, the one that the kernel routes to |other| by. None: |out_error| tells why, of what NPU_CCL_INTERFACE has.
 std::vector<NetAddress> own_addresses(const NetAddress& other, std::string_view wish,

@@ -4,7 +4,6 @@
 
 #include <npu/npu_memory.h>
 
-#include <cstdlib>
 #include <functional>
 
 #include "libnpu/ccl/watchdog.h"
@@ -126,9 +125,8 @@ std::optional<Refusal> Communicator::meet_others() {
 
 // Those that NPU_CCL_INTERFACE names, else the device's ports, else the one that leads to rank 0.
 std::vector<RailAddress> Communicator::rails_of(const std::vector<NetAddress>& own) {
-  const char* const wish = std::getenv("NPU_CCL_INTERFACE");
   std::vector<RailAddress> rails;
-  if (wish == nullptr || *wish == '\0') {
+  if (wished_interfaces().empty()) {
     rails = transport_.network.port_rails(settings_.context, own.front().version);
   }
   if (rails.empty()) {

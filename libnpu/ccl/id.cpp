@@ -80,8 +80,8 @@ npuResult named_id(npuCclId* out) {
     write_id(*address, out);
     return NPU_OK;
   }
-  const char* interface = std::getenv("NPU_CCL_INTERFACE");
-  if (interface == nullptr || *interface == '\0') return NPU_ERROR_NOT_FOUND;
+  const std::string interface = wished_interfaces();
+  if (interface.empty()) return NPU_ERROR_NOT_FOUND;
   std::string error;
   std::optional<NetAddress> host = own_address(loopback(0), interface, &error);
   // None of IPv4: then of IPv6.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 
 #include "libnpu/ccl/bootstrap.h"
 
@@ -182,9 +181,8 @@ std::optional<Refusal> listen_all(const Offer& offer, Listeners* out, Name* out_
   if (!out->unix_socket) {
     return refuse(std::string("no Unix socket for the other ranks: ") + std::strerror(errno));
   }
-  const char* wish = std::getenv("NPU_CCL_INTERFACE");
   std::string error;
-  out->rails = own_addresses(offer.address.at, wish != nullptr ? wish : "", &error);
+  out->rails = own_addresses(offer.address.at, wished_interfaces(), &error);
   if (out->rails.empty()) return refuse(error);
   out_name->control = out->rails.front();
   out->tcp = listen_tcp(&out_name->control);
