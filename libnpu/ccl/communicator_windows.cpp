@@ -59,7 +59,8 @@ npuResult Communicator::offer_window(npuDevPtr base, uint64_t bytes,
     std::snprintf(made->mine.text, sizeof(made->mine.text), "rank %u has %zu windows",
                   settings_.rank, kWindowsMax);
   } else {
-    offer_memory(settings_.context, settings_.rank, base, bytes, &made->mine, &made->fd);
+    offer_memory(settings_.context, settings_.rank, base, bytes, &made->mine,
+                 &made->window->allocation_id, &made->fd);
   }
   for (uint32_t rank = 0; rank < settings_.ranks && made->fd; rank++) {
     if (!transport_.network.is_remote(rank)) continue;
@@ -229,7 +230,7 @@ void Communicator::place(Request* request) {
       for (uint32_t rank = 0; rank < p.ranks; rank++) {
         fits = fits && one->holds(at, count_at(rank) * element);
       }
-      if (fits) return one.get();
+      if (fits && one->is_there()) return one.get();
     }
     return nullptr;
   };

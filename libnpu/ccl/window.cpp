@@ -55,8 +55,13 @@ npuResult Window::import(uint32_t rank, const WindowOffer& offer, const Fd& fd) 
   return NPU_OK;
 }
 
+bool Window::is_there() const {
+  npuMemInfo info;
+  return look_up(context_, base_dva, &info) == NPU_OK && info.allocation_id == allocation_id;
+}
+
 void offer_memory(npuContext context, uint32_t rank, npuDevPtr base, uint64_t bytes,
-                  WindowOffer* offer, Fd* out_fd) {
+                  WindowOffer* offer, uint64_t* out_allocation_id, Fd* out_fd) {
   npuMemInfo info;
   if (bytes == 0 || base % kWindowAlignBytes != 0) {
     return refuse(offer,
@@ -74,6 +79,7 @@ void offer_memory(npuContext context, uint32_t rank, npuDevPtr base, uint64_t by
         offer, "rank %u: this memory cannot be shared; allocate it with NPU_MEM_EXPORTABLE", rank);
   }
   *out_fd = Fd(fd);
+  *out_allocation_id = info.allocation_id;
   offer->offset_bytes = base - info.base;
   offer->state = WindowState::kShared;
 }

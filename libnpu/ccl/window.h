@@ -32,11 +32,15 @@ class Window {
     return at >= base_dva && at - base_dva <= size_bytes && bytes <= size_bytes - (at - base_dva);
   }
 
+  // Whether its memory is what was registered: an address may be another allocation's once that was freed.
+  bool is_there() const;
+
   npuCclWindow number = 0;
   const npuDevPtr base_dva;
   const uint64_t size_bytes;
-  bool is_mapped = false;  // by all ranks
-  std::string reason;      // why it is not
+  uint64_t allocation_id = 0;  // npuMemInfo's
+  bool is_mapped = false;      // by all ranks
+  std::string reason;          // why it is not
   std::vector<npuDevPtr>
       peers_dva;  // its first byte in the memory of each rank, as this one sees it; the own place is 0
 
@@ -63,8 +67,8 @@ struct Registration {
   WindowVerdict verdict{};
 };
 
-// Fills in |offer| and |out_fd| for |bytes| from |base|: what cannot be a window is refused, with the reason.
+// Fills in |offer|, and what else is known of |bytes| from |base|: what cannot be a window is refused, with the reason.
 void offer_memory(npuContext context, uint32_t rank, npuDevPtr base, uint64_t bytes,
-                  WindowOffer* offer, Fd* out_fd);
+                  WindowOffer* offer, uint64_t* out_allocation_id, Fd* out_fd);
 
 }  // namespace npu::ccl

@@ -234,6 +234,29 @@ TEST_F(WindowsTest, MemoryThatWasFreedStaysForTheOthers) {
             NPU_ERROR_INVALID_ADDRESS);
 }
 
+// The address is the window's, the memory is not: others would read and write what was there before.
+TEST_F(WindowsTest, NewMemoryAtTheAddressOfFreedMemoryIsOutsideOfTheWindow) {
+  skip_between_hosts();
+  if (IsSkipped()) return;
+  world_.register_windows(kArenaBytes);
+  std::vector<Bytes> inputs;
+  for (uint32_t r = 0; r < world_.size(); r++) {
+    const npuDevPtr before = world_[r].arena;
+    world_.free(r, std::exchange(world_[r].arena, 0));
+    CCL_ASSERT_OK(make_arena(&world_[r], kArenaBytes));
+    if (world_[r].arena != before) GTEST_SKIP() << "addresses are not used again at once";
+    inputs.push_back(numbers(NPU_FLOAT32, 1000, r + 1));
+    CCL_ASSERT_OK(npuMemCopyToDevice(world_[r].context, world_[r].arena, inputs[r].data(), 4000));
+  }
+  CCL_ASSERT_OK(world_.group(
+      [&](uint32_t r) { return all_reduce(world_[r], world_[r].arena, world_[r].arena, 1000); }));
+  world_.sync();
+  const Bytes expected = reduced(NPU_FLOAT32, NPU_CCL_SUM, inputs);
+  for (uint32_t r = 0; r < world_.size(); r++) {
+    EXPECT_EQ(world_.get(r, world_[r].arena, 4000), expected) << "rank " << r;
+  }
+}
+
 TEST(WindowTimeoutTest, ARankThatDoesNotRegisterIsNamed) {
   constexpr uint32_t kShortMs = 300;
   World world(2, make_info(0, kShortMs));
