@@ -12,8 +12,12 @@ namespace {
 
 using namespace npu::ccl;
 
-npuResult end_registration(const CommunicatorPtr& communicator, npuDevPtr base, uint64_t bytes,
-                           npuCclWindow* out) {
+npuResult register_window(const CommunicatorPtr& communicator, npuDevPtr base, uint64_t bytes,
+                          npuCclWindow* out) {
+  // A group does those of one communicator one after the other: a rank that has yet to call any of them keeps what it is told of few.
+  if (in_group() && communicator->is_registering()) {
+    return later([=] { return register_window(communicator, base, bytes, out); });
+  }
   std::shared_ptr<Registration> begun;
   NPU_CCL_TRY(communicator->offer_window(base, bytes, &begun));
   return later([communicator, begun, out] {
@@ -32,7 +36,7 @@ npuResult npuCclCommWindowRegister(npuCclComm comm, npuDevPtr ptr, uint64_t size
     if (flags != 0) return fail(NPU_ERROR_RESERVED_NOT_ZERO, "flags is not 0");
     CommunicatorPtr communicator;
     NPU_CCL_TRY(find_handle(comm, &communicator));
-    return end_registration(communicator, ptr, size_bytes, out_window);
+    return register_window(communicator, ptr, size_bytes, out_window);
   });
 }
 

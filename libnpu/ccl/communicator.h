@@ -82,6 +82,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult offer_window(npuDevPtr base, uint64_t bytes, std::shared_ptr<Registration>* out);
   npuResult import_windows(Registration* registration);
   npuResult add_window(Registration* registration, npuCclWindow* out);
+  // Whether one is between its first part and its end.
+  bool is_registering() const;
   // Waits for the operations that were submitted before, at most op_timeout.
   npuResult remove_window(npuCclWindow number);
   npuResult find_window(npuCclWindow number, WindowPtr* out);
@@ -192,7 +194,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuDevPtr workspace_dva_ = 0;
   uint64_t workspace_bytes_ = 0;
   std::vector<WindowPtr> windows_;
-  uint64_t registrations_ = 0;  // begun; guarded by state_mutex_
+  uint64_t registrations_ = 0;               // begun; guarded by state_mutex_
+  std::weak_ptr<Registration> registering_;  // the last one; likewise
   uint64_t collectives_ = 0;
   std::vector<uint64_t> sends_, receives_;  // calls
 

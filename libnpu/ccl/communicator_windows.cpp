@@ -43,6 +43,11 @@ bool Communicator::is_full_of_windows() {
   return windows_.size() >= kWindowsMax;
 }
 
+bool Communicator::is_registering() const {
+  std::lock_guard lock(state_mutex_);
+  return !registering_.expired();
+}
+
 npuResult Communicator::offer_window(npuDevPtr base, uint64_t bytes,
                                      std::shared_ptr<Registration>* out) {
   NPU_CCL_TRY(usable());
@@ -51,6 +56,7 @@ npuResult Communicator::offer_window(npuDevPtr base, uint64_t bytes,
   {
     std::lock_guard lock(state_mutex_);
     made->sequence = ++registrations_;
+    registering_ = made;
   }
   made->mine.sequence = made->verdict.sequence = made->sequence;
   made->mine.size_bytes = bytes;

@@ -257,6 +257,29 @@ TEST_F(WindowsTest, NewMemoryAtTheAddressOfFreedMemoryIsOutsideOfTheWindow) {
   }
 }
 
+TEST_F(WindowsTest, AGroupMayRegisterMany) {
+  constexpr uint64_t kBytes = 4096;
+  constexpr size_t kMany = 65;
+  make_arenas();
+  std::vector<std::vector<npuCclWindow>> windows(world_.size(), std::vector<npuCclWindow>(kMany));
+  // One more than a communicator may have.
+  EXPECT_EQ(world_.group([&](uint32_t r) {
+    npuResult first = NPU_OK;
+    for (size_t i = 0; i < kMany; i++) {
+      const npuResult result = npuCclCommWindowRegister(
+          world_[r].comm, world_[r].arena + i * kBytes, kBytes, 0, &windows[r][i]);
+      if (first == NPU_OK) first = result;
+    }
+    return first;
+  }),
+            NPU_ERROR_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(npuCclGetErrorText()).find("has 64 windows"), std::string::npos)
+      << npuCclGetErrorText();
+  for (uint32_t r = 0; r < world_.size(); r++) {
+    for (size_t i = 0; i < kMany; i++) EXPECT_EQ(windows[r][i] == 0, i == 64) << i;
+  }
+}
+
 TEST(WindowTimeoutTest, ARankThatDoesNotRegisterIsNamed) {
   constexpr uint32_t kShortMs = 300;
   World world(2, make_info(0, kShortMs));
