@@ -50,12 +50,12 @@ class ModuleTable {
   bool remove(uint32_t number);
   std::shared_ptr<const Module> find(uint32_t number) const;
   bool full() const;
-  // Changes with each removal.
-  uint32_t removals() const { return removals_.load(std::memory_order_relaxed); }
+  // Changes with each removal. Of 64 bits: one that a client brings round to an old value would revive what is known of modules that have gone.
+  uint64_t removals() const { return removals_.load(std::memory_order_relaxed); }
 
  private:
   mutable std::mutex mutex_;
-  std::atomic<uint32_t> removals_{0};
+  std::atomic<uint64_t> removals_{0};
   std::map<uint32_t, std::shared_ptr<const Module>> modules_;
   uint32_t last_ = 0;
 };
@@ -75,7 +75,7 @@ class CachedModule {
 
  private:
   uint32_t number_ = 0;  // no module has it
-  uint32_t removals_ = 0;
+  uint64_t removals_ = 0;
   std::shared_ptr<const Module> module_;
 };
 

@@ -42,7 +42,7 @@ struct LaunchWords {
 
 struct PreparedLaunch {
   LaunchWords words;
-  uint32_t removals =
+  uint64_t removals =
       0;  // ModuleTable::removals() when it was made: the kernel exists as long as that is the same
   LaunchRequest request;
 };
@@ -52,13 +52,13 @@ class PreparedLaunches {
   using Arguments = std::array<uint64_t, NPU_ARGS_MAX_BYTES / 8>;
 
   // nullptr: it has to be made.
-  PreparedLaunch* find(const LaunchWords& words, uint32_t removals) const {
+  PreparedLaunch* find(const LaunchWords& words, uint64_t removals) const {
     PreparedLaunch* known = places_[place(words)].get();
     return known != nullptr && known->removals == removals && known->words == words ? known
                                                                                     : nullptr;
   }
   // A new one, in the place of another.
-  PreparedLaunch& make(const LaunchWords& words, uint32_t removals) {
+  PreparedLaunch& make(const LaunchWords& words, uint64_t removals) {
     auto& at = places_[place(words)];
     at.reset(new PreparedLaunch{words, removals, {}});
     return *at;
