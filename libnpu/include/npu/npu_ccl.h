@@ -229,7 +229,7 @@ typedef uint32_t npuCclWindow;
  * Where ranks do not reach each other's memory (several hosts; devices without a way to each other) there is a window in name, npuCclCommWindowGetInfo tells why, and operations go their old way.
  * The other ranks may read and write the window while an operation that uses it runs, from the moment when this rank's queue has come to it until it ends, and all of the allocation is within their reach. After a failure
  * what lies in windows is undefined, and others may write to it until they have ended their communicators. The memory may be freed while it is registered: it goes when all ranks have deregistered it, and what is allocated
- * at its address afterwards is outside of the window.
+ * at its address afterwards is outside of the window. A buffer that lies in several windows belongs to the one that was registered first, on each rank by itself: windows should not overlap.
  *
  * ptr         a multiple of 256, inside one allocation made with NPU_MEM_EXPORTABLE
  * size_bytes  the same on all ranks
