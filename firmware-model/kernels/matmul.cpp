@@ -220,6 +220,8 @@ class MatmulMat : Matmul {
 
  private:
   void place();
+  template <typename Step>
+  void in_steps(const Step& step);
   void load_step(Pipe<2>& pipe, const Tile& a, const Tile& b, bool by_columns, bool accumulate);
   void walk_plain(Pipe<2>& pipe, bool by_columns);
   void walk_any(const Buf& memory);
@@ -280,20 +282,24 @@ void MatmulMat::walk_plain(Pipe<2>& pipe, bool by_columns) {
                       : k_.tile_hbm(type_, a_at_, rows_, step_, a_.row);
   };
   auto vectors = [&] { return k_.tile_hbm(DType::F32, b_at_, vectors_, step_, b_.row); };
-  {
+  in_steps([&](bool accumulate) {
     Tile a = weights();
     Tile b = vectors();
-    load_step(pipe, a, b, by_columns, false);
-  }
+    load_step(pipe, a, b, by_columns, accumulate);
+  });
+}
+
+// One block of k after the other: the first one begins the sums, the others add to them.
+template <typename Step>
+void MatmulMat::in_steps(const Step& step) {
+  step(false);
   left_ -= step_;
   Reg blocks = ceil_div(left_, block_k_);
   k_.for_range(std::move(blocks), [&](const Reg&) {
     a_at_ += a_.step_bytes;
     b_at_ += b_.step_bytes;
     step_ = min(left_, block_k_);
-    Tile a = weights();
-    Tile b = vectors();
-    load_step(pipe, a, b, by_columns, true);
+    step(true);
     left_ -= step_;
   });
 }
@@ -336,16 +342,7 @@ void MatmulMat::stream_step(Pipe<2>& pipe, bool tiled, bool accumulate) {
 }
 
 void MatmulMat::stream(Pipe<2>& pipe, bool tiled) {
-  stream_step(pipe, tiled, false);
-  left_ -= step_;
-  Reg blocks = ceil_div(left_, block_k_);
-  k_.for_range(std::move(blocks), [&](const Reg&) {
-    a_at_ += a_.step_bytes;
-    b_at_ += b_.step_bytes;
-    step_ = min(left_, block_k_);
-    stream_step(pipe, tiled, true);
-    left_ -= step_;
-  });
+  in_steps([&](bool accumulate) { stream_step(pipe, tiled, accumulate); });
 }
 
 // Vectors that are no plain rows of fp32, one operation after the other.

@@ -103,7 +103,7 @@ void DmaMap::insert(const Request& request, Region region) {
   region.readable = request.readable;
   region.writable = request.writable;
   std::unique_lock lock(mutex_);
-  regions_.emplace(request.iova, std::move(region));
+  regions_.insert_or_assign(request.iova, std::move(region));
 }
 
 int DmaMap::map(const Request& request, UniqueFd fd) {
@@ -118,14 +118,17 @@ int DmaMap::map(const Request& request, UniqueFd fd) {
 int DmaMap::map_peer(const Request& request, std::shared_ptr<const Aperture> peer) {
   if (const int err = check(request); err != 0) return err;
   Region region;
-  region.peer_base = request.iova - request.offset;
-  const int err = request.readable ? map_pages(request, peer->fd(), kPageBytes, &region) : 0;
-  if (err != 0) return err;
-  if (region.host != nullptr) {
-    region.peer = std::move(peer);
-    ++peers_;
-  }
-  insert(request, std::move(region));
+  const int err = reach_peer(request, std::move(peer), &region);
+  if (err == 0) insert(request, std::move(region));
+  return err;
+}
+
+int DmaMap::reach_peer(const Request& request, std::shared_ptr<const Aperture> peer, Region* out) {
+  out->peer_base = request.iova - request.offset;
+  const int err = request.readable ? map_pages(request, peer->fd(), kPageBytes, out) : 0;
+  if (err != 0 || out->host == nullptr) return err;
+  out->peer = std::move(peer);
+  ++peers_;
   return 0;
 }
 
@@ -156,16 +159,9 @@ void DmaMap::adopt_peers(const FindPeer& find) {
     std::shared_ptr<const Aperture> peer = find(iova, region.bytes, &request.offset);
     if (peer == nullptr || request.offset % kPageBytes != 0) continue;
     Region found;
-    found.bytes = region.bytes;
-    found.readable = region.readable;
-    found.writable = region.writable;
-    found.peer_base = iova - request.offset;
     // Else it stays in band.
-    if (map_pages(request, peer->fd(), kPageBytes, &found) != 0 || found.host == nullptr) continue;
-    found.peer = std::move(peer);
-    ++peers_;
-    std::unique_lock lock(mutex_);
-    region = std::move(found);
+    if (reach_peer(request, std::move(peer), &found) == 0 && found.host != nullptr)
+      insert(request, std::move(found));
   }
 }
 

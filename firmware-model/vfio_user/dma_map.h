@@ -96,6 +96,8 @@ class DmaMap {
 
   int check(const Request& request) const;
   void insert(const Request& request, Region region);
+  // As map_peer(), as far as the region; without a host pointer it is reached in band.
+  int reach_peer(const Request& request, std::shared_ptr<const Aperture> peer, Region* out);
   int map_file(const Request& request, const UniqueFd& fd, Region* out);
   int map_pages(const Request& request, int fd, uint64_t page_bytes, Region* out);
   int detach(Region region);

@@ -38,6 +38,10 @@ void must(npuResult result, const char* what) {
   std::abort();
 }
 
+void end_tiles(Weights& weights) {
+  must(weights.end_tiles(), "weights could not be brought back into rows");
+}
+
 void free_buffer(ggml_backend_buffer_t handle) {
   Buffer* buffer = &of(handle);
   // The device may be lost: then its memory is too.
@@ -63,8 +67,7 @@ ggml_status init_tensor(ggml_backend_buffer_t handle, ggml_tensor* tensor) {
   std::lock_guard lock(buffer.mutex);
   const npuDevPtr begin = to_npu(tensor->data), end = begin + ggml_nbytes(tensor);
   for (Weights& weights : buffer.weights)
-    if (weights.data() < end && begin < weights.data() + weights.size_bytes())
-      must(weights.end_tiles(), "weights could not be brought back into rows");
+    if (weights.data() < end && begin < weights.data() + weights.size_bytes()) end_tiles(weights);
   tensor->extra = nullptr;
   return GGML_STATUS_SUCCESS;
 }
@@ -77,8 +80,7 @@ uint64_t offset_in_weights(const Weights& weights, const ggml_tensor* tensor, si
 void memset_tensor(ggml_backend_buffer_t handle, ggml_tensor* tensor, uint8_t value, size_t offset,
                    size_t bytes) {
   if (bytes == 0) return;
-  if (Weights* weights = Weights::in_tiles(tensor); weights != nullptr)
-    must(weights->end_tiles(), "weights could not be brought back into rows");
+  if (Weights* weights = Weights::in_tiles(tensor); weights != nullptr) end_tiles(*weights);
   must(npuMemFill(of(handle).device.context(), to_npu(tensor->data) + offset, &value, 1, bytes),
        "a tensor could not be filled");
 }
@@ -104,8 +106,7 @@ void get_tensor(ggml_backend_buffer_t handle, const ggml_tensor* tensor, void* d
 
 // Between tensors of one device. Another device, the host, or weights that may have tiles are the caller's road through set and get.
 bool cpy_tensor(ggml_backend_buffer_t handle, const ggml_tensor* from, ggml_tensor* to) {
-  if (Weights::of(from) != nullptr || Weights::of(to) != nullptr || Weights::may_have_tiles(to))
-    return false;
+  if (Weights::need_the_host(from, to)) return false;
   Device& device = of(handle).device;
   const ggml_backend_buffer_type_t type = ggml_backend_buffer_get_type(
       from->view_src != nullptr ? from->view_src->buffer : from->buffer);
@@ -122,8 +123,7 @@ bool cpy_tensor(ggml_backend_buffer_t handle, const ggml_tensor* from, ggml_tens
 
 void clear(ggml_backend_buffer_t handle, uint8_t value) {
   Buffer& buffer = of(handle);
-  for (Weights& weights : buffer.weights)
-    must(weights.end_tiles(), "weights could not be brought back into rows");
+  for (Weights& weights : buffer.weights) end_tiles(weights);
   must(npuMemFill(buffer.device.context(), buffer.base, &value, 1, buffer.size_bytes),
        "a buffer could not be cleared");
 }

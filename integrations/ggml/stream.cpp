@@ -36,10 +36,7 @@ constexpr StreamTable kStreamTable = {
           Stream* source_stream = Stream::of(from);
           Stream* target_stream = Stream::of(to);
           if (source_stream == nullptr || target_stream == nullptr) return false;
-          // Their layouts may differ: that is the host's affair.
-          if (Weights::of(source) != nullptr || Weights::of(target) != nullptr ||
-              Weights::may_have_tiles(target))
-            return false;
+          if (Weights::need_the_host(source, target)) return false;
           return target_stream->copy_from(*source_stream, to_npu(target->data),
                                           to_npu(source->data), ggml_nbytes(source));
         },

@@ -27,6 +27,10 @@ class Weights {
   static Weights* of(const ggml_tensor* tensor);
   // Whether a tensor of a buffer of weights gets tiles once it has been written.
   static bool may_have_tiles(const ggml_tensor* tensor);
+  // Whether a copy of one tensor to the other is the host's affair, since their layouts may differ.
+  static bool need_the_host(const ggml_tensor* from, const ggml_tensor* to) {
+    return of(from) != nullptr || of(to) != nullptr || may_have_tiles(to);
+  }
   // Changes with each tensor's layout: what was derived from one has to be derived anew.
   static uint64_t generation();
 

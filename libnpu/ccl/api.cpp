@@ -28,18 +28,6 @@ constexpr uint64_t kDefaultChunkBytes = 512 << 10;
 constexpr uint64_t kChunkBytesMin = 4 << 10;
 constexpr uint64_t kChunkBytesMax = 16 << 20;
 
-// The caller's struct, of this or an older size.
-template <typename Info>
-npuResult read_info(const Info* from, Info* to) {
-  if (from == nullptr) return NPU_OK;
-  if (from->struct_size < sizeof(uint32_t) || from->struct_size > sizeof(Info)) {
-    return fail(NPU_ERROR_STRUCT_SIZE, "struct_size is %u, this library knows %zu",
-                from->struct_size, sizeof(Info));
-  }
-  std::memcpy(to, from, from->struct_size);
-  return NPU_OK;
-}
-
 npuResult read_heartbeat(std::chrono::milliseconds* out) {
   *out = std::chrono::milliseconds(kDefaultHeartbeatMs);
   const char* text = std::getenv("NPU_CCL_HEARTBEAT_MS");

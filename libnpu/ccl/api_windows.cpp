@@ -53,18 +53,16 @@ npuResult npuCclCommWindowGetInfo(npuCclComm comm, npuCclWindow window,
   return guarded([&]() -> npuResult {
     if (inout_info == nullptr) return fail(NPU_ERROR_INVALID_ARGUMENT, "inout_info is NULL");
     npuCclWindowInfo answer{};
-    if (inout_info->struct_size < sizeof(uint32_t) || inout_info->struct_size > sizeof(answer)) {
-      return fail(NPU_ERROR_STRUCT_SIZE, "struct_size is %u, this library knows %zu",
-                  inout_info->struct_size, sizeof(answer));
-    }
+    NPU_CCL_TRY(read_info(inout_info, &answer));
     CommunicatorPtr communicator;
     NPU_CCL_TRY(find_handle(comm, &communicator));
     WindowPtr found;
     NPU_CCL_TRY(communicator->find_window(window, &found));
-    answer.struct_size = inout_info->struct_size;
-    answer.is_mapped = found->is_mapped ? 1 : 0;
-    answer.ptr = found->base_dva;
-    answer.size_bytes = found->size_bytes;
+    answer = {inout_info->struct_size,
+              found->is_mapped ? 1u : 0u,
+              found->base_dva,
+              found->size_bytes,
+              {}};
     found->reason.copy(answer.reason, sizeof(answer.reason) - 1);
     std::memcpy(inout_info, &answer, answer.struct_size);
     return NPU_OK;

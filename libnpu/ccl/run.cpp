@@ -56,11 +56,10 @@ Operand Run::operand(Place place) const {
           format_of(place.buffer) == Format::kAccumulator};
 }
 
-std::vector<Operand> Run::targets(const Step& step) const {
-  std::vector<Operand> found;
-  each_target(plan_->schedule, step, static_cast<uint32_t>(t_.sent.size()),
-              [&](Place place) { found.push_back(operand(place)); });
-  return found;
+template <typename Visit>
+void Run::each_target(const Step& step, const Visit& visit) const {
+  ccl::each_target(plan_->schedule, step, static_cast<uint32_t>(t_.sent.size()),
+                   [&](Place place) { visit(operand(place)); });
 }
 
 void Run::enter(uint32_t lane) {
@@ -86,14 +85,18 @@ void Run::add(uint32_t index) {
     case StepKind::kRecvReduce:
       plan_->is_window() ? hear(step) : receive(step);
       break;
-    case StepKind::kReduce:
-      t_.reducer.add(t_.lanes, lane, reduction_, targets(step), operands, step.count);
+    case StepKind::kReduce: {
+      Operand targets[kOperandsMax];
+      size_t count = 0;
+      each_target(step, [&](const Operand& target) { targets[count++] = target; });
+      t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, count), operands, step.count);
       break;
+    }
     case StepKind::kCopy:
-      for (const Operand& target : targets(step)) {
-        if (target.at == operands[0].at) continue;  // the own one, in place
+      each_target(step, [&](const Operand& target) {
+        if (target.at == operands[0].at) return;  // the own one, in place
         t_.lanes.copy(lane, target.at, operands[0].at, bytes_of(step.to, step.count));
-      }
+      });
       break;
   }
   if (plan_->ticks[index]) ticks_[index] = t_.lanes.tick(lane);

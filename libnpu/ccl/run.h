@@ -44,7 +44,8 @@ class Run {
   uint64_t bytes_of(Place place, uint64_t count) const;
   Operand operand(Place place) const;
   void add(uint32_t index);
-  std::vector<Operand> targets(const Step& step) const;
+  template <typename Visit>
+  void each_target(const Step& step, const Visit& visit) const;
   void post(const Step& step);
   void hear(const Step& step);
   void send(const Step& step);

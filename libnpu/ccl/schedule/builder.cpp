@@ -97,45 +97,35 @@ uint32_t Builder::recv_reduce(uint32_t peer, Place local, Place to, uint64_t cou
   return add(step, {&local, 1});
 }
 
-uint32_t Builder::reduce(std::span<const Place> operands, Place to, uint64_t count) {
-  const bool converts = format_of(operands[0].buffer) != format_of(to.buffer);
-  if (operands.size() == 1 && !converts) return copy(operands[0], to, count);
+uint32_t Builder::write(StepKind kind, std::span<const Place> operands, Place to, uint64_t count,
+                        bool to_all) {
   if (count == 0) return skip();
   Step step;
-  step.kind = StepKind::kReduce;
+  step.kind = kind;
+  step.to_all = to_all;
   step.count = count;
   step.to = to;
   return add(step, operands);
+}
+
+uint32_t Builder::reduce(std::span<const Place> operands, Place to, uint64_t count) {
+  const bool converts = format_of(operands[0].buffer) != format_of(to.buffer);
+  if (operands.size() == 1 && !converts) return copy(operands[0], to, count);
+  return write(StepKind::kReduce, operands, to, count, false);
 }
 
 uint32_t Builder::copy(Place from, Place to, uint64_t count) {
   if (count == 0 || addresses_.locate(from) == addresses_.locate(to)) return skip();
-  Step step;
-  step.kind = StepKind::kCopy;
-  step.count = count;
-  step.to = to;
-  return add(step, {&from, 1});
+  return write(StepKind::kCopy, {&from, 1}, to, count, false);
 }
 
 uint32_t Builder::reduce_to_all(std::span<const Place> operands, Place to, uint64_t count) {
   if (operands.size() == 1) return copy_to_all(operands[0], to, count);
-  if (count == 0) return skip();
-  Step step;
-  step.kind = StepKind::kReduce;
-  step.to_all = true;
-  step.count = count;
-  step.to = to;
-  return add(step, operands);
+  return write(StepKind::kReduce, operands, to, count, true);
 }
 
 uint32_t Builder::copy_to_all(Place from, Place to, uint64_t count) {
-  if (count == 0) return skip();
-  Step step;
-  step.kind = StepKind::kCopy;
-  step.to_all = true;
-  step.count = count;
-  step.to = to;
-  return add(step, {&from, 1});
+  return write(StepKind::kCopy, {&from, 1}, to, count, true);
 }
 
 uint32_t Builder::signal(uint32_t peer) {

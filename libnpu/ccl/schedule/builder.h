@@ -52,6 +52,8 @@ class Builder {
  private:
   uint32_t add(Step step, std::span<const Place> operands);
   uint32_t skip();
+  uint32_t write(StepKind kind, std::span<const Place> operands, Place to, uint64_t count,
+                 bool to_all);
 
   RankSchedule schedule_;
   AddressMap addresses_;

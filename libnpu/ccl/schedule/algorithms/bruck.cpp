@@ -27,7 +27,7 @@ void gather_phase_bruck(Task& task, const BlockOf& block, Rotation order) {
 void all_gather_bruck(Task& task) {
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
   const Block own = block(task.rank);
-  task.out.copy(input(own.offset - task.blocks[task.rank].offset), output(own.offset), own.count);
+  task.out.copy(input(task.own_offset()), output(own.offset), own.count);
   gather_phase_bruck(task, block, {task.problem.ranks, 0});
 }
 
@@ -37,7 +37,7 @@ void reduce_scatter_bruck(Task& task) {
   const uint32_t p = task.problem.ranks;
   const uint32_t r = task.rank;
   const Block own = task.block(r);
-  const Place to = output(own.offset - task.blocks[r].offset);
+  const Place to = output(task.own_offset());
   std::vector<Place> sums(p);  // of block r + i
   for (uint32_t i = 0; i < p; i++) sums[i] = input(task.block((r + i) % p).offset);
   if (p == 1) task.out.copy(sums[0], to, own.count);

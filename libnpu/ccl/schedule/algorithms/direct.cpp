@@ -48,14 +48,13 @@ void all_reduce_flood(Task& task) {
 
 void reduce_scatter_direct(Task& task) {
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
-  scatter_phase_direct(task, block,
-                       output(task.block(task.rank).offset - task.blocks[task.rank].offset));
+  scatter_phase_direct(task, block, output(task.own_offset()));
 }
 
 void all_gather_direct(Task& task) {
   const uint32_t p = task.problem.ranks;
   const Block own = task.block(task.rank);
-  const Place mine = input(own.offset - task.blocks[task.rank].offset);
+  const Place mine = input(task.own_offset());
   task.out.copy(mine, output(own.offset), own.count);
   for (uint32_t t = 1; t < p; t++) task.out.send((task.rank + t) % p, mine, own.count);
   for (uint32_t t = 1; t < p; t++) {
@@ -67,7 +66,7 @@ void all_gather_direct(Task& task) {
 void gather_direct(Task& task) {
   const Problem& problem = task.problem;
   const Block own = task.block(task.rank);
-  const Place mine = input(own.offset - task.blocks[task.rank].offset);
+  const Place mine = input(task.own_offset());
   if (task.rank != problem.root) {
     task.out.send(problem.root, mine, own.count);
     return;
@@ -82,7 +81,7 @@ void gather_direct(Task& task) {
 void scatter_direct(Task& task) {
   const Problem& problem = task.problem;
   const Block own = task.block(task.rank);
-  const Place mine = output(own.offset - task.blocks[task.rank].offset);
+  const Place mine = output(task.own_offset());
   if (task.rank != problem.root) {
     task.out.recv(problem.root, mine, own.count);
     return;

@@ -72,7 +72,7 @@ void all_gather_doubling(Task& task) {
   const uint32_t p = task.problem.ranks;
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
   const Block own = block(task.rank);
-  task.out.copy(input(own.offset - task.blocks[task.rank].offset), output(own.offset), own.count);
+  task.out.copy(input(task.own_offset()), output(own.offset), own.count);
   for (uint32_t size = 1; size < p; size *= 2) {
     const uint32_t mine = task.rank / size * size;
     const uint32_t partner = task.rank ^ size;

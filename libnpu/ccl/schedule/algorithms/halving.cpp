@@ -158,7 +158,7 @@ void reduce_scatter_halving(Task& task) {
   const uint32_t p = task.problem.ranks;
   const uint32_t bits = std::bit_width(p) - 1;
   const Block own = task.block(task.rank);
-  const Place to = output(own.offset - task.blocks[task.rank].offset);
+  const Place to = output(task.own_offset());
   if (p == 1) {
     task.out.copy(input(own.offset), to, own.count);
     return;

@@ -197,7 +197,7 @@ void reduce_scatter_hierarchical(Task& task) {
 void all_gather_hierarchical(Task& task) {
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
   const Block own = block(task.rank);
-  task.out.copy(input(own.offset - task.blocks[task.rank].offset), output(own.offset), own.count);
+  task.out.copy(input(task.own_offset()), output(own.offset), own.count);
   gather_phase_hierarchical(task, block);
 }
 

@@ -36,7 +36,7 @@ void gather_phase_ring(Task& task, const BlockOf& block) {
 
 void all_gather_ring(Task& task) {
   const Block own = task.block(task.rank);
-  const Place mine = input(own.offset - task.blocks[task.rank].offset);
+  const Place mine = input(task.own_offset());
   task.out.copy(mine, output(own.offset), own.count);
   gather_phase_ring(task, [&](uint32_t r) { return task.block(r); });
 }
@@ -55,7 +55,7 @@ void all_reduce_ring(Task& task) {
 void reduce_scatter_ring(Task& task) {
   const BlockOf block = [&](uint32_t r) { return task.block(r); };
   const Block own = block(task.rank);
-  const Place to = output(own.offset - task.blocks[task.rank].offset);
+  const Place to = output(task.own_offset());
   if (task.problem.ranks == 1) {
     task.out.copy(input(own.offset), to, own.count);
     return;

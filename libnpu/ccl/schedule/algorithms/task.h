@@ -31,6 +31,8 @@ struct Task {
   Block slice(Block whole) const { return part_of(whole, problem.chunks, chunk); }
   Block vector() const { return slice({0, problem.count}); }
   Block block(uint32_t rank_of_block) const { return slice(blocks[rank_of_block]); }
+  // Of the own block, in a buffer that holds no other.
+  uint64_t own_offset() const { return block(rank).offset - blocks[rank].offset; }
 };
 
 using BlockOf = std::function<Block(uint32_t)>;

@@ -59,7 +59,7 @@ class SubtreeStore {
   }
   Place place(uint32_t v) const { return places_[v - me_]; }
   Block block(uint32_t v) const { return task_.block(order_.rank_of(v)); }
-  uint64_t own_offset() const { return block(me_).offset - task_.blocks[task_.rank].offset; }
+  uint64_t own_offset() const { return task_.own_offset(); }
   uint32_t me() const { return me_; }
   uint32_t rank_of(uint32_t v) const { return order_.rank_of(v); }
 

@@ -95,8 +95,7 @@ void reduce_scatter_window(Task& task) {
   const Block own = task.block(task.rank);
   Rounds rounds(task);
   rounds.with_all([&] {
-    const uint64_t kept = own.offset - task.blocks[task.rank].offset;
-    return task.out.reduce(inputs_of_all(task, own.offset), output(kept), own.count);
+    return task.out.reduce(inputs_of_all(task, own.offset), output(task.own_offset()), own.count);
   });
   rounds.close();
 }
@@ -105,8 +104,7 @@ void all_gather_window(Task& task) {
   const Block own = task.block(task.rank);
   Rounds rounds(task);
   rounds.with_all([&] {
-    const uint64_t kept = own.offset - task.blocks[task.rank].offset;
-    return task.out.copy_to_all(input(kept), output(own.offset), own.count);
+    return task.out.copy_to_all(input(task.own_offset()), output(own.offset), own.count);
   });
   rounds.close();
 }
