@@ -223,6 +223,8 @@ void npu_queue_died(struct npu_queue *queue, enum npu_queue_state state, int sta
 		WRITE_ONCE(queue->ctrl->error_status, status);
 		/* the status first: whoever sees the state reads it */
 		smp_store_release(&queue->ctrl->state, (u32)state);
+		/* the state first: whoever sees that it is dead reads it */
+		smp_store_release(&queue->ctrl->live, 0ull);
 	}
 	trace_npu_queue_dead(queue);
 	npu_queue_progress(queue);
@@ -518,7 +520,7 @@ uncount:
 	return err;
 }
 
-/* The device writes this half of the control page; a new queue starts from zero. */
+/* The device writes these words of the control page; a new queue starts from zero. */
 static void npu_queue_clear_ctrl(struct npu_queue *queue)
 {
 	u64 *words = &queue->ctrl->completed;
@@ -526,6 +528,7 @@ static void npu_queue_clear_ctrl(struct npu_queue *queue)
 
 	for (i = 0; i < 8; i++)
 		WRITE_ONCE(words[i], 0);
+	WRITE_ONCE(queue->ctrl->live, 0);
 }
 
 static int npu_queue_start(struct npu_file *file, struct npu_queue *queue, const struct npu_queue_create *args)

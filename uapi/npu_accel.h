@@ -30,6 +30,7 @@
  *   1.3  struct npu_port_info from tx_packets on; PORTS and PORT_STATE are answered where a device has ports
  *   1.4  queues of class NET: struct npu_queue_net
  *   1.5  struct npu_launch_completion from tensor_ps_low on
+ *   1.6  npu_queue_ctrl.live
  */
 #ifndef NPU_UAPI_ACCEL_H
 #define NPU_UAPI_ACCEL_H
@@ -40,7 +41,7 @@
 #include "npu_regs.h" /* enum npu_platform */
 
 #define NPU_UAPI_MAJOR 1
-#define NPU_UAPI_MINOR 5
+#define NPU_UAPI_MINOR 6
 
 #ifdef __cplusplus
 #define NPU_UAPI_ASSERT(cond, text) static_assert(cond, text)

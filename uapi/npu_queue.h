@@ -280,6 +280,8 @@ enum npu_queue_state {
 	NPU_QUEUE_STATE_LOST = 4, /* by a device reset */
 };
 
+#define NPU_QUEUE_LIVE 1 /* an older device leaves 0 */
+
 /* The control page. Host and device write different cache lines. */
 struct npu_queue_ctrl {
 	/* written by the user */
@@ -296,7 +298,10 @@ struct npu_queue_ctrl {
 	__u64 device_rsvd[2];
 	/* free words for fences and semaphores of the owner */
 	__u64 fence[NPU_FENCE_WORDS];
-	__u64 rsvd[512 - 16 - NPU_FENCE_WORDS];
+	/* written by the device or the driver, where `state` is, right after it (uapi 1.6) */
+	__u64 live; /* NPU_QUEUE_LIVE as long as the queue is not dead. Every submission looks at it: not on the line that each command writes. Else: see `state`. */
+	__u64 live_rsvd[7];
+	__u64 rsvd[512 - 24 - NPU_FENCE_WORDS];
 };
 
 #ifdef __cplusplus

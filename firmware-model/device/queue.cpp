@@ -18,6 +18,12 @@ uint64_t state_word(npu_queue_state state, npu_status status) {
   return uint64_t{static_cast<uint32_t>(status)} | uint64_t{state} << 32;
 }
 
+// pairs with libnpu/src/core/ring.cpp : Ring::read_failure
+void store_live(std::byte* page, npu_queue_state state) {
+  store_word(page + offsetof(npu_queue_ctrl, live),
+             NPU_QUEUE_STATE_IS_DEAD(state) ? 0 : NPU_QUEUE_LIVE, std::memory_order_release);
+}
+
 // What a launch did, as its record says it.
 struct LaunchDeeds {
   uint64_t mac_ops;
@@ -101,6 +107,7 @@ bool Queue::publish_state(npu_queue_state state, npu_status status) {
   if (page == nullptr) return false;
   store_word(page + offsetof(npu_queue_ctrl, error_status), state_word(state, status),
              std::memory_order_release);
+  store_live(page, state);
   return true;
 }
 
@@ -112,6 +119,7 @@ bool Queue::publish_all(npu_queue_state state, npu_status status, uint64_t error
   store_word(page + offsetof(npu_queue_ctrl, error_seq), error_seq);
   store_word(page + offsetof(npu_queue_ctrl, errors), errors);
   store_word(page + offsetof(npu_queue_ctrl, error_status), state_word(state, status));
+  store_live(page, state);
   // Release, as CommandProcessor::publish does.
   store_word(page + offsetof(npu_queue_ctrl, completed), completed, std::memory_order_release);
   return true;

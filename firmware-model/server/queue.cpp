@@ -14,10 +14,11 @@
 namespace npu::model::server {
 namespace {
 
-// The device writes this half of the control page; a new queue starts from zero.
+// The device writes these words of the control page; a new queue starts from zero.
 void clear_device_words(npu_queue_ctrl* ctrl) {
   auto* word = reinterpret_cast<uint64_t*>(&ctrl->completed);
   for (size_t i = 0; i < 8; ++i) __atomic_store_n(word + i, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&ctrl->live, 0, __ATOMIC_RELAXED);
   __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
@@ -171,6 +172,7 @@ void Queue::kill(npu_queue_state state, int32_t status) {
   view_->dead.store(true, std::memory_order_release);
   __atomic_store_n(&view_->ctrl->error_status, status, __ATOMIC_RELAXED);
   __atomic_store_n(&view_->ctrl->state, static_cast<uint32_t>(state), __ATOMIC_RELEASE);
+  __atomic_store_n(&view_->ctrl->live, 0, __ATOMIC_RELEASE);
   EventHub::wake_sleepers(view_->ctrl);
 }
 

@@ -253,6 +253,9 @@ class Reset : public GuestTest {
     npu_queue_query state{};
     EXPECT_EQ(file_.query_queue(queue_.id, &state), 0);
     EXPECT_EQ(state.state, static_cast<uint32_t>(NPU_QUEUE_STATE_LOST));
+    uint64_t live = NPU_QUEUE_LIVE;
+    std::memcpy(&live, queue_.ctrl->data() + offsetof(npu_queue_ctrl, live), sizeof live);
+    EXPECT_EQ(live, 0u);
     uint32_t object = 0;
     EXPECT_EQ(file_.bo_state(hbm_.handle, &object), 0);
     EXPECT_EQ(object, static_cast<uint32_t>(NPU_BO_LOST));

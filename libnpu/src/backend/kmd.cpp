@@ -263,12 +263,17 @@ void KmdBackend::write_death(const uint64_t* word, const WordPlace& place) {
   auto* page = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(word)) - into_page;
   auto* control = reinterpret_cast<npu_queue_ctrl*>(page);
   std::atomic_ref<__u32> state(control->state);
-  if (NPU_QUEUE_STATE_IS_DEAD(state.load(std::memory_order_acquire))) return;
+  std::atomic_ref<__u64> live(control->live);
+  if (NPU_QUEUE_STATE_IS_DEAD(state.load(std::memory_order_acquire)) &&
+      live.load(std::memory_order_acquire) != NPU_QUEUE_LIVE) {
+    return;
+  }
   npu_queue_query query{};
   query.queue_id = place.queue_id;
   if (ask(NPU_CALL_QUEUE_QUERY, &query) != 0 || !NPU_QUEUE_STATE_IS_DEAD(query.state)) return;
   std::atomic_ref<__s32>(control->error_status).store(query.status, std::memory_order_relaxed);
   state.store(query.state, std::memory_order_release);
+  live.store(0, std::memory_order_release);
 }
 
 // The kernel gives whole events, as many as fit. A reset ends no wait here: its own event does.

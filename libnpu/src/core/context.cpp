@@ -20,6 +20,8 @@ namespace {
 constexpr size_t kCollectMost = 16;
 // Queues that are asked to tell a sleeper of their progress; with more, the driver's own looks have to do.
 constexpr size_t kAnnouncersMost = 16;
+// Of the uapi: from here on drivers keep npu_queue_ctrl.live.
+constexpr uint32_t kLiveWordMinor = 6;
 }  // namespace
 
 Context::Context(Ref<Device> device, std::unique_ptr<Vm> vm)
@@ -47,6 +49,8 @@ Result<Ref<Queue>> Context::create_queue(RingOptions options, bool counted) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "ring_entries is %u, the device allows %u to %u",
                 1u << options.entries_log2, 1u << limits.ring_log2_min, 1u << limits.ring_log2_max);
   }
+  // An older driver ends the queues of a newer device without a word there.
+  options.has_live_word = device_->info().uapi_minor >= kLiveWordMinor;
   if (counted) NPU_TRY(vm_->budget().charge_queue());
   auto queue = Queue::create(Ref<Context>::share(this), options, device_->spin_ns());
   if (!queue.is_ok()) {

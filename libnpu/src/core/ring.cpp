@@ -173,6 +173,10 @@ Ring::Failure Ring::failure() const {
 
 Ring::Failure Ring::read_failure() const {
   Failure failure;
+  // pairs with firmware-model/device/queue.cpp : store_live
+  if (options_.has_live_word && load(ctrl()->live, std::memory_order_acquire) == NPU_QUEUE_LIVE) {
+    return failure;
+  }
   const uint32_t state = load(ctrl()->state, std::memory_order_acquire);
   if (!NPU_QUEUE_STATE_IS_DEAD(state)) return failure;
   failure.status = load(ctrl()->error_status, std::memory_order_acquire);

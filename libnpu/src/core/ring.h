@@ -25,11 +25,12 @@ namespace npu {
 
 struct RingOptions {
   uint32_t entries_log2 = 10;
-  uint32_t priority = 1;     // enum npu_priority
-  uint32_t timeout_ms = 0;   // 0: the device's default
-  uint32_t queue_class = 0;  // enum npu_queue_class
-  bool goes_on = false;      // after a command that failed
-  npu_queue_net net{};       // of class NET
+  uint32_t priority = 1;       // enum npu_priority
+  uint32_t timeout_ms = 0;     // 0: the device's default
+  uint32_t queue_class = 0;    // enum npu_queue_class
+  bool goes_on = false;        // after a command that failed
+  bool has_live_word = false;  // device and driver keep npu_queue_ctrl.live
+  npu_queue_net net{};         // of class NET
 };
 
 class Ring {

@@ -227,11 +227,19 @@ void run_suspension(Session& s) {
   set(s, "queue.run_and_suspend", lane.queue.id, NPU_QUEUE_SET_RUN | NPU_QUEUE_SET_SUSPEND);
 }
 
+void log_control_page(Session& s, const char* key, const QueueParts& queue) {
+  npu_queue_ctrl ctrl{};
+  std::memcpy(static_cast<void*>(&ctrl), queue.ctrl->data(), sizeof ctrl);
+  s.log().add(key, "state " + number(ctrl.state) + " status " + std::to_string(ctrl.error_status) +
+                       " live " + number(ctrl.live));
+}
+
 // A semaphore that nobody signals: only the watchdog ends it.
 void run_watchdog(Session& s) {
   Lane lane(s);
   const npu_bo_create system = s.object(NPU_PAGE_4K, NPU_REGION_SYSTEM);
   s.bind(lane.vm, system.handle, kHbmDva, NPU_PAGE_4K);
+  log_control_page(s, "watchdog.control_page_before", lane.queue);
   set(s, "watchdog.set", lane.queue.id, NPU_QUEUE_SET_TIMEOUT, 50);
   npu_cmd_sem wait{};
   wait.op = NPU_CMD_SEM_WAIT;
@@ -245,10 +253,7 @@ void run_watchdog(Session& s) {
   s.log().add("watchdog.query", "state " + number(query.state) + " status " +
                                     std::to_string(query.status) + " completed " +
                                     number(query.completed));
-  npu_queue_ctrl ctrl{};
-  std::memcpy(static_cast<void*>(&ctrl), lane.queue.ctrl->data(), sizeof ctrl);
-  s.log().add("watchdog.control_page",
-              "state " + number(ctrl.state) + " status " + std::to_string(ctrl.error_status));
+  log_control_page(s, "watchdog.control_page", lane.queue);
 }
 
 }  // namespace

@@ -42,6 +42,7 @@ TEST_F(CommandTest, ANopCompletesWithItsTagAndNumber) {
   EXPECT_EQ(queue_.ctrl()->fetched, 200u);
   EXPECT_EQ(queue_.ctrl()->time_ps, queue_.record(199).end_ps);
   EXPECT_EQ(queue_.state(), NPU_QUEUE_STATE_READY);
+  EXPECT_EQ(queue_.ctrl()->live, NPU_QUEUE_LIVE);
 }
 
 TEST_F(CommandTest, ABatchRunsInOrder) {
@@ -194,6 +195,7 @@ TEST_F(CommandTest, AFaultOfACopyNamesAddressAndAccess) {
   EXPECT_EQ(record.result, data_.dva + data_.bytes);
   EXPECT_EQ(record.access, NPU_ACCESS_WRITE);
   EXPECT_EQ(queue_.state(), NPU_QUEUE_STATE_FAULTED);
+  EXPECT_EQ(queue_.ctrl()->live, 0u);
   EXPECT_EQ(queue_.ctrl()->error_seq, 0u);
   EXPECT_EQ(queue_.ctrl()->error_status, NPU_ST_VM_FAULT);
 

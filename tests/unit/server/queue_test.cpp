@@ -202,6 +202,7 @@ TEST_F(QueueTest, TheWatchdogKillsAQueueThatMakesNoProgress) {
   EXPECT_EQ(wait.status, NPU_ST_WATCHDOG);
   EXPECT_EQ(queue_->query().state, NPU_QUEUE_STATE_KILLED);
   EXPECT_EQ(queue_->ctrl()->state, NPU_QUEUE_STATE_KILLED);
+  EXPECT_EQ(queue_->ctrl()->live, 0u);
 }
 
 TEST_F(QueueTest, ASuspendedQueueRunsNothingUntilItIsResumed) {
@@ -213,6 +214,7 @@ TEST_F(QueueTest, ASuspendedQueueRunsNothingUntilItIsResumed) {
   set.what = NPU_QUEUE_SET_SUSPEND;
   ASSERT_EQ(client_->call(NPU_CALL_QUEUE_SET, &set), 0);
   EXPECT_EQ(queue_->query().state, NPU_QUEUE_STATE_SUSPENDED);
+  EXPECT_EQ(queue_->ctrl()->live, NPU_QUEUE_LIVE);
   const uint64_t value = queue_->submit(fill_command(kDataDva, 64, 5));
   EXPECT_EQ(queue_->wait(value, in_ms(30)), ETIME);
   EXPECT_EQ(*seen.as<uint64_t>(), 0u);
