@@ -96,6 +96,7 @@ NPU_UAPI_SIZE(npu_wire_bo_close, 8);
  * Client, after it stored the write index in its doorbell slot:
  *   fetch_or(pending[slot / 64], 1 << slot % 64) seq_cst;
  *   if (load(device_sleeping) seq_cst) { store(waker_cpu, 1 + CPU) relaxed; write 1 to the wake eventfd }
+ *   It may clear device_sleeping before it writes: one wake-up is enough, and whoever clears it owes it.
  * Server, before it sleeps:
  *   store(device_sleeping, 1); seq_cst fence; look at pending[] of every client; if none: poll the eventfds
  * Server, when it takes work: exchange(pending[i], 0) acquire, then load those doorbell slots.
@@ -103,7 +104,7 @@ NPU_UAPI_SIZE(npu_wire_bo_close, 8);
  * the place of the client's seq_cst does as well.
  */
 struct npu_doorbell_aux {
-	__u32 device_sleeping; /* written by the server */
+	__u32 device_sleeping; /* written by the server; cleared by the client that wakes it */
 	__u32 pad0;
 	__u64 epoch; /* written by the server: device epoch */
 	__u8 pad1[48];

@@ -164,7 +164,10 @@ void ModelBackend::ring(uint32_t slot, uint64_t value) {
       .fetch_or(1ull << (slot % 64), std::memory_order_seq_cst);
   // Both in the one order of sequentially consistent operations, which the fence of the other side is in too: no fence of our own, which costs a quarter of a submission.
   // pairs with firmware-model/device/scheduler.cpp : Scheduler::sleep
-  if (std::atomic_ref<__u32>(aux->device_sleeping).load(std::memory_order_seq_cst) != 0) {
+  // Whoever clears it wakes; until the device has woken up, the others would each make the call.
+  std::atomic_ref<__u32> sleeping(aux->device_sleeping);
+  if (sleeping.load(std::memory_order_seq_cst) != 0 &&
+      sleeping.exchange(0, std::memory_order_relaxed) != 0) {
     std::atomic_ref<__u32>(aux->waker_cpu)
         .store(static_cast<__u32>(sched_getcpu() + 1), std::memory_order_relaxed);
     const uint64_t one = 1;

@@ -27,8 +27,7 @@ class SpinChoice {
     const int64_t sleeping = sleeping_ns_.load(std::memory_order_relaxed);
     const bool looks = spinning == 0 || spinning < std::max(kShortNs, sleeping - sleeping / 8);
     if (looks && spinning < kShortNs) return true;
-    const bool tries_other = waits_.fetch_add(1, std::memory_order_relaxed) % kTryEvery < kTries;
-    return looks != tries_other;
+    return looks != tries_other(looks);
   }
 
   // A wait is over that had to wait |took_ns| in all.
@@ -38,18 +37,38 @@ class SpinChoice {
     // What takes much longer than a look says nothing of looks.
     const int64_t sample = std::clamp<int64_t>(took_ns, 1, 4 * spin_ns_);
     const int64_t before = mean.load(std::memory_order_relaxed);
-    mean.store(before == 0 ? sample : before + (sample - before) / 4, std::memory_order_relaxed);
+    // Of the other kind there are few samples, and the mean is old.
+    const bool is_choice = has_spun == last_choice_.load(std::memory_order_relaxed);
+    const int64_t step = (sample - before) / (is_choice ? 4 : 2);
+    mean.store(before == 0 ? sample : before + step, std::memory_order_relaxed);
   }
 
  private:
+  // The last waits of a period are of the other kind. Periods are short after a change, of the machine or of what is waited for, and grow while the choice holds.
+  bool tries_other(bool looks) {
+    if (last_choice_.exchange(looks, std::memory_order_relaxed) != looks) {
+      period_.store(kTryEveryFirst, std::memory_order_relaxed);
+      waits_.store(0, std::memory_order_relaxed);
+    }
+    const uint32_t period = period_.load(std::memory_order_relaxed);
+    const uint32_t wait = waits_.fetch_add(1, std::memory_order_relaxed);
+    if (wait + 1 >= period) {
+      period_.store(std::min(2 * period, kTryEveryMost), std::memory_order_relaxed);
+      waits_.store(0, std::memory_order_relaxed);
+    }
+    return wait + kTries >= period;
+  }
+
   // No sleep ends so soon: it is not even tried.
   static constexpr int64_t kShortNs = 5'000;
   // Some in a row: a look right after a sleep meets a device that sleeps too, the next ones do not.
-  static constexpr uint32_t kTryEvery = 64, kTries = 4;
+  static constexpr uint32_t kTryEveryFirst = 8, kTryEveryMost = 64, kTries = 4;
 
   const int64_t spin_ns_;
   std::atomic<int64_t> spinning_ns_{0}, sleeping_ns_{0};  // means of late; 0: not known yet
-  std::atomic<uint32_t> waits_{0};                        // for which both were possible
+  std::atomic<bool> last_choice_{true};
+  std::atomic<uint32_t> period_{kTryEveryFirst};
+  std::atomic<uint32_t> waits_{0};  // of the period, for which both were possible
 };
 
 }  // namespace npu

@@ -52,6 +52,14 @@ TEST(SpinChoice, ComesBackWhenTheMachineChanges) {
   EXPECT_LE(looks(choice, kMany, 95'000, 45'000), kMany / 10);
 }
 
+// Cold caches and a device that sleeps make the first waits long, whatever their kind.
+TEST(SpinChoice, LongFirstWaitsAreForgottenSoon) {
+  SpinChoice choice(kSpinNs);
+  looks(choice, 10, 60'000, 40'000);
+  looks(choice, 32, 12'000, 20'000);
+  EXPECT_GE(looks(choice, 32, 12'000, 20'000), 24);
+}
+
 // Between waits that sleep the device sleeps as well, so that one look among them takes as long as they do.
 TEST(SpinChoice, FindsOutOfSleepsThatMakeTheDeviceSleep) {
   SpinChoice choice(kSpinNs);
