@@ -27,6 +27,11 @@ Status make_wait(Context& context, npuDevPtr semaphore, uint64_t value, Submissi
 // Checked commands of an array, and the kernels that they name.
 class Batch {
  public:
+  Batch();
+  ~Batch();
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
   // NPU_ERROR_...: the text names the element.
   Status read(Context& context, uint32_t count, const npuCommand* commands);
   // One command alone, whose errors name no index.
