@@ -25,7 +25,11 @@ class SpinChoice {
     if (spin_ns_ == 0) return false;
     const int64_t spinning = spinning_ns_.load(std::memory_order_relaxed);
     const int64_t sleeping = sleeping_ns_.load(std::memory_order_relaxed);
-    const bool looks = spinning == 0 || spinning < std::max(kShortNs, sleeping - sleeping / 8);
+    // Better by an eighth, or it stays as it is.
+    const int64_t margin =
+        last_choice_.load(std::memory_order_relaxed) ? -sleeping / 8 : sleeping / 8;
+    const bool pays = sleeping == 0 || spinning < std::max(kShortNs, sleeping - margin);
+    const bool looks = pays && failing_.load(std::memory_order_relaxed) < kAllFail / 2;
     if (looks && spinning < kShortNs) return true;
     return looks != tries_other(looks);
   }
@@ -33,21 +37,23 @@ class SpinChoice {
   // A wait is over that had to wait |took_ns| in all.
   void ended(bool has_spun, int64_t took_ns) {
     if (spin_ns_ == 0) return;
-    std::atomic<int64_t>& mean = has_spun ? spinning_ns_ : sleeping_ns_;
-    // What takes much longer than a look says nothing of looks.
-    const int64_t sample = std::clamp<int64_t>(took_ns, 1, 4 * spin_ns_);
-    const int64_t before = mean.load(std::memory_order_relaxed);
     // Of the other kind there are few samples, and the mean is old.
-    const bool is_choice = has_spun == last_choice_.load(std::memory_order_relaxed);
-    const int64_t step = (sample - before) / (is_choice ? 4 : 2);
-    mean.store(before == 0 ? sample : before + step, std::memory_order_relaxed);
+    const int64_t share = has_spun == last_choice_.load(std::memory_order_relaxed) ? 4 : 2;
+    const bool failed = has_spun && took_ns > spin_ns_;
+    if (has_spun) follow(failing_, failed ? kAllFail : 0, share);
+    // One wait that was longer than a look says nothing of the others.
+    if (failed) return;
+    std::atomic<int64_t>& mean = has_spun ? spinning_ns_ : sleeping_ns_;
+    const int64_t sample = std::clamp<int64_t>(took_ns, 1, 4 * spin_ns_);
+    follow(mean, sample, mean.load(std::memory_order_relaxed) == 0 ? 1 : share);
   }
 
  private:
   // The last waits of a period are of the other kind. Periods are short after a change, of the machine or of what is waited for, and grow while the choice holds.
   bool tries_other(bool looks) {
     if (last_choice_.exchange(looks, std::memory_order_relaxed) != looks) {
-      period_.store(kTryEveryFirst, std::memory_order_relaxed);
+      const uint32_t period = period_.load(std::memory_order_relaxed);
+      period_.store(std::max(period / 2, kTryEveryFirst), std::memory_order_relaxed);
       waits_.store(0, std::memory_order_relaxed);
     }
     const uint32_t period = period_.load(std::memory_order_relaxed);
@@ -59,13 +65,21 @@ class SpinChoice {
     return wait + kTries >= period;
   }
 
+  static void follow(std::atomic<int64_t>& mean, int64_t sample, int64_t share) {
+    const int64_t before = mean.load(std::memory_order_relaxed);
+    mean.store(before + (sample - before) / share, std::memory_order_relaxed);
+  }
+
+  static constexpr int64_t kAllFail = 1024;
   // No sleep ends so soon: it is not even tried.
   static constexpr int64_t kShortNs = 5'000;
   // Some in a row: a look right after a sleep meets a device that sleeps too, the next ones do not.
   static constexpr uint32_t kTryEveryFirst = 8, kTryEveryMost = 64, kTries = 4;
 
   const int64_t spin_ns_;
-  std::atomic<int64_t> spinning_ns_{0}, sleeping_ns_{0};  // means of late; 0: not known yet
+  // Means of late; 0: not known yet. Of the looks that saw the end.
+  std::atomic<int64_t> spinning_ns_{0}, sleeping_ns_{0};
+  std::atomic<int64_t> failing_{0};  // share of the looks that did not, in kAllFail
   std::atomic<bool> last_choice_{true};
   std::atomic<uint32_t> period_{kTryEveryFirst};
   std::atomic<uint32_t> waits_{0};  // of the period, for which both were possible

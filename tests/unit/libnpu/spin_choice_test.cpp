@@ -60,6 +60,14 @@ TEST(SpinChoice, LongFirstWaitsAreForgottenSoon) {
   EXPECT_GE(looks(choice, 32, 12'000, 20'000), 24);
 }
 
+// A wait that loads something among short ones, which sleeps would make longer.
+TEST(SpinChoice, OneLongWaitChangesNothing) {
+  SpinChoice choice(kSpinNs);
+  looks(choice, 20, 18'000, 40'000);
+  looks(choice, 1, 140'000, 140'000);
+  EXPECT_GE(looks(choice, 20, 18'000, 40'000), 14);
+}
+
 // Between waits that sleep the device sleeps as well, so that one look among them takes as long as they do.
 TEST(SpinChoice, FindsOutOfSleepsThatMakeTheDeviceSleep) {
   SpinChoice choice(kSpinNs);
