@@ -118,6 +118,25 @@ TEST_F(DeviceTest, TimesGrowAlongTheQueue) {
   }
 }
 
+// What opens the gate comes behind a command for which there is room.
+TEST_F(DeviceTest, AFullRingWaitsForNoMoreRoomThanIsNeeded) {
+  constexpr int kBefore = 5;
+  npuQueue queue = make_queue(64);
+  const npuKernel null = kernel("null");
+  const npuDevPtr gate = alloc(8);
+  uint64_t value = 0;
+  for (int i = 0; i < kBefore; i++) ASSERT_NPU(NPU_OK, launch(queue, null, nullptr, 0, &value));
+  ASSERT_NPU(NPU_OK, npuQueueWaitSemaphore(queue, gate, 1, nullptr));
+  for (int i = kBefore + 1; i < 64 + kBefore; i++) {
+    ASSERT_NPU(NPU_OK, launch(queue, null, nullptr, 0, &value));
+  }
+  uint64_t completed = 0;
+  ASSERT_NPU(NPU_OK, npuQueueGetCompleted(queue, &completed));
+  EXPECT_EQ(completed, uint64_t{kBefore});
+  ASSERT_NPU(NPU_OK, npuQueueSignal(queue_, gate, 1, nullptr));
+  EXPECT_NPU(NPU_OK, npuQueueWait(queue, value, kLongNs));
+}
+
 TEST_F(DeviceTest, TimesAreKeptForAsManyCommandsAsTheRingHolds) {
   npuQueue small = make_queue(64);
   npuTiming timing{};

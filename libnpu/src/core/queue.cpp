@@ -19,6 +19,8 @@ namespace {
 
 // In a long batch: a bell costs as much as a push.
 constexpr uint32_t kPushesBetweenBells = 16;
+// For how long a full ring is left to the device beyond the room that is needed.
+constexpr int64_t kRoomierNs = 50'000;
 
 }  // namespace
 
@@ -128,8 +130,11 @@ Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots,
     uint64_t needed = 0;
     if (ring_->has_room(slots, args_bytes, &needed)) return Status::ok();
     const uint64_t value = base_ + needed;
+    const uint64_t roomier = base_ + ring_->roomier(needed);
     lock.unlock();
-    const Status status = wait(value, Deadline::never());
+    // A submitter that came back for every slot would sleep and be woken for every command. What is waited for may be behind what only he can submit, so not for long.
+    Status status = wait(roomier, Deadline::in(kRoomierNs));
+    if (status.code() == NPU_TIMEOUT) status = wait(value, Deadline::never());
     lock.lock();
     // A failure makes the queue unusable, which the next look reports; a reset only moves the base.
     if (status.code() == NPU_ERROR_DEVICE_LOST || status.code() == NPU_ERROR_INVALID_HANDLE ||

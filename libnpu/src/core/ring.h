@@ -6,6 +6,7 @@
 // Memory ordering: bell() publishes what was pushed through Backend::ring (release); completed() is an acquire load, after it everything that the device wrote for the commands below is visible.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +54,11 @@ class Ring {
 
   // Whether |slots| commands with |args_bytes| of arguments together fit now; if not, *out_needed commands must have completed first.
   bool has_room(uint32_t slots, uint32_t args_bytes, uint64_t* out_needed);
+  // Not below |needed|: with so many completed, a quarter of the slots is free.
+  uint64_t roomier(uint64_t needed) const {
+    const uint64_t most = uint64_t{entries()} - entries() / 4;
+    return std::max(needed, submitted_ > most ? submitted_ - most : 0);
+  }
   // Writes the command. args: copied beside the ring, its address goes to the launch. The command's number is submitted() before the call.
   void push(const npu_cmd& command, const void* args, uint32_t args_bytes);
   // Tells the device of everything that was pushed.
