@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // GEMM: D = act(alpha op(A) op(B) + beta C + bias), one block of D a work-group: x over columns, y over rows, z over the batch.
 //
-// K is walked in blocks: while the tensor unit multiplies one pair of blocks, the DMA brings the next. A lies in L1 by rows, B in panels.
+// K is walked in blocks: while the tensor unit multiplies one pair of blocks, the DMA brings the next. A lies in L1 by rows, B in panels. Sums lie in L1 too, from where they
+// can be stored: most products need nothing else at their end.
 // Every element of D is one chain over ascending k, so the block sizes never change a bit of the result.
 #include "firmware-model/kernels/epilogue.h"
 #include "firmware-model/kernels/kernels.h"
@@ -37,10 +38,10 @@ class Gemm {
  private:
   Tile source_a();
   Tile source_b();
-  void load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate);
-  void multiply(const Tile& acc);
-  void add_c(const Tile& acc);
-  void store_block(const Tile& acc);
+  void load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& sums, bool accumulate);
+  void multiply(const Tile& sums);
+  void add_c(const Tile& sums);
+  void store_block(const Tile& sums);
   Tile block_out(const Arg& base, const Arg& ld, const Arg& batch_stride);
 
   Variant v_;
@@ -57,7 +58,8 @@ class Gemm {
       block_k_ = k_.arg_u32("block_k");
   Arg alpha_ = k_.arg_f32("alpha"), beta_ = k_.arg_f32("beta"), act_ = k_.arg_u32("act");
   Buf l1_bias_ = k_.l1(kGemmBlockCols * 4);
-  Buf l1_out_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
+  Buf l1_sums_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
+  Buf l1_in_{0, 0};  // blocks of A and B
   Reg row0_, col0_, rows_, cols_, scale_, step_;
 };
 
@@ -95,29 +97,30 @@ Tile Gemm::source_b() {
 }
 
 // One block of K: loads step_ columns of A and rows of B, and multiplies them.
-void Gemm::load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& acc, bool accumulate) {
+void Gemm::load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& sums, bool accumulate) {
   pipe.produce([&](const Reg& at) {
     k_.ld(k_.tile_l1(v_.in, at, rows_, step_), a).trans(v_.a_transposed);
     k_.ld(k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_), b)
         .trans(v_.b == FormB::kTransposed);
   });
   pipe.consume([&](const Reg& at) {
-    k_.mm(acc, k_.tile_l1(v_.in, at, rows_, step_),
+    k_.mm(sums, k_.tile_l1(v_.in, at, rows_, step_),
           k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_))
         .acc(accumulate);
   });
 }
 
-void Gemm::multiply(const Tile& acc) {
+void Gemm::multiply(const Tile& sums) {
   Pipe<2> pipe(k_, 2 * kGemmBlockBytes);
+  l1_in_ = pipe.memory();
   Reg left = depth_;
   step_ = min(left, block_k_);
   k_.if_(
-      left == 0, [&] { k_.vfill(acc, 0.0f); },
+      left == 0, [&] { k_.vfill(sums, 0.0f); },
       [&] {
         Tile a = source_a();
         Tile b = source_b();
-        load_step(a, b, pipe, acc, false);
+        load_step(a, b, pipe, sums, false);
         left -= step_;
         Reg blocks = ceil_div(left, block_k_);
         k_.for_range(std::move(blocks), [&](const Reg&) {
@@ -132,7 +135,7 @@ void Gemm::multiply(const Tile& acc) {
           Tile part_a = v_.a_transposed ? a.view(0, 0, step_, rows_) : a.view(0, 0, rows_, step_);
           Tile part_b =
               v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_) : b.view(0, 0, step_, cols_);
-          load_step(part_a, part_b, pipe, acc, true);
+          load_step(part_a, part_b, pipe, sums, true);
           left -= step_;
         });
       });
@@ -150,26 +153,37 @@ Tile Gemm::block_out(const Arg& base, const Arg& ld, const Arg& batch_stride) {
   return k_.tile_hbm(v_.out, at, rows_, cols_, stride);
 }
 
-// acc = fma(C, beta, alpha acc); the scale that is left for the store is 1.
-void Gemm::add_c(const Tile& acc) {
+// sums = fma(C, beta, alpha sums); the scale that is left for the store is 1.
+void Gemm::add_c(const Tile& sums) {
   Reg c = c_;
   k_.if_(c != 0, [&] {
-    Tile l1_c = k_.tile_l1(v_.out, l1_out_, rows_, cols_);
+    Tile l1_c = k_.tile_l1(v_.out, l1_in_, rows_, cols_);
     k_.ld(l1_c, block_out(c_, ldc_, batch_c_));
-    k_.vmul(acc, acc, scale_);
+    k_.vmul(sums, sums, scale_);
     k_.fence();
-    k_.vfma(acc, l1_c, beta_, acc);
+    k_.vfma(sums, l1_c, beta_, sums);
     k_.fence();
     scale_ = k_.f32(1.0f);
   });
 }
 
-void Gemm::store_block(const Tile& acc) {
-  Tile out = k_.tile_l1(v_.out, l1_out_, rows_, cols_);
+void Gemm::store_block(const Tile& sums) {
+  // Ends in its place: a row is read before it is written, and no row of D is longer.
+  Tile out = k_.tile_l1(v_.out, l1_sums_, rows_, cols_);
   Reg bias = bias_;
   Reg act = act_;
-  store_accumulator(k_, out, acc, {scale_, act, bias, l1_bias_, cols_});
-  k_.fence();
+  const auto finish = [&] {
+    store_accumulator(k_, out, sums, {scale_, act, bias, l1_bias_, cols_});
+    k_.fence();
+  };
+  if (v_.out == DType::F32) {
+    Reg changed = scale_ ^ k_.f32(1.0f);
+    changed = changed | act;
+    changed = changed | bias;
+    k_.if_(std::move(changed), finish);
+  } else {
+    finish();
+  }
   k_.st(block_out(d_, ldd_, batch_d_), out);
 }
 
@@ -190,12 +204,12 @@ Program Gemm::build() {
     k_.ld(k_.tile_l1(DType::F32, l1_bias_, 1, cols_), k_.tile_hbm(DType::F32, at, 1, cols_));
   });
   bias.free();
-  Tile acc = k_.tile_acc(k_.acc(kGemmBlockRows * kGemmBlockCols * 4), rows_, cols_);
-  multiply(acc);
+  Tile sums = k_.tile_l1(DType::F32, l1_sums_, rows_, cols_);
+  multiply(sums);
   step_.free();
   k_.fence();
-  add_c(acc);
-  store_block(acc);
+  add_c(sums);
+  store_block(sums);
   return k_.finish();
 }
 

@@ -200,6 +200,10 @@ TEST(Gemm, LargeBlocksMatchTheReference) {
     run_case(c, 5);
     c.b = FormB::kTransposed;
     run_case(c, 6);
+    c.out = DType::BF16;  // sums end where they lie, in shorter rows
+    c.beta = 0.5f;
+    c.bias = true;
+    run_case(c, 7);
   }
 }
 
@@ -226,6 +230,20 @@ TEST(Gemm, AlphaBetaBiasAndActivationsAreApplied) {
       run_case(c, 20 + act);
     }
   }
+}
+
+TEST(Gemm, AnEndThatChangesNothingTakesTheTensorUnitNoTime) {
+  std::vector<uint64_t> busy_ps;
+  for (const float alpha : {1.0f, 2.0f}) {
+    Case c{48, 32, 64};
+    c.alpha = alpha;
+    Random random(30);
+    GemmRun run(c, random);
+    run.run();
+    run.check();
+    busy_ps.push_back(run.rig.stats().engine_busy_ps[NPU_ENGINE_MM]);
+  }
+  EXPECT_LT(busy_ps[0], busy_ps[1]);
 }
 
 TEST(Gemm, BatchesHaveStrides) {
