@@ -21,7 +21,8 @@ constexpr uint64_t kArgumentsAheadBytes = 64 * 1024;
 // What takes a host about as long as a scalar instruction, for Queue::turn_work.
 constexpr uint64_t kMacsPerWork = 512;
 constexpr uint64_t kVectorOpsPerWork = 32;
-constexpr uint64_t kBytesPerWork = 64;
+// Read or written in caches; from memory it takes some five times as long.
+constexpr uint64_t kBytesPerWork = 1024;
 
 template <typename T>
 bool zero(const T& words) {
