@@ -55,12 +55,13 @@ class Gemm {
   Arg lda_ = k_.arg_u32("lda"), ldb_ = k_.arg_u32("ldb"), ldc_ = k_.arg_u32("ldc"),
       ldd_ = k_.arg_u32("ldd");
   Arg block_m_ = k_.arg_u32("block_m"), block_n_ = k_.arg_u32("block_n"),
-      block_k_ = k_.arg_u32("block_k");
+      block_k_ = k_.arg_u32("block_k"), first_k_ = k_.arg_u32("first_k");
   Arg alpha_ = k_.arg_f32("alpha"), beta_ = k_.arg_f32("beta"), act_ = k_.arg_u32("act");
   Buf l1_bias_ = k_.l1(kGemmBlockCols * 4);
   Buf l1_sums_ = k_.l1(kGemmBlockRows * kGemmBlockCols * 4);
   Buf l1_in_{0, 0};  // blocks of A and B
   Reg row0_, col0_, rows_, cols_, scale_, step_;
+  Reg a_bytes_;  // of a block of A, behind which one of B lies
 };
 
 // The strip of A that this group reads: its first block of K.
@@ -100,28 +101,36 @@ Tile Gemm::source_b() {
 void Gemm::load_step(Tile& a, Tile& b, Pipe<2>& pipe, const Tile& sums, bool accumulate) {
   pipe.produce([&](const Reg& at) {
     k_.ld(k_.tile_l1(v_.in, at, rows_, step_), a).trans(v_.a_transposed);
-    k_.ld(k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_), b)
-        .trans(v_.b == FormB::kTransposed);
+    k_.ld(k_.panel_l1(v_.in, at + a_bytes_, step_, cols_), b).trans(v_.b == FormB::kTransposed);
   });
   pipe.consume([&](const Reg& at) {
     k_.mm(sums, k_.tile_l1(v_.in, at, rows_, step_),
-          k_.panel_l1(v_.in, at + kGemmBlockBytes, step_, cols_))
+          k_.panel_l1(v_.in, at + a_bytes_, step_, cols_))
         .acc(accumulate);
   });
 }
 
 void Gemm::multiply(const Tile& sums) {
-  Pipe<2> pipe(k_, 2 * kGemmBlockBytes);
+  Pipe<2> pipe(k_, kGemmPairBytes);
   l1_in_ = pipe.memory();
+  a_bytes_ = block_m_ * block_k_;
+  a_bytes_ *= elem_;
   Reg left = depth_;
-  step_ = min(left, block_k_);
   k_.if_(
       left == 0, [&] { k_.vfill(sums, 0.0f); },
       [&] {
+        step_ = Reg(block_k_);
         Tile a = source_a();
         Tile b = source_b();
-        load_step(a, b, pipe, sums, false);
-        left -= step_;
+        const auto step = [&](bool accumulate) {
+          Tile part_a = v_.a_transposed ? a.view(0, 0, step_, rows_) : a.view(0, 0, rows_, step_);
+          Tile part_b =
+              v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_) : b.view(0, 0, step_, cols_);
+          load_step(part_a, part_b, pipe, sums, accumulate);
+          left -= step_;
+        };
+        step_ = min(left, first_k_);
+        step(false);
         Reg blocks = ceil_div(left, block_k_);
         k_.for_range(std::move(blocks), [&](const Reg&) {
           Reg next_a = step_ * elem_;
@@ -132,11 +141,7 @@ void Gemm::multiply(const Tile& sums) {
           a.advance(next_a);
           b.advance(next_b);
           step_ = min(left, block_k_);
-          Tile part_a = v_.a_transposed ? a.view(0, 0, step_, rows_) : a.view(0, 0, rows_, step_);
-          Tile part_b =
-              v_.b == FormB::kTransposed ? b.view(0, 0, cols_, step_) : b.view(0, 0, step_, cols_);
-          load_step(part_a, part_b, pipe, sums, true);
-          left -= step_;
+          step(true);
         });
       });
 }
@@ -207,6 +212,7 @@ Program Gemm::build() {
   Tile sums = k_.tile_l1(DType::F32, l1_sums_, rows_, cols_);
   multiply(sums);
   step_.free();
+  a_bytes_.free();
   k_.fence();
   add_c(sums);
   store_block(sums);

@@ -10,8 +10,23 @@
 namespace npu::ops {
 namespace {
 
-// A whole number of panels of columns, and of 16 rows of depth, that fill the blocks of A and B.
-Blocks choose_blocks(const npuOpsGemmInfo& g, uint32_t elem_bytes) {
+// Depths of the blocks of A and B, whole 16s. The first one is half as deep as the others may be: the tensor unit waits for it, and while it multiplies it the next one comes. The
+// others are of one depth, as far as that goes.
+struct Depths {
+  uint32_t first, others;
+};
+
+Depths choose_depths(const Blocks& b, uint32_t k, uint32_t elem_bytes) {
+  const uint32_t fit = kGemmPairBytes / ((round_up(b.m, 16) + b.n) * elem_bytes) / 16 * 16;
+  const uint32_t most = std::min(fit, kGemmDepthMost);
+  const uint32_t first = round_up(most / 2, 16);
+  if (k <= first) return {first, first};
+  const uint32_t steps = ceil_div(k - first, most);
+  return {first, std::max(first, round_up(ceil_div(k - first, steps), 16))};
+}
+
+// A whole number of panels of columns.
+Blocks choose_blocks(const npuOpsGemmInfo& g) {
   constexpr uint32_t kSmallM = 16;
   constexpr uint32_t kLeast = 64;
   Blocks b{std::min(g.m, kGemmBlockRows), std::min(round_up(g.n, 16), kGemmBlockCols), 0};
@@ -25,9 +40,6 @@ Blocks choose_blocks(const npuOpsGemmInfo& g, uint32_t elem_bytes) {
       larger = round_up(larger / 2, 16);
     }
   }
-  const uint32_t widest = std::max(b.m, b.n);
-  b.k = std::max(kGemmBlockBytes / (widest * elem_bytes) / 16 * 16, 16u);
-  b.k = std::min(b.k, round_up(std::max(g.k, 1u), 16));
   return b;
 }
 
@@ -110,7 +122,8 @@ npuResult plan_gemm(const void* info, Plan* plan) {
   if (wide) return plan_gemm_any(g, plan);
   const uint32_t in = type_bytes(g.type);
   const uint32_t out = type_bytes(g.out_type);
-  const Blocks b = choose_blocks(g, in);
+  const Blocks b = choose_blocks(g);
+  const Depths depths = choose_depths(b, g.k, in);
   plan->program = kProgramGemm + type_index(g.type) * 12 + type_index(g.out_type) * 6 +
                   (g.a_form == NPU_OPS_TRANSPOSED ? 3 : 0) + static_cast<uint32_t>(g.b_form);
   plan->grid[0] = ceil_div(g.n, b.n);
@@ -120,7 +133,12 @@ npuResult plan_gemm(const void* info, Plan* plan) {
   plan->add64(g.batch_stride_a * in).add64(g.batch_stride_b * in);
   plan->add64(g.batch_stride_c * out).add64(g.batch_stride_d * out);
   plan->add32(g.m).add32(g.n).add32(g.k).add32(g.lda).add32(g.ldb).add32(g.ldc).add32(g.ldd);
-  plan->add32(b.m).add32(b.n).add32(b.k).add_f32(g.alpha).add_f32(g.beta);
+  plan->add32(b.m)
+      .add32(b.n)
+      .add32(depths.others)
+      .add32(depths.first)
+      .add_f32(g.alpha)
+      .add_f32(g.beta);
   plan->add32(static_cast<uint32_t>(g.activation));
   return NPU_OK;
 }

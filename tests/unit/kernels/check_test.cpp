@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "libnpu/ops/error.h"
@@ -81,6 +82,31 @@ TEST(MissingWait, InAProduct) {
   info.b = Flat::kBase + (2 << 20);
   info.d = Flat::kBase + (4 << 20);
   expect_missing_waits_found(NPU_OPS_GEMM, &info, 0);
+}
+
+// What is loaded lies beside what is multiplied and summed meanwhile, for each shape of blocks that plans choose.
+TEST(Product, ItsBlocksKeepApart) {
+  for (const auto& [m, n, type] : {std::tuple{512u, 1024u, NPU_FLOAT32},
+                                   {512u, 512u, NPU_FLOAT32},
+                                   {512u, 1024u, NPU_BFLOAT16},
+                                   {200u, 200u, NPU_FLOAT32},
+                                   {7u, 2000u, NPU_BFLOAT16}}) {
+    SCOPED_TRACE(testing::Message() << m << " x " << n << " type " << type);
+    npuOpsGemmInfo info{};
+    info.struct_size = sizeof info;
+    info.m = m, info.n = n, info.k = 600;
+    info.type = type;
+    info.alpha = 1;
+    info.a = Flat::kBase;
+    info.b = Flat::kBase + (2 << 20);
+    info.d = Flat::kBase + (5 << 20);
+    ops::Plan plan;
+    ASSERT_EQ(ops::plan_of(NPU_OPS_GEMM, &info, &plan), NPU_OK) << ops::error_text();
+    const auto* args = reinterpret_cast<const std::byte*>(plan.args);
+    EXPECT_EQ(run_checked(program(ops::program_name(plan.program)),
+                          {args, args + plan.block_bytes()}, plan.grid),
+              NPU_ST_OK);
+  }
 }
 
 TEST(MissingWait, InAnAttention) {

@@ -24,6 +24,7 @@ struct Case {
   uint32_t batch = 1;
   uint32_t pad = 0;  // leading dimensions are larger than needed by so much
   uint32_t block_m = 256, block_n = 256, block_k = 128;
+  uint32_t first_k = 0;  // 0: as the others
 };
 
 double activate(uint32_t act, double x) {
@@ -90,6 +91,7 @@ class GemmRun {
               {"block_m", c_.block_m},
               {"block_n", c_.block_n},
               {"block_k", c_.block_k},
+              {"first_k", c_.first_k != 0 ? c_.first_k : c_.block_k},
               {"alpha", c_.alpha},
               {"beta", c_.beta},
               {"act", c_.act}};
@@ -185,7 +187,7 @@ TEST(Gemm, EveryVariantMatchesTheReferenceOnOddShapes) {
           for (auto& s : kShapes) {
             Case c{s[0], s[1], s[2], in, out, transposed, b};
             c.pad = seed % 3;
-            c.block_m = 64, c.block_n = 48, c.block_k = 40;
+            c.block_m = 64, c.block_n = 48, c.block_k = 40, c.first_k = 24;
             run_case(c, seed++);
           }
         }
@@ -282,6 +284,7 @@ TEST(Gemm, TheResultDoesNotDependOnTheBlocks) {
               {"block_m", block},
               {"block_n", block},
               {"block_k", block - 3},
+              {"first_k", block / 2},
               {"alpha", 1.0f},
               {"beta", 0.0f},
               {"act", 0}};
@@ -320,6 +323,7 @@ TEST(Gemm, InfinityAndNanReachExactlyTheirRowsAndColumns) {
             {"block_m", 64},
             {"block_n", 64},
             {"block_k", 64},
+            {"first_k", 64},
             {"alpha", 1.0f},
             {"beta", 0.0f},
             {"act", 0}};
@@ -361,6 +365,7 @@ TEST(Gemm, AnActivationThatDoesNotExistTraps) {
             {"block_m", 16},
             {"block_n", 16},
             {"block_k", 16},
+            {"first_k", 16},
             {"alpha", 1.0f},
             {"beta", 0.0f},
             {"act", 9}};

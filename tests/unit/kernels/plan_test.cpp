@@ -73,16 +73,21 @@ npuOpsGemmInfo gemm_info(uint32_t m, uint32_t n, uint32_t k) {
   return g;
 }
 
-// D of ones times ones is k everywhere, whatever blocks the plan chose.
-void run_ones(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed) {
+// A of equal columns times B of equal rows, whatever blocks the plan chose.
+void run_equal(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed) {
   SCOPED_TRACE(testing::Message() << m << " x " << n << " x " << k << " type " << type << " packed "
                                   << packed);
   DType dtype = type == NPU_FLOAT32 ? DType::F32 : DType::BF16;
   Rig rig;
   npuOpsGemmInfo g = gemm_info(m, n, k);
   g.type = type;
-  g.a = rig.put(dtype, std::vector<float>(uint64_t{m} * k, 1.0f));
-  g.b = rig.put(dtype, std::vector<float>(uint64_t{n} * k, 1.0f));
+  const auto in_row = [](uint32_t i) { return static_cast<float>(1 + i % 2); };
+  const auto in_col = [](uint32_t j) { return static_cast<float>(1 + j % 3); };
+  std::vector<float> a(uint64_t{m} * k), b(uint64_t{n} * k);
+  for (uint64_t i = 0; i < a.size(); ++i) a[i] = in_row(static_cast<uint32_t>(i / k));
+  for (uint64_t i = 0; i < b.size(); ++i) b[i] = in_col(static_cast<uint32_t>(i % n));
+  g.a = rig.put(dtype, a);
+  g.b = rig.put(dtype, b);
   g.d = rig.put(DType::F32, std::vector<float>(uint64_t{m} * n, -1.0f));
   if (packed) {
     npuOpsGemmPackInfo p{};
@@ -101,7 +106,9 @@ void run_ones(uint32_t m, uint32_t n, uint32_t k, npuDataType type, bool packed)
   rig.run_plan(ops::program_name(plan.program), {plan.args, plan.block_bytes()},
                {plan.grid[0], plan.grid[1], plan.grid[2]});
   std::vector<float> got = rig.get(DType::F32, g.d, uint64_t{m} * n);
-  for (float v : got) ASSERT_EQ(v, static_cast<float>(k));
+  for (uint32_t i = 0; i < m; ++i)
+    for (uint32_t j = 0; j < n; ++j)
+      ASSERT_EQ(got[uint64_t{i} * n + j], in_row(i) * in_col(j) * static_cast<float>(k));
 }
 
 TEST(GemmPlan, ItsBlocksCoverTheResult) {
@@ -112,10 +119,11 @@ TEST(GemmPlan, ItsBlocksCoverTheResult) {
                              {8u, 1000u, 700u},
                              {17u, 33u, 129u},
                              {300u, 520u, 300u},
+                             {300u, 1100u, 200u},
                              {1000u, 16u, 40u},
                              {16u, 5000u, 3u},
                              {2u, 40u, 9000u}}) {
-        run_ones(m, n, k, type, packed);
+        run_equal(m, n, k, type, packed);
       }
     }
   }
