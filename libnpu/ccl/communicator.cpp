@@ -113,10 +113,9 @@ std::optional<Refusal> Communicator::meet_others() {
   if (transport_.memory.is_on_model() && transport_.network.address()) {
     plans_.set_machine(Machine::of_models_on_hosts());
   }
+  if (transport_.network.address()) mover_ = std::make_unique<Mover>(*this);
   Watchdog::get().add(shared_from_this());
-  if (!transport_.network.address()) return std::nullopt;
-  mover_ = std::make_unique<Mover>(*this);
-  if (!mover_->start()) {
+  if (mover_ && !mover_->start()) {
     return Refusal{settings_.rank, NPU_CCL_DEVICE,
                    "rank " + std::to_string(settings_.rank) + ": no thread to be had"};
   }

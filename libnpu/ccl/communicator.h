@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "libnpu/ccl/bootstrap.h"
+#include "libnpu/ccl/look_choice.h"
 #include "libnpu/ccl/mover.h"
 #include "libnpu/ccl/plan.h"
 #include "libnpu/ccl/request.h"
@@ -103,12 +104,17 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   Network& network() { return transport_.network; }
   // True if move() has to be called when a descriptor of the network is ready.
   bool moves() const;
-  // Moves data between hosts. True: some came.
-  bool move();
+  // Moves data between hosts. True: some came. |nudges|: the device is made to look if it has to.
+  bool move(bool nudges = true);
+  // The same for the one who submits, unless somebody does it already. |looks|: until what was added to the lanes has all come, if that is soon: then the device need not wait for it, and nobody has to wake it.
+  void move_now(bool looks);
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
   void look();
+
+  // What moves without the watchdog's looks is the mover's.
+  void wake_mover();
 
   // ---- For the mover ----
   // What has to happen on the device before more can move; nothing: nothing of it is known yet.
@@ -191,6 +197,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::mutex submit_mutex_;
   Transport transport_;
   PlanCache plans_;
+  LookChoice choice_;  // of move_now()
   npuDevPtr workspace_dva_ = 0;
   uint64_t workspace_bytes_ = 0;
   std::vector<WindowPtr> windows_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libnpu/ccl/communicator.h"
+#include "libnpu/ccl/watchdog.h"
 
 namespace npu::ccl {
 namespace {
@@ -11,6 +12,8 @@ namespace {
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 // How long to wait for what the others have called before one of them is named.
 constexpr auto kHearing = std::chrono::milliseconds(200);
+// How long a call looks for messages of the other ranks.
+constexpr auto kCallLooks = std::chrono::microseconds(50);
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
 // A Record, or a Called.
@@ -45,17 +48,17 @@ void Communicator::take_carried(const Network::Carried& carried) {
       true);
 }
 
-bool Communicator::move() {
+bool Communicator::move(bool nudges) {
   Network& network = transport_.network;
   if (!moves()) return false;
   if (state() == NPU_CCL_FAILED) return network.say_last(), false;
   std::vector<Network::Arrival> arrivals;
-  bool moved = false, nudges = false;
+  bool moved = false, has_shown = false;
   do {
     arrivals.clear();
     Network::Progress progress;
     const auto refusal = network.progress(is_suspicious(), is_waiting(), &arrivals, &progress);
-    nudges = nudges || progress.has_shown;
+    has_shown = has_shown || progress.has_shown;
     moved = moved || progress.has_moved;
     if (refusal) {
       fail_with({refusal->reason, refusal->rank, refusal->text}, true);
@@ -64,7 +67,7 @@ bool Communicator::move() {
     for (const Network::Arrival& arrival : arrivals) compare(arrival);
   } while (!arrivals.empty());
   for (const Network::Carried& carried : network.take_frames()) take_carried(carried);
-  if (nudges) transport_.lanes.nudge();
+  if (has_shown && nudges) transport_.lanes.nudge();
   settle();
   if (const auto loss = network.first_loss(); loss && Clock::now() > loss->since + kGrace) {
     fail_with({NPU_CCL_RANK_LOST, loss->rank,
@@ -84,8 +87,27 @@ bool Communicator::move() {
 // With the submitter's mutex held.
 npuResult Communicator::flush() {
   const npuResult result = transport_.lanes.flush();
-  if (mover_) mover_->wake();
+  if (!mover_ || !transport_.network.awaits_device()) return result;
+  if (transport_.network.expects_large() || !Watchdog::get().look_for()) mover_->wake();
   return result;
+}
+
+void Communicator::move_now(bool looks) {
+  looks = looks && choice_.looks();
+  const auto begin = Clock::now();
+  do {
+    if (const auto turn = Watchdog::get().try_turn()) {
+      move(false);  // it is about to be rung
+      if (!looks || state() == NPU_CCL_FAILED) return;
+      if (transport_.network.has_come(transport_.received)) return choice_.saw();
+    }
+    std::this_thread::yield();
+  } while (looks && Clock::now() - begin < kCallLooks);
+  if (looks) choice_.saw_nothing();
+}
+
+void Communicator::wake_mover() {
+  if (mover_ && transport_.network.awaits_device()) mover_->wake();
 }
 
 Network::Awaited Communicator::awaited() {

@@ -111,10 +111,16 @@ npuResult Lanes::flush() {
   return NPU_OK;
 }
 
-npuResult Lanes::begin_after(npuQueue queue) {
+bool Lanes::is_idle() const {
+  const Lane& local = lanes_[kLocalLane];
+  return local.commands.empty() && npuQueueSync(local.queue, 0) == NPU_OK;
+}
+
+npuResult Lanes::begin_after(npuQueue queue, bool* out_waits) {
   uint64_t now = 0;
   Lane& local = lanes_[kLocalLane];
   if (npuQueueSync(queue, 0) == NPU_OK) return NPU_OK;
+  *out_waits = true;
   // The word behind those of the lanes: nobody waits for it.
   NPU_CCL_TRY(
       passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));

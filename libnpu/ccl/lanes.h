@@ -50,11 +50,15 @@ class Lanes {
   void wait_tick(uint32_t lane, Tick tick);
   // Of the command that was added last.
   Mark mark(uint32_t lane);
+  // Of what the local lane was given before: when it is idle, it has come to that.
+  Mark past() { return {kLocalLane, lanes_[kLocalLane].submitted, ++marks_}; }
   // Submits what was added to all lanes. Blocks while a ring is full.
   npuResult flush();
-  // The local lane waits for what |queue| holds now, if that has not ended yet; |queue| waits for what the local lane holds now.
-  npuResult begin_after(npuQueue queue);
+  // The local lane waits for what |queue| holds now, if that has not ended yet (else |out_waits| is left alone); |queue| waits for what the local lane holds now.
+  npuResult begin_after(npuQueue queue, bool* out_waits);
   npuResult end_before(npuQueue queue, uint64_t* out_value);
+  // Nothing is left of what the local lane was given, which is the last to end of all.
+  bool is_idle() const;
   // What the local lane was given.
   uint64_t submitted() const { return lanes_[kLocalLane].submitted; }
 

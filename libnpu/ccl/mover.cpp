@@ -107,7 +107,11 @@ void Mover::loop() {
       if (stops_) return;
       wakes_seen = wakes_;
     }
-    await_device(wakes_seen);
+    if (Watchdog::get().is_looking()) {
+      sleep(wakes_seen, INT64_MAX);
+    } else {
+      await_device(wakes_seen);
+    }
     const auto turn = Watchdog::get().between_turns();
     communicator_.move();
   }

@@ -24,6 +24,7 @@ void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
   links_[to]->sends.push_back({bytes, mark});
+  if (bytes > kSmallBytesMax) large_++;
 }
 
 void Network::will_take(uint32_t from, uint64_t bytes, const Mark& mark) {
@@ -69,6 +70,14 @@ bool Network::has_work() {
     if (credit && credit->taken <= link->reassembly.arrived()) return true;
   }
   return false;
+}
+
+bool Network::awaits_device() {
+  std::lock_guard lock(mutex_);
+  return std::any_of(links_.begin(), links_.end(), [](const auto& link) {
+    return link && !link->loss && !link->is_finished &&
+           (!link->sends.empty() || link->next_credit() || link->records_unsent() != 0);
+  });
 }
 
 Network::Awaited Network::awaited() {
@@ -127,6 +136,13 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
   }
   *out = progress_;
   return refusal;
+}
+
+bool Network::has_come(const std::vector<uint64_t>& counts) const {
+  for (const auto& link : links_) {
+    if (link && !link->is_finished && link->shown < counts[link->rank]) return false;
+  }
+  return true;
 }
 
 void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {

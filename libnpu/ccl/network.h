@@ -65,6 +65,10 @@ class Network {
   bool may_sleep();
   // True while something may happen that no descriptor tells of.
   bool has_work();
+  // Whether awaited() tells of anything. Any thread.
+  bool awaits_device();
+  // Messages are under way, or wait, that take so long that a sleep costs little beside them. Any thread.
+  bool expects_large() const { return large_.load(std::memory_order_relaxed) != 0; }
   struct Awaited {
     std::vector<Mark>
         marks;  // that the device has to come to, by their order; of each peer the next ones
@@ -79,6 +83,8 @@ class Network {
   // All that can be done now. |holds|: what arrives is not shown to the device. |is_pending|: there are operations, so that rails are watched. Records that came are added to |out_arrivals|.
   std::optional<Refusal> progress(bool holds, bool is_pending, std::vector<Arrival>* out_arrivals,
                                   Progress* out);
+  // Whether so many messages of each rank of another host have come and were shown.
+  bool has_come(const std::vector<uint64_t>& counts) const;
   // Frames that have come by rails since the last call.
   std::vector<Carried> take_frames() { return std::exchange(carried_, {}); }
   // When there was a last sign of life by one of several rails; long ago if there is only one, whose ranks are asked by their control connections.
@@ -191,6 +197,7 @@ class Network {
   Clock::time_point events_due_{};
   Progress progress_;  // of the present turn
   std::atomic<uint64_t> flushes_{0};
+  std::atomic<uint64_t> large_{0};  // such messages
   mutable std::mutex mutex_;
   Ports ports_;
   std::vector<std::unique_ptr<Rail>> rails_;

@@ -63,6 +63,14 @@ bool is_serial(const Plan& plan, ElementSizes sizes, uint64_t chunk_bytes) {
   return true;
 }
 
+bool is_one_round(const Plan& plan) {
+  const std::vector<Step>& steps = plan.schedule.steps;
+  const auto first_other =
+      std::find_if(steps.begin(), steps.end(), [](const Step& step) { return !step.sends(); });
+  return plan.is_serial && !plan.is_window() &&
+         std::none_of(first_other, steps.end(), [](const Step& step) { return step.sends(); });
+}
+
 }  // namespace
 
 uint32_t Plan::lane_of(const Step& step) const {
@@ -82,6 +90,7 @@ npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) con
   plan->problem = std::move(problem);
   plan->algorithm = *choice.algorithm;
   plan->is_serial = is_serial(*plan, sizes, chunk_bytes_);
+  plan->is_one_round = is_one_round(*plan);
   plan->ticks = find_ticks(*plan);
   *out = std::move(plan);
   return NPU_OK;

@@ -17,6 +17,8 @@ struct Plan {
   RankSchedule schedule;
   // All steps one after the other on the local lane: fewer commands and hops, and nothing is lost, as there is one chunk only.
   bool is_serial = false;
+  // All that this rank sends goes before it has anything from the others, and so it is with them: what comes waits for their calls only.
+  bool is_one_round = false;
   std::vector<bool> ticks;  // of each step: a later one on another lane depends on it
 
   bool is_window() const { return algorithm == Algorithm::kWindow; }

@@ -77,6 +77,7 @@ void Run::add(uint32_t index) {
   }
   std::vector<Operand> operands;
   for (const Place& place : plan_->schedule.operands_of(step)) operands.push_back(operand(place));
+  is_first_ = is_first_ && step.kind == StepKind::kSend && !plan_->is_window();
   switch (step.kind) {
     case StepKind::kSend:
       plan_->is_window() ? post(step) : send(step);
@@ -115,8 +116,27 @@ void Run::hear(const Step& step) {
   t_.lanes.wait(kLocalLane, t_.memory.rank(step.peer).posted_dva(), t_.heard[step.peer]);
 }
 
+// Without the device, which would have to be woken for it and then wake the one who sends.
+bool Run::send_at_once(const Step& step) {
+  const Place place = step.count != 0 ? plan_->schedule.operands_of(step)[0] : Place{};
+  const uint64_t bytes = step.count != 0 ? bytes_of(place, step.count) : 0;
+  const uint64_t number = t_.sent[step.peer] + 1;
+  if (!is_first_ || !t_.network.is_remote(step.peer) || place.buffer != Buffer::kInput ||
+      bytes > std::min(t_.chunk_bytes, kSmallBytesMax) || !t_.memory.has_room(step.peer, number) ||
+      (bytes != 0 && t_.memory.fill(step.peer, number, operand(place).at, bytes) != NPU_OK)) {
+    return false;
+  }
+  t_.sent[step.peer] = number;
+  t_.network.will_send(step.peer, bytes, t_.lanes.past());
+  t_.memory.show_sent(step.peer, number);
+  has_sent_ = true;
+  return true;
+}
+
 // A message is as many pieces as its bytes need, at least one: both ends count alike.
 void Run::send(const Step& step) {
+  if (send_at_once(step)) return;
+  is_first_ = false;
   const uint32_t lane = plan_->lane_of(step);
   uint64_t left = 0;
   npuDevPtr from = 0;

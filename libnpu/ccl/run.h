@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 
 #include "libnpu/ccl/lanes.h"
 #include "libnpu/ccl/network.h"
@@ -35,6 +36,11 @@ class Run {
   Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
       const npuDevPtr (&bases)[kBufferCount], Reached reached, Tick begin);
 
+  // What the first sends take lies there now, and nothing else is under way: the host may put it into slots by itself.
+  void begin_at_once() { is_first_ = true; }
+  // Whether the host has done so since the last call.
+  bool take_sent() { return std::exchange(has_sent_, false); }
+  bool is_one_round() const { return plan_->is_one_round; }
   // Adds the next round to the lanes; false: there is none.
   bool add_round();
   // After the last round: the local lane waits for everything.
@@ -49,6 +55,7 @@ class Run {
   void post(const Step& step);
   void hear(const Step& step);
   void send(const Step& step);
+  bool send_at_once(const Step& step);
   void receive(const Step& step);
   void reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count);
   void enter(uint32_t lane);
@@ -63,6 +70,8 @@ class Run {
   std::vector<uint32_t> heard_;  // and from each
   uint32_t posted_ = 0;          // the most to any
   Tick begin_;
+  bool is_first_ = false;  // nothing was added, and may be sent by the host
+  bool has_sent_ = false;
   uint32_t next_ = 0;
   std::vector<Tick> ticks_;        // of steps
   std::map<uint32_t, bool> used_;  // lanes

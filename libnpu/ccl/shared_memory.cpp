@@ -205,6 +205,22 @@ npuResult SharedMemory::mirror(uint32_t rank) {
   return NPU_OK;
 }
 
+bool SharedMemory::has_room(uint32_t target, uint64_t sequence) const {
+  return read_word(own().board->sent[target]) + 1 == sequence &&
+         read_word(ranks_[target].board->taken[own_]) + kSlots >= sequence;
+}
+
+npuResult SharedMemory::fill(uint32_t target, uint64_t sequence, npuDevPtr from,
+                             uint64_t bytes) const {
+  std::byte* const slot =
+      own().slots_host + (uint64_t{target} * kSlots + sequence % kSlots) * chunk_bytes_;
+  return npuMemCopyToHost(context_, slot, from, bytes);
+}
+
+void SharedMemory::show_sent(uint32_t target, uint64_t sequence) const {
+  write_word(&own().board->sent[target], sequence);
+}
+
 npuResult SharedMemory::map_slots() {
   void* slots = nullptr;
   NPU_CCL_TRY(passed_on(npuMemMap(context_, own().slots_dva, slots_bytes(), &slots)));

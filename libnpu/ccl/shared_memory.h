@@ -82,6 +82,13 @@ class SharedMemory {
   // Shows the host the own slots.
   npuResult map_slots();
 
+  // ---- For the host, in the device's stead: while it has nothing to do ----
+  // Whether the slot of message |sequence| to |target| of another host is free, and the messages before it have been shown.
+  bool has_room(uint32_t target, uint64_t sequence) const;
+  // Its data, from anywhere in the device's memory.
+  npuResult fill(uint32_t target, uint64_t sequence, npuDevPtr from, uint64_t bytes) const;
+  void show_sent(uint32_t target, uint64_t sequence) const;
+
   // Whether the own device is a model, not silicon.
   bool is_on_model() const { return is_on_model_; }
   // Whether a device of another process, or silicon, signals for the own one.

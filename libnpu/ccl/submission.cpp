@@ -79,7 +79,9 @@ npuResult Submission::begin() {
   }
   Lanes& lanes = comm_->transport_.lanes;
   for (npuQueue queue : queues_) {
-    if (const npuResult result = lanes.begin_after(queue); result != NPU_OK) return failed(result);
+    if (const npuResult result = lanes.begin_after(queue, &waits_); result != NPU_OK) {
+      return failed(result);
+    }
   }
   {
     // From here on: what blocks for room in a ring needs the watchdog too.
@@ -126,9 +128,15 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
 
 npuResult Submission::step_collective(bool* out_more) {
   if (run_ == nullptr) {
+    const Transport& t = comm_->transport_;
+    const bool begins_now = !waits_ && !collectives_.front().scales_input &&
+                            t.memory.is_on_model() && t.network.address() && t.lanes.is_idle();
     NPU_CCL_TRY(start_run(collectives_.front(), {}, &run_));
+    if (begins_now) run_->begin_at_once();
   }
-  if (!run_->add_round()) {
+  const bool has_more = run_->add_round();
+  if (run_->take_sent()) comm_->move_now(is_alone_ && run_->is_one_round());
+  if (!has_more) {
     run_->join();
     run_.reset();
     collectives_.pop_front();
@@ -199,6 +207,7 @@ npuResult submit_all(std::vector<std::unique_ptr<Submission>>& submissions) {
     return result == NPU_OK;
   };
   for (auto& submission : submissions) {
+    if (submissions.size() > 1) submission->share_thread();
     if (note(submission->begin())) going.push_back(submission.get());
   }
   while (!going.empty()) {

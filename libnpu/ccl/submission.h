@@ -14,6 +14,8 @@ namespace npu::ccl {
 class Submission {
  public:
   Submission(CommunicatorPtr communicator, std::vector<Request> requests);
+  // Others take turns with it in this thread, so what they send does not come during a step.
+  void share_thread() { is_alone_ = false; }
 
   // Records what is called, compares it with what others have called, and waits for the queues. Takes the communicator for this thread.
   npuResult begin();
@@ -38,6 +40,8 @@ class Submission {
   std::unique_lock<std::mutex> lock_;
   std::vector<Request> requests_;
   std::vector<npuQueue> queues_;  // each once
+  bool waits_ = false;            // for what one of them holds
+  bool is_alone_ = true;
   std::deque<Request> collectives_;
   std::unique_ptr<Run> run_;
   std::map<uint32_t, Messages> messages_;  // by lane

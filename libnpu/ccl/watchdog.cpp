@@ -24,6 +24,8 @@ constexpr auto kFirstNap = std::chrono::microseconds(50);
 constexpr auto kLongestNap = std::chrono::milliseconds(20);
 // Between two looks at ends and deadlines while data moves: each costs a call for each queue.
 constexpr auto kLookEvery = std::chrono::microseconds(100);
+// How long the thread looks for small messages before it turns to everything else.
+constexpr auto kLooksMost = std::chrono::milliseconds(1);
 constexpr unsigned long kTimerSlackNs = 1000;
 
 }  // namespace
@@ -39,6 +41,7 @@ Watchdog::Watchdog() : wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 void Watchdog::add(std::shared_ptr<Communicator> communicator) {
   std::lock_guard lock(list_mutex_);
   communicators_.push_back(std::move(communicator));
+  changes_++;
   if (!std::exchange(is_running_, true)) std::thread([this] { loop(); }).detach();
   wake();
 }
@@ -52,6 +55,7 @@ void Watchdog::remove(const Communicator* communicator) {
   if (found == communicators_.end()) return;
   last = std::move(*found);
   communicators_.erase(found);
+  changes_++;
   wake();
 }
 
@@ -66,6 +70,15 @@ void Watchdog::expect() {
   if (is_deaf_.load(std::memory_order_relaxed) && is_deaf_.exchange(false)) wake();
 }
 
+bool Watchdog::look_for() {
+  // pairs with watchdog.cpp : Watchdog::stop_looking
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (is_looking()) return true;
+  if (!choice_.pays()) return false;
+  if (!is_told_.exchange(true)) wake();
+  return true;
+}
+
 void Watchdog::loop() {
   prctl(PR_SET_TIMERSLACK, kTimerSlackNs);  // of this thread; its default is as long as a nap
   while (turn()) {
@@ -75,6 +88,7 @@ void Watchdog::loop() {
 bool Watchdog::turn() {
   Wait wait;
   if (!gather(&wait)) return false;
+  if (wait.looks) look();
   const bool came = sleep(&wait);
   nap_ = wait.is_pending && !came ? std::min(nap_ * 5 / 4, wait.longest_nap) : wait.first_nap;
   uint64_t count = 0;
@@ -94,6 +108,7 @@ bool Watchdog::gather(Wait* out) {
   std::lock_guard lock(list_mutex_);
   if (communicators_.empty()) {
     is_running_ = false;
+    is_looking_ = false;
     return false;
   }
   for (const auto& communicator : communicators_) {
@@ -113,19 +128,97 @@ bool Watchdog::gather(Wait* out) {
     }
   }
   if (out->moves && out->first_nap == kQuietNap) out->longest_nap = kLongestNap;
+  out->looks = must_look();
   return true;
 }
 
 bool Watchdog::sleep(Wait* wait) {
   if (wait->is_pending) awake_until_ = Clock::now() + kLinger;
   const bool lingers = wait->first_nap == kQuietNap && Clock::now() < awake_until_;
-  const bool naps = wait->is_pending || wait->at_once || lingers;
+  const bool naps = wait->is_pending || wait->at_once || lingers || is_looking();
   const bool is_long = nap_ > kQuietNap;
   if (naps && !is_long) is_deaf_.store(false, std::memory_order_relaxed);
-  const timespec time{0, wait->at_once ? 0 : nap_.count()};
+  const timespec time{0, wait->at_once || is_looking() ? 0 : nap_.count()};
   const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
   is_deaf_.store(false, std::memory_order_relaxed);
   return ready > 0;
+}
+
+// Whether there is something to look for: small messages have moved, or are about to, and no large ones. With the list's mutex held.
+bool Watchdog::must_look() {
+  const bool is_told = is_told_.exchange(false);
+  const bool has_moved = std::exchange(has_moved_, false);
+  bool looks = is_looking();
+  if (!looks && (is_told || has_moved)) {
+    seen_ = Clock::now();
+    looks = choice_.looks();
+  }
+  bool moves = false;
+  for (const auto& communicator : communicators_) {
+    if (!communicator->moves()) continue;
+    looks = looks && !communicator->network().expects_large();
+    moves = true;
+  }
+  looks = looks && moves;
+  if (is_looking() && !looks) {
+    stop_looking();
+  } else if (is_told && !looks) {
+    wake_movers();  // who was told that this thread would look has not done so
+  }
+  return looks;
+}
+
+// Moves what there is again and again, until there has been nothing for a while.
+void Watchdog::look() {
+  if (!is_looking_.exchange(true)) has_seen_ = false;
+  uint64_t changes = 0;
+  std::vector<std::shared_ptr<Communicator>> all;
+  {
+    std::lock_guard lock(list_mutex_);
+    all = communicators_;
+    changes = changes_;
+  }
+  const auto begin = Clock::now();
+  for (auto before = begin; before - begin < kLooksMost;) {
+    bool moved = false, is_large = false;
+    {
+      const auto turn = between_turns();
+      {
+        std::lock_guard lock(list_mutex_);
+        if (changes != changes_) return;
+      }
+      for (const auto& communicator : all) {
+        moved = communicator->move() || moved;
+        is_large = is_large || communicator->network().expects_large();
+      }
+    }
+    const auto now = Clock::now();
+    if (moved) {
+      seen_ = now;
+      has_seen_ = true;
+      choice_.saw();
+    }
+    if (now - before >= LookChoice::kDear) choice_.lost_cpu();
+    if (!choice_.pays() || is_large || now - seen_ >= LookChoice::kQuiet) {
+      std::lock_guard lock(list_mutex_);
+      return stop_looking();
+    }
+    if (!moved) std::this_thread::yield();
+    before = now;
+  }
+}
+
+// With the list's mutex held.
+void Watchdog::stop_looking() {
+  if (!has_seen_) choice_.saw_nothing();
+  is_looking_ = false;
+  // pairs with watchdog.cpp : Watchdog::look_for
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  wake_movers();
+}
+
+void Watchdog::wake_movers() {
+  for (const auto& communicator : communicators_) communicator->wake_mover();
 }
 
 void Watchdog::serve(const Wait& wait) {
@@ -144,7 +237,10 @@ void Watchdog::serve(const Wait& wait) {
         communicator->read_from(wait.owners[i].second);
       }
     }
-    if (communicator->move()) nap_ = wait.first_nap;
+    if (communicator->move()) {
+      nap_ = wait.first_nap;
+      has_moved_ = true;
+    }
     if (is_due && communicator->has_pending()) communicator->look();
   }
 }

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <vector>
 
+#include "libnpu/ccl/look_choice.h"
 #include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
@@ -27,8 +28,16 @@ class Watchdog {
   void wake();
   // There is something pending: it is looked at soon.
   void expect();
+  // Something small was submitted that goes to other hosts. True: the thread looks for it, or was woken to do so; false: it would not pay.
+  bool look_for();
+  // While it does, movers may sleep.
+  bool is_looking() const { return is_looking_.load(std::memory_order_seq_cst); }
   // While it is held the thread looks at nothing, and another one may do its work.
   std::unique_lock<std::mutex> between_turns() { return std::unique_lock(turn_mutex_); }
+  // Holds nothing while another thread does.
+  std::unique_lock<std::mutex> try_turn() {
+    return std::unique_lock(turn_mutex_, std::try_to_lock);
+  }
 
  private:
   Watchdog();
@@ -39,6 +48,7 @@ class Watchdog {
     bool is_pending = false;
     bool at_once = false;
     bool moves = false;  // data between hosts
+    bool looks = false;  // for more of that, instead of a sleep
     std::chrono::nanoseconds first_nap{}, longest_nap{};
   };
 
@@ -48,16 +58,26 @@ class Watchdog {
   bool gather(Wait* out);
   // True: a descriptor was ready.
   bool sleep(Wait* wait);
+  bool must_look();
+  void look();
+  void stop_looking();
+  void wake_movers();
   void serve(const Wait& wait);
 
   Fd wake_;
   std::mutex turn_mutex_;  // held while communicators are looked at
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
+  uint64_t changes_ = 0;  // of the list
   bool is_running_ = false;
   std::chrono::nanoseconds nap_{};   // the next one, of the thread
   Clock::time_point look_due_{};     // likewise
   Clock::time_point awake_until_{};  // likewise: naps up to here, though nothing is pending
+  LookChoice choice_;                // likewise
+  Clock::time_point seen_{};         // likewise: when something moved last
+  bool has_moved_ = false;           // likewise: in this turn
+  bool has_seen_ = false;            // likewise: in this phase of looks
+  std::atomic<bool> is_looking_{false}, is_told_{false};
   std::atomic<bool> is_deaf_{
       false};  // the thread sleeps, or is about to, for long or until it is woken
 };

@@ -29,6 +29,8 @@ enum class RecordKind : uint8_t { kNone = 0, kCollective = 1, kSend = 2, kReceiv
 
 // Payloads up to here go inline: a copy costs less than a call.
 inline constexpr uint64_t kInlineBytesMax = 32 << 10;
+// Up to here what a message takes is mostly threads that wait for each other.
+inline constexpr uint64_t kSmallBytesMax = 256 << 10;
 
 // Little endian, as all that this library runs on.
 struct WireHeader {

@@ -99,6 +99,36 @@ TEST(NetworkStartTest, IPv6IsARoadToo) {
   for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
 }
 
+// A call whose queue has nothing to do sends by itself what is there; one whose queue has yet to make the input must not.
+TEST(NetworkOrderTest, WhatTheQueueHasYetToWriteIsNotSentBefore) {
+  constexpr uint32_t kRanks = 3, kCount = 1000, kRounds = 20;
+  constexpr uint64_t kAllBytes = 4 << 20, kPartBytes = kCount * sizeof(int32_t);
+  World world(kRanks, make_info(8192));
+  world.threads([&](uint32_t r) {
+    const npuQueue queue = world[r].queue;
+    const npuDevPtr at = world.alloc(r, kAllBytes), sum = world.alloc(r, kPartBytes);
+    const npuDevPtr part = at + kAllBytes - kPartBytes;
+    for (uint32_t round = 0; round < kRounds; round++) {
+      std::vector<int32_t> mine(kAllBytes / sizeof(int32_t), static_cast<int32_t>(10 * round + r));
+      const npuDevPtr from = world.put(r, {reinterpret_cast<uint8_t*>(mine.data()),
+                                           reinterpret_cast<uint8_t*>(mine.data()) + kAllBytes});
+      if (round % 2 == 0) {
+        CCL_EXPECT_OK(npuQueueCopy(queue, at, from, kAllBytes, nullptr));
+      } else {
+        CCL_EXPECT_OK(npuMemCopyToDevice(world[r].context, at, mine.data(), kAllBytes));
+      }
+      CCL_EXPECT_OK(npuCclAllReduce(world[r].comm, queue, part, sum, kCount, NPU_INT32, NPU_CCL_SUM,
+                                    nullptr));
+      CCL_EXPECT_OK(npuQueueSync(queue, kLongNs));
+      std::vector<int32_t> out(kCount);
+      CCL_EXPECT_OK(npuMemCopyToHost(world[r].context, out.data(), sum, kPartBytes));
+      EXPECT_EQ(out, std::vector<int32_t>(kCount, static_cast<int32_t>(30 * round + 3)))
+          << "rank " << r << ", round " << round;
+      world.free(r, from);
+    }
+  });
+}
+
 TEST(NetworkEndTest, WhatARankHasSentArrivesAlsoAfterItHasEnded) {
   constexpr uint64_t kCount = 4000;  // less than the slots hold
   World world(2, make_info(4096));

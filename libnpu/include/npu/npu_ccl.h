@@ -25,7 +25,7 @@
  * Common to all functions that take a queue:
  *   queue      of the communicator's context
  *   out_value  the operation's value on the queue's timeline; in a group 0: what the group submits comes before what is submitted after npuCclGroupEnd. May be NULL.
- *   Threads:   any.   Blocks: only while rings of queues are full.
+ *   Threads:   any.   Blocks: only while rings of queues are full, and up to 50 us for small messages of other hosts where that has paid lately.
  *   Errors:    NPU_ERROR_INVALID_HANDLE (communicator or queue), NPU_NOT_READY (the communicator is being made)
  *              NPU_ERROR_INVALID_ARGUMENT    an unknown type, operation or root, buffers that overlap, another rank's arguments do not fit (those of a rank of another host may come to be known later: then the
  *                                            operation fails); nothing is submitted
