@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collective operations among processes, one rank each, inside of the host, with buffers anywhere and in windows, and each as a host of its own, half of them at each end of a cable between two network namespaces (without root: over the loopback interface), against
+// Collective operations among processes, one rank each, inside of the host, with buffers anywhere and in windows, and each as a host of its own, half of them at each end of a cable between two network namespaces, with half of the CPUs (decision 0076; without root: over the loopback interface), against
 // OpenMPI on shared memory and on TCP over the same cable, and Gloo on TCP, in the same run.
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "tests/bench/bench.h"
 #include "tests/bench/ccl_repeats.h"
+#include "tests/bench/halves.h"
 #include "tests/bench/measurement.h"
 #include "tests/bench/mpi.h"
 #include "tests/ccl/namespaces.h"
@@ -55,7 +57,16 @@ bool run(const std::string& command, const Parse& parse) {
 }
 
 std::string in_namespace(const Way& way, uint32_t host) {
-  return "ip netns exec " + way.cable->name(host) + " ";
+  return "ip netns exec " + way.cable->name(host) + " " + on_half(host);
+}
+
+// Where each host's daemon is found: a folder of its own.
+std::string runtime_of(uint32_t host) {
+  const std::filesystem::path folder =
+      std::filesystem::path(std::getenv("XDG_RUNTIME_DIR")) / ("host" + std::to_string(host));
+  std::filesystem::create_directories(folder);
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+  return folder;
 }
 
 // Of each rank, found through NPU_CCL_ID; the first one prints.
@@ -70,8 +81,9 @@ std::string over_cable(const Way& way, uint32_t ranks, const std::string& comman
                           " NPU_CCL_RANKS=" + std::to_string(ranks) + " NPU_CCL_RANK=";
   std::string script;
   for (uint32_t rank = ranks; rank-- > 0;) {
-    script += all + std::to_string(rank) + " " +
-              in_namespace(way, rank * test::Namespaces::kHosts / ranks) + command +
+    const uint32_t host = rank * test::Namespaces::kHosts / ranks;
+    script += all + std::to_string(rank) + " XDG_RUNTIME_DIR='" + runtime_of(host) + "' " +
+              in_namespace(way, host) + command +
               (rank == 0 ? "; code=$?; wait; exit $code" : " & ");
   }
   return script;

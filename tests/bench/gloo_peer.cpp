@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "tests/bench/ccl_repeats.h"
+#include "tests/bench/halves.h"
 
 namespace {
 
@@ -109,6 +110,7 @@ int run_rank(const Plan& plan, int rank) {
     const int fd = open(("/run/netns/" + namespaces[half]).c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) throw std::runtime_error("no such namespace");
     close(fd);
+    npu::bench::move_to_half(static_cast<uint32_t>(half));
   }
   gloo::transport::tcp::attr place;
   place.iface = interface;
