@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -224,6 +225,25 @@ TEST(Daemon, ManyProcessesMayStartItAtOnce) {
     }));
   }
   for (const pid_t child : children) EXPECT_EQ(status_of(child), 0);
+}
+
+// The kernel shares CPUs out among sessions first; what a terminal sends goes to process groups.
+TEST(Daemon, StaysInTheSessionAndLeavesTheProcessGroup) {
+  char path[] = "/tmp/npu-test-XXXXXX";
+  ASSERT_NE(mkdtemp(path), nullptr);
+  const ScopedEnv folder("XDG_RUNTIME_DIR", path);
+  const ScopedEnv spec("NPU_DEVICE", "model:tiny*2");
+  EXPECT_EQ(status_of(start_process([] {
+              Client client;
+              return client.open() ? 0 : 1;
+            })),
+            0);
+  const pid_t daemon = daemon_pid();
+  ASSERT_GT(daemon, 0);
+  EXPECT_EQ(getsid(daemon), getsid(0));
+  EXPECT_NE(getpgid(daemon), getpgid(0));
+  EXPECT_EQ(kill(daemon, SIGTERM), 0);
+  std::filesystem::remove_all(path);
 }
 
 TEST(Daemon, FailuresToStartSayWhatAndWhere) {

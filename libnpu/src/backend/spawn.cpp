@@ -30,6 +30,7 @@ constexpr off_t kLogLimitBytes = 1 << 20;
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGHUP, SIG_IGN);  // the session may end before the daemon
   // Each goes above the standard numbers first: a program may have closed its own.
   const int high_output = fcntl(output, F_DUPFD, 10);
   const int high_log = fcntl(log, F_DUPFD, 10);
@@ -57,7 +58,8 @@ bool read_first_line(int fd) {
 }
 
 [[noreturn]] void run_between(char* const* argv, int report_fd, int log) {
-  setsid();
+  // No session of its own: the kernel shares CPUs out among sessions first, and a thread that gives its CPU away gives it to those of its session only (decision 0073). What a terminal sends goes to other groups.
+  setpgid(0, 0);
   Report report{};
   int lines[2];
   if (pipe2(lines, O_CLOEXEC) != 0) _exit(1);
