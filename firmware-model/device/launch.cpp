@@ -28,6 +28,8 @@ constexpr uint64_t kLaunchOpsMost = uint64_t{1} << 18;
 // A launch that is expected to be shorter is not worth the wake-up of another thread; nor, when that is awake, the way of the job to it and back.
 constexpr uint64_t kShareWorthNs = 15'000;
 constexpr uint64_t kShareWorthAwakeNs = 3'000;
+// Nor, unless it is much longer, where as many other devices are awake as there are CPUs, as they are in a collective: a helper would only push one of them aside.
+constexpr uint64_t kShareWorthCrowdedNs = 300'000;
 
 void check_own_rule(bool holds, const char* rule) {
   if (holds) return;
@@ -286,13 +288,17 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
       pool_(params_, threads != 0 ? threads : usable_cpus()),
       overhead_ps_(uint64_t{profile.launch_overhead_ns} * 1000) {}
 
+uint64_t LaunchEngine::share_worth_ns() const {
+  if (Apart::awake() >= pool_.threads()) return kShareWorthCrowdedNs;
+  return pool_.helper_is_awake() ? kShareWorthAwakeNs : kShareWorthNs;
+}
+
 void LaunchEngine::run_pass(Window& window, const Kernel& kernel) {
   const uint64_t groups = window.begin_pass();
   if (groups == 0) return;  // the pass before was interrupted after its last group
   const uint64_t estimate_ns =
       uint64_t{kernel.wall_ns_per_group.load(std::memory_order_relaxed)} * groups;
-  const uint64_t worth_ns = pool_.helper_is_awake() ? kShareWorthAwakeNs : kShareWorthNs;
-  const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= worth_ns);
+  const bool share = groups > 1 && (estimate_ns == 0 || estimate_ns >= share_worth_ns());
   if (pool_.threads() < 2 || groups == 1) return pool_.run(window, false);
   const auto begin = std::chrono::steady_clock::now();
   pool_.run(window, share);

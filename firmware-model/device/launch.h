@@ -115,6 +115,7 @@ class LaunchEngine {
   class Window;
   void run_window(Window& window, const LaunchRequest& request, const std::function<void()>& quiet);
   void run_pass(Window& window, const Kernel& kernel);
+  uint64_t share_worth_ns() const;
   // Nothing to share, to place or to interrupt. Small launches are most of what a model is asked for, and what a window costs is most of theirs.
   void run_single(LaunchRequest& request, LaunchOutcome* outcome) {
     pool_.own_worker().run_fresh(request.launch, 0, outcome);

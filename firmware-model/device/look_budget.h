@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // LookBudget: how long the command thread looks for work before it sleeps: a few times the cost of a wake-up as long as that pays; else it shrinks to the least, and a long look is tried now and then.
 //
+// A sleep that ended so soon that a long look would have seen its end counts as one: the first operations after a quiet time are to be as short as later ones. Not while long looks were dear.
+//
 // A look gives the CPU away again and again. Where others compute, it comes back late, mostly to find that there is work by then; a sleep would have ended when it came. So only looks that see something soon count as such.
 //
 // Thread safety: one owner.
@@ -35,6 +37,11 @@ class LookBudget {
     } else {
       budget_ = is_dear ? kLeast : std::max(budget_ / 2, kLeast);
     }
+  }
+
+  // The sleep after a look that was in vain is over, |took| after that look began.
+  void slept(Duration took) {
+    if (took < kMost && tries_between_ == kTriesBetween) budget_ = kMost;
   }
 
  private:

@@ -18,6 +18,8 @@ constexpr auto kUrgentLook = std::chrono::microseconds(10);
 // A queue's turn when no other one waits: so many commands, or so much work. Between two of them nothing but those who want in is looked at, as in a list.
 constexpr unsigned kTurnCommands = 16;
 constexpr uint64_t kTurnWork = 512;
+// After so long a look gives the CPU away between two looks: the client, or the other device, that is to go on may need this very one.
+constexpr auto kSelfishLook = std::chrono::nanoseconds(500);
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
 
@@ -199,8 +201,12 @@ void Scheduler::look_at_parked() {
   }
 }
 
-bool Scheduler::others_wait() const {
-  return !parked_.empty() ||
+// One that is parked and as urgent as |queue| waits for the end of its turn, which is short: less than finding a queue again takes for each of its commands.
+bool Scheduler::others_wait(const Queue& queue) const {
+  const auto is_urgent = [&](const Queue* parked) {
+    return parked->schedule.priority > queue.schedule.priority;
+  };
+  return std::any_of(parked_.begin(), parked_.end(), is_urgent) ||
          std::any_of(ready_.begin(), ready_.end(), [](const auto& list) { return !list.empty(); });
 }
 
@@ -223,7 +229,7 @@ StepResult Scheduler::run_turn(Queue& queue, uint64_t rung, uint32_t entries) {
 void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
   running_.push_back(queue.shared_from_this());
   const npu_status pending_fault = queue.schedule.pending_fault;
-  const uint64_t rung = others_wait() ? 0 : queue.schedule.write_index;
+  const uint64_t rung = others_wait(queue) ? 0 : queue.schedule.write_index;
   // Whoever has come in since, and wants this queue to stop, may have to wait for one command more.
   const uint32_t entries = entries_.load(std::memory_order_relaxed);
   lock.unlock();
@@ -303,7 +309,10 @@ void Scheduler::loop() {
 }
 
 void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
-  if (!spin(lock)) sleep(lock);
+  const auto begin = Clock::now();
+  if (spin(lock)) return;
+  sleep(lock);
+  look_.slept(Clock::now() - begin);
 }
 
 bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
@@ -311,9 +320,9 @@ bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
   apart_.from_others();
   const auto begin = Clock::now();
   for (auto now = begin; now - begin < look_.budget(); now = Clock::now()) {
-    if (now - begin >= LookBudget::kLeast) std::this_thread::yield();
-    look_at_parked();
+    if (now - begin >= kSelfishLook) std::this_thread::yield();
     for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
+      look_at_parked();
       if (has_news()) {
         look_.looked(Clock::now() - begin, true);
         return true;

@@ -113,7 +113,7 @@ class Scheduler {
   void loop();
   void run_one(std::unique_lock<std::mutex>& lock, Queue& queue);
   StepResult run_turn(Queue& queue, uint64_t rung, uint32_t entries);
-  bool others_wait() const;
+  bool others_wait(const Queue& queue) const;
   void let_others_in(std::unique_lock<std::mutex>& lock);
   void take_doorbells();
   void ring(Queue& queue, uint64_t value);

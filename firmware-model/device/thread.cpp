@@ -57,6 +57,15 @@ bool Apart::take_place() {
   return place_ >= 0;
 }
 
+unsigned Apart::awake() {
+  unsigned count = 0;
+  for (uint64_t left = taken_.load(std::memory_order_relaxed); left != 0; left &= left - 1) {
+    const auto place = static_cast<size_t>(std::countr_zero(left));
+    count += cpus_[place].load(std::memory_order_relaxed) >= 0;
+  }
+  return count;
+}
+
 void Apart::rest() {
   if (place_ >= 0) cpus_[static_cast<size_t>(place_)].store(-1, std::memory_order_relaxed);
 }

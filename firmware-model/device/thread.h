@@ -37,6 +37,8 @@ class Apart {
   bool from(int cpu);
   // The same for others that have called this and not rest(), command threads of this process that may signal each other: to a CPU with none of them, if there is one.
   bool from_others();
+  // How many have called from_others() and not rest() since; a hint.
+  static unsigned awake();
   // The thread is about to sleep: whoever comes to its CPU meanwhile may stay.
   void rest();
 

@@ -40,5 +40,23 @@ TEST(LookBudget, WhatIsSeenTooLateIsNoReasonToLook) {
   EXPECT_EQ(budget.budget(), LookBudget::kMost);
 }
 
+TEST(LookBudget, ASleepThatEndsSoonMakesTheNextLookLong) {
+  LookBudget budget;
+  long_looks(budget, 5, microseconds(2), false);
+  ASSERT_EQ(budget.budget(), LookBudget::kLeast);
+  budget.slept(LookBudget::kMost);
+  EXPECT_EQ(budget.budget(), LookBudget::kLeast);
+  budget.slept(LookBudget::kMost - microseconds(1));
+  EXPECT_EQ(budget.budget(), LookBudget::kMost);
+}
+
+// Where somebody computes, sleeps are better however soon they end.
+TEST(LookBudget, SleepsDoNotCountWhileLooksAreDear) {
+  LookBudget budget;
+  long_looks(budget, 5, milliseconds(3), true);
+  budget.slept(microseconds(10));
+  EXPECT_EQ(budget.budget(), LookBudget::kLeast);
+}
+
 }  // namespace
 }  // namespace npu::model

@@ -59,9 +59,12 @@ TEST(Apart, LaterOnesLeaveTheCpuOfEarlierOnes) {
   }
   EXPECT_TRUE(moved);
   Apart sleeper, awake;
+  EXPECT_EQ(Apart::awake(), 0u);
   sleeper.from_others();
+  EXPECT_EQ(Apart::awake(), 1u);
   sleeper.rest();
   EXPECT_FALSE(awake.from_others());
+  EXPECT_EQ(Apart::awake(), 1u);
   const cpu_set_t after = allowed_cpus();
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
 }
