@@ -11,18 +11,23 @@ namespace {
 
 TEST_F(DeviceTest, ValuesCountFromOne) {
   const npuKernel null = kernel("null");
-  uint64_t completed = 99;
+  uint64_t completed = 99, submitted = 99;
   ASSERT_NPU(NPU_OK, npuQueueGetCompleted(queue_, &completed));
   EXPECT_EQ(completed, 0u);
+  ASSERT_NPU(NPU_OK, npuQueueGetSubmitted(queue_, &submitted));
+  EXPECT_EQ(submitted, 0u);
   for (uint64_t i = 1; i <= 3; i++) {
     uint64_t value = 0;
     ASSERT_NPU(NPU_OK, launch(queue_, null, nullptr, 0, &value));
     EXPECT_EQ(value, i);
+    ASSERT_NPU(NPU_OK, npuQueueGetSubmitted(queue_, &submitted));
+    EXPECT_EQ(submitted, i);
   }
   ASSERT_NPU(NPU_OK, npuQueueSync(queue_, kLongNs));
   ASSERT_NPU(NPU_OK, npuQueueGetCompleted(queue_, &completed));
   EXPECT_EQ(completed, 3u);
   EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueGetCompleted(queue_, nullptr));
+  EXPECT_NPU(NPU_ERROR_INVALID_ARGUMENT, npuQueueGetSubmitted(queue_, nullptr));
 }
 
 TEST_F(DeviceTest, WaitsOfValuesThatNeverComeAreRefused) {

@@ -289,6 +289,14 @@ NPU_API npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, voi
  */
 NPU_API npuResult npuQueueGetCompleted(npuQueue queue, uint64_t *out_value);
 
+/* The value of the last command that was submitted, 0: none was; |out_value| is not NULL here.
+ *
+ * Threads:   any.   Blocks: no.
+ * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT
+ * Since:     0.2
+ */
+NPU_API npuResult npuQueueGetSubmitted(npuQueue queue, uint64_t *out_value);
+
 /* Waits until |value| has completed. NPU_TIMEOUT: it has not.
  *
  * Threads:   any.   Blocks: up to timeout_ns. Spins for a short bounded time (NPU_WAIT_SPIN_US), then sleeps.

@@ -316,6 +316,17 @@ npuResult npuQueueGetCompleted(npuQueue queue, uint64_t* out_value) {
   });
 }
 
+npuResult npuQueueGetSubmitted(npuQueue queue, uint64_t* out_value) {
+  return guard(__func__, NPU_ARGS(queue, out_value), [&]() -> Status {
+    NPU_TRY(api::need(out_value, "out_value"));
+    *out_value = 0;
+    Pin<Queue> pin;
+    NPU_TRY(api::take(pin, queue, "queue"));
+    *out_value = pin->submitted();
+    return Status::ok();
+  });
+}
+
 npuResult npuQueueWait(npuQueue queue, uint64_t value, int64_t timeout_ns) {
   return guard(__func__, NPU_ARGS(queue, value, timeout_ns), [&]() -> Status {
     Pin<Queue> pin;
