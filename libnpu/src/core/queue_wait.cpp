@@ -77,14 +77,15 @@ Status Queue::wait(uint64_t value, const Deadline& deadline) {
 // Sleeps once, for the value itself, and not once for each link of a chain. A dependency that fails does not end such a sleep: it is found by a look in between, hence the slices.
 Status Queue::wait_with_dependencies(uint64_t value, const Deadline& deadline) {
   for (int64_t slice_ns = kSliceFirstNs;; slice_ns = std::min(slice_ns * 2, kSliceLastNs)) {
+    const int64_t left_ns = deadline.left_ns();
+    if (left_ns != 0) {
+      const Status here = wait_here(value, Deadline::in(std::min(slice_ns, left_ns)));
+      // Reached: whether well, the dependencies tell.
+      if (!here.is_ok() && here.code() != NPU_TIMEOUT) return here;
+    }
     const Status settled = settle(value, Deadline::in(0));
     if (settled.is_ok()) return wait_here(value, deadline);
-    if (settled.code() != NPU_TIMEOUT) return settled;
-    const int64_t left_ns = deadline.left_ns();
-    if (left_ns == 0) return settled;
-    const Status here = wait_here(value, Deadline::in(std::min(slice_ns, left_ns)));
-    // Reached: whether well, the dependencies tell.
-    if (!here.is_ok() && here.code() != NPU_TIMEOUT) return here;
+    if (settled.code() != NPU_TIMEOUT || left_ns == 0) return settled;
   }
 }
 
