@@ -5,6 +5,7 @@
 
 #include <cinttypes>
 #include <initializer_list>
+#include <utility>
 
 #include "libnpu/ccl/group.h"
 #include "libnpu/ccl/guard.h"
@@ -79,7 +80,7 @@ npuResult perform(npuCclComm comm, npuQueue queue, uint64_t* out_value, const Ca
     request.comm = comm;
     request.queue = queue;
     request.out_value = in_group() ? nullptr : out_value;
-    return call(communicator, request);
+    return call(communicator, std::move(request));
   });
 }
 

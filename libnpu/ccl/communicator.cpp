@@ -31,9 +31,6 @@ Communicator::Communicator(const Settings& settings, const Override& wishes)
       sends_(settings.ranks),
       receives_(settings.ranks),
       links_(settings.ranks) {
-  transport_.sent.resize(settings.ranks);
-  transport_.received.resize(settings.ranks);
-  transport_.heard.resize(settings.ranks);
   transport_.network.set_heartbeat(settings.heartbeat);
 }
 

@@ -127,12 +127,11 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
  private:
   friend class Submission;
   struct Pending {
-    uint64_t begin_value;  // of the local lane: all queues have come to the operation
-    uint64_t end_value;    // UINT64_MAX: not all is submitted yet
-    Record record;         // sequence 0: a group of messages
-    std::vector<uint64_t> sent,
-        received;                 // of the communicator, up to this operation; empty: not known yet
-    std::vector<uint64_t> heard;  // likewise: Transport::heard
+    uint64_t begin_value;       // of the local lane: all queues have come to the operation
+    uint64_t end_value;         // UINT64_MAX: not all is submitted yet
+    Record record;              // sequence 0: a group of messages
+    Counts sent{}, received{};  // of the communicator, up to this operation; 0: not known yet
+    Counts heard{};             // likewise: Transport::heard
     std::optional<Deadline> deadline;
   };
   struct Link {  // to a peer

@@ -163,20 +163,20 @@ Failure Communicator::blame(const Pending& late) const {
 }
 
 Failure Communicator::late_message(const Pending& late) const {
-  for (uint32_t rank = 0; rank < late.received.size(); rank++) {
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (rank == settings_.rank) continue;
     const Board& board = *transport_.memory.rank(rank).board;
     if (read_word(board.sent[settings_.rank]) < late.received[rank]) {
       return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not sent its part"};
     }
   }
-  for (uint32_t rank = 0; rank < late.heard.size(); rank++) {
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (rank == settings_.rank) continue;
     if (read_word(transport_.memory.rank(rank).board->posted) < late.heard[rank]) {
       return {NPU_CCL_TIMEOUT, rank, name_of_rank(rank) + " has not done its part"};
     }
   }
-  for (uint32_t rank = 0; rank < late.sent.size(); rank++) {
+  for (uint32_t rank = 0; rank < settings_.ranks; rank++) {
     if (rank == settings_.rank) continue;
     const Board& board = *transport_.memory.rank(rank).board;
     if (read_word(board.taken[settings_.rank]) + kSlots < late.sent[rank]) {

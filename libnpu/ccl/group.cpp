@@ -114,8 +114,13 @@ npuResult wait_started(const CommunicatorPtr& communicator) {
 
 bool in_group() { return group.depth != 0; }
 
-npuResult call(const CommunicatorPtr& communicator, const Request& request) {
-  if (!in_group()) return submit_or_capture({{communicator, {request}}});
+npuResult call(const CommunicatorPtr& communicator, Request request) {
+  if (!in_group() && !request.is_captured) {
+    std::vector<Request> requests;
+    requests.push_back(std::move(request));
+    return Submission(communicator, std::move(requests)).run();
+  }
+  if (!in_group()) return capture({{communicator, {std::move(request)}}});
   add_to(&group.calls, communicator, request);
   return NPU_OK;
 }

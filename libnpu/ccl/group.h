@@ -9,7 +9,7 @@
 namespace npu::ccl {
 
 // Submits the call, or keeps it for the end of the group.
-npuResult call(const CommunicatorPtr& communicator, const Request& request);
+npuResult call(const CommunicatorPtr& communicator, Request request);
 // Waits until the communicator has started, or leaves that to the end of the group.
 npuResult await_start(const CommunicatorPtr& communicator);
 bool in_group();

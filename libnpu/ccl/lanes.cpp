@@ -116,14 +116,23 @@ bool Lanes::is_idle() const {
   return local.commands.empty() && npuQueueSync(local.queue, 0) == NPU_OK;
 }
 
+// Whether all that |queue| holds came before its last wait for the local lane, which has waited for that then.
+bool Lanes::follows(npuQueue queue, uint64_t submitted) const {
+  return queue == followed_.queue && followed_.end_value != 0 && submitted == followed_.end_value;
+}
+
 npuResult Lanes::begin_after(npuQueue queue, bool* out_waits) {
   uint64_t now = 0;
+  NPU_CCL_TRY(passed_on(npuQueueGetSubmitted(queue, &now)));
+  const bool is_known = follows(queue, now);
+  followed_ = {queue, now, 0};
+  if (is_known || npuQueueSync(queue, 0) == NPU_OK) return NPU_OK;
   Lane& local = lanes_[kLocalLane];
-  if (npuQueueSync(queue, 0) == NPU_OK) return NPU_OK;
   *out_waits = true;
   // The word behind those of the lanes: nobody waits for it.
   NPU_CCL_TRY(
       passed_on(npuQueueSignal(queue, word(static_cast<uint32_t>(lanes_.size())), ++forks_, &now)));
+  followed_.begin_value = now;
   uint64_t last = 0;
   NPU_CCL_TRY(passed_on(npuQueueWaitQueue(local.queue, queue, now, &last)));
   std::lock_guard lock(mutex_);
@@ -133,7 +142,12 @@ npuResult Lanes::begin_after(npuQueue queue, bool* out_waits) {
 
 npuResult Lanes::end_before(npuQueue queue, uint64_t* out_value) {
   const Lane& local = lanes_[kLocalLane];
-  return passed_on(npuQueueWaitQueue(queue, local.queue, local.submitted, out_value));
+  NPU_CCL_TRY(passed_on(npuQueueWaitQueue(queue, local.queue, local.submitted, out_value)));
+  // Else somebody has submitted in between what no lane waits for yet.
+  if (queue == followed_.queue && *out_value == followed_.begin_value + 1) {
+    followed_.end_value = *out_value;
+  }
+  return NPU_OK;
 }
 
 npuResult Lanes::completed(uint64_t* out_value) const {

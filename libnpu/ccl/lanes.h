@@ -16,8 +16,8 @@
 namespace npu::ccl {
 
 inline constexpr uint32_t kLocalLane = 0;
-inline uint32_t send_lane(uint32_t peer) { return 1 + 2 * peer; }
-inline uint32_t receive_lane(uint32_t peer) { return 2 + 2 * peer; }
+constexpr uint32_t send_lane(uint32_t peer) { return 1 + 2 * peer; }
+constexpr uint32_t receive_lane(uint32_t peer) { return 2 + 2 * peer; }
 
 // A point in the work of a lane; tick 0 is the beginning.
 struct Tick {
@@ -54,7 +54,7 @@ class Lanes {
   Mark past() { return {kLocalLane, lanes_[kLocalLane].submitted, ++marks_}; }
   // Submits what was added to all lanes. Blocks while a ring is full.
   npuResult flush();
-  // The local lane waits for what |queue| holds now, if that has not ended yet (else |out_waits| is left alone); |queue| waits for what the local lane holds now.
+  // The local lane waits for what |queue| holds now, unless that has ended or is known to the lane, as of operations in a row behind the first (else |out_waits| is left alone); |queue| waits for what the local lane holds now.
   npuResult begin_after(npuQueue queue, bool* out_waits);
   npuResult end_before(npuQueue queue, uint64_t* out_value);
   // Nothing is left of what the local lane was given, which is the last to end of all.
@@ -78,6 +78,12 @@ class Lanes {
     npuLaunchInfo info;
     std::vector<std::byte> args;
   };
+  // A queue of the caller's between begin_after() and the next one.
+  struct Followed {
+    npuQueue queue = nullptr;
+    uint64_t begin_value = 0;  // its last command at begin_after()
+    uint64_t end_value = 0;    // its wait for the local lane, if that came right after; else 0
+  };
   struct Lane {
     npuQueue queue = nullptr;  // guarded by |mutex_|, written by the one who submits
     uint64_t submitted = 0;    // by this lane's timeline; likewise
@@ -89,6 +95,7 @@ class Lanes {
   npuDevPtr word(uint32_t lane) const { return words_dva_ + lane * 64; }
   npuCommand& add(uint32_t lane, npuCommandKind kind);
   npuResult open(Lane& lane);
+  bool follows(npuQueue queue, uint64_t submitted) const;
 
   npuContext context_ = nullptr;
   npuDevPtr words_dva_ = 0;
@@ -96,6 +103,7 @@ class Lanes {
   std::atomic<uint64_t> nudges_{0};
   std::vector<Lane> lanes_;
   std::deque<Launch> launches_;
+  Followed followed_;  // the last one
   uint64_t forks_ = 0;
   uint64_t marks_ = 0;
   mutable std::mutex mutex_;

@@ -138,7 +138,7 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
   return refusal;
 }
 
-bool Network::has_come(const std::vector<uint64_t>& counts) const {
+bool Network::has_come(std::span<const uint64_t> counts) const {
   for (const auto& link : links_) {
     if (link && !link->is_finished && link->shown < counts[link->rank]) return false;
   }

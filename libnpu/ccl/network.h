@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 
 #include "libnpu/ccl/bootstrap.h"
 #include "libnpu/ccl/lanes.h"
@@ -84,7 +85,7 @@ class Network {
   std::optional<Refusal> progress(bool holds, bool is_pending, std::vector<Arrival>* out_arrivals,
                                   Progress* out);
   // Whether so many messages of each rank of another host have come and were shown.
-  bool has_come(const std::vector<uint64_t>& counts) const;
+  bool has_come(std::span<const uint64_t> counts) const;
   // Frames that have come by rails since the last call.
   std::vector<Carried> take_frames() { return std::exchange(carried_, {}); }
   // When there was a last sign of life by one of several rails; long ago if there is only one, whose ranks are asked by their control connections.

@@ -13,20 +13,6 @@ namespace {
 constexpr uint32_t kScratchSlots = 4;
 constexpr uint64_t kChunksPerSlice = 2;
 
-std::string key_of(const Problem& p, ElementSizes sizes) {
-  std::string key;
-  const auto add = [&](uint64_t number) {
-    key.append(reinterpret_cast<const char*>(&number), sizeof(number));
-  };
-  for (uint64_t number :
-       {uint64_t(p.op), p.count, uint64_t{p.root}, uint64_t{p.peer}, uint64_t(p.order),
-        uint64_t{p.in_place}, uint64_t{p.in_windows}, sizes.data_bytes}) {
-    add(number);
-  }
-  for (uint64_t count : p.counts) add(count);
-  return key;
-}
-
 // Slices of a few chunks, so that one is reduced while the next one travels. The same on all ranks.
 uint32_t chunks_of(const Problem& p, ElementSizes sizes, uint64_t chunk_bytes) {
   if (p.op == Op::kBarrier) return 1;
@@ -96,8 +82,14 @@ npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) con
   return NPU_OK;
 }
 
+PlanCache::Key PlanCache::key_of(const Problem& p, ElementSizes sizes) {
+  return {{uint64_t(p.op), p.count, p.root, p.peer, uint64_t(p.order), p.in_place, p.in_windows,
+           sizes.data_bytes},
+          p.counts};
+}
+
 npuResult PlanCache::find(const Problem& problem, ElementSizes sizes, PlanPtr* out) {
-  std::string key = key_of(problem, sizes);
+  Key key = key_of(problem, sizes);
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& entry) { return entry.key == key; });
   if (found != entries_.end()) {

@@ -2,9 +2,10 @@
 // Plans: the algorithm and the schedule of one rank for a problem, and a small cache of them.
 #pragma once
 
+#include <array>
 #include <list>
 #include <memory>
-#include <string>
+#include <vector>
 
 #include "libnpu/ccl/error.h"
 #include "libnpu/ccl/schedule/choose.h"
@@ -38,10 +39,17 @@ class PlanCache {
 
  private:
   static constexpr size_t kPlansMax = 64;
+  // What of a problem a communicator's plan depends on.
+  struct Key {
+    std::array<uint64_t, 8> numbers;
+    std::vector<uint64_t> counts;
+    bool operator==(const Key&) const = default;
+  };
   struct Entry {
-    std::string key;
+    Key key;
     PlanPtr plan;
   };
+  static Key key_of(const Problem& problem, ElementSizes sizes);
   npuResult make(Problem problem, ElementSizes sizes, PlanPtr* out) const;
 
   uint32_t rank_;

@@ -3,12 +3,14 @@
 #include "libnpu/ccl/run.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kChunksPerRound = 4;
+static_assert(receive_lane(NPU_CCL_RANKS_MAX - 1) < 64, "lanes are bits of a word");
 
 }  // namespace
 
@@ -19,10 +21,8 @@ Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
       reduction_(reduction),
       reached_(std::move(reached)),
       posts_(transport.posts),
-      told_(transport.sent.size()),
-      heard_(transport.sent.size()),
       begin_(begin),
-      ticks_(plan_->schedule.steps.size()) {
+      ticks_(plan_->is_serial ? 0 : plan_->schedule.steps.size()) {
   std::copy(std::begin(bases), std::end(bases), std::begin(bases_));
   if (plan_->is_window()) t_.posts += kWindowSignals;
 }
@@ -37,8 +37,9 @@ bool Run::add_round() {
 }
 
 void Run::join() {
-  for (const auto& [lane, unused] : used_) {
-    if (lane != kLocalLane) t_.lanes.wait_tick(kLocalLane, t_.lanes.tick(lane));
+  for (uint64_t left = used_ & ~(uint64_t{1} << kLocalLane); left != 0; left &= left - 1) {
+    const auto lane = static_cast<uint32_t>(std::countr_zero(left));
+    t_.lanes.wait_tick(kLocalLane, t_.lanes.tick(lane));
   }
 }
 
@@ -58,13 +59,14 @@ Operand Run::operand(Place place) const {
 
 template <typename Visit>
 void Run::each_target(const Step& step, const Visit& visit) const {
-  ccl::each_target(plan_->schedule, step, static_cast<uint32_t>(t_.sent.size()),
+  ccl::each_target(plan_->schedule, step, plan_->problem.ranks,
                    [&](Place place) { visit(operand(place)); });
 }
 
 void Run::enter(uint32_t lane) {
-  if (!used_.emplace(lane, true).second) return;
-  t_.lanes.wait_tick(lane, begin_);
+  const uint64_t bit = uint64_t{1} << lane;
+  if ((used_ & bit) == 0) t_.lanes.wait_tick(lane, begin_);
+  used_ |= bit;
 }
 
 void Run::add(uint32_t index) {
@@ -75,8 +77,11 @@ void Run::add(uint32_t index) {
     if (plan_->lane_of(plan_->schedule.steps[before]) != lane)
       t_.lanes.wait_tick(lane, ticks_[before]);
   }
-  std::vector<Operand> operands;
-  for (const Place& place : plan_->schedule.operands_of(step)) operands.push_back(operand(place));
+  Operand operands[kOperandsMax];
+  size_t operand_count = 0;
+  for (const Place& place : plan_->schedule.operands_of(step)) {
+    operands[operand_count++] = operand(place);
+  }
   is_first_ = is_first_ && step.kind == StepKind::kSend && !plan_->is_window();
   switch (step.kind) {
     case StepKind::kSend:
@@ -90,7 +95,8 @@ void Run::add(uint32_t index) {
       Operand targets[kOperandsMax];
       size_t count = 0;
       each_target(step, [&](const Operand& target) { targets[count++] = target; });
-      t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, count), operands, step.count);
+      t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, count),
+                     std::span(operands, operand_count), step.count);
       break;
     }
     case StepKind::kCopy:
@@ -105,7 +111,7 @@ void Run::add(uint32_t index) {
 
 // One word tells all ranks: the signals of one number go out together (rule 9 of schedule.h).
 void Run::post(const Step& step) {
-  const uint32_t number = ++told_[step.peer];
+  const uint64_t number = ++told_[step.peer];
   if (number == posted_) return;
   posted_ = number;
   t_.lanes.signal(kLocalLane, t_.memory.own().posted_dva(), posts_ + number);

@@ -2,7 +2,7 @@
 // Run: one schedule becomes commands of lanes. Round by round: a round of all ranks fits into the rings at once, so that one thread can submit for several ranks.
 #pragma once
 
-#include <map>
+#include <array>
 #include <utility>
 
 #include "libnpu/ccl/lanes.h"
@@ -14,6 +14,9 @@
 
 namespace npu::ccl {
 
+// One number of each rank.
+using Counts = std::array<uint64_t, NPU_CCL_RANKS_MAX>;
+
 // What all runs of a communicator share.
 struct Transport {
   Transport(uint32_t own_rank, uint64_t bytes) : rank(own_rank), chunk_bytes(bytes) {}
@@ -24,10 +27,10 @@ struct Transport {
   SharedMemory memory;
   Network network{rank, chunk_bytes, memory};
   Reducer reducer;
-  std::vector<uint64_t> sent;      // messages to each rank so far
-  std::vector<uint64_t> received;  // and from each
-  uint64_t posts = 0;              // signals of operations through windows, the same on all ranks
-  std::vector<uint64_t> heard;     // of each rank's, what this one waits for
+  Counts sent{};       // messages to each rank so far
+  Counts received{};   // and from each
+  uint64_t posts = 0;  // signals of operations through windows, the same on all ranks
+  Counts heard{};      // of each rank's, what this one waits for
 };
 
 class Run {
@@ -65,16 +68,16 @@ class Run {
   Reduction reduction_;
   npuDevPtr bases_[kBufferCount];
   Reached reached_;
-  uint64_t posts_;               // before this run
-  std::vector<uint32_t> told_;   // signals to each rank
-  std::vector<uint32_t> heard_;  // and from each
-  uint32_t posted_ = 0;          // the most to any
+  uint64_t posts_;       // before this run
+  Counts told_{};        // signals to each rank
+  Counts heard_{};       // and from each
+  uint64_t posted_ = 0;  // the most to any
   Tick begin_;
   bool is_first_ = false;  // nothing was added, and may be sent by the host
   bool has_sent_ = false;
   uint32_t next_ = 0;
-  std::vector<Tick> ticks_;        // of steps
-  std::map<uint32_t, bool> used_;  // lanes
+  std::vector<Tick> ticks_;  // of steps; none of a serial plan
+  uint64_t used_ = 0;        // bits of lanes
 };
 
 }  // namespace npu::ccl

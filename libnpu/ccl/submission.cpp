@@ -29,17 +29,18 @@ npuResult Submission::failed(npuResult result) {
   return comm_->usable();
 }
 
-npuResult Submission::pair_own_messages(std::deque<Request>& sends, std::deque<Request>& receives) {
+npuResult Submission::pair_own_messages(std::span<const Request* const> sends,
+                                        std::span<const Request* const> receives) {
   if (sends.size() != receives.size()) {
     return fail(NPU_ERROR_INVALID_ARGUMENT,
                 "a rank sends to itself %zu times and receives from itself %zu times in this group",
                 sends.size(), receives.size());
   }
-  for (; !sends.empty(); sends.pop_front(), receives.pop_front()) {
-    Request both = sends.front();
-    both.recv = receives.front().recv;
-    if (both.problem.count != receives.front().problem.count ||
-        both.reduction.type != receives.front().reduction.type) {
+  for (size_t i = 0; i < sends.size(); i++) {
+    Request both = *sends[i];
+    both.recv = receives[i]->recv;
+    if (both.problem.count != receives[i]->problem.count ||
+        both.reduction.type != receives[i]->reduction.type) {
       return fail(NPU_ERROR_INVALID_ARGUMENT, "a rank's send to itself and its receive differ");
     }
     messages_[kLocalLane].waiting.push_back(both);
@@ -49,16 +50,16 @@ npuResult Submission::pair_own_messages(std::deque<Request>& sends, std::deque<R
 
 npuResult Submission::sort_requests() {
   const uint32_t own = comm_->settings().rank;
-  std::deque<Request> own_sends, own_receives;
+  std::vector<const Request*> own_sends, own_receives;
   for (const Request& request : requests_) {
     const Problem& p = request.problem;
     if (std::find(queues_.begin(), queues_.end(), request.queue) == queues_.end()) {
       queues_.push_back(request.queue);
     }
     if (!request.is_message()) {
-      collectives_.push_back(request);
+      collectives_.push_back(&request);
     } else if (p.root == p.peer) {
-      (request.sends_message ? own_sends : own_receives).push_back(request);
+      (request.sends_message ? own_sends : own_receives).push_back(&request);
     } else {
       messages_[p.root == own ? send_lane(p.peer) : receive_lane(p.root)].waiting.push_back(
           request);
@@ -128,10 +129,11 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
 
 npuResult Submission::step_collective(bool* out_more) {
   if (run_ == nullptr) {
+    const Request& request = *collectives_[ended_collectives_];
     const Transport& t = comm_->transport_;
-    const bool begins_now = !waits_ && !collectives_.front().scales_input &&
-                            t.memory.is_on_model() && t.network.address() && t.lanes.is_idle();
-    NPU_CCL_TRY(start_run(collectives_.front(), {}, &run_));
+    const bool begins_now = !waits_ && !request.scales_input && t.memory.is_on_model() &&
+                            t.network.address() && t.lanes.is_idle();
+    NPU_CCL_TRY(start_run(request, {}, &run_));
     if (begins_now) run_->begin_at_once();
   }
   const bool has_more = run_->add_round();
@@ -139,7 +141,7 @@ npuResult Submission::step_collective(bool* out_more) {
   if (!has_more) {
     run_->join();
     run_.reset();
-    collectives_.pop_front();
+    ended_collectives_++;
   }
   *out_more = true;
   return comm_->flush();
@@ -167,7 +169,7 @@ npuResult Submission::step_messages(bool* out_more) {
 npuResult Submission::step(bool* out_more) {
   *out_more = false;
   npuResult result = NPU_OK;
-  if (!collectives_.empty()) {
+  if (ended_collectives_ != collectives_.size()) {
     result = step_collective(out_more);
   } else if (!messages_.empty()) {
     result = step_messages(out_more);
@@ -197,6 +199,12 @@ npuResult Submission::end() {
     }
   }
   return result;
+}
+
+npuResult Submission::run() {
+  NPU_CCL_TRY(begin());
+  for (bool more = true; more;) NPU_CCL_TRY(step(&more));
+  return end();
 }
 
 npuResult submit_all(std::vector<std::unique_ptr<Submission>>& submissions) {

@@ -3,9 +3,11 @@
 // waits for work of which all ranks have submitted their part.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "libnpu/ccl/communicator.h"
 
@@ -21,6 +23,8 @@ class Submission {
   npuResult begin();
   npuResult step(bool* out_more);
   npuResult end();
+  // All of it, where there is no other one to take turns with.
+  npuResult run();
 
  private:
   struct Messages {  // of one pair and direction
@@ -29,7 +33,8 @@ class Submission {
   };
 
   npuResult sort_requests();
-  npuResult pair_own_messages(std::deque<Request>& sends, std::deque<Request>& receives);
+  npuResult pair_own_messages(std::span<const Request* const> sends,
+                              std::span<const Request* const> receives);
   npuResult start_run(const Request& request, std::optional<Tick> begin, std::unique_ptr<Run>* out);
   npuResult step_collective(bool* out_more);
   npuResult step_messages(bool* out_more);
@@ -42,7 +47,8 @@ class Submission {
   std::vector<npuQueue> queues_;  // each once
   bool waits_ = false;            // for what one of them holds
   bool is_alone_ = true;
-  std::deque<Request> collectives_;
+  std::vector<const Request*> collectives_;  // of requests_
+  size_t ended_collectives_ = 0;
   std::unique_ptr<Run> run_;
   std::map<uint32_t, Messages> messages_;  // by lane
   std::vector<std::unique_ptr<Run>> ended_messages_;

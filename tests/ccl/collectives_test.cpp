@@ -141,6 +141,37 @@ TEST(CollectiveOrderTest, FollowsTheQueueThatItIsCalledOn) {
   }
 }
 
+// Of operations in a row only the first one waits for the queue, unless something came between them.
+TEST(CollectiveOrderTest, WhatComesBetweenOperationsIsWaitedFor) {
+  World world(2);
+  world.threads([&](uint32_t rank) {
+    RankEnd& end = world[rank];
+    const npuDevPtr at = world.put(rank, Bytes(4096)), gate = world.put(rank, Bytes(8));
+    npuQueue opener = nullptr;
+    CCL_ASSERT_OK(npuQueueCreate(end.context, nullptr, &opener));
+    const auto all_reduce = [&] {
+      return npuCclAllReduce(end.comm, end.queue, at, at, 1024, NPU_FLOAT32, NPU_CCL_SUM, nullptr);
+    };
+    for (uint64_t round = 1; round <= 20; round++) {
+      for (int i = 0; i < 3; i++) CCL_ASSERT_OK(all_reduce());
+      CCL_ASSERT_OK(npuQueueWaitSemaphore(end.queue, gate, round, nullptr));
+      CCL_ASSERT_OK(npuQueueFill(end.queue, at, 0x3f800000, 4, 4096, nullptr));
+      CCL_ASSERT_OK(all_reduce());
+      CCL_ASSERT_OK(npuQueueSignal(opener, gate, round, nullptr));
+      CCL_ASSERT_OK(npuQueueSync(end.queue, kLongNs));
+      const Bytes bytes = world.get(rank, at, 4096);
+      for (size_t i = 0; i < bytes.size(); i += 4) {
+        float value;
+        std::memcpy(&value, &bytes[i], 4);
+        ASSERT_EQ(value, 2.0f);
+      }
+    }
+    npuQueueDestroy(opener);
+    world.free(rank, at);
+    world.free(rank, gate);
+  });
+}
+
 TEST(CollectiveFactorTest, PreMultipliedSumScalesEachRanksInput) {
   World world(3, make_info(kChunkBytes));
   const std::vector<float> factors = {0.5f, -3.0f, 1.7f};
