@@ -287,6 +287,11 @@ class Queue : public Handle<npuQueue, npuQueueDestroy> {
     check(npuQueueGetCompleted(get(), &value));
     return value;
   }
+  uint64_t submitted() const {
+    uint64_t value = 0;
+    check(npuQueueGetSubmitted(get(), &value));
+    return value;
+  }
 
  private:
   Queue(const Context &context, const npuQueueInfo *info) {

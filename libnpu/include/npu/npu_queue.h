@@ -289,7 +289,7 @@ NPU_API npuResult npuQueueCallHost(npuQueue queue, npuHostFunction function, voi
  */
 NPU_API npuResult npuQueueGetCompleted(npuQueue queue, uint64_t *out_value);
 
-/* The value of the last command that was submitted, 0: none was; |out_value| is not NULL here.
+/* The value of the last command that was submitted, 0: none was; |out_value| is not NULL here. What is captured is not submitted.
  *
  * Threads:   any.   Blocks: no.
  * Errors:    NPU_ERROR_INVALID_HANDLE, NPU_ERROR_INVALID_ARGUMENT

@@ -30,6 +30,7 @@ TEST_F(HppTest, WorkGoesThroughQueueMemoryAndEvents) {
   after.record(queue);
   EXPECT_TRUE(queue.wait(value));
   EXPECT_GE(queue.completed(), value);
+  EXPECT_GE(queue.submitted(), value);
   EXPECT_TRUE(after.wait());
   EXPECT_TRUE(after.passed());
   EXPECT_GT(after.elapsed_ps_since(before), 0u);
