@@ -168,7 +168,7 @@ Outcome CommandRunner::run(Queue& queue, const npu_cmd& command, uint64_t now_ps
       case NPU_CMD_COPY:
         return copy(queue, job, command_as<npu_cmd_copy>(command));
       case NPU_CMD_FILL:
-        return transfer(queue, dma_.fill(job, command_as<npu_cmd_fill>(command)));
+        return fill(queue, job, command_as<npu_cmd_fill>(command));
       case NPU_CMD_SEM_WAIT:
         return sem_wait(queue, command_as<npu_cmd_sem>(command), now_ps);
       case NPU_CMD_SEM_SIGNAL:
@@ -366,8 +366,15 @@ void CommandRunner::add_energy(uint64_t macs, uint64_t hbm_bytes) {
   energy_rest_fj_ = static_cast<uint64_t>(femtojoule % 1'000'000);
 }
 
+Outcome CommandRunner::fill(Queue& queue, const DmaJob& job, const npu_cmd_fill& command) {
+  return transfer(queue, dma_.fill(job, command), command.height);
+}
+
 Outcome CommandRunner::copy(Queue& queue, const DmaJob& job, const npu_cmd_copy& command) {
-  if (queue.config.queue_class != NPU_QUEUE_NET) return transfer(queue, dma_.copy(job, command));
+  const uint64_t rows = uint64_t{command.height} * command.depth;
+  if (queue.config.queue_class != NPU_QUEUE_NET) {
+    return transfer(queue, dma_.copy(job, command), rows);
+  }
   const uint64_t mask = queue.config.port_mask;
   if (!parts_.traffic.has_link(mask)) return Outcome::error(NPU_ST_LINK_DOWN);
   DmaJob crossing = job;
@@ -380,11 +387,11 @@ Outcome CommandRunner::copy(Queue& queue, const DmaJob& job, const npu_cmd_copy&
   // Memory of the other side lies behind the ports: the link to the host takes no part.
   result.duration_ps = std::max(dma_.duration_ps(result.hbm_bytes, 0),
                                 later_ps(dma_.duration_ps(0, 0), wire_ps.value_or(0)));
-  return transfer(queue, result);
+  return transfer(queue, result, rows);
 }
 
-Outcome CommandRunner::transfer(Queue& queue, const DmaResult& result) {
-  queue.turn_work += result.hbm_bytes / kBytesPerWork;
+Outcome CommandRunner::transfer(Queue& queue, const DmaResult& result, uint64_t rows) {
+  queue.turn_work += (result.hbm_bytes + result.host_bytes) / kBytesPerWork + rows;
   parts_.registers.add(NPU_REG_BYTES_MOVED, result.hbm_bytes);
   add_energy(0, result.hbm_bytes);
   if (result.status == NPU_ST_VM_FAULT) return Outcome::vm_fault(result.fault_dva, result.access);

@@ -97,8 +97,10 @@ class CommandRunner {
   PreparedLaunch* prepare(Queue& queue, const npu_cmd_launch& command, npu_status* out_refusal);
   // False: *fault_dva cannot be read.
   static bool copy_arguments(Queue& queue, const npu_cmd_launch& command, uint64_t* fault_dva);
+  Outcome fill(Queue& queue, const DmaJob& job, const npu_cmd_fill& command);
   Outcome copy(Queue& queue, const DmaJob& job, const npu_cmd_copy& command);
-  Outcome transfer(Queue& queue, const DmaResult& result);
+  // |rows|: each costs something beside its bytes.
+  Outcome transfer(Queue& queue, const DmaResult& result, uint64_t rows);
   Outcome sem_wait(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome sem_signal(Queue& queue, const npu_cmd_sem& command, uint64_t now_ps);
   Outcome timestamp(Queue& queue, const npu_cmd_timestamp& command, uint64_t now_ps);

@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 constexpr unsigned kLooksPerClockRead = 16;
 // So often a command that runs looks for more urgent ones: looking costs about a hundredth of this.
 constexpr auto kUrgentLook = std::chrono::microseconds(10);
-// A queue's turn when no other one waits: so many commands, or so much work. Between two of them nothing but those who want in is looked at, as in a list.
+// A queue's turn when no other one is ready, and none that is more urgent is parked: so many commands, or so much work. Between two of them nothing but those who want in is looked at, as in a list.
 constexpr unsigned kTurnCommands = 16;
 constexpr uint64_t kTurnWork = 512;
 // After so long a look gives the CPU away between two looks: the client, or the other device, that is to go on may need this very one.

@@ -92,6 +92,28 @@ TEST_F(SemaphoreTest, QueuesThatAreReadyTogetherTakeTurnsCommandByCommand) {
   EXPECT_EQ(words_.as<uint64_t>()[1], kAdditions);
 }
 
+// The turn of a queue ends with what takes long, wherever the bytes lie, so that who was parked comes between.
+TEST_F(SemaphoreTest, WhoWasParkedComesBetweenLongCopies) {
+  for (const Place place : {Place::kHbm, Place::kHost}) {
+    constexpr uint64_t kBytes = 1 << 20;
+    const uint64_t round = place == Place::kHbm ? 1 : 2;
+    const Buffer from = driver_.make_buffer(context_, kBytes, place);
+    const Buffer to = driver_.make_buffer(context_, kBytes, place);
+    const uint64_t last = words_.dva + 8;
+    waiter_.push(sem_wait(words_.dva, round));
+    const uint64_t looked = waiter_.push(copy(last, data_.dva, 8));
+    waiter_.ring();
+    while (waiter_.ctrl()->fetched != waiter_.written - 1) std::this_thread::yield();
+    signaler_.push(sem_signal(words_.dva, round));
+    for (int i = 0; i < 12; ++i) signaler_.push(copy(from.dva, to.dva, kBytes));
+    const uint64_t end = signaler_.push(sem_signal(last, round));
+    signaler_.ring();
+    EXPECT_EQ(waiter_.wait(looked).status, NPU_ST_OK);
+    EXPECT_EQ(data_.as<uint64_t>()[0], round - 1) << "all copies came first";
+    EXPECT_EQ(signaler_.wait(end).status, NPU_ST_OK);
+  }
+}
+
 TEST_F(SemaphoreTest, ManyQueuesPassABaton) {
   std::vector<TestQueue> ring;
   for (int i = 0; i < 16; ++i) ring.push_back(driver_.create_queue(context_));
