@@ -286,10 +286,11 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
       numerics_(numerics),
       checks_(checks),
       pool_(params_, threads != 0 ? threads : usable_cpus()),
-      overhead_ps_(uint64_t{profile.launch_overhead_ns} * 1000) {}
+      overhead_ps_(uint64_t{profile.launch_overhead_ns} * 1000),
+      cpus_(usable_cpus()) {}
 
 uint64_t LaunchEngine::share_worth_ns() const {
-  if (Apart::awake() >= pool_.threads()) return kShareWorthCrowdedNs;
+  if (Apart::awake() >= cpus_) return kShareWorthCrowdedNs;
   return pool_.helper_is_awake() ? kShareWorthAwakeNs : kShareWorthNs;
 }
 

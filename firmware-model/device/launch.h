@@ -147,6 +147,7 @@ class LaunchEngine {
   WorkerPool pool_;
   std::vector<GroupResult> spare_results_;  // memory for the next launch
   const uint64_t overhead_ps_;              // of each launch
+  const unsigned cpus_;                     // that this process may use
   uint64_t last_setup_id_ = 0;
 };
 
