@@ -68,6 +68,28 @@ TEST(SpinChoice, OneLongWaitChangesNothing) {
   EXPECT_GE(looks(choice, 20, 18'000, 40'000), 14);
 }
 
+// Others compute, and who gives the CPU away in a look gets it back late.
+TEST(SpinChoice, LooksThatLoseTheCpuAreHardlyTried) {
+  SpinChoice choice(kSpinNs);
+  EXPECT_LE(looks(choice, 10 * kMany, 60'000'000, 25'000), 16);
+  // Some only.
+  SpinChoice other(kSpinNs);
+  int looked = 0;
+  for (int i = 0; i < 4000; i++) {
+    const bool spins = other.spins();
+    looked += spins ? 1 : 0;
+    other.ended(spins, !spins ? 25'000 : looked % 10 == 0 ? 3'000'000 : 20'000);
+  }
+  EXPECT_LE(looked, 800);
+}
+
+TEST(SpinChoice, LongWaitsDoNotHideWhatComesAfterThem) {
+  SpinChoice choice(kSpinNs);
+  looks(choice, kMany, 3'000'000, 3'000'000);
+  looks(choice, kMany / 2, 400, 9'000);
+  EXPECT_EQ(looks(choice, kMany, 400, 9'000), kMany);
+}
+
 // Between waits that sleep the device sleeps as well, so that one look among them takes as long as they do.
 TEST(SpinChoice, FindsOutOfSleepsThatMakeTheDeviceSleep) {
   SpinChoice choice(kSpinNs);
