@@ -231,9 +231,11 @@ npuResult npuSubmitBatch(npuQueue queue, uint32_t count, const npuCommand* comma
     NPU_TRY(begin(pin, queue, out_value));
     // A device that sleeps wakes up while a long batch is checked. It finds nothing new until all of it is good.
     if (count >= kLongBatch) pin->ring_again();
-    api::Batch batch;
-    NPU_TRY(batch.read(pin->context(), count, commands));
-    return submit(*pin, batch.submissions(), out_value);
+    api::Batch batch(pin->take_batch_memory());
+    Status status = batch.read(pin->context(), count, commands);
+    if (status.is_ok()) status = submit(*pin, batch.submissions(), out_value);
+    pin->keep_batch_memory(batch.take_memory());
+    return status;
   });
 }
 

@@ -25,10 +25,6 @@ Status check_unused(const npuCommand& command, size_t used_words) {
               command.kind);
 }
 
-// The thread's last batch leaves its memory to the next one: taken anew, the pages of a long one would be faulted in each time, which takes as long as the checks.
-thread_local std::vector<Submission> t_spare;
-constexpr size_t kSpareMost = 1024;
-
 template <typename T>
 constexpr size_t words_of() {
   return sizeof(T) / sizeof(uint64_t);
@@ -91,14 +87,6 @@ Status make_signal(Context& context, npuDevPtr semaphore, uint64_t value, Submis
 
 Status make_wait(Context& context, npuDevPtr semaphore, uint64_t value, Submission* out) {
   return take_command(make_semaphore(context, NPU_CMD_SEM_WAIT, semaphore, value), out);
-}
-
-Batch::Batch() : submissions_(std::move(t_spare)) {}
-
-Batch::~Batch() {
-  if (submissions_.capacity() > kSpareMost) return;
-  submissions_.clear();
-  t_spare = std::move(submissions_);
 }
 
 Status Batch::read_one(Context& context, const npuCommand& command) {

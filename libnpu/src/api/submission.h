@@ -27,16 +27,16 @@ Status make_wait(Context& context, npuDevPtr semaphore, uint64_t value, Submissi
 // Checked commands of an array, and the kernels that they name.
 class Batch {
  public:
-  Batch();
-  ~Batch();
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
+  Batch() = default;
+  // |memory|: of an earlier one, for its submissions.
+  explicit Batch(std::vector<Submission> memory) : submissions_(std::move(memory)) {}
 
   // NPU_ERROR_...: the text names the element.
   Status read(Context& context, uint32_t count, const npuCommand* commands);
   // One command alone, whose errors name no index.
   Status read(Context& context, const npuCommand* command);
   std::span<const Submission> submissions() const { return submissions_; }
+  std::vector<Submission> take_memory() { return std::move(submissions_); }
 
  private:
   Status read_one(Context& context, const npuCommand& command);

@@ -19,6 +19,8 @@ namespace {
 
 // In a long batch: a bell costs as much as a push.
 constexpr uint32_t kPushesBetweenBells = 16;
+// Submissions that the memory between two batches may hold.
+constexpr size_t kBatchMemoryMost = 1024;
 // For how long a full ring is left to the device beyond the room that is needed.
 constexpr int64_t kRoomierNs = 50'000;
 
@@ -133,7 +135,8 @@ Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots,
     const uint64_t roomier = base_ + ring_->roomier(needed);
     lock.unlock();
     // A submitter that came back for every slot would sleep and be woken for every command. What is waited for may be behind what only he can submit, so not for long.
-    Status status = wait(roomier, Deadline::in(kRoomierNs));
+    const bool in_callback = Callbacks::of_this_thread() == context_.get();
+    Status status = in_callback ? Status(NPU_TIMEOUT) : wait(roomier, Deadline::in(kRoomierNs));
     if (status.code() == NPU_TIMEOUT) status = wait(value, Deadline::never());
     lock.lock();
     // A failure makes the queue unusable, which the next look reports; a reset only moves the base.
@@ -145,6 +148,18 @@ Status Queue::wait_for_room(std::unique_lock<std::mutex>& lock, uint32_t slots,
 
 Status Queue::submit(std::span<const Submission> batch, uint64_t* out_value) {
   return submit_batch(batch, 1, out_value);
+}
+
+std::vector<Submission> Queue::take_batch_memory() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(batch_memory_, {});
+}
+
+void Queue::keep_batch_memory(std::vector<Submission> memory) {
+  if (memory.capacity() > kBatchMemoryMost) return;
+  memory.clear();
+  std::lock_guard lock(mutex_);
+  batch_memory_.swap(memory);
 }
 
 Status Queue::submit_together(std::span<const Submission> batch, uint64_t* out_value) {

@@ -97,6 +97,9 @@ class Queue final : public Object {
   Status submit(std::span<const Submission> batch, uint64_t* out_value);
   // As submit(), and nothing comes between them.
   Status submit_together(std::span<const Submission> batch, uint64_t* out_value);
+  // The memory of a long batch, from one to the next: taken anew, its pages would be faulted in each time, which takes as long as the checks.
+  std::vector<Submission> take_batch_memory();
+  void keep_batch_memory(std::vector<Submission> memory);
   Status submit(const npu_cmd& command, uint64_t* out_value) {
     const Submission one{.command = command};
     return submit({&one, 1}, out_value);
@@ -281,6 +284,7 @@ class Queue final : public Object {
   std::shared_ptr<Capture> capture_;
   std::vector<uint32_t> tail_;     // nodes that the next one of the capture comes after
   std::deque<PendingCall> calls_;  // not yet begun
+  std::vector<Submission> batch_memory_;
   std::vector<std::pair<uint64_t, Watch>> watches_;  // of descriptors that were handed out
   std::unique_ptr<PrintBuffer> print_buffer_;        // made for the first launch that prints
   bool print_ready_ = false;                         // the present ring has been told of it
