@@ -96,7 +96,7 @@ NPU_UAPI_SIZE(npu_wire_bo_close, 8);
  * Client, after it stored the write index in its doorbell slot:
  *   fetch_or(pending[slot / 64], 1 << slot % 64) seq_cst;
  *   if (load(device_sleeping) seq_cst) { store(waker_cpu, 1 + CPU) relaxed; write 1 to the wake eventfd }
- *   It may clear device_sleeping before it writes: one wake-up is enough, and whoever clears it owes it.
+ *   It may clear device_sleeping before it writes: one wake-up is enough, and whoever clears it owes it to all threads of the client.
  * Server, before it sleeps:
  *   store(device_sleeping, 1); seq_cst fence; look at pending[] of every client; if none: poll the eventfds
  * Server, when it takes work: exchange(pending[i], 0) acquire, then load those doorbell slots.

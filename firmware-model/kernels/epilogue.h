@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The end of a product: scale, bias and activation on the way out of the accumulator, chosen by arguments.
+// The end of a product: scale, bias and activation on the way out of the accumulator, or of the tile in L1 in which the sums were made, chosen by arguments.
 // Thread safety: one kernel belongs to one thread.
 #ifndef NPU_FIRMWARE_MODEL_KERNELS_EPILOGUE_H_
 #define NPU_FIRMWARE_MODEL_KERNELS_EPILOGUE_H_

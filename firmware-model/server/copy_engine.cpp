@@ -210,7 +210,10 @@ void CopyEngine::write_command(const npu_cmd& command) {
   __atomic_fetch_or(&aux->pending[queue_->slot() / 64], 1ull << queue_->slot() % 64,
                     __ATOMIC_RELEASE);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&aux->device_sleeping, __ATOMIC_RELAXED) == 0) return;
+  if (__atomic_load_n(&aux->device_sleeping, __ATOMIC_RELAXED) == 0 ||
+      __atomic_exchange_n(&aux->device_sleeping, 0, __ATOMIC_RELAXED) == 0) {
+    return;
+  }
   const uint64_t one = 1;
   [[maybe_unused]] ssize_t n = write(npu_device_wake_fd(device_->raw()), &one, sizeof(one));
 }

@@ -80,6 +80,8 @@ class HandleTest : public DeviceTest {
          [&](void* h) { return npuQueueWaitSemaphore(as<npuQueue>(h), 4096, 0, &number_); }},
         {"npuQueueGetCompleted",
          [&](void* h) { return npuQueueGetCompleted(as<npuQueue>(h), &number_); }},
+        {"npuQueueGetSubmitted",
+         [&](void* h) { return npuQueueGetSubmitted(as<npuQueue>(h), &number_); }},
         {"npuQueueWait", [](void* h) { return npuQueueWait(as<npuQueue>(h), 0, 0); }},
         {"npuQueueSync", [](void* h) { return npuQueueSync(as<npuQueue>(h), 0); }},
         {"npuQueueGetTiming",

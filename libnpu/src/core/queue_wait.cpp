@@ -37,7 +37,11 @@ bool spin_for(const Ring& ring, uint64_t count, int64_t begin_ns, int64_t most_n
   *out_ns = 0;
   for (uint32_t pauses = 0;;) {
     const uint64_t done = ring.completed();
-    if (done >= count || ring.failure().status != 0) return true;
+    if (done >= count || ring.failure().status != 0) {
+      // Who gave the CPU away may have got it back late.
+      if (*out_ns >= kSelfishSpinNs) *out_ns = Deadline::now_ns() - begin_ns;
+      return true;
+    }
     const auto before_next = static_cast<uint32_t>(std::min<uint64_t>(count - done, kPausesMost));
     for (uint32_t i = 0; i < before_next; i++) pause_cpu();
     pauses += before_next;
@@ -76,9 +80,11 @@ Status Queue::wait(uint64_t value, const Deadline& deadline) {
 
 // Sleeps once, for the value itself, and not once for each link of a chain. A dependency that fails does not end such a sleep: it is found by a look in between, hence the slices.
 Status Queue::wait_with_dependencies(uint64_t value, const Deadline& deadline) {
+  // A host function may not wait, but is told of what has failed already.
+  bool looks_first = Callbacks::of_this_thread() == context_.get();
   for (int64_t slice_ns = kSliceFirstNs;; slice_ns = std::min(slice_ns * 2, kSliceLastNs)) {
     const int64_t left_ns = deadline.left_ns();
-    if (left_ns != 0) {
+    if (left_ns != 0 && !looks_first) {
       const Status here = wait_here(value, Deadline::in(std::min(slice_ns, left_ns)));
       // Reached: whether well, the dependencies tell.
       if (!here.is_ok() && here.code() != NPU_TIMEOUT) return here;
@@ -86,6 +92,7 @@ Status Queue::wait_with_dependencies(uint64_t value, const Deadline& deadline) {
     const Status settled = settle(value, Deadline::in(0));
     if (settled.is_ok()) return wait_here(value, deadline);
     if (settled.code() != NPU_TIMEOUT || left_ns == 0) return settled;
+    looks_first = false;
   }
 }
 
@@ -149,6 +156,8 @@ Status Queue::wait_here(uint64_t value, const Deadline& deadline) {
     } else if (context_->vm().backend().is_lost()) {
       end = SleepEnd::kLost;
     } else {
+      // How long the end would have taken is not known, but it was not seen.
+      if (spins) spin_choice_.ended(true, spin_choice_.spin_ns() + 1);
       return Status(NPU_TIMEOUT);
     }
     if (end == SleepEnd::kLost) notice_loss();
