@@ -41,7 +41,6 @@ Watchdog::Watchdog() : wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 void Watchdog::add(std::shared_ptr<Communicator> communicator) {
   std::lock_guard lock(list_mutex_);
   communicators_.push_back(std::move(communicator));
-  changes_++;
   if (!std::exchange(is_running_, true)) std::thread([this] { loop(); }).detach();
   wake();
 }
@@ -55,8 +54,12 @@ void Watchdog::remove(const Communicator* communicator) {
   if (found == communicators_.end()) return;
   last = std::move(*found);
   communicators_.erase(found);
-  changes_++;
   wake();
+}
+
+std::vector<std::shared_ptr<Communicator>> Watchdog::listed() {
+  std::lock_guard lock(list_mutex_);
+  return communicators_;
 }
 
 void Watchdog::wake() {
@@ -171,23 +174,12 @@ bool Watchdog::must_look() {
 // Moves what there is again and again, until there has been nothing for a while.
 void Watchdog::look() {
   if (!is_looking_.exchange(true)) has_seen_ = false;
-  uint64_t changes = 0;
-  std::vector<std::shared_ptr<Communicator>> all;
-  {
-    std::lock_guard lock(list_mutex_);
-    all = communicators_;
-    changes = changes_;
-  }
   const auto begin = Clock::now();
   for (auto before = begin; before - begin < kLooksMost;) {
     bool moved = false, is_large = false;
     {
       const auto turn = between_turns();
-      {
-        std::lock_guard lock(list_mutex_);
-        if (changes != changes_) return;
-      }
-      for (const auto& communicator : all) {
+      for (const auto& communicator : listed()) {
         moved = communicator->move() || moved;
         is_large = is_large || communicator->network().expects_large();
       }
@@ -222,16 +214,11 @@ void Watchdog::wake_movers() {
 }
 
 void Watchdog::serve(const Wait& wait) {
-  std::lock_guard turn(turn_mutex_);
-  std::vector<std::shared_ptr<Communicator>> all;
-  {
-    std::lock_guard lock(list_mutex_);
-    all = communicators_;
-  }
+  const auto turn = between_turns();
   const Clock::time_point now = Clock::now();
   const bool is_due = !wait.moves || now >= look_due_;
   if (is_due) look_due_ = now + kLookEvery;
-  for (const auto& communicator : all) {
+  for (const auto& communicator : listed()) {
     for (size_t i = 1; i < wait.fds.size(); i++) {
       if (wait.owners[i].first == communicator.get() && wait.fds[i].revents != 0) {
         communicator->read_from(wait.owners[i].second);

@@ -22,7 +22,7 @@ class Watchdog {
   static Watchdog& get();
 
   void add(std::shared_ptr<Communicator> communicator);
-  // After the call it is not looked at any more.
+  // After the call it is not looked at any more, and this owns nothing of it.
   void remove(const Communicator* communicator);
   // Looks at everything now.
   void wake();
@@ -61,6 +61,8 @@ class Watchdog {
   bool must_look();
   void look();
   void stop_looking();
+  // In a turn, and the copy ends before that does: remove() waits for the turn, so that it owns nothing afterwards.
+  std::vector<std::shared_ptr<Communicator>> listed();
   void wake_movers();
   void serve(const Wait& wait);
 
@@ -68,7 +70,6 @@ class Watchdog {
   std::mutex turn_mutex_;  // held while communicators are looked at
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
-  uint64_t changes_ = 0;  // of the list
   bool is_running_ = false;
   std::chrono::nanoseconds nap_{};   // the next one, of the thread
   Clock::time_point look_due_{};     // likewise

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What only ranks of different hosts have: data connections that lie, interfaces, providers, slots that must have left before a rank ends.
+#include <dlfcn.h>
 #include <sys/socket.h>
+
+#include <atomic>
+#include <utility>
 
 #include "tests/ccl/operation.h"
 #include "tests/ccl/variable.h"
@@ -129,6 +133,46 @@ TEST(NetworkOrderTest, WhatTheQueueHasYetToWriteIsNotSentBefore) {
   });
 }
 
+// Memory of these contexts that was freed, and by others than the test's thread.
+std::atomic<npuContext> watched_contexts[2];
+std::atomic<uint32_t> frees, frees_of_others;
+const std::thread::id test_thread = std::this_thread::get_id();
+
+// The watchdog's thread looks for what other communicators move, of which there is always something.
+TEST(NetworkEndTest, NothingIsLeftOfACommunicatorWhoseDestroyHasReturned) {
+  constexpr int kRounds = 20;
+  World busy(2, make_info(8192)), idle(2, make_info(8192));
+  for (uint32_t r = 0; r < 2; r++) {
+    CCL_ASSERT_OK(npuQueueDestroy(std::exchange(idle[r].queue, nullptr)));
+    CCL_ASSERT_OK(npuCclCommDestroy(std::exchange(idle[r].comm, nullptr)));
+  }
+  std::atomic<bool> stops = false;
+  std::thread traffic([&] {
+    busy.threads([&](uint32_t r) {
+      const npuDevPtr at = busy.alloc(r, sizeof(int32_t));
+      for (int32_t ends = 0; ends == 0;) {  // on both when one of them has seen |stops|
+        ends = stops ? 1 : 0;
+        CCL_ASSERT_OK(npuMemCopyToDevice(busy[r].context, at, &ends, sizeof(ends)));
+        CCL_ASSERT_OK(npuCclAllReduce(busy[r].comm, busy[r].queue, at, at, 1, NPU_INT32,
+                                      NPU_CCL_MAX, nullptr));
+        CCL_ASSERT_OK(npuQueueSync(busy[r].queue, kLongNs));
+        CCL_ASSERT_OK(npuMemCopyToHost(busy[r].context, &ends, at, sizeof(ends)));
+      }
+    });
+  });
+  for (uint32_t r = 0; r < 2; r++) watched_contexts[r] = idle[r].context;
+  for (int round = 0; round < kRounds; round++) {
+    npuCclComm comms[2] = {};
+    CCL_EXPECT_OK(make_two(idle, comms));
+    for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
+  }
+  EXPECT_GE(frees, 2u * kRounds);
+  EXPECT_EQ(frees_of_others, 0u);
+  watched_contexts[0] = watched_contexts[1] = nullptr;
+  stops = true;
+  traffic.join();
+}
+
 TEST(NetworkEndTest, WhatARankHasSentArrivesAlsoAfterItHasEnded) {
   constexpr uint64_t kCount = 4000;  // less than the slots hold
   World world(2, make_info(4096));
@@ -144,3 +188,14 @@ TEST(NetworkEndTest, WhatARankHasSentArrivesAlsoAfterItHasEnded) {
 
 }  // namespace
 }  // namespace npu::test
+
+// Comes before libnpu's, for libnpuccl too.
+extern "C" npuResult npuMemFree(npuContext context, npuDevPtr at) {
+  using npu::test::frees, npu::test::frees_of_others, npu::test::watched_contexts;
+  static const auto real = reinterpret_cast<decltype(&npuMemFree)>(dlsym(RTLD_NEXT, "npuMemFree"));
+  if (context == watched_contexts[0] || context == watched_contexts[1]) {
+    frees++;
+    if (std::this_thread::get_id() != npu::test::test_thread) frees_of_others++;
+  }
+  return real(context, at);
+}
