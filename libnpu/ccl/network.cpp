@@ -148,6 +148,7 @@ bool Network::has_come(std::span<const uint64_t> counts) const {
 void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {
   if (!is_remote(rank)) return;
   PeerLink& link = *links_[rank];
+  std::lock_guard lock(mutex_);
   if (arrived < link.next && taken <= arrived && taken > link.peer_taken) {
     link.peer_taken = taken;
     write_word(&memory_.rank(rank).board->taken[rank_], taken);

@@ -131,6 +131,7 @@ void Network::lose(Path& path, const std::string& text) {
     path.reason = text;
   }
   if (!has_started_ || !has_hope(link)) {
+    std::lock_guard lock(mutex_);
     if (!link.loss) link.loss = Loss{link.rank, text, Clock::now()};
     return;
   }

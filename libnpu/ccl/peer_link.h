@@ -99,6 +99,7 @@ struct PeerLink {
 
   uint32_t rank = 0;
   Nonce nonce{};
+  // Written in a turn and with the network's mutex held: read with either.
   bool is_finished = false;
   std::optional<Loss> loss;
   std::vector<std::unique_ptr<Path>> paths;  // by rail
