@@ -104,6 +104,10 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   Network& network() { return transport_.network; }
   // True if move() has to be called when a descriptor of the network is ready.
   bool moves() const;
+  // Large messages are under way or wait; of a communicator that has failed none are. Any thread.
+  bool expects_large() const {
+    return transport_.network.expects_large() && state() != NPU_CCL_FAILED;
+  }
   // Moves data between hosts. True: some came. |nudges|: the device is made to look if it has to.
   bool move(bool nudges = true);
   // The same for the one who submits, unless somebody does it already. |looks|: until what was added to the lanes has all come, if that is soon: then the device need not wait for it, and nobody has to wake it.

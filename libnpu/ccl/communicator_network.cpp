@@ -88,7 +88,7 @@ bool Communicator::move(bool nudges) {
 npuResult Communicator::flush() {
   const npuResult result = transport_.lanes.flush();
   if (!mover_ || !transport_.network.awaits_device()) return result;
-  if (transport_.network.expects_large() || !Watchdog::get().look_for()) mover_->wake();
+  if (expects_large() || !Watchdog::get().look_for()) mover_->wake();
   return result;
 }
 

@@ -159,7 +159,7 @@ bool Watchdog::must_look() {
   bool moves = false;
   for (const auto& communicator : communicators_) {
     if (!communicator->moves()) continue;
-    looks = looks && !communicator->network().expects_large();
+    looks = looks && !communicator->expects_large();
     moves = true;
   }
   looks = looks && moves;
@@ -181,7 +181,7 @@ void Watchdog::look() {
       const auto turn = between_turns();
       for (const auto& communicator : listed()) {
         moved = communicator->move() || moved;
-        is_large = is_large || communicator->network().expects_large();
+        is_large = is_large || communicator->expects_large();
       }
     }
     const auto now = Clock::now();
