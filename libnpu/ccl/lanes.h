@@ -54,7 +54,7 @@ class Lanes {
   Mark past() { return {kLocalLane, lanes_[kLocalLane].submitted, ++marks_}; }
   // Submits what was added to all lanes. Blocks while a ring is full.
   npuResult flush();
-  // The local lane waits for what |queue| holds now, unless that has ended or is known to the lane, as of operations in a row behind the first (else |out_waits| is left alone); |queue| waits for what the local lane holds now.
+  // The local lane waits for what |queue| holds now, unless that has ended or is known to the lane, as of operations in a row behind the first: then |out_waits| is left alone, else it becomes true; |queue| waits for what the local lane holds now.
   npuResult begin_after(npuQueue queue, bool* out_waits);
   npuResult end_before(npuQueue queue, uint64_t* out_value);
   // Nothing is left of what the local lane was given, which is the last to end of all.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LookChoice: whether the watchdog's thread looks for what comes next of small messages, or sleeps until it is woken. Looking saves that; but between two looks the thread gives its CPU away, and where others compute, it comes back late, mostly to find
+// LookChoice: whether the watchdog's thread, or a call, looks for what comes next of small messages, or leaves that to a sleep that is ended. Looking saves that; but between two looks the thread gives its CPU away, and where others compute, it comes back late, mostly to find
 // that there is something by then: a sleep would have ended when it came. So a phase of looks pays if it has seen something, and the CPU came back soon each time; and if the last one did not, only a few are tried.
 //
 // Thread safety: one owner, but for pays().

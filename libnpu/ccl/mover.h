@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mover: a thread of a communicator with ranks on other hosts, which sleeps until the own device has done what they wait for, and then moves that on. What comes from them wakes the watchdog's thread; of the device
+// Mover: a thread of a communicator with ranks on other hosts, which sleeps until the own device has done what they wait for, and then moves that on; while the watchdog's thread looks for small messages, that moves all, and this one sleeps. What comes from them wakes the watchdog's thread; of the device
 // no descriptor tells so cheaply as a wait for its queue.
 #pragma once
 

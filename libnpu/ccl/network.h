@@ -60,7 +60,7 @@ class Network {
   // |frame| goes to |to| by its rails too, if there are several: the control connection follows only one of them. |is_answered|: by a frame, until which this side is_saying(). Any thread.
   void carry(uint32_t to, std::span<const std::byte> frame, bool is_answered);
 
-  // ---- For the watchdog's thread, and for nobody else at the same time ----
+  // ---- For the one who holds the watchdog's turn: its thread, movers, calls that send by themselves ----
   // Descriptors to poll for reading; only while may_sleep().
   std::vector<int> fds() const;
   bool may_sleep();

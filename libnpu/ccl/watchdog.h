@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watchdog: one thread for all communicators of the process. It reads control connections, takes what comes from other hosts and, while operations are pending, looks at their ends and deadlines; else it sleeps. It is there as
+// Watchdog: one thread for all communicators of the process. It reads control connections, takes what comes from other hosts and, while operations are pending, looks at their ends and deadlines; between that it sleeps, or looks for small messages (look_choice.h). It is there as
 // long as there are communicators.
 #pragma once
 
