@@ -112,6 +112,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   bool move(bool nudges = true);
   // The same for the one who submits, unless somebody does it already. |looks|: until what was added to the lanes has all come, if that is soon: then the device need not wait for it, and nobody has to wake it.
   void move_now(bool looks);
+  // In the turn that is the last one: nobody moves anything after it.
+  void leave() { is_closed_ = true; }
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
@@ -218,6 +220,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::vector<std::optional<float>> factors_;
   std::optional<Suspicion> suspicion_;
   bool is_flushed_ = false;
+  bool is_closed_ = false;  // the one who ends it has the network to itself; guarded by the turn
   uint64_t pings_ = 0;
   std::unique_ptr<Mover>
       mover_;  // where there are ranks of other hosts; ends before all that it uses

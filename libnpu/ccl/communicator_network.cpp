@@ -97,6 +97,7 @@ void Communicator::move_now(bool looks) {
   const auto begin = Clock::now();
   do {
     if (const auto turn = Watchdog::get().try_turn()) {
+      if (is_closed_) return;
       move(false);  // it is about to be rung
       if (!looks || state() == NPU_CCL_FAILED) return;
       if (transport_.network.has_come(transport_.received)) return choice_.saw();

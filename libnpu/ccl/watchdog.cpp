@@ -45,9 +45,10 @@ void Watchdog::add(std::shared_ptr<Communicator> communicator) {
   wake();
 }
 
-void Watchdog::remove(const Communicator* communicator) {
+void Watchdog::remove(Communicator* communicator) {
   std::shared_ptr<Communicator> last;  // may be the last owner: not under the locks
   std::lock_guard turn(turn_mutex_);
+  communicator->leave();
   std::lock_guard lock(list_mutex_);
   const auto found = std::find_if(communicators_.begin(), communicators_.end(),
                                   [&](const auto& c) { return c.get() == communicator; });

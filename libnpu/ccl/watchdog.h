@@ -23,7 +23,7 @@ class Watchdog {
 
   void add(std::shared_ptr<Communicator> communicator);
   // After the call it is not looked at any more, and this owns nothing of it.
-  void remove(const Communicator* communicator);
+  void remove(Communicator* communicator);
   // Looks at everything now.
   void wake();
   // There is something pending: it is looked at soon.

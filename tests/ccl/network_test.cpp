@@ -173,6 +173,34 @@ TEST(NetworkEndTest, NothingIsLeftOfACommunicatorWhoseDestroyHasReturned) {
   traffic.join();
 }
 
+TEST(NetworkEndTest, ACommunicatorMayEndWhileOtherThreadsCallIt) {
+  constexpr uint32_t kRanks = 3, kRounds = 5, kCalls = 20;
+  for (uint32_t round = 0; round < kRounds; round++) {
+    World world(kRanks, make_info(8192));
+    std::atomic<uint32_t> calls = 0;
+    std::thread ranks([&] {
+      world.threads([&](uint32_t r) {
+        const npuCclComm comm = world[r].comm;
+        const npuDevPtr at = world.alloc(r, 4000);
+        npuResult result = NPU_OK;
+        while (result == NPU_OK) {
+          result =
+              npuCclAllReduce(comm, world[r].queue, at, at, 1000, NPU_INT32, NPU_CCL_MAX, nullptr);
+          if (result == NPU_OK) result = npuQueueSync(world[r].queue, kLongNs);
+          calls++;
+        }
+        EXPECT_TRUE(result == NPU_ERROR_DEPENDENCY_FAILED || result == NPU_ERROR_INVALID_HANDLE)
+            << result << ": " << why();
+      });
+    });
+    while (calls < kCalls) std::this_thread::yield();
+    CCL_EXPECT_OK(npuCclCommAbort(world[round % kRanks].comm));
+    for (uint32_t r = 0; r < kRanks; r++) npuCclCommDestroy(world[(round + r) % kRanks].comm);
+    ranks.join();
+    for (uint32_t r = 0; r < kRanks; r++) world[r].comm = nullptr;
+  }
+}
+
 TEST(NetworkEndTest, WhatARankHasSentArrivesAlsoAfterItHasEnded) {
   constexpr uint64_t kCount = 4000;  // less than the slots hold
   World world(2, make_info(4096));
