@@ -170,6 +170,7 @@ void Run::receive(const Step& step) {
       step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
   const uint64_t per_piece = t_.chunk_bytes / element;
   const uint32_t lane = plan_->lane_of(step);
+  hears_hosts_ = hears_hosts_ || t_.network.is_remote(step.peer);
   uint64_t done = 0;
   do {
     const uint64_t count = std::min(step.count - done, per_piece);

@@ -44,6 +44,8 @@ class Run {
   // Whether the host has done so since the last call.
   bool take_sent() { return std::exchange(has_sent_, false); }
   bool is_one_round() const { return plan_->is_one_round; }
+  // Messages of other hosts are waited for, of those that were added.
+  bool hears_hosts() const { return hears_hosts_; }
   // Adds the next round to the lanes; false: there is none.
   bool add_round();
   // After the last round: the local lane waits for everything.
@@ -75,6 +77,7 @@ class Run {
   Tick begin_;
   bool is_first_ = false;  // nothing was added, and may be sent by the host
   bool has_sent_ = false;
+  bool hears_hosts_ = false;
   uint32_t next_ = 0;
   std::vector<Tick> ticks_;  // of steps; none of a serial plan
   uint64_t used_ = 0;        // bits of lanes

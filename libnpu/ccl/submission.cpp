@@ -137,7 +137,9 @@ npuResult Submission::step_collective(bool* out_more) {
     if (begins_now) run_->begin_at_once();
   }
   const bool has_more = run_->add_round();
-  if (run_->take_sent()) comm_->move_now(is_alone_ && run_->is_one_round());
+  if (run_->take_sent()) {
+    comm_->move_now(is_alone_ && run_->is_one_round() && run_->hears_hosts());
+  }
   if (!has_more) {
     run_->join();
     run_.reset();
