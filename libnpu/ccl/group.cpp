@@ -115,14 +115,14 @@ npuResult wait_started(const CommunicatorPtr& communicator) {
 bool in_group() { return group.depth != 0; }
 
 npuResult call(const CommunicatorPtr& communicator, Request request) {
-  if (!in_group() && !request.is_captured) {
-    std::vector<Request> requests;
-    requests.push_back(std::move(request));
-    return Submission(communicator, std::move(requests)).run();
+  if (in_group()) {
+    add_to(&group.calls, communicator, request);
+    return NPU_OK;
   }
-  if (!in_group()) return capture({{communicator, {std::move(request)}}});
-  add_to(&group.calls, communicator, request);
-  return NPU_OK;
+  if (request.is_captured) return capture({{communicator, {std::move(request)}}});
+  std::vector<Request> requests;
+  requests.push_back(std::move(request));
+  return Submission(communicator, std::move(requests)).run();
 }
 
 npuResult await_start(const CommunicatorPtr& communicator) {

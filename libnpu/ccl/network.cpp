@@ -24,7 +24,7 @@ void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
   links_[to]->sends.push_back({bytes, mark});
-  if (bytes > kSmallBytesMax && !links_[to]->is_finished) large_++;
+  if (is_large(bytes) && !links_[to]->is_finished) large_++;
 }
 
 void Network::will_take(uint32_t from, uint64_t bytes, const Mark& mark) {
@@ -156,9 +156,8 @@ void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {
   if (link.is_finished) return;
   link.is_finished = true;
   // What has not gone goes no more.
-  large_ -= static_cast<uint64_t>(
-      std::count_if(link.sends.begin(), link.sends.end(),
-                    [](const auto& send) { return send.bytes > kSmallBytesMax; }));
+  large_ -= static_cast<uint64_t>(std::count_if(
+      link.sends.begin(), link.sends.end(), [](const auto& send) { return is_large(send.bytes); }));
 }
 
 // ---- The end ----

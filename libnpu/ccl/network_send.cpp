@@ -59,7 +59,7 @@ bool Network::begin_data(PeerLink& link) {
   out = {};
   out.sequence = link.next++;
   out.bytes = link.sends.front().bytes;
-  if (out.bytes > kSmallBytesMax) large_--;
+  if (is_large(out.bytes)) large_--;
   out.records = link.records_acked + link.records.size();
   out.pieces = pieces_of(out.bytes, link.up_count());
   out.unsent = out.pieces;

@@ -31,6 +31,7 @@ enum class RecordKind : uint8_t { kNone = 0, kCollective = 1, kSend = 2, kReceiv
 inline constexpr uint64_t kInlineBytesMax = 32 << 10;
 // Up to here what a message takes is mostly threads that wait for each other.
 inline constexpr uint64_t kSmallBytesMax = 256 << 10;
+constexpr bool is_large(uint64_t message_bytes) { return message_bytes > kSmallBytesMax; }
 
 // Little endian, as all that this library runs on.
 struct WireHeader {
