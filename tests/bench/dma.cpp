@@ -47,7 +47,7 @@ constexpr double kGoal = 0.9;
 
 // What is copied: |repeat| times a round, by |copies|.
 struct Kind {
-  const char* name;
+  std::string name;
   int repeat;
   std::optional<double> goal;
   std::function<void(int count)> copies;
@@ -64,8 +64,7 @@ bool publish_copies(const Kind& kind, size_t bytes, const Buffers& buffers,
   };
   const Paired paired = measure_paired(9, ours, theirs);
   const double gigabytes = static_cast<double>(bytes) * 1e-9;
-  Measurement m{
-      .name = std::string("dma_") + kind.name, .value = gigabytes / paired.ours_s, .unit = "GB/s"};
+  Measurement m{.name = "dma_" + kind.name, .value = gigabytes / paired.ours_s, .unit = "GB/s"};
   m.smaller_is_better = false;
   m.peer = "memcpy";
   m.peer_value = gigabytes / *paired.peer_s;
@@ -79,8 +78,7 @@ std::function<void(int)> one_by_one(std::function<void()> copy) {
   };
 }
 
-// In the order of |names|: to the device, from it, inside it one by one and in a row.
-bool bench_bytes(const Session& session, const char* const (&names)[4], size_t bytes, int repeat,
+bool bench_bytes(const Session& session, const std::string& size, size_t bytes, int repeat,
                  int in_a_row, std::optional<double> goal_one_by_one, const std::string& folder) {
   Buffers b(session, bytes);
   uint64_t done = 0;
@@ -97,10 +95,10 @@ bool bench_bytes(const Session& session, const char* const (&names)[4], size_t b
     for (int i = 0; i < count; i++) submit();
     wait();
   };
-  const Kind kinds[] = {{names[0], repeat, kGoal, one_by_one(to_device)},
-                        {names[1], repeat, kGoal, one_by_one(to_host)},
-                        {names[2], repeat, goal_one_by_one, one_by_one(and_wait)},
-                        {names[3], in_a_row, kGoal, many}};
+  const Kind kinds[] = {{"h2d_" + size, repeat, kGoal, one_by_one(to_device)},
+                        {"d2h_" + size, repeat, kGoal, one_by_one(to_host)},
+                        {"d2d_" + size, repeat, goal_one_by_one, one_by_one(and_wait)},
+                        {"d2d_" + size + "_in_a_row", in_a_row, kGoal, many}};
   bool good = true;
   for (const Kind& kind : kinds) good &= publish_copies(kind, bytes, b, folder);
   check(npuMemFree(session.context, b.first));
@@ -112,11 +110,9 @@ bool bench_bytes(const Session& session, const char* const (&names)[4], size_t b
 
 bool bench_dma(const std::string& folder) {
   const Session session(default_road());
-  constexpr const char* kSmall[] = {"h2d_64KiB", "d2h_64KiB", "d2d_64KiB", "d2d_64KiB_in_a_row"};
-  constexpr const char* kLarge[] = {"h2d_64MiB", "d2h_64MiB", "d2d_64MiB", "d2d_64MiB_in_a_row"};
   // One by one, a copy of 64 KiB is mostly compared with a round trip: no goal.
-  return bench_bytes(session, kSmall, 64 << 10, 200, 1000, {}, folder) &
-         bench_bytes(session, kLarge, 64 << 20, 2, 4, kGoal, folder);
+  return bench_bytes(session, "64KiB", 64 << 10, 200, 1000, {}, folder) &
+         bench_bytes(session, "64MiB", 64 << 20, 2, 4, kGoal, folder);
 }
 
 }  // namespace npu::bench
