@@ -307,7 +307,9 @@ Outcome CommandRunner::launch_prepared(Queue& queue, PreparedLaunch& prepared,
   }
   request.prints_most = queue.print_buffer.entries();
   LaunchOutcome done = parts_.launches.run(request, parts_.quiet);
+  const uint64_t work_before = queue.turn_work;
   account(queue, done);
+  prepared.work = queue.turn_work - work_before;
   return end_of_launch(queue, command, {prepared, module, now_ps}, done);
 }
 

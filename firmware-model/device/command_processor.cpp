@@ -18,6 +18,9 @@ constexpr uint32_t kMaxListCommands = 65536;
 constexpr uint64_t kListAheadBytes = 64 * 1024;
 // Every so many commands a list looks for more urgent queues; a long launch does so by itself.
 constexpr uint32_t kListLook = 16;
+// What short commands may take at most, in what Queue::turn_work counts and in bytes: some 10 us.
+constexpr uint64_t kShortWork = 1000;
+constexpr uint64_t kShortBytes = 128 * 1024;
 
 bool allowed_in_list(uint8_t op) {
   return op != NPU_CMD_EXEC && op != NPU_CMD_MODULE_LOAD && op != NPU_CMD_MODULE_UNLOAD &&
@@ -48,6 +51,11 @@ Outcome entry_fault(const Queue& queue, const npu_cmd_exec& command) {
   Outcome fault = read_fault(queue, entry_dva(queue, command));
   fault.end_ps = queue.list.entry_start_ps;
   return fault;
+}
+
+bool is_small(uint64_t width_bytes, uint64_t height, uint64_t depth) {
+  return width_bytes <= kShortBytes && height <= kShortBytes && depth <= kShortBytes &&
+         width_bytes * height * depth <= kShortBytes;
 }
 
 Outcome bad_command(uint64_t start_ps) {
@@ -81,7 +89,33 @@ bool CommandProcessor::takes_hang(const Queue& queue) {
   return (wanted == kAnyQueue || wanted == queue.config.id) && hang_armed_.exchange(false);
 }
 
-StepResult CommandProcessor::step(Queue& queue) {
+// Of the command that was fetched. A launch may take longer than the one before it did, and a copy than its bytes say: that is seen by the one who waits (Scheduler::sleep).
+bool CommandProcessor::is_short(const Queue& queue) {
+  const npu_cmd& command = queue.command;
+  switch (command.op) {
+    case NPU_CMD_LAUNCH: {
+      const PreparedLaunch* const known = CommandRunner::known(queue, command);
+      return known != nullptr && known->work <= kShortWork;
+    }
+    case NPU_CMD_COPY: {
+      const auto& copy = command_as<npu_cmd_copy>(command);
+      return queue.config.queue_class != NPU_QUEUE_NET &&
+             is_small(copy.width_bytes, copy.height, copy.depth);
+    }
+    case NPU_CMD_FILL: {
+      const auto& fill = command_as<npu_cmd_fill>(command);
+      return is_small(fill.width_bytes, fill.height, 1);
+    }
+    case NPU_CMD_EXEC:
+    case NPU_CMD_MODULE_LOAD:
+    case NPU_CMD_MODULE_UNLOAD:
+      return false;
+    default:
+      return true;
+  }
+}
+
+StepResult CommandProcessor::step(Queue& queue, StepScope scope) {
   if (!queue.has_command) {
     if (!fetch(queue)) return StepResult::kFaulted;
     // Asleep, and deaf to everything but the end of the queue.
@@ -90,6 +124,7 @@ StepResult CommandProcessor::step(Queue& queue) {
       return StepResult::kCanceled;
     }
   }
+  if (scope == StepScope::kShort && !is_short(queue)) return StepResult::kLong;
   const npu_cmd& command = queue.command;
   const Outcome outcome = run_command(queue, command);
   if (outcome.parked) return StepResult::kParked;

@@ -21,7 +21,11 @@ enum class StepResult : uint8_t {
   kParked,    // it waits; step() again when its condition may hold
   kFaulted,   // the queue stopped at an error, which is published
   kCanceled,  // the queue's `cancel` ended the command; nothing was written
+  kLong,      // not begun: it may take long
 };
+
+// Which commands step() runs.
+enum class StepScope : uint8_t { kAll, kShort };
 
 class CommandProcessor {
  public:
@@ -30,7 +34,7 @@ class CommandProcessor {
 
   // Goes on with the parked command, or takes the next one from the ring: the caller knows that
   // there is one.
-  StepResult step(Queue& queue);
+  StepResult step(Queue& queue, StepScope scope);
   // The next command of this device queue never ends, until the queue does. Any thread.
   static constexpr uint64_t kAnyQueue = ~uint64_t{0};
   void hang_next(uint64_t queue) {
@@ -43,6 +47,7 @@ class CommandProcessor {
  private:
   bool fetch(Queue& queue);
   bool takes_hang(const Queue& queue);
+  static bool is_short(const Queue& queue);
   Outcome run_command(Queue& queue, const npu_cmd& command);
   Outcome run_list(Queue& queue, const npu_cmd_exec& command);
   Outcome run_in_list(Queue& queue, const npu_cmd& command, uint64_t start_ps);

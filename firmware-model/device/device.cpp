@@ -159,7 +159,8 @@ Device::Device(const npu_device_config& config, const npu_device_ports& ports, c
       contexts_(config.max_contexts != 0 ? config.max_contexts : kDefaultContexts),
       queues_(config.max_queues != 0 ? config.max_queues : kDefaultQueues),
       sensors_(profile_, registers_, [this] { return scheduler_.busy_wall_ns(); }),
-      scheduler_(processor_, registers_),
+      // A copy by the port may have to wait for a virtual machine.
+      scheduler_(processor_, registers_, ports_.host_copy == nullptr),
       network_(
           config, traffic_,
           [this](const std::function<void()>& body) {

@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "firmware-model/device/crew.h"
 #include "firmware-model/device/thread.h"
 #include "firmware-model/device/virtual_time.h"
 #include "firmware-model/tile/timing.h"
@@ -290,7 +291,7 @@ LaunchEngine::LaunchEngine(const npu_profile& profile, unsigned threads, const N
       cpus_(usable_cpus()) {}
 
 uint64_t LaunchEngine::share_worth_ns() const {
-  if (Apart::awake() >= cpus_) return kShareWorthCrowdedNs;
+  if (Crew::of_process().awake() >= cpus_) return kShareWorthCrowdedNs;
   return pool_.helper_is_awake() ? kShareWorthAwakeNs : kShareWorthNs;
 }
 

@@ -45,6 +45,7 @@ struct PreparedLaunch {
   uint64_t removals =
       0;  // ModuleTable::removals() when it was made: the kernel exists as long as that is the same
   LaunchRequest request;
+  uint64_t work = UINT64_MAX;  // of the last one, as Queue::turn_work; at first not known
 };
 
 class PreparedLaunches {

@@ -22,6 +22,11 @@ constexpr uint64_t kTurnWork = 512;
 constexpr auto kSelfishLook = std::chrono::nanoseconds(500);
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
+// A turn of more work is long for a thread that others rely on; after it the device does so many turns by itself.
+constexpr uint64_t kShortTurn = 2 * kTurnWork;
+
+// When the host of the crew has not come by for so long, a guest looks after itself.
+constexpr std::chrono::milliseconds kHostLate{1};
 
 uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
@@ -38,18 +43,28 @@ Scheduler::Lock::Lock(Scheduler& scheduler) {
   scheduler.wanted_.fetch_sub(1);
 }
 
-Scheduler::Scheduler(CommandProcessor& processor, RegisterFile& registers)
-    : processor_(processor), registers_(registers) {}
+Scheduler::Scheduler(CommandProcessor& processor, RegisterFile& registers, bool shares)
+    : processor_(processor), registers_(registers), shares_(shares), cpus_(usable_cpus()) {}
 
 void Scheduler::stop() {
-  if (!thread_.joinable()) return;
+  std::thread thread;
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (!thread_.joinable()) return;
     stop_ = true;
     for (const auto& running : running_) running->end();
+    waker_.wake();
+    // No other thread is here from then on, nor will threads change places any more.
+    ended_.wait(lock, [this] { return visitor_ == nullptr && !is_away_; });
+    thread = std::move(thread_);
   }
-  waker_.wake();
-  thread_.join();
+  thread.join();
+}
+
+std::unique_lock<std::mutex> Scheduler::try_enter() {
+  if (wanted_.load(std::memory_order_relaxed) != 0) return {};
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock.owns_lock() ? std::move(lock) : std::unique_lock<std::mutex>();
 }
 
 void Scheduler::kick(Lock&) {
@@ -61,7 +76,11 @@ bool Scheduler::add(Lock& lock, Queue& queue) {
   if (!doorbells_.bind(queue.config.doorbell_page, queue.config.doorbell_slot, &queue)) {
     return false;
   }
-  if (!thread_.joinable()) thread_ = start_device_thread("npu-command", [this] { loop(); });
+  if (!thread_.joinable()) {
+    thread_ = start_device_thread("npu-command", [this] {
+      for (Scheduler* home = this; home != nullptr;) home = home->loop();
+    });
+  }
   // A page that has become active while the thread sleeps is not marked as sleeping yet.
   kick(lock);
   return true;
@@ -211,38 +230,40 @@ bool Scheduler::others_wait(const Queue& queue) const {
 }
 
 // Commands up to |rung|. Taking and giving the mutex, and finding the queue again, cost more than a short command.
-StepResult Scheduler::run_turn(Queue& queue, uint64_t rung, uint32_t entries) {
+StepResult Scheduler::run_turn(Queue& queue, const Turn& turn) {
   queue.turn_work = 0;
   for (unsigned left = kTurnCommands; left != 0; --left) {
-    const StepResult result = processor_.step(queue);
+    const StepResult result = processor_.step(queue, turn.scope);
     if (result != StepResult::kDone) return result;
     // The command ended with a fence (CommandProcessor::interrupt_when_asked).
     waker_.wake_fenced_watchers();
-    if (queue.fetched >= rung || queue.turn_work > kTurnWork ||
-        entries_.load(std::memory_order_relaxed) != entries) {
+    if (queue.fetched >= turn.rung || queue.turn_work > kTurnWork ||
+        entries_.load(std::memory_order_relaxed) != turn.entries) {
       break;
     }
   }
   return StepResult::kDone;
 }
 
-void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
+// kLong: of this queue nothing is left to do that is in |scope|.
+StepResult Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue, StepScope scope) {
   running_.push_back(queue.shared_from_this());
   const npu_status pending_fault = queue.schedule.pending_fault;
-  const uint64_t rung = others_wait(queue) ? 0 : queue.schedule.write_index;
   // Whoever has come in since, and wants this queue to stop, may have to wait for one command more.
-  const uint32_t entries = entries_.load(std::memory_order_relaxed);
+  const Turn turn{others_wait(queue) ? 0 : queue.schedule.write_index,
+                  entries_.load(std::memory_order_relaxed), scope};
   lock.unlock();
   StepResult result = StepResult::kFaulted;
   if (pending_fault != NPU_ST_OK) {
     processor_.stop(queue, Outcome::error(pending_fault));
   } else {
-    result = run_turn(queue, rung, entries);
+    result = run_turn(queue, turn);
   }
   if (result != StepResult::kDone) waker_.wake_watchers();
   lock.lock();
   const std::shared_ptr<Queue> finished = std::move(running_.back());
   running_.pop_back();
+  last_work_ = queue.turn_work;
   quiet();
   if (!dead(queue.schedule.state)) {
     if (result == StepResult::kFaulted) queue.schedule.state = NPU_QUEUE_STATE_FAULTED;
@@ -255,6 +276,7 @@ void Scheduler::run_one(std::unique_lock<std::mutex>& lock, Queue& queue) {
   }
   if (after_command_) after_command_();
   if (waiters_ != 0) ended_.notify_all();
+  return result;
 }
 
 bool Scheduler::urgent(const Queue& queue) {
@@ -278,7 +300,7 @@ void Scheduler::step_aside(const Queue& queue) {
     look_at_parked();
     Queue* next = pick(queue.schedule.priority + 1);
     if (next == nullptr) return;
-    run_one(lock, *next);
+    run_one(lock, *next, StepScope::kAll);
   }
 }
 
@@ -289,7 +311,7 @@ void Scheduler::let_others_in(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
-void Scheduler::loop() {
+Scheduler* Scheduler::loop() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     let_others_in(lock);
@@ -297,47 +319,78 @@ void Scheduler::loop() {
     take_doorbells();
     look_at_parked();
     Queue* queue = pick(0);
+    Scheduler* moved = nullptr;
     if (queue != nullptr) {
       set_busy(true);
-      run_one(lock, *queue);
+      moved = run_own(lock, *queue);
     } else {
       set_busy(false);
-      idle_wait(lock);
+      moved = idle_wait(lock);
     }
+    if (moved != nullptr) return moved;
   }
   set_busy(false);
+  release_guests(lock);
+  return nullptr;
 }
 
-void Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
-  const auto begin = Clock::now();
-  if (spin(lock)) return;
-  sleep(lock);
-  look_.slept(Clock::now() - begin);
+Scheduler* Scheduler::run_own(std::unique_lock<std::mutex>& lock, Queue& queue) {
+  const bool is_host = crew_.has_guests() && crew_.is_host(*this);
+  const StepResult result = run_one(lock, queue, is_host ? StepScope::kShort : StepScope::kAll);
+  if (result == StepResult::kLong) {
+    release_guests(lock);
+    return nullptr;
+  }
+  if (last_work_ > kShortTurn) {
+    own_turns_ = kOwnTurns;
+  } else if (own_turns_ != 0) {
+    --own_turns_;
+  }
+  return is_host ? visit_guests(lock).moved : nullptr;
 }
 
-bool Scheduler::spin(std::unique_lock<std::mutex>& lock) {
-  if (!spinning_helps()) return false;
-  apart_.from_others();
+Scheduler* Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
   const auto begin = Clock::now();
+  if (becomes_guest()) return sleep(lock);
+  const Looked looked = spin(lock);
+  if (looked.has_seen || looked.moved != nullptr) return looked.moved;
+  release_guests(lock);
+  Scheduler* const moved = sleep(lock);
+  if (moved == nullptr) look_.slept(Clock::now() - begin);
+  return moved;
+}
+
+Scheduler::Looked Scheduler::spin(std::unique_lock<std::mutex>& lock) {
+  if (!spinning_helps()) return {};
+  if (shares_) crew_.open(*this);
+  auto begin = Clock::now();
   for (auto now = begin; now - begin < look_.budget(); now = Clock::now()) {
-    if (now - begin >= kSelfishLook) std::this_thread::yield();
-    for (unsigned i = 0; i < kLooksPerClockRead; ++i) {
+    const bool is_host = crew_.has_guests() && crew_.is_host(*this);
+    if (is_host || now - begin >= kSelfishLook) std::this_thread::yield();
+    for (unsigned i = is_host ? 1 : kLooksPerClockRead; i != 0; --i) {
       look_at_parked();
       if (has_news()) {
         look_.looked(Clock::now() - begin, true);
-        return true;
+        return {true, nullptr};
+      }
+      if (is_host) {
+        const Looked visited = visit_guests(lock);
+        if (visited.moved != nullptr) return visited;
+        if (visited.has_seen) {
+          look_.looked(Clock::now() - begin, true);
+          begin = Clock::now();
+        }
       }
       let_others_in(lock);
       cpu_relax();
     }
   }
   look_.looked(Clock::now() - begin, false);
-  return false;
+  return {};
 }
 
-void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
-  asleep_ = true;
-  apart_.rest();
+// Before the thread sleeps: who rings has to wake it from now on. True: there is something to do after all.
+bool Scheduler::settle() {
   if (!parked_.empty()) {
     waker_.watch_memory();
     look_at_parked();
@@ -346,14 +399,38 @@ void Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
   // pairs with doorbell.cpp : Doorbells::ring and with libnpu/src/backend/model.cpp :
   // ModelBackend::ring
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!has_news()) {
+  return has_news();
+}
+
+Scheduler* Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
+  constexpr std::chrono::milliseconds kForEver{-1};
+  asleep_ = true;
+  apart_.rest();
+  for (bool is_woken = false;;) {
+    const bool is_left_to_others = is_guest_ || visitor_ != nullptr;
+    if (!is_left_to_others && (is_woken || settle())) break;
+    const uint64_t rounds = crew_.rounds();
     lock.unlock();
-    waker_.wait();
+    const bool was_written = waker_.wait(is_left_to_others ? kHostLate : kForEver);
     lock.lock();
-    apart_.from(doorbells_.waker_cpu());
+    is_woken |= was_written;
+    const bool is_late = is_left_to_others && !was_written && crew_.rounds() == rounds;
+    if (visitor_ != nullptr) {
+      Scheduler* const moved = is_late ? change_places() : nullptr;
+      if (moved == nullptr) continue;
+      lock.unlock();
+      return moved;
+    }
+    if (is_guest_ && (is_woken || is_late)) {
+      stop_being_guest();
+      is_woken = true;
+      if (is_late) own_turns_ = kOwnTurns;
+    }
   }
+  apart_.from(doorbells_.waker_cpu());
   asleep_ = false;
   doorbells_.set_sleeping(false);
+  return nullptr;
 }
 
 }  // namespace npu::model

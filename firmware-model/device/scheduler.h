@@ -5,6 +5,8 @@
 // One command at a time, from the highest priority that has work, in turn within a priority. A
 // launch or a list stops between two work-groups or commands when a queue of a higher priority has
 // work, and goes on after it. Idle means asleep: no CPU is used.
+//
+// The thread may leave short commands to that of another device while it sleeps (Crew), and two threads may change devices: so a thread that is kept for long by a command of a guest does not keep its own device waiting.
 // Thread safety: any thread; functions that take a Lock want it held.
 // Memory ordering: before it sleeps the thread sets device_sleeping in all doorbell pages, fences,
 // and looks once more (uapi/npu_wire.h).
@@ -26,6 +28,7 @@
 #include <vector>
 
 #include "firmware-model/device/command_processor.h"
+#include "firmware-model/device/crew.h"
 #include "firmware-model/device/doorbell.h"
 #include "firmware-model/device/look_budget.h"
 #include "firmware-model/device/queue.h"
@@ -47,7 +50,8 @@ class Scheduler {
     std::unique_lock<std::mutex> lock_;
   };
 
-  Scheduler(CommandProcessor& processor, RegisterFile& registers);
+  // |shares|: threads of other devices may run commands of this one.
+  Scheduler(CommandProcessor& processor, RegisterFile& registers, bool shares);
   ~Scheduler() { stop(); }
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -58,7 +62,13 @@ class Scheduler {
   void stop();
   Doorbells& doorbells() { return doorbells_; }
   Waker& waker() { return waker_; }
-  bool asleep() const { return asleep_; }
+  // Whether who rings must wake the thread.
+  bool asleep() const { return asleep_ && !is_guest_; }
+  // The mutex, where it is free and nobody waits for it.
+  std::unique_lock<std::mutex> try_enter();
+
+  // What a device does by itself after it had more to do than a guest should: so many turns.
+  static constexpr unsigned kOwnTurns = 64;
 
   // False: the doorbell slot is taken. Starts the thread if need be. The queue must be removed
   // before it dies.
@@ -110,9 +120,18 @@ class Scheduler {
   uint64_t busy_wall_ns() const;
 
  private:
-  void loop();
-  void run_one(std::unique_lock<std::mutex>& lock, Queue& queue);
-  StepResult run_turn(Queue& queue, uint64_t rung, uint32_t entries);
+  struct Turn {
+    uint64_t rung;     // commands up to this one
+    uint32_t entries;  // as entries_ was when it began
+    StepScope scope;
+  };
+  // These and what they call give the device that the thread belongs to from now on, with no lock held; nullptr: to this one, as before.
+  Scheduler* loop();
+  Scheduler* run_own(std::unique_lock<std::mutex>& lock, Queue& queue);
+  Scheduler* idle_wait(std::unique_lock<std::mutex>& lock);
+  Scheduler* sleep(std::unique_lock<std::mutex>& lock);
+  StepResult run_one(std::unique_lock<std::mutex>& lock, Queue& queue, StepScope scope);
+  StepResult run_turn(Queue& queue, const Turn& turn);
   bool others_wait(const Queue& queue) const;
   void let_others_in(std::unique_lock<std::mutex>& lock);
   void take_doorbells();
@@ -123,10 +142,22 @@ class Scheduler {
   bool has_work(const Queue& queue) const;
   Queue* pick(size_t least_priority);
   bool has_news() const;
-  void idle_wait(std::unique_lock<std::mutex>& lock);
-  bool spin(std::unique_lock<std::mutex>& lock);
-  void sleep(std::unique_lock<std::mutex>& lock);
+  struct Looked {
+    bool has_seen = false;
+    Scheduler* moved = nullptr;
+  };
+  Looked spin(std::unique_lock<std::mutex>& lock);
+  bool settle();
   void set_busy(bool busy);
+
+  // scheduler_crew.cpp
+  bool becomes_guest();
+  Looked visit_guests(std::unique_lock<std::mutex>& lock);
+  Looked be_visited(Scheduler& host, std::unique_lock<std::mutex>& lock);
+  void end_visit(bool overran);
+  void stop_being_guest();
+  void release_guests(std::unique_lock<std::mutex>& lock);
+  Scheduler* change_places();
 
   CommandProcessor& processor_;
   RegisterFile& registers_;
@@ -150,6 +181,17 @@ class Scheduler {
   std::chrono::steady_clock::time_point
       urgent_look_;  // of the command thread: when urgent() looked last
   LookBudget look_;
+
+  Crew& crew_ = Crew::of_process();
+  const bool shares_;
+  const unsigned cpus_;  // that this process may use
+  // Guarded by the mutex, as all above.
+  bool is_guest_ = false;         // another thread does what is short, as long as this one's sleeps
+  bool is_away_ = false;          // the thread looks after guests
+  Scheduler* visitor_ = nullptr;  // whose thread runs a command here
+  uint64_t last_work_ = 0;        // of the last turn, as Queue::turn_work
+  unsigned own_turns_ = 0;        // so many more before the device becomes a guest again
+  unsigned overruns_ = 0;         // visits in a row that did not come to the end of what was ready
   Apart apart_;  // of the thread from the client that has woken it, and from other devices'
 
   std::atomic<uint64_t> busy_total_ns_{0};

@@ -69,12 +69,15 @@ void Waker::wake() {
   [[maybe_unused]] const ssize_t written = write(own_fd_, &one, sizeof(one));
 }
 
-void Waker::wait() {
+bool Waker::wait(std::chrono::milliseconds timeout) {
   std::array<epoll_event, 8> events;
-  while (epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), -1) < 0 &&
-         errno == EINTR) {
-  }
+  int count = 0;
+  do {
+    count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()),
+                       static_cast<int>(timeout.count()));
+  } while (count < 0 && errno == EINTR);
   stop_watching();
+  return count != 0;
 }
 
 void Waker::watch_memory() {

@@ -12,6 +12,7 @@
 #define NPU_MODEL_DEVICE_WAKER_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -37,8 +38,8 @@ class Waker {
     if (watchers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
       wake_others();
   }
-  // Sleeps until a descriptor was written after the last wait.
-  void wait();
+  // Sleeps until a descriptor was written after the last wait, or for |timeout|, negative: for ever. Whether one was written.
+  bool wait(std::chrono::milliseconds timeout);
 
   int shared_fd() const { return shared_fd_; }
   // Made on first use; -1 when the process has no descriptors left.

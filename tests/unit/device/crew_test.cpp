@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Devices of one process whose command threads do each other's work: that they do, and that a command which does not end keeps nobody waiting but its own device.
+#include "firmware-model/device/crew.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "firmware-model/device/thread.h"
+#include "tests/unit/device/test_driver.h"
+#include "tests/unit/device/test_kernels.h"
+
+namespace npu::test {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kPatience = std::chrono::seconds(60);
+constexpr uint64_t kNeverEnds = uint64_t{1} << 60;  // steps of a loop
+
+// Devices become guests where there are fewer CPUs than two for each.
+void use_two_cpus() {
+  cpu_set_t all, some;
+  CPU_ZERO(&all);
+  CPU_ZERO(&some);
+  ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&some) < 2; ++cpu) {
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &some);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof some, &some), 0);
+}
+
+struct Station {
+  Station() : driver(options()) {
+    context = driver.create_context();
+    make_queue();
+    data = driver.make_buffer(context, 64 * 1024);
+    args = driver.make_buffer(context, 4096);
+  }
+  static DriverOptions options() {
+    DriverOptions result;
+    result.worker_threads = 2;
+    result.shared_doorbells = true;
+    return result;
+  }
+  void make_queue() {
+    queue = driver.create_queue(context);
+    module = static_cast<uint32_t>(driver.load_module(queue, standard_blob()).result);
+    steps = 0;
+  }
+  // What a guest's queue is given as a rule, and a launch that takes as long as |loops| say.
+  uint64_t push_work(uint64_t loops) {
+    args.as<uint64_t>()[0] = loops;
+    ++steps;
+    queue.push(fill(data.dva, 4096, steps, 8));
+    queue.push(sem_signal(data.dva + 8192, steps));
+    queue.push(sem_wait(data.dva + 8192, steps));
+    const uint64_t last = queue.push(launch(module, kWork, {1, 1, 1}, args.dva, 8));
+    queue.ring();
+    return last;
+  }
+  void work() {
+    const uint64_t last = push_work(10);
+    ASSERT_EQ(queue.spin(last).status, NPU_ST_OK);
+    ASSERT_EQ(data.as<uint64_t>()[511], steps);
+  }
+
+  TestDriver driver;
+  uint32_t context = 0;
+  TestQueue queue;
+  Buffer data;
+  Buffer args;
+  uint32_t module = 0;
+  uint64_t steps = 0;
+};
+
+class CrewTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    use_two_cpus();
+    if (model::usable_cpus() < 2) GTEST_SKIP() << "one CPU: threads do not look for work";
+    for (auto& station : stations_) station = std::make_unique<Station>();
+  }
+
+  // Works on all of them until one has guests. False: that took too long.
+  bool gather() {
+    const auto end = steady_clock::now() + kPatience;
+    while (!crew_.has_guests()) {
+      for (const auto& station : stations_) station->work();
+      if (HasFatalFailure() || steady_clock::now() > end) return false;
+    }
+    return true;
+  }
+  // Until |done|, which a command that never ends makes come true. False: not within a minute.
+  template <typename Done>
+  bool hang(Station& station, Done&& done) {
+    const auto end = steady_clock::now() + kPatience;
+    station.push_work(kNeverEnds);
+    while (!done()) {
+      if (steady_clock::now() > end) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  model::Crew& crew_ = model::Crew::of_process();
+  std::unique_ptr<Station> stations_[3];
+};
+
+TEST_F(CrewTest, ShortWorkIsLeftToOneThread) {
+  ASSERT_TRUE(gather());
+  for (int i = 0; i < 1000; ++i) {
+    for (const auto& station : stations_) ASSERT_NO_FATAL_FAILURE(station->work());
+  }
+  // They go on after all threads have slept.
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (const auto& station : stations_) ASSERT_NO_FATAL_FAILURE(station->work());
+}
+
+TEST_F(CrewTest, LongWorkOfOneDeviceDoesNotStopTheOthers) {
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(gather());
+    Station& one = *stations_[static_cast<size_t>(round) % 3];
+    const uint64_t last = one.push_work(2'000'000);
+    for (int i = 0; i < 50; ++i) {
+      for (const auto& station : stations_) {
+        if (station.get() == &one) continue;
+        ASSERT_NO_FATAL_FAILURE(station->work());
+      }
+    }
+    ASSERT_EQ(one.queue.wait(last).status, NPU_ST_OK);
+  }
+}
+
+// Whichever device the hanging one is, and whichever thread has begun its command.
+TEST_F(CrewTest, CommandThatDoesNotEndKeepsNobodyElseWaiting) {
+  const uint64_t changes = crew_.changes();
+  const auto end = steady_clock::now() + kPatience;
+  for (int round = 0; round < 30 || crew_.changes() == changes; ++round) {
+    ASSERT_LT(steady_clock::now(), end) << "no thread was ever kept by a guest";
+    ASSERT_TRUE(gather());
+    Station& one = *stations_[static_cast<size_t>(round) % 3];
+    one.push_work(kNeverEnds);
+    for (int i = 0; i < 20; ++i) {
+      for (const auto& station : stations_) {
+        if (station.get() == &one) continue;
+        ASSERT_NO_FATAL_FAILURE(station->work());
+      }
+    }
+    ASSERT_EQ(one.driver.destroy_queue(one.queue), NPU_ST_OK);
+    one.make_queue();
+  }
+}
+
+TEST_F(CrewTest, DevicesMayGoWhileACommandDoesNotEnd) {
+  for (int round = 0; round < 30; ++round) {
+    ASSERT_TRUE(gather());
+    Station& one = *stations_[static_cast<size_t>(round) % 3];
+    const uint64_t changes = crew_.changes();
+    const auto late = steady_clock::now() + std::chrono::milliseconds(round % 4);
+    ASSERT_TRUE(
+        hang(one, [&] { return crew_.changes() != changes || steady_clock::now() > late; }));
+    // Each of them once in a while: the one that hangs, and those that wait for nothing.
+    stations_[static_cast<size_t>(round / 3) % 3].reset();
+    for (auto& station : stations_) station.reset();
+    for (auto& station : stations_) station = std::make_unique<Station>();
+  }
+}
+
+}  // namespace
+}  // namespace npu::test
