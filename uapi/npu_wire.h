@@ -105,7 +105,7 @@ NPU_UAPI_SIZE(npu_wire_bo_close, 8);
  */
 struct npu_doorbell_aux {
 	__u32 device_sleeping; /* written by the server; cleared by the client that wakes it */
-	__u32 pad0;
+	__u32 device_cpu; /* written by the server: 1 + the CPU of the thread that does the device's work; 0: not said. A hint: who waits for it on that CPU keeps it from its work. */
 	__u64 epoch; /* written by the server: device epoch */
 	__u8 pad1[48];
 	__u64 pending[NPU_DOORBELL_WORDS]; /* set by the client, cleared by the server; own cache line */

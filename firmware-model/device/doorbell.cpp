@@ -34,6 +34,7 @@ bool Doorbells::bind(uint32_t number, uint32_t slot, Queue* queue) {
   page.queues[slot] = queue;
   if (page.bound++ == 0) {
     active_.insert(std::lower_bound(active_.begin(), active_.end(), number), number);
+    shown_cpu_ = -1;
   }
   return true;
 }
@@ -56,6 +57,7 @@ void Doorbells::set_memory(uint32_t number, void* slots, void* aux, uint64_t epo
   page.aux = static_cast<npu_doorbell_aux*>(aux);
   std::atomic_ref<__u64>(page.aux->epoch).store(epoch);
   std::atomic_ref<uint32_t>(page.aux->device_sleeping).store(sleeping ? 1 : 0);
+  shown_cpu_ = -1;
 }
 
 bool Doorbells::ring(uint32_t number, uint32_t slot, uint64_t value) {
@@ -73,6 +75,14 @@ void Doorbells::set_sleeping(bool sleeping) {
   for (const uint32_t number : active_) {
     std::atomic_ref<uint32_t>(pages_[number].aux->device_sleeping)
         .store(sleeping ? 1 : 0, std::memory_order_relaxed);
+  }
+}
+
+void Doorbells::store_cpu(int cpu) {
+  shown_cpu_ = cpu;
+  for (const uint32_t number : active_) {
+    std::atomic_ref<__u32>(pages_[number].aux->device_cpu)
+        .store(static_cast<__u32>(cpu + 1), std::memory_order_relaxed);
   }
 }
 

@@ -33,6 +33,11 @@ class Doorbells {
   void set_sleeping(bool sleeping);
   void set_epoch(uint64_t epoch);
   bool any_pending() const;
+  // Tells clients where the device's work is done; -1: not known.
+  void show_cpu(int cpu) {
+    if (cpu != shown_cpu_) [[unlikely]]
+      store_cpu(cpu);
+  }
 
   // Calls found(queue, value) for every queue whose slot was rung since the last call. True:
   // somebody rang, whether or not a queue listens there.
@@ -58,9 +63,11 @@ class Doorbells {
   static uint64_t take_pending(npu_doorbell_aux* aux, unsigned word);
   static uint64_t load_slot(const Page& page, unsigned slot);
   static bool is_pending(const Page& page);
+  void store_cpu(int cpu);
 
   std::array<Page, kPages> pages_;
   std::vector<uint32_t> active_;  // pages with a bound queue, ascending
+  int shown_cpu_ = -1;
 };
 
 template <typename Found>

@@ -322,6 +322,7 @@ Scheduler* Scheduler::loop() {
     Scheduler* moved = nullptr;
     if (queue != nullptr) {
       set_busy(true);
+      doorbells_.show_cpu(present_cpu());
       moved = run_own(lock, *queue);
     } else {
       set_busy(false);

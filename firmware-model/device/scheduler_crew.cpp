@@ -62,6 +62,7 @@ Scheduler::Looked Scheduler::be_visited(Scheduler& host, std::unique_lock<std::m
     looked.has_seen = true;
     visitor_ = &host;
     set_busy(true);
+    doorbells_.show_cpu(present_cpu());
     result = run_one(lock, *queue, StepScope::kShort);
     // It took so long that the threads have changed places.
     if (visitor_ != &host) return {true, this};

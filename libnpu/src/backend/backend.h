@@ -53,6 +53,9 @@ class Backend {
   // Rings the doorbell of a queue: |value| commands were submitted so far. The caller's commands are visible to whoever sees the doorbell.
   virtual void ring(uint32_t slot, uint64_t value) = 0;
 
+  // Whether the device's work is done by a thread on the caller's CPU, which does none as long as the caller keeps it. A hint.
+  virtual bool device_is_here() const { return false; }
+
   // Sleeps while the count at |word| of a queue's control page is |seen|, at most until it has reached |wanted|, the queue died, or the time is over.
   // Wakes up for other reasons too: look again.
   virtual SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted,

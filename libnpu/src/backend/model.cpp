@@ -45,6 +45,7 @@ class ModelBackend final : public Backend {
                    uint32_t* out_handle) override;
   bool maps_memory_of(Backend&) override { return true; }
   void ring(uint32_t slot, uint64_t value) override;
+  bool device_is_here() const override;
   SleepEnd sleep(const uint64_t* word, uint64_t seen, uint64_t wanted, int64_t timeout_ns) override;
   bool may_sleep_for_any() const override { return has_waitv_.load(std::memory_order_relaxed); }
   bool sleep_for_any(std::span<const SleepWord> words, int64_t timeout_ns) override;
@@ -151,6 +152,13 @@ int ModelBackend::adopt_memory(void*, int fd, uint64_t offset, uint64_t size_byt
   }
   *out_handle = args.handle;
   return 0;
+}
+
+bool ModelBackend::device_is_here() const {
+  const auto* aux =
+      reinterpret_cast<const npu_doorbell_aux*>(doorbells_.data() + NPU_DOORBELL_PAGE_BYTES);
+  const __u32 said = __atomic_load_n(&aux->device_cpu, __ATOMIC_RELAXED);
+  return said != 0 && static_cast<int>(said) - 1 == sched_getcpu();
 }
 
 void ModelBackend::ring(uint32_t slot, uint64_t value) {

@@ -35,21 +35,27 @@ constexpr uint32_t kPausesPerClockRead = 32;
 bool spin_for(const Ring& ring, uint64_t count, int64_t begin_ns, int64_t most_ns,
               int64_t* out_ns) {
   *out_ns = 0;
+  bool has_yielded = false;
   for (uint32_t pauses = 0;;) {
     const uint64_t done = ring.completed();
     if (done >= count || ring.failure().status != 0) {
       // Who gave the CPU away may have got it back late.
-      if (*out_ns >= kSelfishSpinNs) *out_ns = Deadline::now_ns() - begin_ns;
+      if (has_yielded) *out_ns = Deadline::now_ns() - begin_ns;
       return true;
     }
-    const auto before_next = static_cast<uint32_t>(std::min<uint64_t>(count - done, kPausesMost));
-    for (uint32_t i = 0; i < before_next; i++) pause_cpu();
-    pauses += before_next;
-    if (pauses < kPausesPerClockRead) continue;
+    const bool is_here = ring.device_is_here();
+    if (!is_here) {
+      const auto before_next = static_cast<uint32_t>(std::min<uint64_t>(count - done, kPausesMost));
+      for (uint32_t i = 0; i < before_next; i++) pause_cpu();
+      pauses += before_next;
+      if (pauses < kPausesPerClockRead) continue;
+    }
     pauses = 0;
     *out_ns = Deadline::now_ns() - begin_ns;
     if (*out_ns >= most_ns) return false;
-    if (*out_ns >= kSelfishSpinNs) std::this_thread::yield();
+    if (!is_here && *out_ns < kSelfishSpinNs) continue;
+    std::this_thread::yield();
+    has_yielded = true;
   }
 }
 

@@ -64,6 +64,9 @@ class Ring {
   // Tells the device of everything that was pushed.
   void bell();
 
+  // Backend::device_is_here().
+  bool device_is_here() const { return vm_.backend().device_is_here(); }
+
   // Commands that have ended. Acquire.
   uint64_t completed() const;
   // Call completed() first: a failure of a command below it is then seen. What stop() does to the queue is no failure.
