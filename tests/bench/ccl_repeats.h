@@ -11,18 +11,20 @@
 namespace npu::bench {
 
 inline constexpr uint64_t kCclWarmups = 1;
-inline constexpr uint64_t kCclRepeats = 7;
+// The first dozen operations of a process are about its threads finding their CPUs. Programs make thousands.
+inline constexpr uint64_t kCclRepeats = 100;
 inline constexpr uint64_t kCclRepeatBytes = 64 << 20;
-
-// As npu-ccl-bench --repeat-bytes.
-inline uint64_t ccl_repeats(uint64_t bytes) {
-  return std::clamp<uint64_t>(kCclRepeatBytes / std::max<uint64_t>(bytes, 1), 3, kCclRepeats);
-}
 
 // Of one size: operations that are called one behind the other, whose mean counts.
 struct CclCase {
   uint64_t bytes = 0, in_a_row = 1;
 };
+
+// As npu-ccl-bench --repeat-bytes.
+inline uint64_t ccl_repeats(const CclCase& size) {
+  const uint64_t each = std::max<uint64_t>(size.bytes * size.in_a_row, 1);
+  return std::clamp<uint64_t>(kCclRepeatBytes / each, 3, kCclRepeats);
+}
 
 // OPERATION:BYTES*IN_A_ROW[,BYTES*IN_A_ROW...]
 struct CclProbe {

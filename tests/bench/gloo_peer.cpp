@@ -81,7 +81,7 @@ bool is_right(const Case& c) {
 // A barrier, operations in a row, the median of the repeats, the slowest rank.
 double seconds_of(const ContextPtr& context, Case& c, const CclCase& size) {
   std::vector<double> times;
-  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(size.bytes); i++) {
+  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(size); i++) {
     gloo::BarrierOptions barrier(context);
     gloo::barrier(barrier);
     const auto begin = std::chrono::steady_clock::now();

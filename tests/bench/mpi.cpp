@@ -61,7 +61,7 @@ double seconds_of(const Mpi& mpi, const std::string& operation, const CclCase& s
       std::max<uint64_t>(bytes / 4 / static_cast<uint64_t>(is_whole ? 1 : ranks), 1));
   std::vector<float> send(bytes / 4 + static_cast<uint64_t>(ranks), 1.0f), recv(send.size());
   std::vector<double> times;
-  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(bytes); i++) {
+  for (uint64_t i = 0; i < kCclWarmups + ccl_repeats(size); i++) {
     mpi.barrier(mpi.world);
     const double s = seconds_per(static_cast<int>(size.in_a_row), [&] {
       if (operation == "allreduce") {

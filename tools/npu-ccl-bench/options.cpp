@@ -44,8 +44,9 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
   app.add_option("-i,--repeats", out->repeats, "measured operations of a size; the median counts")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  app.add_option("--repeat-bytes", out->repeat_bytes,
-                 "of a size no more repeats than fit in so many bytes, but 3 (K, M, G); 0: all")
+  app.add_option(
+         "--repeat-bytes", out->repeat_bytes,
+         "of a size no more repeats than move so many bytes in all, but 3 (K, M, G); 0: all")
       ->transform(size);
   app.add_option(
          "--in-a-row", out->in_a_row,

@@ -97,8 +97,8 @@ class Rank {
   uint64_t repeats_of(const Operation& operation) const {
     constexpr uint64_t kLeast = 3;
     if (options_.repeat_bytes == 0 || options_.repeats <= kLeast) return options_.repeats;
-    return std::clamp<uint64_t>(options_.repeat_bytes / operation.bytes(), kLeast,
-                                options_.repeats);
+    const uint64_t each = std::max<uint64_t>(operation.bytes() * options_.in_a_row, 1);
+    return std::clamp<uint64_t>(options_.repeat_bytes / each, kLeast, options_.repeats);
   }
   uint64_t measure(const Operation& operation) {
     // Both in one piece, which may be a window.
