@@ -31,8 +31,8 @@ bool g_watches_forks = false;
 std::atomic<Library*> g_current{nullptr};
 std::atomic<Phase> g_phase{Phase::kNever};
 
-// As long as an idle device looks at its doorbells: a few times what a wake-up costs. Where that does not pay, waits of the queue soon spin less (Queue::spin).
-constexpr int64_t kSpinDefaultNs = 50'000;
+// A few times what a wake-up costs, and as long as small collective operations of four processes on two CPUs take. Where that does not pay, waits of the queue soon spin less (Queue::spin).
+constexpr int64_t kSpinDefaultNs = 100'000;
 
 }  // namespace
 
