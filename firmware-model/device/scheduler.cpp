@@ -17,13 +17,11 @@ constexpr unsigned kLooksPerClockRead = 16;
 constexpr auto kUrgentLook = std::chrono::microseconds(10);
 // A queue's turn when no other one is ready, and none that is more urgent is parked: so many commands, or so much work. Between two of them nothing but those who want in is looked at, as in a list.
 constexpr unsigned kTurnCommands = 16;
-constexpr uint64_t kTurnWork = 512;
+constexpr uint64_t kTurnWork = GuestCredit::kShortTurn / 2;
 // After so long a look gives the CPU away between two looks: the client, or the other device, that is to go on may need this very one.
 constexpr auto kSelfishLook = std::chrono::nanoseconds(500);
 // How long the thread stands back for those who want the mutex.
 constexpr unsigned kYields = 64;
-// A turn of more work is long for a thread that others rely on; after it the device does so many turns by itself.
-constexpr uint64_t kShortTurn = 2 * kTurnWork;
 
 // When the host of the crew has not come by for so long, a guest looks after itself.
 constexpr std::chrono::milliseconds kHostLate{1};
@@ -342,11 +340,7 @@ Scheduler* Scheduler::run_own(std::unique_lock<std::mutex>& lock, Queue& queue) 
     release_guests(lock);
     return nullptr;
   }
-  if (last_work_ > kShortTurn) {
-    own_turns_ = kOwnTurns;
-  } else if (own_turns_ != 0) {
-    --own_turns_;
-  }
+  credit_.ran(last_work_);
   return is_host ? visit_guests(lock).moved : nullptr;
 }
 
@@ -425,7 +419,7 @@ Scheduler* Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
     if (is_guest_ && (is_woken || is_late)) {
       stop_being_guest();
       is_woken = true;
-      if (is_late) own_turns_ = kOwnTurns;
+      if (is_late) credit_.end();
     }
   }
   apart_.from(doorbells_.waker_cpu());

@@ -30,6 +30,7 @@
 #include "firmware-model/device/command_processor.h"
 #include "firmware-model/device/crew.h"
 #include "firmware-model/device/doorbell.h"
+#include "firmware-model/device/guest_credit.h"
 #include "firmware-model/device/look_budget.h"
 #include "firmware-model/device/queue.h"
 #include "firmware-model/device/registers.h"
@@ -66,9 +67,6 @@ class Scheduler {
   bool asleep() const { return asleep_ && !is_guest_; }
   // The mutex, where it is free and nobody waits for it.
   std::unique_lock<std::mutex> try_enter();
-
-  // What a device does by itself after it had more to do than a guest should: so many turns.
-  static constexpr unsigned kOwnTurns = 64;
 
   // False: the doorbell slot is taken. Starts the thread if need be. The queue must be removed
   // before it dies.
@@ -154,7 +152,7 @@ class Scheduler {
   bool becomes_guest();
   Looked visit_guests(std::unique_lock<std::mutex>& lock);
   Looked be_visited(Scheduler& host, std::unique_lock<std::mutex>& lock);
-  void end_visit(bool overran);
+  void end_visit(StepResult result, bool to_the_end);
   void stop_being_guest();
   void release_guests(std::unique_lock<std::mutex>& lock);
   Scheduler* change_places();
@@ -190,8 +188,7 @@ class Scheduler {
   bool is_away_ = false;          // the thread looks after guests
   Scheduler* visitor_ = nullptr;  // whose thread runs a command here
   uint64_t last_work_ = 0;        // of the last turn, as Queue::turn_work
-  unsigned own_turns_ = 0;        // so many more before the device becomes a guest again
-  unsigned overruns_ = 0;         // visits in a row that did not come to the end of what was ready
+  GuestCredit credit_;
   Apart apart_;  // of the thread from the client that has woken it, and from other devices'
 
   std::atomic<uint64_t> busy_total_ns_{0};

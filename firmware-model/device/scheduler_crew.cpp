@@ -6,9 +6,7 @@
 namespace npu::model {
 namespace {
 
-// Turns of a guest in one visit, and visits in a row that may end by that.
-constexpr unsigned kVisitTurns = 4;
-constexpr unsigned kOverrunsMost = 4;
+constexpr unsigned kVisitTurns = 4;  // of a guest
 
 }  // namespace
 
@@ -16,7 +14,7 @@ constexpr unsigned kOverrunsMost = 4;
 bool Scheduler::becomes_guest() {
   if (!spinning_helps()) return false;
   apart_.from_others();
-  if (!shares_ || own_turns_ != 0 || stop_ || 2 * Apart::awake() <= cpus_) return false;
+  if (!shares_ || !credit_.is_good() || stop_ || 2 * Apart::awake() <= cpus_) return false;
   is_guest_ = crew_.join(*this);
   return is_guest_;
 }
@@ -70,15 +68,17 @@ Scheduler::Looked Scheduler::be_visited(Scheduler& host, std::unique_lock<std::m
   if (!looked.has_seen) return {};
   visitor_ = nullptr;
   set_busy(false);
-  overruns_ = turns == 0 ? overruns_ + 1 : 0;
-  end_visit(result == StepResult::kLong || overruns_ > kOverrunsMost);
+  end_visit(result, turns != 0);
   return looked;
 }
 
-void Scheduler::end_visit(bool overran) {
-  if (overran) own_turns_ = kOwnTurns;
-  if (!overran && !stop_ && !kicked_) return;
-  overruns_ = 0;
+void Scheduler::end_visit(StepResult result, bool to_the_end) {
+  bool stays = credit_.visited(last_work_, to_the_end);
+  if (result == StepResult::kLong) {
+    credit_.end();
+    stays = false;
+  }
+  if (stays && !stop_ && !kicked_) return;
   stop_being_guest();
   waker_.wake();
   if (stop_) ended_.notify_all();
@@ -109,7 +109,7 @@ Scheduler* Scheduler::change_places() {
   visitor_ = nullptr;
   ended_.notify_all();
   if (is_guest_) stop_being_guest();
-  own_turns_ = kOwnTurns;
+  credit_.hold_up();
   asleep_ = false;
   doorbells_.set_sleeping(false);
   return &host;

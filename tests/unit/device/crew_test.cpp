@@ -153,6 +153,10 @@ TEST_F(CrewTest, CommandThatDoesNotEndKeepsNobodyElseWaiting) {
     }
     ASSERT_EQ(one.driver.destroy_queue(one.queue), NPU_ST_OK);
     one.make_queue();
+    // Devices that have held up others are guests less often.
+    if (round % 6 == 5) {
+      for (auto& station : stations_) station = std::make_unique<Station>();
+    }
   }
 }
 
