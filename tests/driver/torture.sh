@@ -48,6 +48,12 @@ is_ready() { is_there && { is_state ready || is_state asleep; }; }
 
 # What lives, without what only grows. Files and memory on its way back are gone a moment after their owner.
 census() { grep -E '^(files|bos|vms|queues|mappings|retiring_fresh|retiring_waiting|hbm_object_bytes|hbm_free_bytes) ' "$(debug)/objects"; }
+# Into $before, once nothing of an earlier case is on its way back.
+is_at_rest() { [ "$(grep -cE '^retiring_(fresh|waiting) 0$' "$(debug)/objects")" = 2 ]; }
+take_census() {
+  wait_for 20 is_at_rest || fail "memory of an earlier case does not come back: $(census)"
+  before=$(census)
+}
 census_is() { [ "$(census)" = "$1" ]; }
 expect_census() { wait_for 20 census_is "$1" || fail "leak: was [$1] is [$(census)]"; }
 
@@ -65,7 +71,7 @@ expect_loads() {
 works() { npu_load --seconds 1 --threads 1 >/dev/null || fail "the device does not work afterwards"; }
 
 torture_resets() {
-  before=$(census)
+  take_census
   epoch=$(attribute epoch)
   # As long as it takes: the load is ended below.
   load --seconds 1200 --threads 2 --allow reset
@@ -103,7 +109,7 @@ torture_unplug() {
 busy() { [ "$(sed -n 's/^queues //p' "$(debug)/objects")" -gt 0 ]; }
 
 torture_kills() {
-  before=$(census)
+  take_census
   i=0
   while [ $i -lt 8 ]; do
     load --seconds 60 --threads 2 --seed $i --hold
@@ -122,7 +128,7 @@ torture_kills() {
 }
 
 torture_signals() {
-  before=$(census)
+  take_census
   load --seconds "${count:-10}" --threads 2 --signals
   expect_loads
   expect_census "$before"
@@ -140,7 +146,7 @@ torture_reload() {
 }
 
 torture_irqs() {
-  before=$(census)
+  take_census
   load --seconds "${count:-10}" --threads 2
   wait_for 20 busy || fail "no load"
   i=0
@@ -198,7 +204,7 @@ reload_until_ready() {
 }
 
 torture_hang() {
-  before=$(census)
+  take_census
   # The client dies while its command hangs: close must end it.
   inject hang -1
   npu_load --seconds 20 --threads 1 --allow reset &
@@ -227,7 +233,7 @@ torture_ras() {
 }
 
 torture_sleep() {
-  before=$(census)
+  take_census
   echo 100 > "$(sys)/power/autosuspend_delay_ms"
   i=0
   while [ $i -lt "${count:-10}" ]; do
