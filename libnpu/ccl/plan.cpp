@@ -3,6 +3,7 @@
 #include "libnpu/ccl/plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "libnpu/ccl/lanes.h"
 #include "libnpu/ccl/shared_memory.h"
@@ -26,12 +27,70 @@ uint32_t chunks_of(const Problem& p, ElementSizes sizes, uint64_t chunk_bytes) {
 std::vector<bool> find_ticks(const Plan& plan) {
   const RankSchedule& schedule = plan.schedule;
   std::vector<bool> ticks(schedule.steps.size());
-  for (const Step& step : schedule.steps) {
-    for (uint32_t before : schedule.dependencies_of(step)) {
-      if (plan.lane_of(schedule.steps[before]) != plan.lane_of(step)) ticks[before] = true;
+  for (uint32_t index = 0; index < schedule.steps.size(); index++) {
+    for (uint32_t before : schedule.dependencies_of(schedule.steps[index])) {
+      if (plan.lane_of(before) != plan.lane_of(index)) ticks[before] = true;
+    }
+    // The message is given back by another lane than the reduction's.
+    const uint32_t taker = plan.taker[index];
+    if (taker != Plan::kNone && !plan.is_serial &&
+        plan.lane_of(taker) != receive_lane(schedule.steps[index].peer)) {
+      ticks[taker] = true;
     }
   }
   return ticks;
+}
+
+bool overlap(Place a, uint64_t a_count, Place b, uint64_t b_count) {
+  return a.buffer == b.buffer && a.owner == b.owner && a.offset < b.offset + b_count &&
+         b.offset < a.offset + a_count;
+}
+
+// The operand by which a reduction alone reads what receive |first| has brought, kNone: others do too, or more of it than one message. A later message of the same rank comes after that reduction, so that those of a rank are taken in their order.
+uint32_t only_reader(const RankSchedule& schedule, uint32_t first) {
+  const Step& message = schedule.steps[first];
+  uint32_t found = Plan::kNone;
+  for (uint32_t index = first + 1; index < schedule.steps.size(); index++) {
+    const Step& step = schedule.steps[index];
+    if (found == Plan::kNone && step.receives() && step.peer == message.peer) return Plan::kNone;
+    for (uint32_t i = 0; i < step.operand_count; i++) {
+      const Place& place = schedule.operands[step.operand_first + i];
+      if (!overlap(place, step.count, message.to, message.count)) continue;
+      if (found != Plan::kNone || step.kind != StepKind::kReduce || place != message.to ||
+          step.count != message.count) {
+        return Plan::kNone;
+      }
+      found = step.operand_first + i;
+    }
+    if (step.writes() && overlap(step.to, step.count, message.to, message.count)) break;
+  }
+  return found;
+}
+
+// Pieces of all messages that one reduction takes are alike: the first of them tells how long.
+void find_takers(Plan* plan) {
+  const RankSchedule& schedule = plan->schedule;
+  plan->taker.assign(schedule.steps.size(), Plan::kNone);
+  plan->source.assign(schedule.operands.size(), Plan::kNone);
+  if (plan->is_window()) return;
+  std::vector<uint32_t> step_of(schedule.operands.size());
+  for (uint32_t index = 0; index < schedule.steps.size(); index++) {
+    const Step& step = schedule.steps[index];
+    for (uint32_t i = 0; i < step.operand_count; i++) step_of[step.operand_first + i] = index;
+  }
+  std::vector<std::optional<Format>> formats(schedule.steps.size());  // of what a reduction takes
+  for (uint32_t index = 0; index < schedule.steps.size(); index++) {
+    const Step& step = schedule.steps[index];
+    const bool is_room = step.to.buffer == Buffer::kScratch || step.to.buffer == Buffer::kPartial;
+    if (step.kind != StepKind::kRecv || step.count == 0 || !is_room) continue;
+    const uint32_t operand = only_reader(schedule, index);
+    if (operand == Plan::kNone) continue;
+    std::optional<Format>& format = formats[step_of[operand]];
+    if (format && *format != step.format) continue;
+    format = step.format;
+    plan->taker[index] = step_of[operand];
+    plan->source[operand] = index;
+  }
 }
 
 // Whether the ranks may run their steps in the order of the list. By rule 8 of schedule.h this ends as long as no send has to wait for room, and none has when the
@@ -59,10 +118,17 @@ bool is_one_round(const Plan& plan) {
 
 }  // namespace
 
-uint32_t Plan::lane_of(const Step& step) const {
+uint32_t Plan::lane_of(uint32_t index) const {
+  const Step& step = schedule.steps[index];
   if (is_serial) return kLocalLane;
+  if (taker[index] != kNone) return lane_of(taker[index]);
   if (step.sends()) return send_lane(step.peer);
-  return step.receives() ? receive_lane(step.peer) : kLocalLane;
+  if (step.receives()) return receive_lane(step.peer);
+  const auto first = source.begin() + step.operand_first, end = first + step.operand_count;
+  const auto one = std::find_if(first, end, [](uint32_t from) { return from != kNone; });
+  const bool is_alone =
+      one != end && std::all_of(one + 1, end, [](uint32_t from) { return from == kNone; });
+  return is_alone ? receive_lane(schedule.steps[*one].peer) : kLocalLane;
 }
 
 npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) const {
@@ -77,6 +143,7 @@ npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) con
   plan->algorithm = *choice.algorithm;
   plan->is_serial = is_serial(*plan, sizes, chunk_bytes_);
   plan->is_one_round = is_one_round(*plan);
+  find_takers(plan.get());
   plan->ticks = find_ticks(*plan);
   *out = std::move(plan);
   return NPU_OK;

@@ -21,10 +21,13 @@ struct Plan {
   // All that this rank sends goes before it has anything from the others, and so it is with them: what comes waits for their calls only.
   bool is_one_round = false;
   std::vector<bool> ticks;  // of each step: a later one on another lane depends on it
+  static constexpr uint32_t kNone = UINT32_MAX;
+  // Of each receive: the reduction that takes the message out of its slot, where it stays till then, instead of a copy in scratch. Of each operand: that receive. kNone: nothing of the kind.
+  std::vector<uint32_t> taker, source;
 
   bool is_window() const { return algorithm == Algorithm::kWindow; }
-  // See lanes.h.
-  uint32_t lane_of(const Step& step) const;
+  // Of step |index|; see lanes.h.
+  uint32_t lane_of(uint32_t index) const;
 };
 using PlanPtr = std::shared_ptr<const Plan>;
 

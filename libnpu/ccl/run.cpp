@@ -59,8 +59,7 @@ Operand Run::operand(Place place) const {
 
 template <typename Visit>
 void Run::each_target(const Step& step, const Visit& visit) const {
-  ccl::each_target(plan_->schedule, step, plan_->problem.ranks,
-                   [&](Place place) { visit(operand(place)); });
+  ccl::each_target(plan_->schedule, step, plan_->problem.ranks, visit);
 }
 
 void Run::enter(uint32_t lane) {
@@ -71,42 +70,103 @@ void Run::enter(uint32_t lane) {
 
 void Run::add(uint32_t index) {
   const Step& step = plan_->schedule.steps[index];
-  const uint32_t lane = plan_->lane_of(step);
+  const uint32_t lane = plan_->lane_of(index);
   enter(lane);
   for (uint32_t before : plan_->schedule.dependencies_of(step)) {
-    if (plan_->lane_of(plan_->schedule.steps[before]) != lane)
-      t_.lanes.wait_tick(lane, ticks_[before]);
-  }
-  Operand operands[kOperandsMax];
-  size_t operand_count = 0;
-  for (const Place& place : plan_->schedule.operands_of(step)) {
-    operands[operand_count++] = operand(place);
+    if (plan_->lane_of(before) != lane) t_.lanes.wait_tick(lane, ticks_[before]);
   }
   is_first_ = is_first_ && step.kind == StepKind::kSend && !plan_->is_window();
   switch (step.kind) {
     case StepKind::kSend:
-      plan_->is_window() ? post(step) : send(step);
+      plan_->is_window() ? post(step) : send(step, lane);
       break;
     case StepKind::kRecv:
     case StepKind::kRecvReduce:
-      plan_->is_window() ? hear(step) : receive(step);
+      if (plan_->taker[index] != Plan::kNone) {
+        expect(step);
+        break;
+      }
+      plan_->is_window() ? hear(step) : receive(step, lane);
       break;
-    case StepKind::kReduce: {
-      Operand targets[kOperandsMax];
-      size_t count = 0;
-      each_target(step, [&](const Operand& target) { targets[count++] = target; });
-      t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, count),
-                     std::span(operands, operand_count), step.count);
-      break;
-    }
-    case StepKind::kCopy:
-      each_target(step, [&](const Operand& target) {
-        if (target.at == operands[0].at) return;  // the own one, in place
-        t_.lanes.copy(lane, target.at, operands[0].at, bytes_of(step.to, step.count));
+    case StepKind::kReduce:
+      return reduce(index, lane);
+    case StepKind::kCopy: {
+      const npuDevPtr from = operand(plan_->schedule.operands_of(step)[0]).at;
+      each_target(step, [&](Place target) {
+        const npuDevPtr to = operand(target).at;
+        if (to == from) return;  // the own one, in place
+        t_.lanes.copy(lane, to, from, bytes_of(step.to, step.count));
       });
       break;
+    }
   }
   if (plan_->ticks[index]) ticks_[index] = t_.lanes.tick(lane);
+}
+
+// Elements of a message in one piece.
+uint64_t Run::piece_count(Format format) const {
+  return t_.chunk_bytes /
+         (format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type));
+}
+
+// A message that a reduction takes out of its slots.
+void Run::expect(const Step& step) {
+  hears_hosts_ = hears_hosts_ || t_.network.is_remote(step.peer);
+  const uint64_t most = piece_count(step.format);
+  t_.received[step.peer] += (step.count + most - 1) / most;
+}
+
+// Messages are taken piece by piece, which are alike in all of them: see find_takers().
+void Run::reduce(uint32_t index, uint32_t lane) {
+  const Step& step = plan_->schedule.steps[index];
+  const std::span<const Place> places = plan_->schedule.operands_of(step);
+  uint64_t most = step.count;
+  for (uint32_t i = 0; i < places.size(); i++) {
+    if (source_of(step, i) != nullptr) most = piece_count(source_of(step, i)->format);
+  }
+  for (uint64_t done = 0; done < step.count; done += most) {
+    const uint64_t count = std::min(step.count - done, most),
+                   behind = (step.count - done - 1) / most;
+    Operand operands[kOperandsMax], targets[kOperandsMax];
+    size_t target_count = 0;
+    for (uint32_t i = 0; i < places.size(); i++) {
+      const Step* const message = source_of(step, i);
+      operands[i] =
+          message == nullptr ? operand(places[i].at(done)) : await(*message, lane, behind);
+    }
+    each_target(step, [&](Place target) { targets[target_count++] = operand(target.at(done)); });
+    t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, target_count),
+                   std::span(operands, places.size()), count);
+    if (plan_->ticks[index]) ticks_[index] = t_.lanes.tick(lane);
+    for (uint32_t i = 0; i < places.size(); i++) {
+      if (const Step* const message = source_of(step, i))
+        give_back(*message, {lane, index, behind, count});
+    }
+  }
+}
+
+const Step* Run::source_of(const Step& step, uint32_t operand) const {
+  const uint32_t source = plan_->source[step.operand_first + operand];
+  return source == Plan::kNone ? nullptr : &plan_->schedule.steps[source];
+}
+
+// The piece of |message| that |behind| others follow. It is the last message that was expected of that rank.
+Operand Run::await(const Step& message, uint32_t lane, uint64_t behind) {
+  const uint64_t number = t_.received[message.peer] - behind;
+  t_.lanes.wait(lane, t_.memory.rank(message.peer).sent_dva(t_.rank), number);
+  return {t_.memory.slot(message.peer, t_.rank, number), message.format == Format::kAccumulator};
+}
+
+// On the lane by which all other messages of the same rank are given back, in their order.
+void Run::give_back(const Step& message, const Taken& taken) {
+  const uint32_t lane = plan_->is_serial ? kLocalLane : receive_lane(message.peer);
+  if (lane != taken.lane) {
+    enter(lane);
+    t_.lanes.wait_tick(lane, ticks_[taken.by]);
+  }
+  t_.lanes.signal(lane, t_.memory.own().taken_dva(message.peer),
+                  t_.received[message.peer] - taken.behind);
+  t_.network.will_take(message.peer, bytes_of(message.to, taken.count), t_.lanes.mark(lane));
 }
 
 // One word tells all ranks: the signals of one number go out together (rule 9 of schedule.h).
@@ -140,10 +200,9 @@ bool Run::send_at_once(const Step& step) {
 }
 
 // A message is as many pieces as its bytes need, at least one: both ends count alike.
-void Run::send(const Step& step) {
+void Run::send(const Step& step, uint32_t lane) {
   if (send_at_once(step)) return;
   is_first_ = false;
-  const uint32_t lane = plan_->lane_of(step);
   uint64_t left = 0;
   npuDevPtr from = 0;
   if (step.count != 0) {
@@ -165,11 +224,10 @@ void Run::send(const Step& step) {
   } while (left != 0);
 }
 
-void Run::receive(const Step& step) {
+void Run::receive(const Step& step, uint32_t lane) {
   const uint64_t element =
       step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
-  const uint64_t per_piece = t_.chunk_bytes / element;
-  const uint32_t lane = plan_->lane_of(step);
+  const uint64_t per_piece = piece_count(step.format);
   hears_hosts_ = hears_hosts_ || t_.network.is_remote(step.peer);
   uint64_t done = 0;
   do {
@@ -180,7 +238,7 @@ void Run::receive(const Step& step) {
     if (count != 0 && step.kind == StepKind::kRecv) {
       t_.lanes.copy(lane, operand(step.to.at(done)).at, message, count * element);
     } else if (count != 0) {
-      reduce_message(step, message, done, count);
+      reduce_message(step, lane, message, done, count);
     }
     t_.lanes.signal(lane, t_.memory.own().taken_dva(step.peer), number);
     t_.network.will_take(step.peer, count * element, t_.lanes.mark(lane));
@@ -188,12 +246,12 @@ void Run::receive(const Step& step) {
   } while (done != step.count);
 }
 
-void Run::reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count) {
+void Run::reduce_message(const Step& step, uint32_t lane, npuDevPtr message, uint64_t first,
+                         uint64_t count) {
   const Operand local = operand(plan_->schedule.operands_of(step)[0].at(first));
   const Operand came{message, step.format == Format::kAccumulator};
   const Operand in_order[] = {step.message_first ? came : local, step.message_first ? local : came};
-  t_.reducer.add(t_.lanes, plan_->lane_of(step), reduction_, operand(step.to.at(first)), in_order,
-                 count);
+  t_.reducer.add(t_.lanes, lane, reduction_, operand(step.to.at(first)), in_order, count);
 }
 
 }  // namespace npu::ccl

@@ -59,10 +59,24 @@ class Run {
   void each_target(const Step& step, const Visit& visit) const;
   void post(const Step& step);
   void hear(const Step& step);
-  void send(const Step& step);
+  // A piece of messages that a reduction has taken out of its slot.
+  struct Taken {
+    uint32_t lane;    // of the reduction,
+    uint32_t by;      // which is this step
+    uint64_t behind;  // pieces of the same message
+    uint64_t count;   // elements
+  };
+  uint64_t piece_count(Format format) const;
+  void expect(const Step& step);
+  void reduce(uint32_t index, uint32_t lane);
+  const Step* source_of(const Step& step, uint32_t operand) const;
+  Operand await(const Step& message, uint32_t lane, uint64_t behind);
+  void give_back(const Step& message, const Taken& taken);
+  void send(const Step& step, uint32_t lane);
   bool send_at_once(const Step& step);
-  void receive(const Step& step);
-  void reduce_message(const Step& step, npuDevPtr message, uint64_t first, uint64_t count);
+  void receive(const Step& step, uint32_t lane);
+  void reduce_message(const Step& step, uint32_t lane, npuDevPtr message, uint64_t first,
+                      uint64_t count);
   void enter(uint32_t lane);
 
   Transport& t_;
