@@ -170,6 +170,8 @@ void Communicator::fail_with(Failure failure, bool tells) {
     pending_.clear();
   }
   stop_ = true;
+  // Who waits for a lane may give back the memory that it has worked in.
+  transport_.network.let_go_of_sources();
   transport_.lanes.cut();
   changed_.notify_all();
   Watchdog::get().expect();  // the rails have something to say

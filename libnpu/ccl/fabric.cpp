@@ -176,6 +176,8 @@ bool Fabric::register_memory(void* at, size_t bytes, uint64_t access, Region* ou
   return true;
 }
 
+bool Fabric::needs_registration() const { return (info_->domain_attr->mr_mode & FI_MR_LOCAL) != 0; }
+
 EndpointPtr Fabric::make_endpoint(fi_info* info) {
   limit_receives(info);
   fid_ep* made = nullptr;

@@ -70,6 +70,8 @@ class Fabric {
   const NetAddress& address() const { return address_; }
 
   bool register_memory(void* at, size_t bytes, uint64_t access, Region* out);
+  // Whether what is sent must lie in such memory.
+  bool needs_registration() const;
   // An endpoint that is enabled; empty: no.
   EndpointPtr connect(const NetAddress& to, std::span<const std::byte> say, std::string* out_error);
   EndpointPtr make_endpoint(fi_info* info);

@@ -20,10 +20,14 @@ constexpr auto kRailsEvery = std::chrono::milliseconds(5);
 
 // ---- What the submitting thread leaves here ----
 
-void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark) {
+bool Network::needs_no_slots(uint32_t to) const {
+  return is_remote(to) && rails_.size() == 1 && !rails_[0]->fabric.needs_registration();
+}
+
+void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark, std::byte* source) {
   if (!is_remote(to)) return;
   std::lock_guard lock(mutex_);
-  links_[to]->sends.push_back({bytes, mark});
+  links_[to]->sends.push_back({bytes, mark, source});
   if (is_large(bytes) && !links_[to]->is_finished) large_++;
 }
 
@@ -110,18 +114,7 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
     events_due_ = now + kEventsEvery;
     take_events();
   }
-  std::optional<Refusal> refusal;
-  for (const auto& rail : rails_) {
-    std::array<FabricCompletion, 32> completions;
-    size_t got = completions.size();
-    while (!refusal && got == completions.size()) {
-      got = rail->fabric.next_completions(completions);
-      for (size_t i = 0; i < got && !refusal; i++) {
-        progress_.has_moved = true;
-        refusal = complete(completions[i], holds, out_arrivals);
-      }
-    }
-  }
+  std::optional<Refusal> refusal = complete_all(holds, out_arrivals);
   const auto now = Clock::now();
   const bool looks = now >= rails_due_;
   if (looks) {
@@ -134,8 +127,31 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
     if (!holds && out_arrivals->empty()) show(*link);
     pump(*link);
   }
+  // Nothing tells of the end of a write, and what follows in the device's queues may wait for that.
+  if (std::exchange(has_written_, false) && !refusal) refusal = complete_all(holds, out_arrivals);
   *out = progress_;
   return refusal;
+}
+
+std::optional<Refusal> Network::complete_all(bool holds, std::vector<Arrival>* out_arrivals) {
+  std::optional<Refusal> refusal;
+  for (const auto& rail : rails_) {
+    std::array<FabricCompletion, 32> completions;
+    size_t got = completions.size();
+    while (!refusal && got == completions.size()) {
+      got = rail->fabric.next_completions(completions);
+      for (size_t i = 0; i < got && !refusal; i++) {
+        progress_.has_moved = true;
+        refusal = complete(completions[i], holds, out_arrivals);
+      }
+    }
+  }
+  return refusal;
+}
+
+void Network::let_go_of_sources() {
+  std::lock_guard lock(source_mutex_);
+  lets_go_ = true;
 }
 
 bool Network::has_come(std::span<const uint64_t> counts) const {

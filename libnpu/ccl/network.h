@@ -52,8 +52,10 @@ class Network {
   std::optional<NetAddress> address() const;
 
   // ---- For the one who submits: before the commands that they are about are submitted ----
-  // The next message, which lies in its slot when the device comes to |mark|.
-  void will_send(uint32_t to, uint64_t bytes, const Mark& mark);
+  // Whether messages to |to| may go straight out of any memory: what has left is never sent again there.
+  bool needs_no_slots(uint32_t to) const;
+  // The next message, which lies in its slot when the device comes to |mark|; or at |source|, where it has to stay until Board::left counts it.
+  void will_send(uint32_t to, uint64_t bytes, const Mark& mark, std::byte* source = nullptr);
   // The next message, with which the device is done at |mark|.
   void will_take(uint32_t from, uint64_t bytes, const Mark& mark);
   void tell(uint32_t to, RecordKind kind, const Record& record);
@@ -117,6 +119,8 @@ class Network {
   // ---- The end ----
   // Asks every peer to say what has arrived. Any thread.
   void flush() { flushes_ = 1; }
+  // After the return no message is read at its source any more. Any thread.
+  void let_go_of_sources();
   // When the watchdog looks no more.
   Bye farewell(uint32_t to) const;
   void close();
@@ -153,6 +157,7 @@ class Network {
   void complete_last(const FabricCompletion& completion);
 
   // ---- What comes ----
+  std::optional<Refusal> complete_all(bool holds, std::vector<Arrival>* out_arrivals);
   std::optional<Refusal> complete(const FabricCompletion& completion, bool holds,
                                   std::vector<Arrival>* out_arrivals);
   std::optional<Refusal> take(Path& path, const WireMessage& message,
@@ -170,6 +175,9 @@ class Network {
   bool pump_data(PeerLink& link);
   // Begins the next message that the device has put into its slot. False: there is none.
   bool begin_data(PeerLink& link);
+  // Hands the payload of a part to its path, and finds its checksum. False: not now.
+  bool write_part(Path& path, Outgoing& out, uint32_t index);
+  bool write_source(Path& path, Outgoing& out, uint32_t index);
   // False: not now.
   bool send_part(PeerLink& link, Outgoing& out, uint32_t index);
   Path* path_for(PeerLink& link, const Outgoing& out, uint32_t index);
@@ -200,6 +208,9 @@ class Network {
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> large_{0};  // such messages
   mutable std::mutex mutex_;
+  std::mutex source_mutex_;
+  bool lets_go_ = false;      // of sources; guarded by |source_mutex_|
+  bool has_written_ = false;  // from a source, in the present turn
   Ports ports_;
   std::vector<std::unique_ptr<Rail>> rails_;
   std::vector<std::unique_ptr<PeerLink>> links_;  // by rank; empty: of this host

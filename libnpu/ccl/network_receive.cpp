@@ -27,6 +27,10 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
     return std::nullopt;
   }
   if (transfer.kind != Transfer::Kind::kSend) path.is_asked = false;
+  if (transfer.kind == Transfer::Kind::kWrite && link.paths.size() == 1) {
+    write_word(&memory_.own().board->left[link.rank], transfer.message);
+    progress_.has_shown = true;
+  }
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
   path.heard = Clock::now();
   if (path.state() == Path::State::kConnecting) connected(path);  // the event is on its way

@@ -59,6 +59,7 @@ bool Network::begin_data(PeerLink& link) {
   out = {};
   out.sequence = link.next++;
   out.bytes = link.sends.front().bytes;
+  out.source = link.sends.front().source;
   if (is_large(out.bytes)) large_--;
   out.records = link.records_acked + link.records.size();
   out.pieces = pieces_of(out.bytes, link.up_count());
@@ -93,9 +94,38 @@ Path* Network::path_for(PeerLink& link, const Outgoing& out, uint32_t index) {
 }
 
 std::span<std::byte> Network::payload_of(const PeerLink& link, const Outgoing& out, Piece piece) {
+  if (out.source != nullptr) return {out.source + piece.offset, piece.bytes};
   std::byte* const slot = memory_.own().slots_host +
                           (uint64_t{link.rank} * kSlots + out.sequence % kSlots) * chunk_bytes_;
   return {slot + piece.offset, piece.bytes};
+}
+
+bool Network::write_part(Path& path, Outgoing& out, uint32_t index) {
+  Outgoing::Part& part = out.parts[index];
+  const Piece piece = piece_of(out.bytes, index, out.pieces);
+  const std::span<std::byte> payload = payload_of(path.link(), out, piece);
+  if (!part.has_crc) {
+    part.crc = crc32c(payload);
+    part.has_crc = true;
+    const bool damages = out.fault == Fault::Kind::kPayload && index == 0 && !payload.empty();
+    // Not the user's memory.
+    if (damages && out.source != nullptr) part.crc ^= 1;
+    if (damages && out.source == nullptr) payload[payload.size() / 2] ^= std::byte{1};
+  }
+  if (out.bytes <= kInlineBytesMax || part.state != Outgoing::State::kWaiting) return true;
+  const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
+  if (!path.write(payload, offset, out.sequence)) return false;
+  part.state = Outgoing::State::kWritten;
+  part.rail = path.rail().number;
+  part.epoch = path.epoch;
+  return true;
+}
+
+// Memory of the user's ends with the lanes that work there, which wait for this.
+bool Network::write_source(Path& path, Outgoing& out, uint32_t index) {
+  std::lock_guard lock(source_mutex_);
+  has_written_ = true;
+  return !lets_go_ && write_part(path, out, index);
 }
 
 bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
@@ -103,21 +133,9 @@ bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
   if (part.state == Outgoing::State::kSent) return false;
   Path* const path = path_for(link, out, index);
   if (path == nullptr || !path->is_up()) return false;
-  const Piece piece = piece_of(out.bytes, index, out.pieces);
-  const std::span<std::byte> payload = payload_of(link, out, piece);
   const bool is_inline = out.bytes <= kInlineBytesMax;
-  if (!part.has_crc) {
-    part.crc = crc32c(payload);
-    part.has_crc = true;
-    const bool damages = out.fault == Fault::Kind::kPayload && index == 0 && !payload.empty();
-    if (damages) payload[payload.size() / 2] ^= std::byte{1};
-  }
-  if (!is_inline && part.state == Outgoing::State::kWaiting) {
-    const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
-    if (!path->write(payload, offset)) return false;
-    part.state = Outgoing::State::kWritten;
-    part.rail = path->rail().number;
-    part.epoch = path->epoch;
+  if (!(out.source != nullptr ? write_source(*path, out, index) : write_part(*path, out, index))) {
+    return false;
   }
   if (out.fault == Fault::Kind::kCut && link.up_count() > 1) {
     out.fault = Fault::Kind::kNone;
@@ -133,7 +151,8 @@ bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {
   message.header.payload_crc = part.crc;
   next_record(link, false, &message);
   if (!send(*path, is_inline ? MessageKind::kInline : MessageKind::kData, message,
-            is_inline ? payload : std::span<std::byte>(), out.fault)) {
+            is_inline ? payload_of(link, out, {0, out.bytes}) : std::span<std::byte>(),
+            out.fault)) {
     return false;
   }
   part.state = Outgoing::State::kSent;

@@ -160,9 +160,10 @@ bool Path::send(const WireMessage& message, std::span<const std::byte> tail) {
   return transfer->is_busy;
 }
 
-bool Path::write(std::span<const std::byte> payload, uint64_t offset) {
+bool Path::write(std::span<const std::byte> payload, uint64_t offset, uint64_t message) {
   Transfer* const transfer = free_transfer(Transfer::Kind::kWrite);
   if (transfer == nullptr) return false;
+  transfer->message = message;
   transfer->is_busy = fi_write(endpoint_.get(), payload.data(), payload.size(), rail_.slots.desc(),
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
   if (transfer->is_busy) bytes_sent += payload.size();

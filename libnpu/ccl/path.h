@@ -56,6 +56,7 @@ struct Transfer {
   enum class Kind : uint8_t { kReceive, kSend, kWrite } kind;
   bool is_busy;
   WireBuffer* buffer;
+  uint64_t message;  // of a write: its number
 
   // What has come, of a receive that is complete.
   std::span<const std::byte> received(size_t bytes) const {
@@ -115,7 +116,7 @@ class Path {
   bool is_sending() const;
   // Each is false if there is no room now.
   bool send(const WireMessage& message, std::span<const std::byte> tail);
-  bool write(std::span<const std::byte> payload, uint64_t offset);
+  bool write(std::span<const std::byte> payload, uint64_t offset, uint64_t message);
   bool post_receive(Transfer& transfer);
 
   Landing own_landing() const;

@@ -43,7 +43,8 @@ struct Outgoing {
 
   uint64_t sequence = 0;
   uint64_t bytes = 0;
-  uint64_t records = 0;  // told before it
+  std::byte* source = nullptr;  // where it lies; nullptr: in its slot
+  uint64_t records = 0;         // told before it
   uint32_t pieces = 0;
   uint32_t unsent = 0;
   Fault::Kind fault = Fault::Kind::kNone;
@@ -108,6 +109,7 @@ struct PeerLink {
   struct Expected {
     uint64_t bytes;
     Mark mark;
+    std::byte* source;
   };
   std::deque<Expected>
       sends;  // that the device has yet to put into slots, or this side has yet to begin

@@ -10,6 +10,8 @@ namespace npu::ccl {
 namespace {
 
 constexpr uint32_t kChunksPerRound = 4;
+// Below, a copy costs less than one more word to wait for.
+constexpr uint64_t kDirectBytesMin = 128 << 10;
 static_assert(receive_lane(NPU_CCL_RANKS_MAX - 1) < 64, "lanes are bits of a word");
 
 }  // namespace
@@ -40,6 +42,10 @@ void Run::join() {
   for (uint64_t left = used_ & ~(uint64_t{1} << kLocalLane); left != 0; left &= left - 1) {
     const auto lane = static_cast<uint32_t>(std::countr_zero(left));
     t_.lanes.wait_tick(kLocalLane, t_.lanes.tick(lane));
+  }
+  for (uint32_t peer = 0; peer < plan_->problem.ranks && !leaving_.empty(); peer++) {
+    if (last_leaving_[peer] == 0) continue;
+    t_.lanes.wait(kLocalLane, t_.memory.own().left_dva(peer), last_leaving_[peer]);
   }
 }
 
@@ -74,11 +80,12 @@ void Run::add(uint32_t index) {
   enter(lane);
   for (uint32_t before : plan_->schedule.dependencies_of(step)) {
     if (plan_->lane_of(before) != lane) t_.lanes.wait_tick(lane, ticks_[before]);
+    if (!leaving_.empty()) await_left(lane, before);
   }
   is_first_ = is_first_ && step.kind == StepKind::kSend && !plan_->is_window();
   switch (step.kind) {
     case StepKind::kSend:
-      plan_->is_window() ? post(step) : send(step, lane);
+      plan_->is_window() ? post(step) : send(index, lane);
       break;
     case StepKind::kRecv:
     case StepKind::kRecvReduce:
@@ -199,8 +206,21 @@ bool Run::send_at_once(const Step& step) {
   return true;
 }
 
+// Where a message to |peer| can go straight out of a buffer; nullptr: it cannot, or would not gain by it.
+std::byte* Run::source_at(uint32_t peer, npuDevPtr from, uint64_t bytes) const {
+  if (bytes < kDirectBytesMin || !t_.network.needs_no_slots(peer)) return nullptr;
+  return t_.memory.view(from, bytes);
+}
+
+void Run::await_left(uint32_t lane, uint32_t before) {
+  if (leaving_[before] == 0) return;
+  const uint32_t peer = plan_->schedule.steps[before].peer;
+  t_.lanes.wait(lane, t_.memory.own().left_dva(peer), leaving_[before]);
+}
+
 // A message is as many pieces as its bytes need, at least one: both ends count alike.
-void Run::send(const Step& step, uint32_t lane) {
+void Run::send(uint32_t index, uint32_t lane) {
+  const Step& step = plan_->schedule.steps[index];
   if (send_at_once(step)) return;
   is_first_ = false;
   uint64_t left = 0;
@@ -216,9 +236,15 @@ void Run::send(const Step& step, uint32_t lane) {
     if (number > kSlots) {
       t_.lanes.wait(lane, t_.memory.rank(step.peer).taken_dva(t_.rank), number - kSlots);
     }
-    if (piece != 0) t_.lanes.copy(lane, t_.memory.slot(t_.rank, step.peer, number), from, piece);
+    std::byte* const source = source_at(step.peer, from, piece);
+    if (source != nullptr) {
+      leaving_.resize(plan_->schedule.steps.size());
+      leaving_[index] = last_leaving_[step.peer] = number;
+    } else if (piece != 0) {
+      t_.lanes.copy(lane, t_.memory.slot(t_.rank, step.peer, number), from, piece);
+    }
     t_.lanes.signal(lane, t_.memory.own().sent_dva(step.peer), number);
-    t_.network.will_send(step.peer, piece, t_.lanes.mark(lane));
+    t_.network.will_send(step.peer, piece, t_.lanes.mark(lane), source);
     from += piece;
     left -= piece;
   } while (left != 0);

@@ -72,7 +72,9 @@ class Run {
   const Step* source_of(const Step& step, uint32_t operand) const;
   Operand await(const Step& message, uint32_t lane, uint64_t behind);
   void give_back(const Step& message, const Taken& taken);
-  void send(const Step& step, uint32_t lane);
+  void send(uint32_t index, uint32_t lane);
+  std::byte* source_at(uint32_t peer, npuDevPtr from, uint64_t bytes) const;
+  void await_left(uint32_t lane, uint32_t before);
   bool send_at_once(const Step& step);
   void receive(const Step& step, uint32_t lane);
   void reduce_message(const Step& step, uint32_t lane, npuDevPtr message, uint64_t first,
@@ -94,7 +96,10 @@ class Run {
   bool hears_hosts_ = false;
   uint32_t next_ = 0;
   std::vector<Tick> ticks_;  // of steps; none of a serial plan
-  uint64_t used_ = 0;        // bits of lanes
+  // Of steps, empty if there are none: sends straight out of the buffer, whose last message this is; it is the buffer's until that has left.
+  std::vector<uint64_t> leaving_;
+  Counts last_leaving_{};  // of this run, to each rank
+  uint64_t used_ = 0;      // bits of lanes
 };
 
 }  // namespace npu::ccl

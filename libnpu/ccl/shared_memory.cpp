@@ -221,6 +221,12 @@ void SharedMemory::show_sent(uint32_t target, uint64_t sequence) const {
   write_word(&own().board->sent[target], sequence);
 }
 
+std::byte* SharedMemory::view(npuDevPtr from, uint64_t bytes) const {
+  void* host = nullptr;
+  if (!is_on_model_ || npuMemMap(context_, from, bytes, &host) != NPU_OK) return nullptr;
+  return static_cast<std::byte*>(host);
+}
+
 npuResult SharedMemory::map_slots() {
   void* slots = nullptr;
   NPU_CCL_TRY(passed_on(npuMemMap(context_, own().slots_dva, slots_bytes(), &slots)));

@@ -38,6 +38,8 @@ struct Board {
   Record sends[NPU_CCL_RANKS_MAX][kRecordedMessages];
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
   int64_t model_process;  // of the rank's device, 0: not known
+  Word left
+      [NPU_CCL_RANKS_MAX];  // messages to that rank that have left this host: those that go straight out of a buffer need it no more
 };
 
 // Records are in shared memory: only these two touch them.
@@ -66,6 +68,9 @@ class SharedMemory {
     npuDevPtr taken_dva(uint32_t from) const {
       return board_dva + offsetof(Board, taken) + from * sizeof(Board::Word);
     }
+    npuDevPtr left_dva(uint32_t to) const {
+      return board_dva + offsetof(Board, left) + to * sizeof(Board::Word);
+    }
     npuDevPtr posted_dva() const { return board_dva + offsetof(Board, posted); }
   };
 
@@ -88,6 +93,8 @@ class SharedMemory {
   // Its data, from anywhere in the device's memory.
   npuResult fill(uint32_t target, uint64_t sequence, npuDevPtr from, uint64_t bytes) const;
   void show_sent(uint32_t target, uint64_t sequence) const;
+  // Where the host sees [from, from + bytes) of the device's memory as fast as the device does; nullptr: nowhere.
+  std::byte* view(npuDevPtr from, uint64_t bytes) const;
 
   // Whether the own device is a model, not silicon.
   bool is_on_model() const { return is_on_model_; }

@@ -3,7 +3,10 @@
 #include <dlfcn.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
+#include <memory>
 #include <utility>
 
 #include "tests/ccl/operation.h"
@@ -131,6 +134,90 @@ TEST(NetworkOrderTest, WhatTheQueueHasYetToWriteIsNotSentBefore) {
       world.free(r, from);
     }
   });
+}
+
+// Large messages go straight out of the caller's buffers, where there is one rail.
+TEST(NetworkSourceTest, ABufferIsTheCallersAgainBehindTheOperation) {
+  constexpr uint32_t kRounds = 8;
+  constexpr uint64_t kCount = 3 << 18, kBytes = kCount * sizeof(float);
+  World world(2);
+  world.threads([&](uint32_t r) {
+    const npuQueue queue = world[r].queue;
+    const npuDevPtr in = world.alloc(r, kBytes), out = world.alloc(r, kRounds * kBytes);
+    const auto fill = [&](float value) {
+      CCL_EXPECT_OK(
+          npuQueueFill(queue, in, std::bit_cast<uint32_t>(value), sizeof(value), kBytes, nullptr));
+    };
+    for (uint32_t round = 0; round < kRounds; round++) {
+      fill(static_cast<float>(10 * round + r));
+      CCL_EXPECT_OK(npuCclAllReduce(world[r].comm, queue, in, out + round * kBytes, kCount,
+                                    NPU_FLOAT32, NPU_CCL_SUM, nullptr));
+      fill(-1);
+    }
+    CCL_EXPECT_OK(npuQueueSync(queue, kLongNs)) << world.failure(r).text;
+    std::vector<float> all(kRounds * kCount);
+    CCL_EXPECT_OK(npuMemCopyToHost(world[r].context, all.data(), out, kRounds * kBytes));
+    for (uint32_t round = 0; round < kRounds; round++) {
+      EXPECT_EQ(std::count(all.begin() + round * kCount, all.begin() + (round + 1) * kCount,
+                           static_cast<float>(20 * round + 1)),
+                kCount)
+          << "rank " << r << ", round " << round;
+    }
+  });
+}
+
+TEST(NetworkSourceTest, LargeOperationsGiveWhatTheReferenceGives) {
+  constexpr uint64_t kCountMax = 1 << 18;
+  Rng rng(20'261'128);
+  World world(4);
+  for (int i = 0; i < 16; i++) {
+    Operation operation = random_operation(rng, world.size(), kCountMax);
+    operation.type = NPU_FLOAT32;
+    std::vector<std::unique_ptr<Trial>> trials;
+    for (uint32_t r = 0; r < world.size(); r++) {
+      trials.push_back(std::make_unique<Trial>(world[r], world.size(), r, operation));
+    }
+    CCL_ASSERT_OK(world.group([&](uint32_t r) { return trials[r]->call(); }));
+    for (uint32_t r = 0; r < world.size(); r++) {
+      CCL_ASSERT_OK(npuQueueSync(world[r].queue, kLongNs)) << world.failure(r).text;
+      ASSERT_TRUE(trials[r]->check()) << operation.text();
+    }
+  }
+}
+
+TEST(NetworkSourceTest, ADamagedMessageIsFoundAndItsBufferIsAsItWas) {
+  const Variable inject("NPU_CCL_INJECT", "payload:1:1");
+  constexpr uint64_t kCount = 1 << 18;
+  World world(2);
+  const Bytes bytes = numbers(NPU_FLOAT32, kCount, 5);
+  const npuDevPtr from = world.put(1, bytes), to = world.alloc(0, bytes.size());
+  CCL_ASSERT_OK(world.group([&](uint32_t r) {
+    return r == 1 ? npuCclSend(world[1].comm, world[1].queue, from, kCount, NPU_FLOAT32, 0, nullptr)
+                  : npuCclRecv(world[0].comm, world[0].queue, to, kCount, NPU_FLOAT32, 1, nullptr);
+  }));
+  ASSERT_TRUE(world.wait_failed(0));
+  EXPECT_EQ(world.failure(0).reason, NPU_CCL_PROTOCOL) << world.failure(0).text;
+  EXPECT_EQ(world.get(1, from, bytes.size()), bytes);
+}
+
+TEST(NetworkSourceTest, AfterAnAbortABufferMayBeFreed) {
+  constexpr uint32_t kRounds = 6;
+  constexpr uint64_t kCount = 1 << 20, kBytes = kCount * sizeof(float);
+  for (uint32_t round = 0; round < kRounds; round++) {
+    World world(2);
+    npuDevPtr at[2];
+    for (uint32_t r = 0; r < 2; r++) at[r] = world.alloc(r, kBytes);
+    CCL_ASSERT_OK(world.group([&](uint32_t r) {
+      return npuCclAllReduce(world[r].comm, world[r].queue, at[r], at[r], kCount, NPU_FLOAT32,
+                             NPU_CCL_SUM, nullptr);
+    }));
+    CCL_EXPECT_OK(npuCclCommAbort(world[round % 2].comm));
+    for (uint32_t r = 0; r < 2; r++) world.free(r, at[r]);
+    for (uint32_t r = 0; r < 2; r++) {
+      const npuResult result = npuQueueSync(world[r].queue, kLongNs);
+      EXPECT_TRUE(result == NPU_OK || result == NPU_ERROR_DEPENDENCY_FAILED) << result;
+    }
+  }
 }
 
 // Memory of these contexts that was freed, and by others than the test's thread.
