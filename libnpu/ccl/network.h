@@ -2,7 +2,7 @@
 // Network: moves slots and counters between this rank and ranks of other hosts. To its own device a rank of another host looks like one of the same host: it has a board and slots, which are mirrors
 // here. What the device counts up on the own board this class sees, and sends; what comes it puts into the mirrors, and the device goes on. So the commands of Run are the same for both roads.
 //
-// Of one message: the device fills the own slot and counts `sent` up -> the payload goes into the receiver's mirror slot, a small one inside of a data message, a large one by a remote write that a
+// Of one message: the device fills the own slot, or leaves the message where it lies, and counts `sent` up -> the payload goes into the receiver's mirror slot, a small one inside of a data message, a large one by a remote write that a
 // data message follows, a very large one in parts over all rails that are up -> there checksum and sequence are checked, and when all parts are there `sent` of the mirror board grows -> the receiver's
 // device takes it and counts `taken` up on its board -> the next message of that side says so, or one of its own if half of the slots wait for that -> `taken` of the mirror here grows, and the slot is free.
 #pragma once

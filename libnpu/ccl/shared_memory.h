@@ -3,7 +3,7 @@
 // what it has called; and slots in HBM (host memory where devices do not reach each other's), through which data goes.
 //
 // Message q (1, 2, ...) from s to d: s waits until d's board says that q - kSlots was taken, copies into its slot q % kSlots for d, and signals q on its own board. d waits for that,
-// copies or reduces out of the mapped slot, and signals q on its own board.
+// copies or reduces out of the mapped slot, and signals q on its own board. A large message to another host may stay in the buffer it comes from until it has left (decision 0077).
 //
 // Of a rank of another host this rank has mirrors: a board and slots for what comes from there, in memory of its own, which network.cpp fills.
 #pragma once
