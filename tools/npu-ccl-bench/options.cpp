@@ -48,10 +48,8 @@ bool parse_options(int argc, char** argv, Options* out, int* out_code) {
          "--repeat-bytes", out->repeat_bytes,
          "of a size no more repeats than move so many bytes in all, but 3 (K, M, G); 0: all")
       ->transform(size);
-  app.add_option(
-         "--in-a-row", out->in_a_row,
-         "operations of a repeat: submitted one behind the other and waited for once, their "
-         "mean is its time")
+  app.add_option("--in-a-row", out->in_a_row,
+                 "operations of a repeat, one behind the other; their mean is its time")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   app.add_flag("-R,--register", out->windows, "the buffers lie in windows that all ranks register");
