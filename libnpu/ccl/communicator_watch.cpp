@@ -149,7 +149,7 @@ Failure Communicator::blame(const Pending& late) const {
   for (uint32_t rank = 0; rank < settings_.ranks && sequence != 0; rank++) {
     if (rank == settings_.rank) continue;
     const Board& board = *transport_.memory.rank(rank).board;
-    const Record& place = board.collectives[sequence % kRecordedCollectives];
+    const Record& place = board.collectives[sequence % kRecordedCollectives].record;
     Record theirs;
     if (read_record(&place, sequence, &theirs)) continue;
     if (std::atomic_ref(const_cast<uint64_t&>(place.sequence)).load() > sequence) continue;

@@ -161,7 +161,7 @@ std::optional<Refusal> Network::take_record(PeerLink& link, const WireMessage& m
   while (const auto entry = link.records_came.take()) {
     const uint64_t sequence = entry->record.sequence;
     if (entry->kind == RecordKind::kCollective) {
-      write_record(&board.collectives[sequence % kRecordedCollectives], entry->record);
+      write_record(&board.collectives[sequence % kRecordedCollectives].record, entry->record);
     } else {
       auto& messages = entry->kind == RecordKind::kSend ? board.sends : board.receives;
       write_record(&messages[rank_][sequence % kRecordedMessages], entry->record);

@@ -25,10 +25,11 @@ struct Placed {
   bool operator==(const Placed&) const = default;
 };
 
-// A collective as ranks of one host see it. Between hosts there are no windows.
-struct Called {
+// A collective as ranks of one host see it. Between hosts there are no windows. A line of the cache: whoever reads it takes it from another CPU.
+struct alignas(64) Called {
   Record record;
   Placed placed;
 };
+static_assert(sizeof(Called) == 64);
 
 }  // namespace npu::ccl

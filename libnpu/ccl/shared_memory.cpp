@@ -106,20 +106,19 @@ bool read_record(const Record* place, uint64_t sequence, Record* out) {
 }
 
 void write_called(Board* board, const Called& called) {
-  const size_t at = called.record.sequence % kRecordedCollectives;
-  Placed& place = board->placed[at];
-  write_record(&board->collectives[at], called.record, [&] {
-    store(place.send_window, called.placed.send_window);
-    store(place.recv_window, called.placed.recv_window);
-    store(place.send_offset, called.placed.send_offset);
-    store(place.recv_offset, called.placed.recv_offset);
+  Called& place = board->collectives[called.record.sequence % kRecordedCollectives];
+  write_record(&place.record, called.record, [&] {
+    store(place.placed.send_window, called.placed.send_window);
+    store(place.placed.recv_window, called.placed.recv_window);
+    store(place.placed.send_offset, called.placed.send_offset);
+    store(place.placed.recv_offset, called.placed.recv_offset);
   });
 }
 
 bool read_called(const Board& board, uint64_t sequence, Called* out) {
-  const size_t at = sequence % kRecordedCollectives;
-  const Placed& place = board.placed[at];
-  return read_record(&board.collectives[at], sequence, &out->record, [&] {
+  const Called& called = board.collectives[sequence % kRecordedCollectives];
+  const Placed& place = called.placed;
+  return read_record(&called.record, sequence, &out->record, [&] {
     out->placed = {load(place.send_window), load(place.recv_window), load(place.send_offset),
                    load(place.recv_offset)};
   });
