@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -166,6 +167,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::vector<RailAddress> rails_of(const std::vector<NetAddress>& own);
   void say_bye();
   void send_last_frames();
+  // With the state's mutex held.
+  void add_pending(uint64_t begin_value, const Record& record);
+  void end_pending();
   void tell_links(FrameKind kind, std::span<const std::byte> payload);
   void take_frame(uint32_t rank, const Frame& frame);
   void take_carried(const Network::Carried& carried);
@@ -174,7 +178,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   Failure late_message(const Pending& late) const;
   std::optional<Failure> silent_rank(int asks) const;
   std::optional<Failure> beat();
-  npuResult record(const Request& request);
+  npuResult record(const Request& request, Record* out);
   npuResult record_message(const Request& request);
   bool is_suspicious() const;
   bool is_waiting() const;
@@ -215,7 +219,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::condition_variable changed_;
   npuCclState state_ = NPU_CCL_INIT;
   Failure failure_;
-  std::deque<Pending> pending_;
+  std::list<Pending> pending_, ended_;  // those that have ended are used again
   std::vector<Link> links_;
   std::vector<std::optional<float>> factors_;
   std::optional<Suspicion> suspicion_;

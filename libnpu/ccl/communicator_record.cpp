@@ -25,9 +25,9 @@ bool Communicator::find_collective(uint32_t rank, uint64_t sequence, Called* out
   return read_called(*transport_.memory.rank(rank).board, sequence, out);
 }
 
-npuResult Communicator::record(const Request& request) {
+npuResult Communicator::record(const Request& request, Record* out) {
   const Called called{record_of(request, ++collectives_), request.placed};
-  const Record& mine = called.record;
+  const Record& mine = *out = called.record;
   write_called(transport_.memory.own().board, called);
   bool is_odd_here = false, is_odd_elsewhere = false;
   for (uint32_t rank = 0; rank < settings_.ranks; rank++) {

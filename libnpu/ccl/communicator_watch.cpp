@@ -9,6 +9,9 @@
 namespace npu::ccl {
 namespace {
 
+// More are not kept for later operations.
+constexpr size_t kEndedMost = 1024;
+
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
 }  // namespace
@@ -110,6 +113,20 @@ void Communicator::take_frame(uint32_t rank, const Frame& frame) {
   }
 }
 
+void Communicator::add_pending(uint64_t begin_value, const Record& record) {
+  if (ended_.empty()) {
+    pending_.emplace_back();
+  } else {
+    pending_.splice(pending_.end(), ended_, ended_.begin());
+  }
+  pending_.back() = {begin_value, UINT64_MAX, record, {}, {}, {}, std::nullopt};
+}
+
+void Communicator::end_pending() {
+  if (ended_.size() == kEndedMost) return pending_.pop_front();
+  ended_.splice(ended_.end(), pending_, pending_.begin());
+}
+
 // Once every few moments while there is something pending.
 void Communicator::look() {
   if (must_nudge()) transport_.lanes.nudge();
@@ -126,7 +143,7 @@ void Communicator::look() {
   std::optional<Failure> failure;
   {
     std::lock_guard lock(state_mutex_);
-    while (!pending_.empty() && pending_.front().end_value <= completed) pending_.pop_front();
+    while (!pending_.empty() && pending_.front().end_value <= completed) end_pending();
     if (!pending_.empty() && pending_.front().begin_value <= completed) {
       Pending& first = pending_.front();
       if (!first.deadline) first.deadline = Clock::now() + settings_.op_timeout;

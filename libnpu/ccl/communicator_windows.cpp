@@ -228,6 +228,12 @@ void Communicator::place(Request* request) {
     return;
   }
   const uint64_t element = bytes_of(request->reduction.type);
+  // First, as it costs less than finding out where the buffers lie.
+  PlanPtr plan;
+  request->problem.in_windows = true;
+  const npuResult found = plans_.find(p, {element, sizeof(float)}, &plan);
+  request->problem.in_windows = false;
+  if (found != NPU_OK || !plan->is_window()) return;
   // Nothing: some rank's buffer would not fit.
   const auto window_of = [&](npuDevPtr at, auto count_at) -> const Window* {
     for (const WindowPtr& one : windows_) {
@@ -247,25 +253,16 @@ void Communicator::place(Request* request) {
       reach.output ? window_of(request->recv, [&](uint32_t r) { return p.output_count(r); })
                    : nullptr;
   if (reach.input != (send != nullptr) || reach.output != (recv != nullptr)) return;
-  Problem problem = p;
-  problem.in_windows = true;
-  PlanPtr plan;
-  if (plans_.find(problem, {element, sizeof(float)}, &plan) != NPU_OK || !plan->is_window()) return;
-  const auto bases = [&](const Window* window, uint64_t offset) {
-    std::vector<npuDevPtr> all;
-    for (npuDevPtr dva : window->peers_dva) all.push_back(dva + offset);
-    return all;
-  };
   request->problem.in_windows = true;
   if (send != nullptr) {
     request->placed.send_window = send->number;
     request->placed.send_offset = request->send - send->base_dva;
-    request->reached.input = bases(send, request->placed.send_offset);
+    request->reached.input = {send->peers_dva.data(), request->placed.send_offset};
   }
   if (recv != nullptr) {
     request->placed.recv_window = recv->number;
     request->placed.recv_offset = request->recv - recv->base_dva;
-    request->reached.output = bases(recv, request->placed.recv_offset);
+    request->reached.output = {recv->peers_dva.data(), request->placed.recv_offset};
   }
 }
 

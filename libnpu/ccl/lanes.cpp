@@ -5,6 +5,7 @@
 #include <npu/npu_memory.h>
 #include <npu/npu_semaphore.h>
 
+#include <cstring>
 #include <utility>
 
 namespace npu::ccl {
@@ -66,8 +67,9 @@ void Lanes::wait(uint32_t lane, npuDevPtr word, uint64_t value) {
 
 void Lanes::launch(uint32_t lane, npuKernel kernel, uint32_t groups,
                    std::span<const std::byte> args) {
-  Launch& launch = launches_.emplace_back();
-  launch.args.assign(args.begin(), args.end());
+  if (launches_used_ == launches_.size()) launches_.emplace_back();
+  Launch& launch = launches_[launches_used_++];
+  std::memcpy(launch.args.data(), args.data(), args.size());
   launch.info = {};
   launch.info.struct_size = sizeof(launch.info);
   launch.info.grid_x = groups;
@@ -107,7 +109,7 @@ npuResult Lanes::flush() {
     std::lock_guard lock(mutex_);
     lane.submitted = last;
   }
-  launches_.clear();
+  launches_used_ = 0;
   return NPU_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include <npu/npu_queue.h>
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <mutex>
@@ -16,6 +17,7 @@
 namespace npu::ccl {
 
 inline constexpr uint32_t kLocalLane = 0;
+inline constexpr size_t kLaunchArgsMax = 320;
 constexpr uint32_t send_lane(uint32_t peer) { return 1 + 2 * peer; }
 constexpr uint32_t receive_lane(uint32_t peer) { return 2 + 2 * peer; }
 
@@ -45,6 +47,7 @@ class Lanes {
   void copy(uint32_t lane, npuDevPtr to, npuDevPtr from, uint64_t bytes);
   void signal(uint32_t lane, npuDevPtr word, uint64_t value);
   void wait(uint32_t lane, npuDevPtr word, uint64_t value);
+  // |args|: kLaunchArgsMax at most.
   void launch(uint32_t lane, npuKernel kernel, uint32_t groups, std::span<const std::byte> args);
   Tick tick(uint32_t lane);
   void wait_tick(uint32_t lane, Tick tick);
@@ -76,7 +79,7 @@ class Lanes {
  private:
   struct Launch {
     npuLaunchInfo info;
-    std::vector<std::byte> args;
+    std::array<std::byte, kLaunchArgsMax> args;
   };
   // A queue of the caller's between begin_after() and the next one.
   struct Followed {
@@ -102,7 +105,8 @@ class Lanes {
   npuSemaphore nudge_ = nullptr;
   std::atomic<uint64_t> nudges_{0};
   std::vector<Lane> lanes_;
-  std::deque<Launch> launches_;
+  std::deque<Launch> launches_;  // the commands point to them
+  size_t launches_used_ = 0;     // since the last flush()
   Followed followed_;  // the last one
   uint64_t forks_ = 0;
   uint64_t marks_ = 0;

@@ -150,22 +150,22 @@ npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) con
 }
 
 PlanCache::Key PlanCache::key_of(const Problem& p, ElementSizes sizes) {
-  return {{uint64_t(p.op), p.count, p.root, p.peer, uint64_t(p.order), p.in_place, p.in_windows,
-           sizes.data_bytes},
-          p.counts};
+  return {uint64_t(p.op),    p.count,    p.root,       p.peer,
+          uint64_t(p.order), p.in_place, p.in_windows, sizes.data_bytes};
 }
 
 npuResult PlanCache::find(const Problem& problem, ElementSizes sizes, PlanPtr* out) {
-  Key key = key_of(problem, sizes);
-  const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& entry) { return entry.key == key; });
+  const Key key = key_of(problem, sizes);
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.key == key && entry.counts == problem.counts;
+  });
   if (found != entries_.end()) {
-    entries_.splice(entries_.begin(), entries_, found);
+    if (found != entries_.begin()) entries_.splice(entries_.begin(), entries_, found);
     *out = entries_.front().plan;
     return NPU_OK;
   }
   NPU_CCL_TRY(make(problem, sizes, out));
-  entries_.push_front({std::move(key), *out});
+  entries_.push_front({key, problem.counts, *out});
   if (entries_.size() > kPlansMax) entries_.pop_back();
   return NPU_OK;
 }

@@ -42,14 +42,11 @@ class PlanCache {
 
  private:
   static constexpr size_t kPlansMax = 64;
-  // What of a problem a communicator's plan depends on.
-  struct Key {
-    std::array<uint64_t, 8> numbers;
-    std::vector<uint64_t> counts;
-    bool operator==(const Key&) const = default;
-  };
+  // What of a problem a communicator's plan depends on, but for the counts of a v-form.
+  using Key = std::array<uint64_t, 8>;
   struct Entry {
     Key key;
+    std::vector<uint64_t> counts;
     PlanPtr plan;
   };
   static Key key_of(const Problem& problem, ElementSizes sizes);

@@ -26,6 +26,7 @@ struct Arguments {
   uint32_t targets;
   uint32_t scale;  // bits of an fp32 number; of int32 a divisor
 };
+static_assert(sizeof(Arguments) <= kLaunchArgsMax);
 
 }  // namespace
 

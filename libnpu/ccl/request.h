@@ -13,9 +13,14 @@
 
 namespace npu::ccl {
 
-// Where the buffers of the other ranks lie that an operation touches, by rank; empty: it touches none. The own places are 0.
+// Where the buffers of the other ranks lie that an operation touches.
 struct Reached {
-  std::vector<npuDevPtr> input, output;
+  struct Buffers {
+    const npuDevPtr* windows = nullptr;  // by rank: Window::peers_dva
+    uint64_t offset_bytes = 0;
+    npuDevPtr of(uint32_t rank) const { return windows[rank] + offset_bytes; }
+  };
+  Buffers input, output;
 };
 
 struct Request {

@@ -17,11 +17,11 @@ static_assert(receive_lane(NPU_CCL_RANKS_MAX - 1) < 64, "lanes are bits of a wor
 }  // namespace
 
 Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
-         const npuDevPtr (&bases)[kBufferCount], Reached reached, Tick begin)
+         const npuDevPtr (&bases)[kBufferCount], const Reached& reached, Tick begin)
     : t_(transport),
       plan_(std::move(plan)),
       reduction_(reduction),
-      reached_(std::move(reached)),
+      reached_(reached),
       posts_(transport.posts),
       begin_(begin),
       ticks_(plan_->is_serial ? 0 : plan_->schedule.steps.size()) {
@@ -56,8 +56,8 @@ uint64_t Run::bytes_of(Place place, uint64_t count) const {
 
 Operand Run::operand(Place place) const {
   if (place.is_remote()) {
-    const auto& bases = place.buffer == Buffer::kInput ? reached_.input : reached_.output;
-    return {bases[place.owner] + bytes_of(place, place.offset)};
+    const auto& buffers = place.buffer == Buffer::kInput ? reached_.input : reached_.output;
+    return {buffers.of(place.owner) + bytes_of(place, place.offset)};
   }
   return {bases_[static_cast<uint32_t>(place.buffer)] + bytes_of(place, place.offset),
           format_of(place.buffer) == Format::kAccumulator};

@@ -37,7 +37,7 @@ class Run {
  public:
   // |bases|: where the schedule's buffers lie, by Buffer; |reached|: those of other ranks. |begin|: what every lane waits for first.
   Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
-      const npuDevPtr (&bases)[kBufferCount], Reached reached, Tick begin);
+      const npuDevPtr (&bases)[kBufferCount], const Reached& reached, Tick begin);
 
   // What the first sends take lies there now, and nothing else is under way: the host may put it into slots by itself.
   void begin_at_once() { is_first_ = true; }

@@ -75,8 +75,8 @@ npuResult Submission::begin() {
   NPU_CCL_TRY(sort_requests());
   for (const Request& request : requests_) {
     if (request.is_message() && request.problem.root == request.problem.peer) continue;
-    NPU_CCL_TRY(request.is_message() ? comm_->record_message(request) : comm_->record(request));
-    if (!request.is_message()) last_ = record_of(request, comm_->collectives_);
+    NPU_CCL_TRY(request.is_message() ? comm_->record_message(request)
+                                     : comm_->record(request, &last_));
   }
   Lanes& lanes = comm_->transport_.lanes;
   for (npuQueue queue : queues_) {
@@ -87,7 +87,7 @@ npuResult Submission::begin() {
   {
     // From here on: what blocks for room in a ring needs the watchdog too.
     std::lock_guard lock(comm_->state_mutex_);
-    comm_->pending_.push_back({lanes.submitted(), UINT64_MAX, last_, {}, {}, {}, std::nullopt});
+    comm_->add_pending(lanes.submitted(), last_);
   }
   Watchdog::get().expect();
   return NPU_OK;
