@@ -57,7 +57,7 @@ npuResult Communicator::prepare() {
   Transport& t = transport_;
   NPU_CCL_TRY(
       t.memory.create(settings_.context, settings_.ranks, settings_.rank, settings_.chunk_bytes));
-  if (t.memory.is_on_model()) plans_.set_machine(Machine::of_model());
+  if (t.memory.is_on_model()) plans_.set_machine(Machine::of_model(), Correction::of_model());
   NPU_CCL_TRY(t.reducer.load(settings_.context));
   return t.lanes.create(settings_.context, settings_.ranks);
 }
@@ -107,8 +107,13 @@ std::optional<Refusal> Communicator::meet_others() {
     if (!is_mapped) return device_failed();
   }
   if (auto refusal = transport_.network.connect(offer, peers)) return refusal;
-  if (transport_.memory.is_on_model() && transport_.network.address()) {
-    plans_.set_machine(Machine::of_models_on_hosts());
+  {
+    std::lock_guard lock(submit_mutex_);  // of those who ask for an algorithm meanwhile
+    if (!transport_.network.address()) {
+      plans_.set_near();
+    } else if (transport_.memory.is_on_model()) {
+      plans_.set_machine(Machine::of_models_on_hosts(), {});
+    }
   }
   if (transport_.network.address()) mover_ = std::make_unique<Mover>(*this);
   Watchdog::get().add(shared_from_this());

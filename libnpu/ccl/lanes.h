@@ -107,7 +107,7 @@ class Lanes {
   std::vector<Lane> lanes_;
   std::deque<Launch> launches_;  // the commands point to them
   size_t launches_used_ = 0;     // since the last flush()
-  Followed followed_;  // the last one
+  Followed followed_;            // the last one
   uint64_t forks_ = 0;
   uint64_t marks_ = 0;
   mutable std::mutex mutex_;

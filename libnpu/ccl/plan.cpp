@@ -72,7 +72,7 @@ void find_takers(Plan* plan) {
   const RankSchedule& schedule = plan->schedule;
   plan->taker.assign(schedule.steps.size(), Plan::kNone);
   plan->source.assign(schedule.operands.size(), Plan::kNone);
-  if (plan->is_window()) return;
+  if (plan->is_window() || plan->is_pooled()) return;
   std::vector<uint32_t> step_of(schedule.operands.size());
   for (uint32_t index = 0; index < schedule.steps.size(); index++) {
     const Step& step = schedule.steps[index];
@@ -134,14 +134,20 @@ uint32_t Plan::lane_of(uint32_t index) const {
 npuResult PlanCache::make(Problem problem, ElementSizes sizes, PlanPtr* out) const {
   problem.chunks = chunks_of(problem, sizes, chunk_bytes_);
   problem.slots = std::min(problem.chunks, kScratchSlots);
-  const Choice choice = choose(problem, sizes, CostModel(machine_, {}), wishes_);
+  const Choice choice = choose(problem, sizes, CostModel(machine_, corrections_), wishes_);
   if (!choice.algorithm) return fail(NPU_ERROR_INVALID_ARGUMENT, "%s", choice.error.c_str());
   if (*choice.algorithm == Algorithm::kWindow) problem.chunks = problem.slots = 1;
   auto plan = std::make_shared<Plan>();
   plan->schedule = generate(problem, *choice.algorithm, rank_);
   plan->problem = std::move(problem);
   plan->algorithm = *choice.algorithm;
-  plan->is_serial = is_serial(*plan, sizes, chunk_bytes_);
+  if (is_near_ && plan->problem.chunks == 1) {
+    plan->pooling = find_pooling(plan->problem, plan->algorithm, plan->schedule);
+    if (plan->is_pooled() && plan->pooling->extent > pool_bytes(chunk_bytes_) / sizes.data_bytes) {
+      plan->pooling.reset();
+    }
+  }
+  plan->is_serial = plan->is_pooled() || is_serial(*plan, sizes, chunk_bytes_);
   plan->is_one_round = is_one_round(*plan);
   find_takers(plan.get());
   plan->ticks = find_ticks(*plan);

@@ -23,10 +23,15 @@ Run::Run(Transport& transport, PlanPtr plan, const Reduction& reduction,
       reduction_(reduction),
       reached_(reached),
       posts_(transport.posts),
+      pools_(transport.pools),
       begin_(begin),
       ticks_(plan_->is_serial ? 0 : plan_->schedule.steps.size()) {
   std::copy(std::begin(bases), std::end(bases), std::begin(bases_));
   if (plan_->is_window()) t_.posts += kWindowSignals;
+  if (plan_->is_pooled()) {
+    t_.posts += plan_->pooling->rounds;
+    t_.pools += plan_->pooling->rounds;
+  }
 }
 
 bool Run::add_round() {
@@ -63,6 +68,14 @@ Operand Run::operand(Place place) const {
           format_of(place.buffer) == Format::kAccumulator};
 }
 
+// What this one reads of |place|.
+Operand Run::read_from(Place place) const {
+  for (size_t i = 0; i < pooled_count_ && place.buffer == Buffer::kScratch; i++) {
+    if (pooled_[i].offset == place.offset) return {pooled_[i].at};
+  }
+  return operand(place);
+}
+
 template <typename Visit>
 void Run::each_target(const Step& step, const Visit& visit) const {
   ccl::each_target(plan_->schedule, step, plan_->problem.ranks, visit);
@@ -85,7 +98,7 @@ void Run::add(uint32_t index) {
   is_first_ = is_first_ && step.kind == StepKind::kSend && !plan_->is_window();
   switch (step.kind) {
     case StepKind::kSend:
-      plan_->is_window() ? post(step) : send(index, lane);
+      plan_->is_window() ? post(step) : plan_->is_pooled() ? lay(index) : send(index, lane);
       break;
     case StepKind::kRecv:
     case StepKind::kRecvReduce:
@@ -93,12 +106,12 @@ void Run::add(uint32_t index) {
         expect(step);
         break;
       }
-      plan_->is_window() ? hear(step) : receive(step, lane);
+      plan_->is_window() ? hear(step) : plan_->is_pooled() ? take(index) : receive(step, lane);
       break;
     case StepKind::kReduce:
       return reduce(index, lane);
     case StepKind::kCopy: {
-      const npuDevPtr from = operand(plan_->schedule.operands_of(step)[0]).at;
+      const npuDevPtr from = read_from(plan_->schedule.operands_of(step)[0]).at;
       each_target(step, [&](Place target) {
         const npuDevPtr to = operand(target).at;
         if (to == from) return;  // the own one, in place
@@ -139,7 +152,7 @@ void Run::reduce(uint32_t index, uint32_t lane) {
     for (uint32_t i = 0; i < places.size(); i++) {
       const Step* const message = source_of(step, i);
       operands[i] =
-          message == nullptr ? operand(places[i].at(done)) : await(*message, lane, behind);
+          message == nullptr ? read_from(places[i].at(done)) : await(*message, lane, behind);
     }
     each_target(step, [&](Place target) { targets[target_count++] = operand(target.at(done)); });
     t_.reducer.add(t_.lanes, lane, reduction_, std::span(targets, target_count),
@@ -174,6 +187,39 @@ void Run::give_back(const Step& message, const Taken& taken) {
   t_.lanes.signal(lane, t_.memory.own().taken_dva(message.peer),
                   t_.received[message.peer] - taken.behind);
   t_.network.will_take(message.peer, bytes_of(message.to, taken.count), t_.lanes.mark(lane));
+}
+
+// What goes to the others in one round, with what lies between it.
+void Run::lay(uint32_t index) {
+  const RankSchedule& schedule = plan_->schedule;
+  const std::vector<Step>& steps = schedule.steps;
+  if (index != 0 && steps[index - 1].sends()) return;  // went with that one
+  const Place first = schedule.operands_of(steps[index])[0];
+  uint64_t begin = first.offset, end = first.offset;
+  for (uint32_t i = index; i < steps.size() && steps[i].sends(); i++) {
+    const uint64_t at = schedule.operands_of(steps[i])[0].offset;
+    begin = std::min(begin, at);
+    end = std::max(end, at + steps[i].count);
+  }
+  round_++;
+  pooled_count_ = 0;
+  t_.lanes.copy(kLocalLane, t_.memory.pool(t_.rank, pools_ + round_) + bytes_of(first, begin),
+                operand({first.buffer, begin}).at, bytes_of(first, end - begin));
+  t_.lanes.signal(kLocalLane, t_.memory.own().posted_dva(), posts_ + round_);
+}
+
+void Run::take(uint32_t index) {
+  const Step& step = plan_->schedule.steps[index];
+  const Pooling::Take& take = plan_->pooling->takes[index];
+  const npuDevPtr message =
+      t_.memory.pool(step.peer, pools_ + round_) + bytes_of(step.to, take.offset);
+  t_.heard[step.peer] = posts_ + round_;
+  t_.lanes.wait(kLocalLane, t_.memory.rank(step.peer).posted_dva(), posts_ + round_);
+  if (take.in_place) {
+    pooled_[pooled_count_++] = {step.to.offset, message};
+  } else {
+    t_.lanes.copy(kLocalLane, operand(step.to).at, message, bytes_of(step.to, step.count));
+  }
 }
 
 // One word tells all ranks: the signals of one number go out together (rule 9 of schedule.h).

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run: one schedule becomes commands of lanes. Round by round: a round of all ranks fits into the rings at once, so that one thread can submit for several ranks.
+//
+// Pools. Where a schedule is rounds of messages from all to all (Plan::pooling), what a rank has for the others is laid into a pool of its own in one piece, and one word tells all of them: a copy and a
+// signal, where each message by itself takes two waits, a copy and two signals. The others copy it out of there, or reduce it there.
 #pragma once
 
 #include <array>
@@ -29,7 +32,8 @@ struct Transport {
   Reducer reducer;
   Counts sent{};       // messages to each rank so far
   Counts received{};   // and from each
-  uint64_t posts = 0;  // signals of operations through windows, the same on all ranks
+  uint64_t posts = 0;  // signals of operations through windows and pools, the same on all ranks
+  uint64_t pools = 0;  // rounds through pools, likewise
   Counts heard{};      // of each rank's, what this one waits for
 };
 
@@ -54,9 +58,12 @@ class Run {
  private:
   uint64_t bytes_of(Place place, uint64_t count) const;
   Operand operand(Place place) const;
+  Operand read_from(Place place) const;
   void add(uint32_t index);
   template <typename Visit>
   void each_target(const Step& step, const Visit& visit) const;
+  void lay(uint32_t index);
+  void take(uint32_t index);
   void post(const Step& step);
   void hear(const Step& step);
   // A piece of messages that a reduction has taken out of its slot.
@@ -87,9 +94,18 @@ class Run {
   npuDevPtr bases_[kBufferCount];
   Reached reached_;
   uint64_t posts_;       // before this run
+  uint64_t pools_;       // likewise
+  uint32_t round_ = 0;   // of the pooling
   Counts told_{};        // signals to each rank
   Counts heard_{};       // and from each
   uint64_t posted_ = 0;  // the most to any
+  // Messages of this round that are read where they lie, in pools, and not in the scratch that they are for.
+  struct Pooled {
+    uint64_t offset;  // of the scratch, elements
+    npuDevPtr at;
+  };
+  std::array<Pooled, NPU_CCL_RANKS_MAX> pooled_;
+  size_t pooled_count_ = 0;
   Tick begin_;
   bool is_first_ = false;  // nothing was added, and may be sent by the host
   bool has_sent_ = false;

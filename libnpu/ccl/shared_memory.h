@@ -5,6 +5,8 @@
 // Message q (1, 2, ...) from s to d: s waits until d's board says that q - kSlots was taken, copies into its slot q % kSlots for d, and signals q on its own board. d waits for that,
 // copies or reduces out of the mapped slot, and signals q on its own board. A large message to another host may stay in the buffer it comes from until it has left (decision 0077).
 //
+// The slots of a rank for itself are two pools, used in turns: what a rank has for all others in one round of an operation lies there in one piece (run.h, schedule/pooling.h).
+//
 // Of a rank of another host this rank has mirrors: a board and slots for what comes from there, in memory of its own, which network.cpp fills.
 #pragma once
 
@@ -32,7 +34,7 @@ struct Board {
   };
   Word sent[NPU_CCL_RANKS_MAX];   // messages that lie in slots for that rank, or have lain there
   Word taken[NPU_CCL_RANKS_MAX];  // messages that came from that rank and are done with
-  Word posted;                    // signals of operations that go through windows
+  Word posted;  // signals of operations that go through windows or pools: one for all ranks
   Called collectives[kRecordedCollectives];
   Record sends[NPU_CCL_RANKS_MAX][kRecordedMessages];
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
@@ -40,6 +42,9 @@ struct Board {
   Word left
       [NPU_CCL_RANKS_MAX];  // messages to that rank that have left this host: those that go straight out of a buffer need it no more
 };
+
+inline constexpr uint32_t kPools = 2;
+constexpr uint64_t pool_bytes(uint64_t chunk_bytes) { return kSlots / kPools * chunk_bytes; }
 
 // Records are in shared memory: only these two touch them.
 void write_record(Record* place, const Record& record);
@@ -106,6 +111,11 @@ class SharedMemory {
   npuDevPtr slot(uint32_t source, uint32_t target, uint64_t sequence) const {
     const uint64_t row = ranks_[source].is_mirror ? 0 : target;
     return ranks_[source].slots_dva + (row * kSlots + sequence % kSlots) * chunk_bytes_;
+  }
+  // Where |source|, of this host, lays what it has for all others in its |sequence|-th round of that kind.
+  npuDevPtr pool(uint32_t source, uint64_t sequence) const {
+    return ranks_[source].slots_dva + source * kSlots * chunk_bytes_ +
+           sequence % kPools * pool_bytes(chunk_bytes_);
   }
   uint64_t slots_bytes() const { return ranks_.size() * kSlots * chunk_bytes_; }
   uint64_t mirror_bytes() const { return kSlots * chunk_bytes_; }

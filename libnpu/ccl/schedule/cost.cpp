@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "libnpu/ccl/schedule/pooling.h"
+
 namespace npu::ccl {
 namespace {
 
@@ -43,6 +45,12 @@ uint64_t size_bytes(const Problem& problem, ElementSizes sizes) {
   return most * sizes.data_bytes;
 }
 
+std::vector<Correction> Correction::of_model() {
+  const std::vector<Point> points = {{16 << 10, 1}, {64 << 10, 0.8}};
+  return {{Op::kAllGather, Algorithm::kWindow, points},
+          {Op::kAllToAll, Algorithm::kWindow, points}};
+}
+
 double CostModel::seconds(const Problem& problem, Algorithm algorithm, ElementSizes sizes) const {
   const auto bytes = static_cast<double>(sent_bytes(problem, algorithm, sizes));
   const uint32_t rounds = rounds_of(problem, algorithm);
@@ -50,8 +58,15 @@ double CostModel::seconds(const Problem& problem, Algorithm algorithm, ElementSi
   const double rate =
       problem.node_count() > 1 ? machine_.remote_bytes_per_s : machine_.local_bytes_per_s;
   const bool is_window = algorithm == Algorithm::kWindow;
-  double seconds = rounds * (is_window ? machine_.window_alpha_s : machine_.alpha_s);
-  if (messages > rounds) seconds += (messages - rounds) * machine_.overhead_s;
+  const bool is_pooled = machine_.pool_alpha_s != 0 && pooled_rounds(problem, algorithm) != 0;
+  double seconds = rounds * (is_window   ? machine_.window_alpha_s
+                             : is_pooled ? machine_.pool_alpha_s
+                                         : machine_.alpha_s);
+  if (is_window || is_pooled) {
+    if (problem.ranks > 2) seconds += rounds * (problem.ranks - 2) * machine_.word_s;
+  } else if (messages > rounds) {
+    seconds += (messages - rounds) * machine_.overhead_s;
+  }
   seconds += algorithm == Algorithm::kHierarchical ? hierarchical_s(problem, bytes, machine_)
              : is_window                           ? bytes / machine_.window_bytes_per_s
                                                    : bytes / rate;

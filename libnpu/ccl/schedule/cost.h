@@ -21,9 +21,11 @@ struct Machine {
   double reduce_bytes_per_s = 900e9;  // operands read
   double window_alpha_s = 5e-6;  // per round of signals, where ranks work in each other's memory
   double window_bytes_per_s = 450e9;  // what is read or written there
+  double pool_alpha_s = 0;            // per round through pools (pooling.h); 0: there are none
+  double word_s = 0;  // per further rank that is heard in a round of pools or windows
 
   // Devices that are models, on the CPUs of one machine: measured by npu-ccl-bench on two cores, 2 and 4 ranks, 4 KiB to 16 MiB (docs/ccl.md). What is added up goes through an interpreter.
-  static Machine of_model() { return {10e-6, 2e-6, 10e9, 10e9, 6e9, 10e-6, 20e9}; }
+  static Machine of_model() { return {10e-6, 2e-6, 10e9, 10e9, 6e9, 4.4e-6, 20e9, 6.5e-6, 1e-6}; }
   // The same, each of them a host of its own on the loopback interface (npu-ccl-bench --network), 4 ranks, 4 KiB to 4 MiB: each message costs threads on both sides that have to get a CPU.
   static Machine of_models_on_hosts() { return {450e-6, 200e-6, 0.22e9, 0.22e9, 6e9}; }
 };
@@ -37,6 +39,9 @@ struct Correction {
   Op op;
   Algorithm algorithm;
   std::vector<Point> points;  // ascending bytes, at least 1
+
+  // For Machine::of_model(): what only moves needs one pass over its data in windows, and two in pools.
+  static std::vector<Correction> of_model();
 };
 
 class CostModel {

@@ -61,7 +61,25 @@ TEST(Cost, MessagesBetweenHostsAreDearerThanBytes) {
   EXPECT_EQ(algorithm(256 << 10, Machine::of_model()), Algorithm::kDirect);
 }
 
-// Measured with processes of one host, with and without windows (docs/performance.md): four ranks, 4 KiB in 104 us by flood, 132 by doubling, 123 in windows; 64 KiB 253, 237, 141. Two ranks, 4 KiB 28, 28, 30; 64 KiB 83, 78, 35.
+// Measured likewise: all-gather of 4, 16 and 64 KiB, two ranks, in 6, 9, 22 us directly and 6, 5, 7 in windows; four ranks 14, 15, 20 and 18, 17, 18. All-to-all 4, 4, 8 and 5, 5, 6; 21, 26, 56 and 22, 23, 29.
+TEST(Cost, WhatOnlyMovesGoesThroughWindowsFrom64KiBOn) {
+  for (const Op op : {Op::kAllGather, Op::kAllToAll}) {
+    for (const uint32_t ranks : {2u, 4u}) {
+      for (const uint64_t bytes : {4u << 10, 16u << 10, 64u << 10, 1u << 20}) {
+        Problem problem;
+        problem.op = op;
+        problem.ranks = ranks;
+        problem.count = bytes / kFloat.data_bytes / ranks;
+        problem.in_windows = true;
+        EXPECT_EQ(chosen(problem, "", Machine::of_model(), Correction::of_model()).algorithm,
+                  bytes < 64 << 10 ? Algorithm::kDirect : Algorithm::kWindow)
+            << name_of(op) << ", " << ranks << " ranks, " << bytes;
+      }
+    }
+  }
+}
+
+// Measured with processes of one host, 20 in a row, with and without windows (docs/performance.md): four ranks, 4 KiB in 21 us by flood, 26 by doubling, 27 directly, 29 in windows; 16 KiB 32, 33, 28, 22; 64 KiB 66, 76, 46, 30. Two ranks, 4 KiB 5.1 in one round, 5.2 in windows; 16 KiB 7.3, 6.0; 64 KiB 19, directly 18, in windows 9.
 TEST(Cost, OneRoundIsBestForSmallVectorsInsideAHostAndWindowsForLargeOnes) {
   const auto algorithm = [](uint32_t ranks, uint64_t bytes, bool in_windows) {
     Problem problem = all_reduce(ranks, bytes);
@@ -71,6 +89,12 @@ TEST(Cost, OneRoundIsBestForSmallVectorsInsideAHostAndWindowsForLargeOnes) {
   for (const bool in_windows : {false, true}) {
     EXPECT_EQ(algorithm(2, 4 << 10, in_windows), Algorithm::kDoubling);
     EXPECT_EQ(algorithm(4, 4 << 10, in_windows), Algorithm::kFlood);
+  }
+  EXPECT_EQ(algorithm(2, 16 << 10, false), Algorithm::kDoubling);
+  EXPECT_EQ(algorithm(4, 16 << 10, false), Algorithm::kDirect);
+  for (const uint32_t ranks : {2u, 4u}) {
+    EXPECT_EQ(algorithm(ranks, 16 << 10, true), Algorithm::kWindow);
+    EXPECT_EQ(algorithm(ranks, 64 << 10, false), Algorithm::kDirect);
   }
   for (const uint32_t ranks : {2u, 4u}) {
     EXPECT_EQ(algorithm(ranks, 64 << 10, true), Algorithm::kWindow);

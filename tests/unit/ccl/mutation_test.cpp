@@ -243,9 +243,9 @@ TEST(Mutation, ADeadlockIsFound) {
   problem.count = 1;
   Schedule schedule = generate_all(problem, Algorithm::kDirect);
   for (RankSchedule& one : schedule) {
-    ASSERT_EQ(one.steps.size(), 3u);  // copy, send, receive
-    std::swap(one.steps[1], one.steps[2]);
-    one.dependencies.push_back(1);
+    ASSERT_EQ(one.steps.size(), 3u);  // send, copy, receive
+    std::swap(one.steps[0], one.steps[2]);
+    one.dependencies.push_back(0);
     one.steps[2].dependency_first = static_cast<uint32_t>(one.dependencies.size()) - 1;
     one.steps[2].dependency_count = 1;
   }

@@ -55,8 +55,8 @@ void all_gather_direct(Task& task) {
   const uint32_t p = task.problem.ranks;
   const Block own = task.block(task.rank);
   const Place mine = input(task.own_offset());
-  task.out.copy(mine, output(own.offset), own.count);
   for (uint32_t t = 1; t < p; t++) task.out.send((task.rank + t) % p, mine, own.count);
+  task.out.copy(mine, output(own.offset), own.count);  // nobody waits for it
   for (uint32_t t = 1; t < p; t++) {
     const uint32_t source = (task.rank + p - t) % p;
     task.out.recv(source, output(task.block(source).offset), task.block(source).count);
