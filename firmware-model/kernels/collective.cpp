@@ -104,10 +104,15 @@ class Counter {
       fold(sum, left, right);
     }
   }
-  // Two operands are what most reductions have: their sum is not moved about.
+  // Two or four operands are what most reductions have: their sum is in one level, and is not moved about.
   void finish() {
-    v_.k.if_(
-        v_.operands == 2, [&] { store(levels_[1]); }, [&] { store(merged()); });
+    Kernel& k = v_.k;
+    const auto others = [&] {
+      k.if_(
+          v_.operands == 4, [&] { store(levels_[2]); }, [&] { store(merged()); });
+    };
+    k.if_(
+        v_.operands == 2, [&] { store(levels_[1]); }, others);
   }
 
  private:
@@ -164,13 +169,21 @@ class Counter {
   Buf raw_;
 };
 
+// One inside the other, as in fold_from(): a small reduction is mostly branches otherwise.
+void push_from(Vectors& v, Counter& counter, uint32_t operand) {
+  if (operand == kOperandsMax) return;
+  v.k.if_(v.operands > static_cast<int>(operand), [&] {
+    counter.push(operand);
+    push_from(v, counter, operand + 1);
+  });
+}
+
 Program reduce(const TypeRow& type, const FoldRow& row) {
   Vectors v(std::string("reduce_") + row.name + "_" + type.name);
   Counter counter(v, row, type.type);
   v.place();
   counter.push(0);
-  for (uint32_t i = 1; i < kOperandsMax; ++i)
-    v.k.if_(v.operands > int{static_cast<int>(i)}, [&] { counter.push(i); });
+  push_from(v, counter, 1);
   counter.finish();
   return v.k.finish();
 }
