@@ -60,8 +60,8 @@ class Dma {
 
   const npu_profile& profile_;
   const HbmWindow hbm_;
-  CachedTranslation src_;
-  CachedTranslation dst_;
+  CachedTranslations<4> src_;
+  CachedTranslations<4> dst_;
   std::unique_ptr<std::byte[]> bounce_;
 };
 

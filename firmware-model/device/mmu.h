@@ -7,6 +7,7 @@
 #ifndef NPU_MODEL_DEVICE_MMU_H_
 #define NPU_MODEL_DEVICE_MMU_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -100,12 +101,12 @@ class CachedTranslation {
   void wrote(const PageTableSpace& space, const std::byte* at, uint64_t bytes) const {
     if (!run_.readable) space.overwritten(at, bytes);
   }
-
- private:
   bool holds(uint64_t generation, uint64_t dva, npu_fault_access access) const {
     return generation == generation_ && dva >= run_.begin_dva && dva < run_.end_dva &&
            run_.permits(access);
   }
+
+ private:
   bool find(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
             npu_fault_access access);
   std::byte* look_up(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
@@ -113,6 +114,41 @@ class CachedTranslation {
 
   Translation run_;
   uint64_t generation_ = 0;
+};
+
+// A few of them, for a user that goes to and fro between places: a walk through the tables costs as much as a short command.
+template <size_t kCount>
+class CachedTranslations {
+ public:
+  // As above.
+  std::byte* get(const PageTableSpace& space, uint64_t dva, uint64_t bytes,
+                 npu_fault_access access) {
+    return find(space, dva, access).get(space, dva, bytes, access);
+  }
+  uint64_t get_run(const PageTableSpace& space, uint64_t dva, uint64_t wanted_bytes,
+                   npu_fault_access access, std::byte** out) {
+    return find(space, dva, access).get_run(space, dva, wanted_bytes, access, out);
+  }
+  // |at|, which the last get_run() has found, has been written.
+  void wrote(const PageTableSpace& space, const std::byte* at, uint64_t bytes) const {
+    kept_[last_].wrote(space, at, bytes);
+  }
+
+ private:
+  // The one that holds |dva|, else one to take it.
+  CachedTranslation& find(const PageTableSpace& space, uint64_t dva, npu_fault_access access) {
+    const uint64_t generation = space.generation();
+    if (kept_[last_].holds(generation, dva, access)) return kept_[last_];
+    for (size_t i = 0; i < kCount; ++i) {
+      if (kept_[i].holds(generation, dva, access)) return kept_[last_ = i];
+    }
+    next_ = (next_ + 1) % kCount;
+    return kept_[last_ = next_];
+  }
+
+  std::array<CachedTranslation, kCount> kept_;
+  size_t last_ = 0;  // used
+  size_t next_ = 0;  // given away
 };
 
 }  // namespace npu::model

@@ -161,7 +161,7 @@ struct Queue : std::enable_shared_from_this<Queue> {
   CachedTranslation record_memory;
   CachedTranslation list_memory;
   CachedTranslation list_record_memory;
-  CachedTranslation word_memory;
+  CachedTranslations<4> word_memory;
   CachedTranslation args_memory;
   CachedModule module;
   PreparedLaunches launches;
