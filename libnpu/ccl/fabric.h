@@ -77,8 +77,8 @@ class Fabric {
   EndpointPtr make_endpoint(fi_info* info);
   void refuse(fi_info* request);
   FabricEvent next_event();
-  // Of receives, then of what was sent. How many there were.
-  size_t next_completions(std::span<FabricCompletion> out);
+  // Of receives, then of what was sent, if |has_sends| are under way. How many there were.
+  size_t next_completions(std::span<FabricCompletion> out, bool has_sends);
 
   // Descriptors to poll for reading; only while may_sleep(). None tells that something was sent: nobody waits for that alone, and each such word would wake a thread.
   std::vector<int> fds() const;

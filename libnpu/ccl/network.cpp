@@ -139,7 +139,7 @@ std::optional<Refusal> Network::complete_all(bool holds, std::vector<Arrival>* o
     std::array<FabricCompletion, 32> completions;
     size_t got = completions.size();
     while (!refusal && got == completions.size()) {
-      got = rail->fabric.next_completions(completions);
+      got = rail->fabric.next_completions(completions, rail->sending != 0);
       for (size_t i = 0; i < got && !refusal; i++) {
         progress_.has_moved = true;
         refusal = complete(completions[i], holds, out_arrivals);

@@ -251,7 +251,7 @@ bool Network::is_saying() const {
 void Network::say_last() {
   for (const auto& rail : rails_) {
     std::array<FabricCompletion, 32> completions;
-    const size_t got = rail->fabric.next_completions(completions);
+    const size_t got = rail->fabric.next_completions(completions, rail->sending != 0);
     for (size_t i = 0; i < got; i++) complete_last(completions[i]);
   }
   for (const auto& link : links_) {
@@ -264,6 +264,7 @@ void Network::complete_last(const FabricCompletion& completion) {
   auto& transfer = *static_cast<Transfer*>(completion.context);
   transfer.is_busy = false;
   Path& path = *transfer.path;
+  if (transfer.kind != Transfer::Kind::kReceive) path.rail().sending--;
   if (!path.owns(transfer)) return;
   bool is_alive = completion.error == 0;
   if (is_alive && transfer.kind == Transfer::Kind::kReceive) {

@@ -156,7 +156,7 @@ bool Path::send(const WireMessage& message, std::span<const std::byte> tail) {
   if (!tail.empty()) std::memcpy(buffer.payload, tail.data(), tail.size());
   transfer->is_busy = fi_send(endpoint_.get(), &buffer, sizeof(message) + tail.size(),
                               transfers_->region.desc(), 0, &transfer->context) == 0;
-  if (transfer->is_busy) bytes_sent += tail.size();
+  if (transfer->is_busy) count(tail.size());
   return transfer->is_busy;
 }
 
@@ -166,8 +166,14 @@ bool Path::write(std::span<const std::byte> payload, uint64_t offset, uint64_t m
   transfer->message = message;
   transfer->is_busy = fi_write(endpoint_.get(), payload.data(), payload.size(), rail_.slots.desc(),
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
-  if (transfer->is_busy) bytes_sent += payload.size();
+  if (transfer->is_busy) count(payload.size());
   return transfer->is_busy;
+}
+
+// What was given to libfabric.
+void Path::count(uint64_t payload_bytes) {
+  bytes_sent += payload_bytes;
+  rail_.sending++;
 }
 
 bool Path::is_sending() const {

@@ -38,6 +38,8 @@ struct Rail {
   uint32_t port = RailAddress::kNoPort;
   Fabric fabric;
   Region slots;  // the own ones, whence writes take what they write
+  // Sends and writes of all paths that have not completed yet. Where there are none nobody asks for their completions, a system call each time.
+  uint64_t sending = 0;
 
  private:
   bool has_port_link() const;
@@ -152,6 +154,7 @@ class Path {
   bool renew();
   bool post_receives();
   Transfer* free_transfer(Transfer::Kind kind);
+  void count(uint64_t payload_bytes);
 
   Rail& rail_;
   PeerLink& link_;
