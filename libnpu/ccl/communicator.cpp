@@ -195,6 +195,7 @@ npuResult Communicator::close() {
   npuResult result = NPU_OK;
   const bool has_network = state() == NPU_CCL_READY && transport_.network.address().has_value();
   const Deadline deadline = Clock::now() + settings_.op_timeout;
+  serve(false);
   Watchdog::get().wake();
   {
     std::unique_lock lock(state_mutex_);

@@ -106,13 +106,12 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // True if move() has to be called when a descriptor of the network is ready.
   bool moves() const;
   // Large messages are under way or wait; of a communicator that has failed none are. Any thread.
-  bool expects_large() const {
-    return transport_.network.expects_large() && state() != NPU_CCL_FAILED;
-  }
+  bool expects_large() const { return transport_.network.expects_large() && !has_failed(); }
+  bool has_failed() const { return state() == NPU_CCL_FAILED; }
   // Moves data between hosts. True: some came. |nudges|: the device is made to look if it has to.
   bool move(bool nudges = true);
-  // The same for the one who submits, unless somebody does it already. |looks|: until what was added to the lanes has all come, if that is soon: then the device need not wait for it, and nobody has to wake it.
-  void move_now(bool looks);
+  // Calls have seen all that came of late: nobody else need listen to other hosts. Any thread.
+  bool is_served() const { return is_served_.load(std::memory_order_seq_cst) && !has_failed(); }
   // In the turn that is the last one: nobody moves anything after it.
   void leave() { is_closed_ = true; }
   // Descriptors to poll for reading, with the rank of each.
@@ -192,12 +191,19 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   npuResult mismatch(Failure failure);
   npuResult workspace(uint64_t bytes, npuDevPtr* out);
   bool is_full_of_windows();
+  // ---- Of calls, with the submitter's mutex held (communicator_network.cpp) ----
+  void move_now();
+  bool look_for_messages(bool nudges);
+  bool look_for_device();
+  template <typename Done>
+  bool look_until(bool nudges, const Done& is_done);
+  void hand_over();
+  void serve(bool is_served);
   npuResult send_to_all(const std::vector<std::byte>& frame, int fd);
   template <typename Queue>
   npuResult await_from(uint32_t rank, Queue Link::*queue, uint64_t sequence,
                        typename Queue::value_type* out);
   void take_window(uint32_t rank, const Frame& frame);
-  npuResult flush();
 
   const Settings settings_;
   std::atomic<bool> stop_{false};
@@ -206,7 +212,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::mutex submit_mutex_;
   Transport transport_;
   PlanCache plans_;
-  LookChoice choice_;  // of move_now()
+  CallChoice choice_;
+  std::atomic<bool> is_served_{false};
   npuDevPtr workspace_dva_ = 0;
   uint64_t workspace_bytes_ = 0;
   std::vector<WindowPtr> windows_;

@@ -12,8 +12,10 @@ namespace {
 constexpr auto kGrace = std::chrono::milliseconds(1000);
 // How long to wait for what the others have called before one of them is named.
 constexpr auto kHearing = std::chrono::milliseconds(200);
-// How long a call looks for messages of the other ranks.
-constexpr auto kCallLooks = std::chrono::microseconds(50);
+// How long a call looks for messages of the other ranks: since the last one, and in all.
+constexpr auto kCallLooks = std::chrono::microseconds(300);
+constexpr auto kCallLooksMost = std::chrono::microseconds(1000);
+
 std::string name_of_rank(uint32_t rank) { return "rank " + std::to_string(rank); }
 
 // A Record, or a Called.
@@ -84,27 +86,58 @@ bool Communicator::move(bool nudges) {
   return moved;
 }
 
-// With the submitter's mutex held.
-npuResult Communicator::flush() {
-  const npuResult result = transport_.lanes.flush();
-  if (!mover_ || !transport_.network.awaits_device()) return result;
-  if (expects_large() || !Watchdog::get().look_for()) mover_->wake();
-  return result;
+// ---- What calls do by themselves ----
+
+// Unless somebody does it already. The device is about to be rung.
+void Communicator::move_now() {
+  if (const auto turn = Watchdog::get().try_turn(); turn && !is_closed_) move(false);
 }
 
-void Communicator::move_now(bool looks) {
-  looks = looks && choice_.looks();
+// Moves what there is until |is_done|, if that is soon. |nudges|: as of move().
+template <typename Done>
+bool Communicator::look_until(bool nudges, const Done& is_done) {
   const auto begin = Clock::now();
+  auto before = begin, seen = begin;
   do {
     if (const auto turn = Watchdog::get().try_turn()) {
-      if (is_closed_) return;
-      move(false);  // it is about to be rung
-      if (!looks || state() == NPU_CCL_FAILED) return;
-      if (transport_.network.has_come(transport_.received)) return choice_.saw();
+      if (is_closed_ || has_failed()) return false;
+      if (move(nudges)) seen = Clock::now();
+      if (is_done()) {
+        choice_.saw();
+        return true;
+      }
     }
     std::this_thread::yield();
-  } while (looks && Clock::now() - begin < kCallLooks);
-  if (looks) choice_.saw_nothing();
+    const auto now = Clock::now();
+    if (now - before >= CallChoice::kDear) return choice_.lost_cpu(collectives_), false;
+    before = now;
+  } while (before - seen < kCallLooks && before - begin < kCallLooksMost);
+  choice_.saw_nothing();
+  return false;
+}
+
+// For all that was added to the lanes. Before the device is rung: then it need not wait, and nobody has to wake it.
+bool Communicator::look_for_messages(bool nudges) {
+  return choice_.looks(collectives_) &&
+         look_until(nudges, [&] { return transport_.network.has_come(transport_.received); });
+}
+
+// To end what it was given, which is small: then the call can send what comes next.
+bool Communicator::look_for_device() {
+  return !expects_large() && choice_.looks(collectives_) &&
+         look_until(true, [&] { return transport_.lanes.is_idle(); });
+}
+
+// What was submitted goes on without the call.
+void Communicator::hand_over() {
+  if (!mover_ || !transport_.network.awaits_device()) return;
+  // Of what is served only counts have to go, some time.
+  if (expects_large() || is_served() || !Watchdog::get().look_for()) mover_->wake();
+}
+
+void Communicator::serve(bool is_served) {
+  is_served_.store(is_served, std::memory_order_seq_cst);
+  if (!is_served && transport_.network.address()) Watchdog::get().listen();
 }
 
 void Communicator::wake_mover() {

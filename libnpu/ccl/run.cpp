@@ -131,8 +131,13 @@ uint64_t Run::piece_count(Format format) const {
 
 // A message that a reduction takes out of its slots.
 void Run::expect(const Step& step) {
-  hears_hosts_ = hears_hosts_ || t_.network.is_remote(step.peer);
+  const uint64_t element =
+      step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
+  const bool is_remote = t_.network.is_remote(step.peer);
   const uint64_t most = piece_count(step.format);
+  hears_hosts_ = hears_hosts_ || is_remote;
+  hears_large_ =
+      hears_large_ || (is_remote && is_large(std::min<uint64_t>(step.count, most) * element));
   t_.received[step.peer] += (step.count + most - 1) / most;
 }
 
@@ -300,10 +305,12 @@ void Run::receive(const Step& step, uint32_t lane) {
   const uint64_t element =
       step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
   const uint64_t per_piece = piece_count(step.format);
-  hears_hosts_ = hears_hosts_ || t_.network.is_remote(step.peer);
+  const bool is_remote = t_.network.is_remote(step.peer);
+  hears_hosts_ = hears_hosts_ || is_remote;
   uint64_t done = 0;
   do {
     const uint64_t count = std::min(step.count - done, per_piece);
+    hears_large_ = hears_large_ || (is_remote && is_large(count * element));
     const uint64_t number = ++t_.received[step.peer];
     const npuDevPtr message = t_.memory.slot(step.peer, t_.rank, number);
     t_.lanes.wait(lane, t_.memory.rank(step.peer).sent_dva(t_.rank), number);

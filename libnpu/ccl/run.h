@@ -50,6 +50,8 @@ class Run {
   bool is_one_round() const { return plan_->is_one_round; }
   // Messages of other hosts are waited for, of those that were added.
   bool hears_hosts() const { return hears_hosts_; }
+  // There are large ones among them.
+  bool hears_large() const { return hears_large_; }
   // Adds the next round to the lanes; false: there is none.
   bool add_round();
   // After the last round: the local lane waits for everything.
@@ -109,7 +111,7 @@ class Run {
   Tick begin_;
   bool is_first_ = false;  // nothing was added, and may be sent by the host
   bool has_sent_ = false;
-  bool hears_hosts_ = false;
+  bool hears_hosts_ = false, hears_large_ = false;
   uint32_t next_ = 0;
   std::vector<Tick> ticks_;  // of steps; none of a serial plan
   // Of steps, empty if there are none: sends straight out of the buffer, whose last message this is; it is the buffer's until that has left.

@@ -127,30 +127,48 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
   return NPU_OK;
 }
 
+// Whether what a call takes can be taken, and sent, by the host.
+bool Submission::begins_now(const Request& request) const {
+  const Transport& t = comm_->transport_;
+  return !waits_ && !request.scales_input && t.memory.is_on_model() && t.network.address() &&
+         (t.lanes.is_idle() || (is_alone_ && comm_->look_for_device()));
+}
+
 npuResult Submission::step_collective(bool* out_more) {
   if (run_ == nullptr) {
     const Request& request = *collectives_[ended_collectives_];
-    const Transport& t = comm_->transport_;
-    const bool begins_now = !waits_ && !request.scales_input && t.memory.is_on_model() &&
-                            t.network.address() && t.lanes.is_idle();
+    const bool is_now = begins_now(request);
     NPU_CCL_TRY(start_run(request, {}, &run_));
-    if (begins_now) run_->begin_at_once();
+    if (is_now) run_->begin_at_once();
+    has_looked_ = has_come_ = false;
   }
   const bool has_more = run_->add_round();
+  const bool looks = is_alone_ && !waits_ && run_->hears_hosts() && !run_->hears_large() &&
+                     !comm_->expects_large();
+  if (!looks) comm_->serve(false);
   if (run_->take_sent()) {
-    comm_->move_now(is_alone_ && run_->is_one_round() && run_->hears_hosts());
+    comm_->move_now();
+    // Of several rounds the device has to do what is between them.
+    has_looked_ = looks && run_->is_one_round();
+    has_come_ = has_looked_ && comm_->look_for_messages(false);
   }
+  *out_more = true;
   if (!has_more) {
     run_->join();
     run_.reset();
     ended_collectives_++;
   }
-  *out_more = true;
-  return comm_->flush();
+  NPU_CCL_TRY(comm_->transport_.lanes.flush());
+  if (looks && has_more) return NPU_OK;
+  if (looks && !has_looked_) has_come_ = comm_->look_for_messages(true);
+  if (looks) comm_->serve(has_come_);
+  comm_->hand_over();
+  return NPU_OK;
 }
 
 npuResult Submission::step_messages(bool* out_more) {
   Lanes& lanes = comm_->transport_.lanes;
+  comm_->serve(false);
   if (!messages_begin_) messages_begin_ = lanes.tick(kLocalLane);
   *out_more = false;
   for (auto& [lane, messages] : messages_) {
@@ -165,7 +183,9 @@ npuResult Submission::step_messages(bool* out_more) {
   if (!*out_more) {
     for (const auto& run : ended_messages_) run->join();
   }
-  return comm_->flush();
+  NPU_CCL_TRY(lanes.flush());
+  comm_->hand_over();
+  return NPU_OK;
 }
 
 npuResult Submission::step(bool* out_more) {

@@ -36,6 +36,7 @@ class Submission {
   npuResult pair_own_messages(std::span<const Request* const> sends,
                               std::span<const Request* const> receives);
   npuResult start_run(const Request& request, std::optional<Tick> begin, std::unique_ptr<Run>* out);
+  bool begins_now(const Request& request) const;
   npuResult step_collective(bool* out_more);
   npuResult step_messages(bool* out_more);
   // The communicator's failure if it has failed meanwhile, else it fails by |result|.
@@ -50,7 +51,8 @@ class Submission {
   std::vector<const Request*> collectives_;  // of requests_
   size_t ended_collectives_ = 0;
   std::unique_ptr<Run> run_;
-  std::map<uint32_t, Messages> messages_;  // by lane
+  bool has_looked_ = false, has_come_ = false;  // for all that it waits for of other hosts
+  std::map<uint32_t, Messages> messages_;       // by lane
   std::vector<std::unique_ptr<Run>> ended_messages_;
   std::optional<Tick> messages_begin_;
   Record last_{};

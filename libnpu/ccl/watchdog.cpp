@@ -83,6 +83,11 @@ bool Watchdog::look_for() {
   return true;
 }
 
+void Watchdog::listen() {
+  // pairs with watchdog.cpp : Watchdog::rests
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
 void Watchdog::loop() {
   prctl(PR_SET_TIMERSLACK, kTimerSlackNs);  // of this thread; its default is as long as a nap
   while (turn()) {
@@ -117,9 +122,12 @@ bool Watchdog::gather(Wait* out) {
   }
   for (const auto& communicator : communicators_) {
     out->is_pending = out->is_pending || communicator->has_pending();
+  }
+  out->rests = rests(out->is_pending);
+  for (const auto& communicator : communicators_) {
     if (communicator->must_nudge()) out->first_nap = kFirstNap;
-    if (communicator->moves()) {
-      out->moves = true;
+    out->moves = out->moves || communicator->moves();
+    if (!out->rests && communicator->moves()) {
       out->at_once = out->at_once || !communicator->network().may_sleep();
       for (int fd : communicator->network().fds()) {
         out->fds.push_back({fd, POLLIN, 0});
@@ -132,28 +140,50 @@ bool Watchdog::gather(Wait* out) {
     }
   }
   if (out->moves && out->first_nap == kQuietNap) out->longest_nap = kLongestNap;
-  out->looks = must_look();
+  out->looks = must_look(out->rests);
   return true;
 }
 
 bool Watchdog::sleep(Wait* wait) {
   if (wait->is_pending) awake_until_ = Clock::now() + kLinger;
   const bool lingers = wait->first_nap == kQuietNap && Clock::now() < awake_until_;
-  const bool naps = wait->is_pending || wait->at_once || lingers || is_looking();
-  const bool is_long = nap_ > kQuietNap;
-  if (naps && !is_long) is_deaf_.store(false, std::memory_order_relaxed);
-  const timespec time{0, wait->at_once || is_looking() ? 0 : nap_.count()};
+  const bool naps = wait->is_pending || wait->at_once || wait->rests || lingers || is_looking();
+  const auto nap = wait->rests ? std::min<std::chrono::nanoseconds>(nap_, kQuietNap) : nap_;
+  if (naps && nap <= kQuietNap) is_deaf_.store(false, std::memory_order_relaxed);
+  const timespec time{0, wait->at_once || is_looking() ? 0 : nap.count()};
   const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
   is_deaf_.store(false, std::memory_order_relaxed);
+  is_resting_.store(false, std::memory_order_relaxed);
   return ready > 0;
 }
 
+// Whether calls look for all that comes from other hosts. With the list's mutex held.
+bool Watchdog::is_served() const {
+  bool moves = false;
+  for (const auto& communicator : communicators_) {
+    if (!communicator->moves()) continue;
+    if (!communicator->is_served()) return false;
+    moves = true;
+  }
+  return moves;
+}
+
+// And did so a short while ago: then nothing of that wakes the thread, which would only be in their way. With the list's mutex held.
+bool Watchdog::rests(bool is_pending) {
+  is_resting_.store(true, std::memory_order_relaxed);
+  // pairs with watchdog.cpp : Watchdog::listen
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const bool rests = is_served() && (is_pending || Clock::now() < awake_until_);
+  is_resting_.store(rests, std::memory_order_relaxed);
+  return rests;
+}
+
 // Whether there is something to look for: small messages have moved, or are about to, and no large ones. With the list's mutex held.
-bool Watchdog::must_look() {
+bool Watchdog::must_look(bool rests) {
   const bool is_told = is_told_.exchange(false);
   const bool has_moved = std::exchange(has_moved_, false);
   bool looks = is_looking();
-  if (!looks && (is_told || has_moved)) {
+  if (!looks && !rests && (is_told || has_moved)) {
     seen_ = Clock::now();
     looks = choice_.looks();
   }
@@ -163,7 +193,7 @@ bool Watchdog::must_look() {
     looks = looks && !communicator->expects_large();
     moves = true;
   }
-  looks = looks && moves;
+  looks = looks && moves && !rests;
   if (is_looking() && !looks) {
     stop_looking();
   } else if (is_told && !looks) {
@@ -192,9 +222,10 @@ void Watchdog::look() {
       choice_.saw();
     }
     if (now - before >= LookChoice::kDear) choice_.lost_cpu();
-    if (!choice_.pays() || is_large || now - seen_ >= LookChoice::kQuiet) {
+    {
       std::lock_guard lock(list_mutex_);
-      return stop_looking();
+      const bool must_stop = !choice_.pays() || is_large || is_served();
+      if (must_stop || now - seen_ >= LookChoice::kQuiet) return stop_looking();
     }
     if (!moved) std::this_thread::yield();
     before = now;

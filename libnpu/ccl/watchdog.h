@@ -30,6 +30,8 @@ class Watchdog {
   void expect();
   // Something small was submitted that goes to other hosts. True: the thread looks for it, or was woken to do so; false: it would not pay.
   bool look_for();
+  // There is something of other hosts that no call looks for.
+  void listen();
   // While it does, movers may sleep.
   bool is_looking() const { return is_looking_.load(std::memory_order_seq_cst); }
   // While it is held the thread looks at nothing, and another one may do its work.
@@ -49,6 +51,7 @@ class Watchdog {
     bool at_once = false;
     bool moves = false;  // data between hosts
     bool looks = false;  // for more of that, instead of a sleep
+    bool rests = false;  // calls look for it
     std::chrono::nanoseconds first_nap{}, longest_nap{};
   };
 
@@ -58,7 +61,9 @@ class Watchdog {
   bool gather(Wait* out);
   // True: a descriptor was ready.
   bool sleep(Wait* wait);
-  bool must_look();
+  bool is_served() const;
+  bool rests(bool is_pending);
+  bool must_look(bool rests);
   void look();
   void stop_looking();
   // In a turn, and the copy ends before that does: remove() waits for the turn, so that it owns nothing afterwards.
@@ -79,6 +84,7 @@ class Watchdog {
   bool has_moved_ = false;           // likewise: in this turn
   bool has_seen_ = false;            // likewise: in this phase of looks
   std::atomic<bool> is_looking_{false}, is_told_{false};
+  std::atomic<bool> is_resting_{false};  // the thread does not hear of what comes from other hosts
   std::atomic<bool> is_deaf_{
       false};  // the thread sleeps, or is about to, for long or until it is woken
 };

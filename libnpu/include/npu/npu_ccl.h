@@ -25,7 +25,7 @@
  * Common to all functions that take a queue:
  *   queue      of the communicator's context
  *   out_value  the operation's value on the queue's timeline; in a group 0: what the group submits comes before what is submitted after npuCclGroupEnd. May be NULL.
- *   Threads:   any.   Blocks: only while rings of queues are full, and up to 50 us for small messages of other hosts where that has paid lately.
+ *   Threads:   any.   Blocks: only while rings of queues are full, and up to 1 ms for small messages of other hosts where that has paid lately.
  *              Where ranks are hosts a call may send and take small messages itself; a failure that it finds then ends the communicator's queues in the calling thread.
  *   Errors:    NPU_ERROR_INVALID_HANDLE (communicator or queue), NPU_NOT_READY (the communicator is being made)
  *              NPU_ERROR_INVALID_ARGUMENT    an unknown type, operation or root, buffers that overlap, another rank's arguments do not fit (those of a rank of another host may come to be known later: then the

@@ -56,5 +56,60 @@ TEST(LookChoice, LossesOfTheCpuCountByTheirShare) {
   EXPECT_LE(looks_of(choice, 1000, always), 60);
 }
 
+TEST(CallChoice, LooksAsLongAsThereIsSomethingToSee) {
+  CallChoice choice;
+  for (uint64_t number = 1; number <= 1000; number++) {
+    EXPECT_TRUE(choice.looks(number)) << number;
+    choice.saw();
+  }
+}
+
+// Those who have looked in vain at different operations try again at the same ones.
+TEST(CallChoice, AllRanksTryAtTheSameOperations) {
+  CallChoice one, other;
+  for (uint64_t number = 1; number <= 40; number++) {
+    if (one.looks(number)) one.saw_nothing();
+    if (number > 13 && other.looks(number)) other.saw_nothing();
+  }
+  int tries = 0;
+  for (uint64_t number = 41; number <= 6440; number++) {
+    EXPECT_EQ(one.looks(number), other.looks(number)) << number;
+    if (!one.looks(number)) continue;
+    tries++;
+    one.saw_nothing();
+    other.saw_nothing();
+  }
+  EXPECT_EQ(tries, 400);
+  uint64_t number = 6464;  // of a try
+  for (; number < 6600; number++) {
+    EXPECT_TRUE(one.looks(number)) << number;  // it pays again
+    one.saw();
+  }
+}
+
+TEST(CallChoice, WhereSomebodyComputesItIsTriedSeldom) {
+  CallChoice choice;
+  int looks = 0;
+  for (uint64_t number = 1; number <= 10240; number++) {
+    if (!choice.looks(number)) continue;
+    looks++;
+    choice.lost_cpu(number);
+  }
+  EXPECT_LE(looks, 25);
+  EXPECT_GE(looks, 10);
+}
+
+// A rank that tries seldom does so with those that try often.
+TEST(CallChoice, TriesOfDifferentPeriodsMeet) {
+  CallChoice often, seldom;
+  for (uint64_t number = 1; number <= 10; number++) often.saw_nothing();
+  for (uint64_t number = 1; number <= 10; number++) seldom.lost_cpu(number);
+  for (uint64_t number = 100; number <= 10000; number++) {
+    if (seldom.looks(number)) {
+      EXPECT_TRUE(often.looks(number)) << number;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace npu::ccl
