@@ -67,6 +67,7 @@ constexpr Row kRows[] = {
     {Op::kAllToAll, Algorithm::kDirect, all_to_all_direct, kNothing},
     {Op::kAllToAll, Algorithm::kBruck, all_to_all_bruck, kEqualCounts},
     {Op::kAllToAll, Algorithm::kPairwise, all_to_all_pairwise, kNothing},
+    {Op::kBarrier, Algorithm::kDirect, barrier_direct, kNothing},
     {Op::kBarrier, Algorithm::kDissemination, barrier_dissemination, kNothing},
     {Op::kSendRecv, Algorithm::kDirect, send_recv, kNothing},
 };

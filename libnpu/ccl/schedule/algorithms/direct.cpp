@@ -93,6 +93,12 @@ void scatter_direct(Task& task) {
   }
 }
 
+void barrier_direct(Task& task) {
+  const uint32_t p = task.problem.ranks;
+  for (uint32_t t = 1; t < p; t++) task.out.signal((task.rank + t) % p);
+  for (uint32_t t = 1; t < p; t++) task.out.wait((task.rank + p - t) % p);
+}
+
 void send_recv(Task& task) {
   const Problem& problem = task.problem;
   const Block vector = task.vector();

@@ -48,6 +48,7 @@ void broadcast_window(Task& task);
 void reduce_window(Task& task);
 void all_to_all_window(Task& task);
 
+void barrier_direct(Task& task);
 void barrier_dissemination(Task& task);
 void send_recv(Task& task);
 
