@@ -97,8 +97,8 @@ void Communicator::move_now() {
 template <typename Done>
 bool Communicator::look_until(bool nudges, const Done& is_done) {
   const auto begin = Clock::now();
-  auto before = begin, seen = begin;
-  do {
+  auto now = begin, seen = begin;
+  for (;;) {
     if (const auto turn = Watchdog::get().try_turn()) {
       if (is_closed_ || has_failed()) return false;
       if (move(nudges)) seen = Clock::now();
@@ -107,11 +107,12 @@ bool Communicator::look_until(bool nudges, const Done& is_done) {
         return true;
       }
     }
+    if (now - seen >= kCallLooks || now - begin >= kCallLooksMost) break;
+    const auto away = Clock::now();
     std::this_thread::yield();
-    const auto now = Clock::now();
-    if (now - before >= CallChoice::kDear) return choice_.lost_cpu(collectives_), false;
-    before = now;
-  } while (before - seen < kCallLooks && before - begin < kCallLooksMost);
+    now = Clock::now();
+    if (now - away >= CallChoice::kDear) choice_.lost_cpu(collectives_);
+  }
   choice_.saw_nothing();
   return false;
 }

@@ -16,7 +16,7 @@ class LookChoice {
  public:
   // A phase of looks ends when there has been nothing to see for so long: a few times what waking a thread takes on a virtual machine.
   static constexpr auto kQuiet = std::chrono::microseconds(100);
-  // From one look to the next: somebody else had the CPU.
+  // A yield that takes so long: somebody else had the CPU.
   static constexpr auto kDear = std::chrono::microseconds(200);
 
   // Of the occasion that is there now.
@@ -44,7 +44,7 @@ class LookChoice {
 // tried now and then, the same ones on all ranks, whose calls have the same numbers.
 class CallChoice {
  public:
-  // From one look to the next: not a rank that shares the CPU and works for the same operation, but somebody who computes.
+  // A yield: not a rank that shares the CPU and works for the same operation, but somebody who computes.
   static constexpr auto kDear = std::chrono::microseconds(1000);
 
   // In operation |number|.

@@ -206,7 +206,7 @@ bool Watchdog::must_look(bool rests) {
 void Watchdog::look() {
   if (!is_looking_.exchange(true)) has_seen_ = false;
   const auto begin = Clock::now();
-  for (auto before = begin; before - begin < kLooksMost;) {
+  for (auto now = begin; now - begin < kLooksMost;) {
     bool moved = false, is_large = false;
     {
       const auto turn = between_turns();
@@ -215,26 +215,28 @@ void Watchdog::look() {
         is_large = is_large || communicator->expects_large();
       }
     }
-    const auto now = Clock::now();
+    now = Clock::now();
     if (moved) {
       seen_ = now;
       has_seen_ = true;
       choice_.saw();
     }
-    if (now - before >= LookChoice::kDear) choice_.lost_cpu();
     {
       std::lock_guard lock(list_mutex_);
       const bool must_stop = !choice_.pays() || is_large || is_served();
       if (must_stop || now - seen_ >= LookChoice::kQuiet) return stop_looking();
     }
-    if (!moved) std::this_thread::yield();
-    before = now;
+    if (moved) continue;
+    std::this_thread::yield();
+    const auto back = Clock::now();
+    if (back - now >= LookChoice::kDear) choice_.lost_cpu();
+    now = back;
   }
 }
 
 // With the list's mutex held.
 void Watchdog::stop_looking() {
-  if (!has_seen_) choice_.saw_nothing();
+  if (!has_seen_ && !is_served()) choice_.saw_nothing();
   is_looking_ = false;
   // pairs with watchdog.cpp : Watchdog::look_for
   std::atomic_thread_fence(std::memory_order_seq_cst);
