@@ -122,9 +122,11 @@ std::optional<Refusal> Network::progress(bool holds, bool is_pending,
     ports_.look();
   }
   for (const auto& link : links_) {
-    if (!link || link->loss || link->is_finished) continue;
-    if (looks && link->paths.size() > 1) watch_rails(*link, is_pending || flushes_ != 0);
+    if (!link) continue;
+    // Also of a rank that has ended since: it waited only until all had arrived, not until it was shown.
     if (!holds && out_arrivals->empty()) show(*link);
+    if (link->loss || link->is_finished) continue;
+    if (looks && link->paths.size() > 1) watch_rails(*link, is_pending || flushes_ != 0);
     pump(*link);
   }
   // Nothing tells of the end of a write, and what follows in the device's queues may wait for that.
