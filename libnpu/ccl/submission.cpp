@@ -13,6 +13,9 @@ namespace {
 
 uint64_t padded(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
+// Operations in a row on longer vectors than this had better overlap, one on the device and one on the cable, than be looked for one after the other.
+constexpr uint64_t kLookedForInARowBytes = 32 << 10;
+
 }  // namespace
 
 Submission::Submission(CommunicatorPtr communicator, std::vector<Request> requests)
@@ -131,20 +134,22 @@ npuResult Submission::start_run(const Request& request, std::optional<Tick> begi
 bool Submission::begins_now(const Request& request) const {
   const Transport& t = comm_->transport_;
   return !waits_ && !request.scales_input && t.memory.is_on_model() && t.network.address() &&
-         (t.lanes.is_idle() || (is_alone_ && comm_->look_for_device()));
+         (t.lanes.is_idle() || (is_alone_ && !overlaps_ && comm_->look_for_device()));
 }
 
 npuResult Submission::step_collective(bool* out_more) {
   if (run_ == nullptr) {
     const Request& request = *collectives_[ended_collectives_];
+    overlaps_ = request.problem.count * bytes_of(request.reduction.type) > kLookedForInARowBytes &&
+                !comm_->transport_.lanes.is_idle();
     const bool is_now = begins_now(request);
     NPU_CCL_TRY(start_run(request, {}, &run_));
     if (is_now) run_->begin_at_once();
     has_looked_ = has_come_ = false;
   }
   const bool has_more = run_->add_round();
-  const bool looks = is_alone_ && !waits_ && run_->hears_hosts() && !run_->hears_large() &&
-                     !comm_->expects_large();
+  const bool looks = is_alone_ && !waits_ && !overlaps_ && run_->hears_hosts() &&
+                     !run_->hears_large() && !comm_->expects_large();
   if (!looks) comm_->serve(false);
   if (run_->take_sent()) {
     comm_->move_now();

@@ -51,6 +51,7 @@ class Submission {
   std::vector<const Request*> collectives_;  // of requests_
   size_t ended_collectives_ = 0;
   std::unique_ptr<Run> run_;
+  bool overlaps_ = false;                       // it does not wait for what is before it
   bool has_looked_ = false, has_come_ = false;  // for all that it waits for of other hosts
   std::map<uint32_t, Messages> messages_;       // by lane
   std::vector<std::unique_ptr<Run>> ended_messages_;

@@ -9,7 +9,7 @@ import sys
 
 HOP = re.compile(r"^ *[\d.]+ ms +(\S+) +(open|launch) +(\d+\w?)  (\S+) : (\S+)$", re.MULTILINE)
 # Only where somebody sleeps, or work is shared; the other roads; and what the compiler puts into its caller, where gdb finds nothing.
-SOMETIMES = {"3a", "3c", "5 Scheduler::sleep", "12 Scheduler::urgent", "13", "17", "18", "19", "10 PreparedLaunches::find", "12 LaunchEngine::run"}
+SOMETIMES = {"3a", "3c", "5 Scheduler::sleep", "6 Scheduler::be_visited", "12 Scheduler::urgent", "13", "17", "18", "19", "10 PreparedLaunches::find", "12 LaunchEngine::run"}
 HOST = ["1", "2", "3", "4", "5"]
 DEVICE = ["7", "8", "9", "10", "11", "12", "14", "16"]
 
