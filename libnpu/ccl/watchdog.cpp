@@ -86,6 +86,7 @@ bool Watchdog::look_for() {
 void Watchdog::listen() {
   // pairs with watchdog.cpp : Watchdog::rests
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (is_resting_.load(std::memory_order_relaxed) && is_resting_.exchange(false)) wake();
 }
 
 void Watchdog::loop() {
