@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -157,6 +159,43 @@ TEST_F(CrewTest, CommandThatDoesNotEndKeepsNobodyElseWaiting) {
     if (round % 6 == 5) {
       for (auto& station : stations_) station = std::make_unique<Station>();
     }
+  }
+}
+
+// Wake-ups are in the hands of the clients of the very device that holds up the others.
+TEST_F(CrewTest, WakingTheDeviceThatHangsDoesNotKeepTheOthersWaiting) {
+  for (int round = 0; round < 12; ++round) {
+    ASSERT_TRUE(gather());
+    Station& one = *stations_[static_cast<size_t>(round) % 3];
+    const int fd = npu_device_wake_fd(one.driver.device());
+    std::atomic<bool> ends{false};
+    const uint64_t last = one.push_work(kNeverEnds);
+    const auto wake = [&] {
+      std::atomic_ref<__u64> fetched(one.queue.ctrl()->fetched);
+      while (!ends && fetched.load(std::memory_order_relaxed) <= last) std::this_thread::yield();
+      const uint64_t more = 1;
+      while (!ends && write(fd, &more, sizeof more) == sizeof more) {
+      }
+    };
+    // Several, so that one of them has a CPU at any time.
+    std::vector<std::thread> wakers;
+    for (int i = 0; i < 4; ++i) wakers.emplace_back(wake);
+    const auto end = steady_clock::now() + std::chrono::seconds(10);
+    bool is_in_time = true;
+    for (const auto& station : stations_) {
+      if (station.get() == &one) continue;
+      const uint64_t theirs = station->push_work(10);
+      while (station->queue.completed() <= theirs && is_in_time) {
+        std::this_thread::yield();
+        is_in_time = steady_clock::now() < end;
+      }
+    }
+    ends = true;
+    for (std::thread& waker : wakers) waker.join();
+    EXPECT_TRUE(is_in_time) << "round " << round;
+    ASSERT_EQ(one.driver.destroy_queue(one.queue), NPU_ST_OK);
+    if (!is_in_time) return;
+    for (auto& station : stations_) station = std::make_unique<Station>();
   }
 }
 
