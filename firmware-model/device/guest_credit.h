@@ -45,10 +45,10 @@ class GuestCredit {
     return true;
   }
 
-  // It has something to do that is long, or the other thread has not come by.
+  // It has something to do that is long.
   void end() { end_for(kOwnTurns); }
 
-  // What seemed short took long. Who makes that so on purpose, again and again, holds up other devices less and less often.
+  // What seemed short took long, or the other thread has not come by. Who makes that so on purpose, again and again, holds up other devices less and less often.
   void hold_up() {
     if (strikes_ < kStrikesMost) ++strikes_;
     good_visits_ = 0;

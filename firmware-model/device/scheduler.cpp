@@ -341,7 +341,9 @@ Scheduler* Scheduler::run_own(std::unique_lock<std::mutex>& lock, Queue& queue) 
     return nullptr;
   }
   credit_.ran(last_work_);
-  return is_host ? visit_guests(lock).moved : nullptr;
+  if (!is_host) return nullptr;
+  set_busy(false);
+  return visit_guests(lock).moved;
 }
 
 Scheduler* Scheduler::idle_wait(std::unique_lock<std::mutex>& lock) {
@@ -425,7 +427,8 @@ Scheduler* Scheduler::sleep(std::unique_lock<std::mutex>& lock) {
     if (is_guest_ && (is_woken || is_late)) {
       stop_being_guest();
       is_woken = true;
-      if (is_late) credit_.end();
+      // The host may be kept in a command of its own for long, and would be joined again and again.
+      if (is_late) credit_.hold_up();
     }
   }
   apart_.from(doorbells_.waker_cpu());
