@@ -12,7 +12,7 @@ namespace npu::bench {
 
 inline constexpr uint64_t kCclWarmups = 1;
 // The first dozen operations of a process are about its threads finding their CPUs. Programs make thousands.
-inline constexpr uint64_t kCclRepeats = 100;
+inline constexpr uint64_t kCclRepeats = 40;
 inline constexpr uint64_t kCclRepeatBytes = 64 << 20;
 
 // Of one size: operations that are called one behind the other, whose mean counts.
