@@ -54,9 +54,12 @@ void Run::join() {
   }
 }
 
+uint64_t Run::element_bytes(Format format) const {
+  return format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
+}
+
 uint64_t Run::bytes_of(Place place, uint64_t count) const {
-  return count * (format_of(place.buffer) == Format::kAccumulator ? sizeof(float)
-                                                                  : ccl::bytes_of(reduction_.type));
+  return count * element_bytes(format_of(place.buffer));
 }
 
 Operand Run::operand(Place place) const {
@@ -124,20 +127,20 @@ void Run::add(uint32_t index) {
 }
 
 // Elements of a message in one piece.
-uint64_t Run::piece_count(Format format) const {
-  return t_.chunk_bytes /
-         (format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type));
+uint64_t Run::piece_count(Format format) const { return t_.chunk_bytes / element_bytes(format); }
+
+// A message that comes; its first piece is the longest.
+void Run::note_coming(const Step& step) {
+  if (!t_.network.is_remote(step.peer)) return;
+  const uint64_t longest = std::min<uint64_t>(step.count, piece_count(step.format));
+  hears_hosts_ = true;
+  hears_large_ = hears_large_ || is_large(longest * element_bytes(step.format));
 }
 
 // A message that a reduction takes out of its slots.
 void Run::expect(const Step& step) {
-  const uint64_t element =
-      step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
-  const bool is_remote = t_.network.is_remote(step.peer);
   const uint64_t most = piece_count(step.format);
-  hears_hosts_ = hears_hosts_ || is_remote;
-  hears_large_ =
-      hears_large_ || (is_remote && is_large(std::min<uint64_t>(step.count, most) * element));
+  note_coming(step);
   t_.received[step.peer] += (step.count + most - 1) / most;
 }
 
@@ -302,15 +305,12 @@ void Run::send(uint32_t index, uint32_t lane) {
 }
 
 void Run::receive(const Step& step, uint32_t lane) {
-  const uint64_t element =
-      step.format == Format::kAccumulator ? sizeof(float) : ccl::bytes_of(reduction_.type);
+  const uint64_t element = element_bytes(step.format);
   const uint64_t per_piece = piece_count(step.format);
-  const bool is_remote = t_.network.is_remote(step.peer);
-  hears_hosts_ = hears_hosts_ || is_remote;
+  note_coming(step);
   uint64_t done = 0;
   do {
     const uint64_t count = std::min(step.count - done, per_piece);
-    hears_large_ = hears_large_ || (is_remote && is_large(count * element));
     const uint64_t number = ++t_.received[step.peer];
     const npuDevPtr message = t_.memory.slot(step.peer, t_.rank, number);
     t_.lanes.wait(lane, t_.memory.rank(step.peer).sent_dva(t_.rank), number);

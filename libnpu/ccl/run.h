@@ -58,6 +58,7 @@ class Run {
   void join();
 
  private:
+  uint64_t element_bytes(Format format) const;
   uint64_t bytes_of(Place place, uint64_t count) const;
   Operand operand(Place place) const;
   Operand read_from(Place place) const;
@@ -76,6 +77,7 @@ class Run {
     uint64_t count;   // elements
   };
   uint64_t piece_count(Format format) const;
+  void note_coming(const Step& step);
   void expect(const Step& step);
   void reduce(uint32_t index, uint32_t lane);
   const Step* source_of(const Step& step, uint32_t operand) const;
