@@ -201,21 +201,28 @@ void Scheduler::take_doorbells() {
   doorbells_.collect([this](Queue& queue, uint64_t value) { ring(queue, value); });
 }
 
+// What a queue waits for. The word may be read under this mutex as long as nothing was flushed: memory is given away after a flush and a ticket only.
+bool Scheduler::has_come(const Queue& parked) {
+  const ParkedWait& wait = parked.parked_wait;
+  return parked.space().generation() != wait.generation ||
+         wait_holds(wait.op, load_word(wait.word, std::memory_order_acquire), wait.value);
+}
+
 void Scheduler::look_at_parked() {
   for (size_t i = 0; i < parked_.size();) {
-    Queue& queue = *parked_[i];
-    const ParkedWait& wait = queue.parked_wait;
-    // The word may be read under this mutex as long as nothing was flushed: memory is given away
-    // after a flush and a ticket only.
-    const bool go =
-        queue.space().generation() != wait.generation ||
-        wait_holds(wait.op, load_word(wait.word, std::memory_order_acquire), wait.value);
-    if (go) {
-      make_ready(queue);
+    if (has_come(*parked_[i])) {
+      make_ready(*parked_[i]);
     } else {
       ++i;
     }
   }
+}
+
+// By the thread of another device, which has written memory. Also where it is not known at this moment.
+bool Scheduler::must_look() {
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return !lock || std::any_of(parked_.begin(), parked_.end(),
+                              [](const Queue* queue) { return has_come(*queue); });
 }
 
 // One that is parked and as urgent as |queue| waits for the end of its turn, which is short: less than finding a queue again takes for each of its commands.

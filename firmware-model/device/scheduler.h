@@ -134,7 +134,9 @@ class Scheduler {
   void let_others_in(std::unique_lock<std::mutex>& lock);
   void take_doorbells();
   void ring(Queue& queue, uint64_t value);
+  static bool has_come(const Queue& parked);
   void look_at_parked();
+  bool must_look();
   void make_ready(Queue& queue);
   void unlist(Queue& queue);
   bool has_work(const Queue& queue) const;
@@ -159,7 +161,6 @@ class Scheduler {
 
   CommandProcessor& processor_;
   RegisterFile& registers_;
-  Waker waker_;
   std::function<void()> after_command_;
   std::thread thread_;
 
@@ -176,6 +177,7 @@ class Scheduler {
   std::array<std::deque<Queue*>, NPU_PRIO_COUNT> ready_;
   std::vector<Queue*> parked_;
   std::vector<std::shared_ptr<Queue>> running_;  // the last one runs, the others have stepped aside
+  Waker waker_{[this] { return must_look(); }};  // ends before what others look at by it
   std::chrono::steady_clock::time_point
       urgent_look_;  // of the command thread: when urgent() looked last
   LookBudget look_;

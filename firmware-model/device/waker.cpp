@@ -102,7 +102,8 @@ void Waker::wake_watchers() const {
 void Waker::wake_others() const {
   std::lock_guard lock(g_wakers_mutex);
   for (Waker* waker : open_wakers()) {
-    if (waker != this && waker->stop_watching()) waker->wake();
+    if (waker == this || !waker->watches_.load(std::memory_order_relaxed)) continue;
+    if (waker->must_look_() && waker->stop_watching()) waker->wake();
   }
 }
 

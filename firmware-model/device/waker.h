@@ -6,7 +6,7 @@
 // flags. So they are watched edge-triggered and never read: a write wakes whatever the counter is.
 // Whoever spoils the descriptor of a page spoils it for himself alone.
 // Devices of one process wake each other too: a queue may wait for a word that another device
-// writes. Silicon would look at such words all the time; a sleeping thread asks to be woken.
+// writes. Silicon would look at such words all the time; a sleeping thread asks to be woken, by whoever has written what it waits for: other writes are no reason.
 // Thread safety: wake() any thread; wait() one thread; the rest under the scheduler's mutex.
 #ifndef NPU_MODEL_DEVICE_WAKER_H_
 #define NPU_MODEL_DEVICE_WAKER_H_
@@ -14,14 +14,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 
 namespace npu::model {
 
 class Waker {
  public:
-  Waker() = default;
+  // |must_look|: whether the thread has to look at what was written. By threads of other devices, which hold no lock.
+  explicit Waker(std::function<bool()> must_look) : must_look_(std::move(must_look)) {}
   ~Waker();
   Waker(const Waker&) = delete;
   Waker& operator=(const Waker&) = delete;
@@ -52,6 +55,7 @@ class Waker {
   void wake_others() const;
 
   static std::atomic<uint32_t> watchers_;  // of this process: how many watch memory
+  const std::function<bool()> must_look_;
   int epoll_fd_ = -1;
   int own_fd_ = -1;
   int shared_fd_ = -1;
