@@ -34,7 +34,7 @@ void Network::will_send(uint32_t to, uint64_t bytes, const Mark& mark, std::byte
 void Network::will_take(uint32_t from, uint64_t bytes, const Mark& mark) {
   if (!is_remote(from)) return;
   std::lock_guard lock(mutex_);
-  links_[from]->takes.push_back({mark, bytes > kInlineBytesMax});
+  links_[from]->takes.push_back({mark, is_large(bytes)});
 }
 
 void Network::tell(uint32_t to, RecordKind kind, const Record& record) {

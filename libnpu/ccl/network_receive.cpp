@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes from ranks of other hosts. It is hostile.
 #include <cstring>
+#include <utility>
 
 #include "libnpu/ccl/checksum.h"
 #include "libnpu/ccl/network.h"
@@ -30,7 +31,10 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   if (transfer.kind != Transfer::Kind::kSend) path.is_asked = false;
   if (transfer.kind == Transfer::Kind::kWrite && link.paths.size() == 1) {
     write_word(&memory_.own().board->left[link.rank], transfer.message);
-    progress_.has_shown = true;
+    const Outgoing& out = link.outgoing[transfer.message % kSlots];
+    // Of a message that has made room for a later one it is not known any more.
+    const bool is_from_slot = out.sequence == transfer.message && out.source == nullptr;
+    progress_.has_shown = progress_.has_shown || !is_from_slot;
   }
   if (transfer.kind != Transfer::Kind::kReceive || link.is_finished) return std::nullopt;
   path.heard = Clock::now();
@@ -113,13 +117,15 @@ std::optional<Refusal> Network::take_counts(Path& path, const WireHeader& header
   last = {header.arrived, header.taken, header.flushed, header.records_known};
   link.peer_arrived = std::max(link.peer_arrived, header.arrived);
   link.flushes_answered = std::max<uint64_t>(link.flushes_answered, header.flushed);
+  std::unique_lock lock(mutex_, std::defer_lock);
   if (header.taken > link.peer_taken) {
-    link.peer_taken = header.taken;
+    const uint64_t before = std::exchange(link.peer_taken, header.taken);
     write_word(&memory_.rank(link.rank).board->taken[rank_], header.taken);
-    progress_.has_shown = true;
+    lock.lock();
+    progress_.has_shown = progress_.has_shown || link.awaits_slot(before);
   }
   if (header.records_known <= link.records_acked) return std::nullopt;
-  std::lock_guard lock(mutex_);
+  if (!lock.owns_lock()) lock.lock();
   while (link.records_acked < header.records_known) {
     link.records.pop_front();
     link.records_acked++;
@@ -176,9 +182,11 @@ std::optional<Refusal> Network::take_record(PeerLink& link, const WireMessage& m
 void Network::show(PeerLink& link) {
   const uint64_t arrived = link.reassembly.arrived();
   if (link.shown == arrived) return;
-  link.shown = arrived;
+  const uint64_t before = std::exchange(link.shown, arrived);
   write_word(&memory_.rank(link.rank).board->sent[rank_], arrived);
-  progress_.has_shown = true;
+  // Whoever comes with the wait later finds the word as it is now.
+  std::lock_guard lock(mutex_);
+  progress_.has_shown = progress_.has_shown || link.awaits_message(before);
 }
 
 }  // namespace npu::ccl

@@ -97,6 +97,9 @@ struct PeerLink {
   };
   std::optional<Credit> next_credit();
   uint64_t records_unsent() const { return records_acked + records.size() - records_sent; }
+  // Whether commands that were submitted wait for a message behind the first |shown| ones, or for one more than |taken| to be taken: each such wait was said before by a take or a send.
+  bool awaits_message(uint64_t shown) const { return first_take + takes.size() > shown + 1; }
+  bool awaits_slot(uint64_t taken) const { return next + sends.size() > taken + kSlots + 1; }
 
   uint32_t rank = 0;
   Nonce nonce{};

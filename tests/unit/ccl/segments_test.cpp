@@ -129,6 +129,49 @@ TEST(ReassemblyTest, AnyOrderGivesAllMessages) {
   }
 }
 
+TEST(PeerLinkTest, OnlyWhatWasSubmittedIsWaitedFor) {
+  PeerLink link;
+  EXPECT_FALSE(link.awaits_message(0));
+  for (int i = 0; i < 3; i++) link.takes.push_back({Mark{}, false});
+  EXPECT_TRUE(link.awaits_message(0));
+  EXPECT_TRUE(link.awaits_message(2));
+  // The fourth one has come before its operation was called.
+  EXPECT_FALSE(link.awaits_message(3));
+  // What the other side knows is forgotten, and changes nothing.
+  link.told.taken = 2;
+  EXPECT_FALSE(link.next_credit());
+  EXPECT_EQ(link.takes.size(), 1u);
+  EXPECT_TRUE(link.awaits_message(2));
+  EXPECT_FALSE(link.awaits_message(3));
+}
+
+TEST(PeerLinkTest, ASlotIsWaitedForByWhatComesBehindAllSlots) {
+  PeerLink link;
+  for (uint64_t i = 0; i < kSlots; i++) link.sends.push_back({1, Mark{}, nullptr});
+  EXPECT_FALSE(link.awaits_slot(0));
+  link.sends.push_back({1, Mark{}, nullptr});
+  EXPECT_TRUE(link.awaits_slot(0));
+  EXPECT_FALSE(link.awaits_slot(1));
+  // The first ones were begun.
+  link.sends.pop_front();
+  link.next++;
+  EXPECT_TRUE(link.awaits_slot(0));
+  EXPECT_FALSE(link.awaits_slot(1));
+}
+
+TEST(PeerLinkTest, CreditIsToldForHalfOfTheSlotsAndForALargeMessageAtOnce) {
+  PeerLink link;
+  link.takes.push_back({Mark{}, false});
+  EXPECT_FALSE(link.next_credit());
+  link.takes.push_back({Mark{}, false});
+  ASSERT_TRUE(link.next_credit());
+  EXPECT_EQ(link.next_credit()->taken, kSlots / 2);
+  link.told.taken = 2;
+  link.takes.push_back({Mark{}, true});
+  ASSERT_TRUE(link.next_credit());
+  EXPECT_EQ(link.next_credit()->taken, 3u);
+}
+
 TEST(RecordWindowTest, RecordsComeOnceAndInTheirOrder) {
   RecordWindow window;
   const auto entry = [](uint64_t number) {
