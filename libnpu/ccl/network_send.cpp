@@ -104,20 +104,19 @@ bool Network::write_part(Path& path, Outgoing& out, uint32_t index) {
   Outgoing::Part& part = out.parts[index];
   const Piece piece = piece_of(out.bytes, index, out.pieces);
   const std::span<std::byte> payload = payload_of(path.link(), out, piece);
-  if (!part.has_crc) {
-    part.crc = crc32c(payload);
-    part.has_crc = true;
-    const bool damages = out.fault == Fault::Kind::kPayload && index == 0 && !payload.empty();
-    // Not the user's memory.
-    if (damages && out.source != nullptr) part.crc ^= 1;
-    if (damages && out.source == nullptr) payload[payload.size() / 2] ^= std::byte{1};
+  if (out.bytes > kInlineBytesMax && part.state == Outgoing::State::kWaiting) {
+    const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
+    if (!path.write(payload, offset, out.sequence)) return false;
+    part.state = Outgoing::State::kWritten;
+    part.rail = path.rail().number;
+    part.epoch = path.epoch;
   }
-  if (out.bytes <= kInlineBytesMax || part.state != Outgoing::State::kWaiting) return true;
-  const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
-  if (!path.write(payload, offset, out.sequence)) return false;
-  part.state = Outgoing::State::kWritten;
-  part.rail = path.rail().number;
-  part.epoch = path.epoch;
+  if (part.has_crc) return true;
+  // Behind the write: the payload is on its way meanwhile.
+  part.crc = crc32c(payload);
+  part.has_crc = true;
+  const bool is_damaged = out.fault == Fault::Kind::kPayload && index == 0 && !payload.empty();
+  if (is_damaged) part.crc ^= 1;
   return true;
 }
 
