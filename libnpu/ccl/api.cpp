@@ -24,22 +24,23 @@ constexpr uint32_t kDefaultTimeoutMs = 30'000;
 constexpr uint32_t kDefaultHeartbeatMs = 5'000;
 constexpr uint32_t kHeartbeatMsMin = 100;
 constexpr uint32_t kHeartbeatMsMax = 600'000;
+constexpr uint32_t kSendBufferBytesMax = 1 << 30;
 constexpr uint64_t kDefaultChunkBytes = 512 << 10;
 constexpr uint64_t kChunkBytesMin = 4 << 10;
 constexpr uint64_t kChunkBytesMax = 16 << 20;
 
-npuResult read_heartbeat(std::chrono::milliseconds* out) {
-  *out = std::chrono::milliseconds(kDefaultHeartbeatMs);
-  const char* text = std::getenv("NPU_CCL_HEARTBEAT_MS");
+// A variable of the environment; one that is not set or empty leaves |inout| as it is.
+npuResult read_number(const char* name, const char* unit, uint32_t least, uint32_t most,
+                      std::optional<uint32_t>* inout) {
+  const char* text = std::getenv(name);
   if (text == nullptr || *text == '\0') return NPU_OK;
   uint32_t value = 0;
   const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
-  if (error != std::errc() || *end != '\0' || value < kHeartbeatMsMin || value > kHeartbeatMsMax) {
-    return fail(NPU_ERROR_BAD_ENVIRONMENT,
-                "NPU_CCL_HEARTBEAT_MS is no number of milliseconds from %u to %u", kHeartbeatMsMin,
-                kHeartbeatMsMax);
+  if (error != std::errc() || *end != '\0' || value < least || value > most) {
+    return fail(NPU_ERROR_BAD_ENVIRONMENT, "%s is no number of %s from %u to %u", name, unit, least,
+                most);
   }
-  *out = std::chrono::milliseconds(value);
+  *inout = value;
   return NPU_OK;
 }
 
@@ -64,7 +65,12 @@ npuResult read_settings(const npuCclCommInfo* info, Settings* out) {
     return fail(NPU_ERROR_INVALID_ARGUMENT, "chunk_bytes is no power of two in [4 KiB, 16 MiB]");
   }
   if (const char* choice = std::getenv("NPU_CCL_ALGO")) out->choice = choice;
-  return read_heartbeat(&out->heartbeat);
+  std::optional<uint32_t> heartbeat_ms = kDefaultHeartbeatMs;
+  NPU_CCL_TRY(read_number("NPU_CCL_HEARTBEAT_MS", "milliseconds", kHeartbeatMsMin, kHeartbeatMsMax,
+                          &heartbeat_ms));
+  out->heartbeat = std::chrono::milliseconds(*heartbeat_ms);
+  return read_number("NPU_CCL_SEND_BUFFER", "bytes", 0, kSendBufferBytesMax,
+                     &out->send_buffer_bytes);
 }
 
 void end(const CommunicatorPtr& communicator) { communicator->close(); }

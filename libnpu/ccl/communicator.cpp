@@ -58,6 +58,7 @@ npuResult Communicator::prepare() {
   NPU_CCL_TRY(
       t.memory.create(settings_.context, settings_.ranks, settings_.rank, settings_.chunk_bytes));
   if (t.memory.is_on_model()) plans_.set_machine(Machine::of_model(), Correction::of_model());
+  t.network.set_send_buffer(settings_.send_buffer_bytes, t.memory.is_on_model());
   NPU_CCL_TRY(t.reducer.load(settings_.context));
   return t.lanes.create(settings_.context, settings_.ranks);
 }

@@ -33,6 +33,7 @@ struct Settings {
   npuCclReduceMode reduce_mode = NPU_CCL_REDUCE_CANONICAL;
   std::string choice;  // NPU_CCL_ALGO
   std::chrono::milliseconds heartbeat{};
+  std::optional<uint32_t> send_buffer_bytes;  // NPU_CCL_SEND_BUFFER
 };
 
 struct Failure {

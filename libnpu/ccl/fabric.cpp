@@ -7,6 +7,7 @@
 
 #include "libnpu/ccl/auth.h"
 #include "libnpu/ccl/loaded_library.h"
+#include "libnpu/ccl/socket.h"
 
 namespace npu::ccl {
 namespace {
@@ -204,6 +205,17 @@ EndpointPtr Fabric::connect(const NetAddress& to, std::span<const std::byte> say
 }
 
 void Fabric::refuse(fi_info* request) { fi_reject(listener_.get(), request->handle, nullptr, 0); }
+
+int Fabric::socket_of(fid_ep* endpoint) const {
+  SocketAddress own{}, other{};
+  size_t own_bytes = sizeof(own.storage), other_bytes = sizeof(other.storage);
+  if (fi_getname(&endpoint->fid, &own.storage, &own_bytes) != 0 ||
+      fi_getpeer(endpoint, &other.storage, &other_bytes) != 0) {
+    return -1;
+  }
+  const auto from = from_socket(own.get()), to = from_socket(other.get());
+  return from && to ? find_tcp(*from, *to) : -1;
+}
 
 FabricEvent Fabric::next_event() {
   constexpr size_t kSaidMax = 256;

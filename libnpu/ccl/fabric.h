@@ -76,6 +76,8 @@ class Fabric {
   EndpointPtr connect(const NetAddress& to, std::span<const std::byte> say, std::string* out_error);
   EndpointPtr make_endpoint(fi_info* info);
   void refuse(fi_info* request);
+  // The descriptor below a connected endpoint, which libfabric does not tell; -1: it has none.
+  int socket_of(fid_ep* endpoint) const;
   FabricEvent next_event();
   // Of receives, then of what was sent, if |has_sends| are under way. How many there were.
   size_t next_completions(std::span<FabricCompletion> out, bool has_sends);

@@ -41,6 +41,11 @@ class Network {
 
   // ---- The start ----
   void set_heartbeat(std::chrono::milliseconds heartbeat) { heartbeat_ = heartbeat; }
+  // What the kernel may take of a data connection before the other side has it; 0: it decides. Nothing: what is best for this device.
+  void set_send_buffer(std::optional<uint32_t> bytes, bool is_on_model) {
+    send_buffer_bytes_ = bytes;
+    is_on_model_ = is_on_model;
+  }
   // Ports of the device that have a link are its rails, if there are such; |version| of IP.
   std::vector<RailAddress> port_rails(npuContext context, uint16_t version);
   std::optional<Refusal> open(const std::vector<RailAddress>& own, const std::vector<bool>& remote,
@@ -134,6 +139,7 @@ class Network {
   void take_events();
   void take_event(Rail& rail, FabricEvent event);
   void accept(Rail& rail, FabricEvent event);
+  uint32_t send_buffer_bytes() const;
   void connected(Path& path);
   Path* path_of(const Rail& rail, const fid* endpoint);
 
@@ -200,6 +206,8 @@ class Network {
   Fault fault_;
   uint64_t data_sent_ = 0;
   std::chrono::milliseconds heartbeat_{};
+  std::optional<uint32_t> send_buffer_bytes_;
+  bool is_on_model_ = false;
   bool has_started_ = false;
   std::vector<Carried> carried_;
   Clock::time_point rails_due_{};

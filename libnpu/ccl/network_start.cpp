@@ -226,7 +226,16 @@ void Network::take_event(Rail& rail, FabricEvent event) {
 }
 
 // A path that is made anew carries messages when it has answered.
+// The data of models is moved by CPUs: what lies in sockets should be in their caches still when the other side reads it, while the kernel's own choice grows to megabytes (docs/decisions/0082).
+uint32_t Network::send_buffer_bytes() const {
+  constexpr uint32_t kOfOneBytes = 256 << 10, kOfManyBytes = 128 << 10;
+  if (send_buffer_bytes_ || !is_on_model_) return send_buffer_bytes_.value_or(0);
+  const auto peers = std::count_if(links_.begin(), links_.end(), [](const auto& link) { return link != nullptr; });
+  return peers == 1 ? kOfOneBytes : kOfManyBytes;
+}
+
 void Network::connected(Path& path) {
+  if (const uint32_t bytes = send_buffer_bytes(); bytes != 0) path.bound_sends(bytes);
   path.set_state(has_started_ ? Path::State::kProbing : Path::State::kUp);
 }
 

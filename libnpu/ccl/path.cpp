@@ -128,6 +128,12 @@ bool Path::accept(fi_info* request) {
   return post_receives() && fi_accept(endpoint_.get(), nullptr, 0) == 0;
 }
 
+void Path::bound_sends(uint32_t bytes) {
+  const int fd = endpoint_ ? rail_.fabric.socket_of(endpoint_.get()) : -1;
+  const int wanted = static_cast<int>(bytes);
+  if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+}
+
 void Path::close(State state) {
   state_ = state;
   if (!endpoint_) return;

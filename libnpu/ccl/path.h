@@ -100,6 +100,8 @@ class Path {
   bool connect(std::span<const std::byte> say, std::string* out_error);
   bool accept(fi_info* request);
   void set_state(State state) { state_ = state; }
+  // Of a connected one, over a provider that has a socket.
+  void bound_sends(uint32_t bytes);
   // Ends the endpoint; what is under way in it ends with it, and nothing more arrives by it.
   void close(State state);
 

@@ -11,7 +11,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <optional>
+#include <system_error>
 
 namespace npu::ccl {
 namespace {
@@ -35,6 +39,14 @@ Fd make_socket(int family) {
 void no_delay(const Fd& fd) {
   const int on = 1;
   setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+// One end of the connection of |fd|; nothing: it has none.
+std::optional<NetAddress> end_of(int fd, decltype(getsockname)* asked) {
+  SocketAddress address{};
+  address.bytes = sizeof(address.storage);
+  if (asked(fd, address.get(), &address.bytes) != 0) return std::nullopt;
+  return from_socket(address.get());
 }
 
 bool wait_connected(const Fd& fd, Deadline deadline) {
@@ -83,6 +95,15 @@ Fd connect_tcp(const NetAddress& to, Deadline deadline) {
   if (connect(fd.get(), address.get(), address.bytes) == 0) return fd;
   if (errno != EINPROGRESS || !wait_connected(fd, deadline)) return {};
   return fd;
+}
+
+int find_tcp(const NetAddress& own, const NetAddress& other) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    if (end_of(fd, getsockname) == own && end_of(fd, getpeername) == other) return fd;
+  }
+  return -1;
 }
 
 Fd listen_unix(const std::string& name) {

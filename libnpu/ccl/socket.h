@@ -43,6 +43,8 @@ Fd connect_tcp(const NetAddress& to, Deadline deadline);
 Fd listen_unix(const std::string& name);  // in the abstract namespace
 Fd connect_unix(const std::string& name);
 Fd accept_from(const Fd& listener);
+// The descriptor of this process that is the TCP connection between these two, whoever made it; -1: there is none.
+int find_tcp(const NetAddress& own, const NetAddress& other);
 // True if the other end of a Unix socket is a process of this user.
 bool is_own_user(const Fd& socket);
 

@@ -81,6 +81,11 @@ TEST(NetworkStartTest, WhatIsNotThereIsSaid) {
     const Variable variable("NPU_CCL_HEARTBEAT_MS", "soon");
     expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT, "NPU_CCL_HEARTBEAT_MS");
   }
+  for (const char* wrong : {"-1", "1k", "1073741825"}) {
+    const Variable variable("NPU_CCL_SEND_BUFFER", wrong);
+    expect_no_start(world, NPU_ERROR_BAD_ENVIRONMENT,
+                    "NPU_CCL_SEND_BUFFER is no number of bytes from 0 to 1073741824");
+  }
   {
     const Variable variable("NPU_CCL_PROVIDER", "nosuch");
     expect_no_start(world, NPU_ERROR_DEPENDENCY_FAILED, "provider \"nosuch\" on 127.0.0.1");
@@ -88,6 +93,29 @@ TEST(NetworkStartTest, WhatIsNotThereIsSaid) {
   npuCclComm comms[2] = {};
   CCL_EXPECT_OK(make_two(world, comms));
   for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
+}
+
+// Sockets of this process whose buffer for sends is as large; the kernel takes double what it is told.
+int count_send_buffers(int bytes) {
+  int count = 0;
+  for (int fd = 0; fd < 1024; fd++) {
+    int has = 0;
+    socklen_t size = sizeof(has);
+    if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &has, &size) == 0 && has == 2 * bytes) count++;
+  }
+  return count;
+}
+
+TEST(NetworkStartTest, DataConnectionsHaveTheBufferThatIsAskedFor) {
+  constexpr int kOdd = 76'800;  // nothing else has so much
+  World world(2, make_info(4096));
+  for (const auto& [text, ends] : {std::pair{"76800", 2}, {"0", 0}, {"", 0}}) {
+    const Variable variable("NPU_CCL_SEND_BUFFER", text);
+    npuCclComm comms[2] = {};
+    CCL_EXPECT_OK(make_two(world, comms));
+    EXPECT_EQ(count_send_buffers(kOdd), ends) << "\"" << text << '"';
+    for (npuCclComm comm : comms) CCL_EXPECT_OK(npuCclCommDestroy(comm));
+  }
 }
 
 TEST(NetworkStartTest, IPv6IsARoadToo) {

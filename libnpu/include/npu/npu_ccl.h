@@ -121,7 +121,7 @@ typedef struct npuCclCommInfo {
  *
  * Threads:   any.   Blocks: until all ranks have come, up to init_timeout_ms; with NPU_CCL_NONBLOCKING not.
  * Errors:    NPU_ERROR_INVALID_ARGUMENT (ranks, rank, an id that is none, chunk_bytes), NPU_ERROR_INVALID_HANDLE, NPU_ERROR_STRUCT_SIZE, NPU_ERROR_RESERVED_NOT_ZERO
- *            NPU_ERROR_BAD_ENVIRONMENT     NPU_CCL_ALGO, NPU_CCL_HEARTBEAT_MS
+ *            NPU_ERROR_BAD_ENVIRONMENT     NPU_CCL_ALGO, NPU_CCL_HEARTBEAT_MS, NPU_CCL_SEND_BUFFER
  *            NPU_ERROR_DEPENDENCY_FAILED   not all ranks came, or they do not fit together; npuCclGetErrorText names the rank
  *            NPU_ERROR_FILE (npu_ccl.nfw was not found), those of npuMemAlloc, npuMemImportFd and npuModuleLoad
  * Since:     0.2
