@@ -117,10 +117,12 @@ bool Communicator::look_until(bool nudges, const Done& is_done) {
   return false;
 }
 
-// For all that was added to the lanes. Before the device is rung: then it need not wait, and nobody has to wake it.
+// For all that was added to the lanes, and until the own ones are in the kernel's hands. Before the device is rung: then it need not wait, and nobody has to wake it.
 bool Communicator::look_for_messages(bool nudges) {
-  return choice_.looks(collectives_) &&
-         look_until(nudges, [&] { return transport_.network.has_come(transport_.received); });
+  const Network& network = transport_.network;
+  return choice_.looks(collectives_) && look_until(nudges, [&] {
+           return network.has_come(transport_.received) && !network.is_writing();
+         });
 }
 
 // To end what it was given, which is small: then the call can send what comes next.

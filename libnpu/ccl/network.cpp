@@ -163,6 +163,11 @@ bool Network::has_come(std::span<const uint64_t> counts) const {
   return true;
 }
 
+bool Network::is_writing() const {
+  return std::any_of(rails_.begin(), rails_.end(),
+                     [](const auto& rail) { return rail->writing != 0; });
+}
+
 void Network::finish(uint32_t rank, uint64_t arrived, uint64_t taken) {
   if (!is_remote(rank)) return;
   PeerLink& link = *links_[rank];

@@ -93,6 +93,8 @@ class Network {
                                   Progress* out);
   // Whether so many messages of each rank of another host have come and were shown.
   bool has_come(std::span<const uint64_t> counts) const;
+  // A write is under way, whose rest goes when the socket takes it.
+  bool is_writing() const;
   // Frames that have come by rails since the last call.
   std::vector<Carried> take_frames() { return std::exchange(carried_, {}); }
   // When there was a last sign of life by one of several rails; long ago if there is only one, whose ranks are asked by their control connections.

@@ -264,7 +264,7 @@ void Network::complete_last(const FabricCompletion& completion) {
   auto& transfer = *static_cast<Transfer*>(completion.context);
   transfer.is_busy = false;
   Path& path = *transfer.path;
-  if (transfer.kind != Transfer::Kind::kReceive) path.rail().sending--;
+  path.rail().count_ended(transfer);
   if (!path.owns(transfer)) return;
   bool is_alive = completion.error == 0;
   if (is_alive && transfer.kind == Transfer::Kind::kReceive) {

@@ -20,7 +20,7 @@ std::optional<Refusal> Network::complete(const FabricCompletion& completion, boo
   auto& transfer = *static_cast<Transfer*>(completion.context);
   transfer.is_busy = false;
   Path& path = *transfer.path;
-  if (transfer.kind != Transfer::Kind::kReceive) path.rail().sending--;
+  path.rail().count_ended(transfer);
   PeerLink& link = path.link();
   // What an earlier connection has left is told again by the other side, if it was not told of.
   if (!path.owns(transfer)) return std::nullopt;

@@ -230,7 +230,8 @@ void Network::take_event(Rail& rail, FabricEvent event) {
 uint32_t Network::send_buffer_bytes() const {
   constexpr uint32_t kOfOneBytes = 256 << 10, kOfManyBytes = 128 << 10;
   if (send_buffer_bytes_ || !is_on_model_) return send_buffer_bytes_.value_or(0);
-  const auto peers = std::count_if(links_.begin(), links_.end(), [](const auto& link) { return link != nullptr; });
+  const auto peers =
+      std::count_if(links_.begin(), links_.end(), [](const auto& link) { return link != nullptr; });
   return peers == 1 ? kOfOneBytes : kOfManyBytes;
 }
 

@@ -66,6 +66,12 @@ std::string Rail::missing_link() const {
                          : "port " + std::to_string(port) + " of the device has no link";
 }
 
+void Rail::count_ended(const Transfer& transfer) {
+  if (transfer.kind == Transfer::Kind::kReceive) return;
+  sending--;
+  if (transfer.kind == Transfer::Kind::kWrite) writing--;
+}
+
 bool Path::open(std::span<std::byte> mirror) {
   if (!rail_.fabric.register_memory(mirror.data(), mirror.size(), FI_REMOTE_WRITE, &mirror_)) {
     return false;
@@ -172,8 +178,10 @@ bool Path::write(std::span<const std::byte> payload, uint64_t offset, uint64_t m
   transfer->message = message;
   transfer->is_busy = fi_write(endpoint_.get(), payload.data(), payload.size(), rail_.slots.desc(),
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
-  if (transfer->is_busy) count(payload.size());
-  return transfer->is_busy;
+  if (!transfer->is_busy) return false;
+  rail_.writing++;
+  count(payload.size());
+  return true;
 }
 
 // What was given to libfabric.

@@ -22,6 +22,7 @@ namespace npu::ccl {
 
 struct PeerLink;
 class Path;
+struct Transfer;
 struct Transfers;
 
 struct Rail {
@@ -40,6 +41,8 @@ struct Rail {
   Region slots;  // the own ones, whence writes take what they write
   // Sends and writes of all paths that have not completed yet. Where there are none nobody asks for their completions, a system call each time.
   uint64_t sending = 0;
+  uint64_t writing = 0;  // the writes among them
+  void count_ended(const Transfer& transfer);
 
  private:
   bool has_port_link() const;
