@@ -165,22 +165,35 @@ void Communicator::wait_for_start() {
 void Communicator::fail_with(Failure failure, bool tells) {
   Notice notice{failure.rank, failure.reason, {}};
   failure.text.copy(notice.text, sizeof(notice.text) - 1);
+  bool has_started = false;
   {
     std::lock_guard lock(state_mutex_);
     if (state_ == NPU_CCL_FAILED) return;
     // Before anybody here learns of it: a process that ends because of this failure must not be
     // taken for its cause.
     if (tells) tell_links(FrameKind::kFail, std::as_bytes(std::span(&notice, 1)));
+    has_started = state_ == NPU_CCL_READY;
     state_ = NPU_CCL_FAILED;
     failure_ = std::move(failure);
     pending_.clear();
   }
   stop_ = true;
-  // Who waits for a lane may give back the memory that it has worked in.
-  transport_.network.let_go_of_sources();
+  if (has_started) let_go_of_sources();
   transport_.lanes.cut();
   changed_.notify_all();
   Watchdog::get().expect();  // the rails have something to say
+}
+
+// Lanes keep the memory that they work in. So before they end: nobody must be inside of libfabric with it, and nothing be left there.
+void Communicator::let_go_of_sources() {
+  transport_.network.spare_sources();  // what the turn under way has yet to begin
+  const auto turn = Watchdog::get().between_turns();
+  if (!is_closed_) transport_.network.let_go_of_sources();
+}
+
+void Communicator::leave() {
+  is_closed_ = true;
+  transport_.network.let_go_of_sources();
 }
 
 // With the state's mutex held; never blocks.

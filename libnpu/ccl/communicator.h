@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Communicator: one rank's end of a group of ranks. Its life: init (a thread of its own meets the other ranks), ready, failed. A failure is the first one and stays.
 //
-// Threads: submit_mutex_ is held while commands are added and submitted, and that may block on full rings; state_mutex_ never while anything blocks. fail() takes the second one only, so that
-// it gets through in every state.
+// Threads: submit_mutex_ is held while commands are added and submitted, and that may block on full rings; state_mutex_ never while anything blocks. fail_with() takes the second one and, without it, the
+// watchdog's turn, in which nobody waits for the first one: so it gets through in every state.
 #pragma once
 
 #include <condition_variable>
@@ -114,7 +114,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // Calls have seen all that came of late: nobody else need listen to other hosts. Any thread.
   bool is_served() const { return is_served_.load(std::memory_order_seq_cst) && !has_failed(); }
   // In the turn that is the last one: nobody moves anything after it.
-  void leave() { is_closed_ = true; }
+  void leave();
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
@@ -165,6 +165,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void start();
   std::optional<Refusal> meet_others();
   std::vector<RailAddress> rails_of(const std::vector<NetAddress>& own);
+  void let_go_of_sources();
   void say_bye();
   void send_last_frames();
   // With the state's mutex held.

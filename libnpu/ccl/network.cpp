@@ -152,8 +152,13 @@ std::optional<Refusal> Network::complete_all(bool holds, std::vector<Arrival>* o
 }
 
 void Network::let_go_of_sources() {
-  std::lock_guard lock(source_mutex_);
-  lets_go_ = true;
+  spare_sources();
+  for (const auto& link : links_) {
+    if (!link) continue;
+    for (const auto& path : link->paths) {
+      if (path->is_at_source()) path->close(Path::State::kDown);
+    }
+  }
 }
 
 bool Network::has_come(std::span<const uint64_t> counts) const {

@@ -126,7 +126,9 @@ class Network {
   // ---- The end ----
   // Asks every peer to say what has arrived. Any thread.
   void flush() { flushes_ = 1; }
-  // After the return no message is read at its source any more. Any thread.
+  // No message is begun at its source any more. Any thread.
+  void spare_sources() { spares_sources_ = true; }
+  // After the return nobody reads at a source, libfabric neither: connections that still have to ends. In a turn.
   void let_go_of_sources();
   // When the watchdog looks no more.
   Bye farewell(uint32_t to) const;
@@ -218,8 +220,7 @@ class Network {
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> large_{0};  // such messages
   mutable std::mutex mutex_;
-  std::mutex source_mutex_;
-  bool lets_go_ = false;      // of sources; guarded by |source_mutex_|
+  std::atomic<bool> spares_sources_{false};
   bool has_written_ = false;  // from a source, in the present turn
   Ports ports_;
   std::vector<std::unique_ptr<Rail>> rails_;

@@ -106,7 +106,7 @@ bool Network::write_part(Path& path, Outgoing& out, uint32_t index) {
   const std::span<std::byte> payload = payload_of(path.link(), out, piece);
   if (out.bytes > kInlineBytesMax && part.state == Outgoing::State::kWaiting) {
     const uint64_t offset = out.sequence % kSlots * chunk_bytes_ + piece.offset;
-    if (!path.write(payload, offset, out.sequence)) return false;
+    if (!path.write(payload, offset, out.sequence, out.source != nullptr)) return false;
     part.state = Outgoing::State::kWritten;
     part.rail = path.rail().number;
     part.epoch = path.epoch;
@@ -122,9 +122,8 @@ bool Network::write_part(Path& path, Outgoing& out, uint32_t index) {
 
 // Memory of the user's ends with the lanes that work there, which wait for this.
 bool Network::write_source(Path& path, Outgoing& out, uint32_t index) {
-  std::lock_guard lock(source_mutex_);
   has_written_ = true;
-  return !lets_go_ && write_part(path, out, index);
+  return !spares_sources_ && write_part(path, out, index);
 }
 
 bool Network::send_part(PeerLink& link, Outgoing& out, uint32_t index) {

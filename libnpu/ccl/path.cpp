@@ -172,10 +172,12 @@ bool Path::send(const WireMessage& message, std::span<const std::byte> tail) {
   return transfer->is_busy;
 }
 
-bool Path::write(std::span<const std::byte> payload, uint64_t offset, uint64_t message) {
+bool Path::write(std::span<const std::byte> payload, uint64_t offset, uint64_t message,
+                 bool is_at_source) {
   Transfer* const transfer = free_transfer(Transfer::Kind::kWrite);
   if (transfer == nullptr) return false;
   transfer->message = message;
+  transfer->is_at_source = is_at_source;
   transfer->is_busy = fi_write(endpoint_.get(), payload.data(), payload.size(), rail_.slots.desc(),
                                0, landing.at + offset, landing.key, &transfer->context) == 0;
   if (!transfer->is_busy) return false;
@@ -195,6 +197,14 @@ bool Path::is_sending() const {
                      [](const Transfer& transfer) {
                        return transfer.kind == Transfer::Kind::kSend && transfer.is_busy;
                      });
+}
+
+bool Path::is_at_source() const {
+  if (!endpoint_) return false;
+  return std::any_of(
+      transfers_->transfers.begin(), transfers_->transfers.end(), [](const Transfer& transfer) {
+        return transfer.kind == Transfer::Kind::kWrite && transfer.is_busy && transfer.is_at_source;
+      });
 }
 
 Transfer* Path::free_transfer(Transfer::Kind kind) {

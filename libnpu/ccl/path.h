@@ -60,6 +60,7 @@ struct Transfer {
   Transfers* owner;
   enum class Kind : uint8_t { kReceive, kSend, kWrite } kind;
   bool is_busy;
+  bool is_at_source;  // of a write: memory of the caller's is what it reads
   WireBuffer* buffer;
   uint64_t message;  // of a write: its number
 
@@ -121,9 +122,12 @@ class Path {
 
   // Whether messages are under way that libfabric has yet to hand on.
   bool is_sending() const;
+  // Whether libfabric may read memory of the caller's in the connection that there is.
+  bool is_at_source() const;
   // Each is false if there is no room now.
   bool send(const WireMessage& message, std::span<const std::byte> tail);
-  bool write(std::span<const std::byte> payload, uint64_t offset, uint64_t message);
+  bool write(std::span<const std::byte> payload, uint64_t offset, uint64_t message,
+             bool is_at_source);
   bool post_receive(Transfer& transfer);
 
   Landing own_landing() const;

@@ -34,10 +34,10 @@ class Watchdog {
   void listen();
   // While it does, movers may sleep.
   bool is_looking() const { return is_looking_.load(std::memory_order_seq_cst); }
-  // While it is held the thread looks at nothing, and another one may do its work.
-  std::unique_lock<std::mutex> between_turns() { return std::unique_lock(turn_mutex_); }
+  // While it is held the thread looks at nothing, and another one may do its work. Who holds it may ask once more: what fails, fails in a turn or out of one.
+  std::unique_lock<std::recursive_mutex> between_turns() { return std::unique_lock(turn_mutex_); }
   // Holds nothing while another thread does.
-  std::unique_lock<std::mutex> try_turn() {
+  std::unique_lock<std::recursive_mutex> try_turn() {
     return std::unique_lock(turn_mutex_, std::try_to_lock);
   }
 
@@ -72,7 +72,7 @@ class Watchdog {
   void serve(const Wait& wait);
 
   Fd wake_;
-  std::mutex turn_mutex_;  // held while communicators are looked at
+  std::recursive_mutex turn_mutex_;  // held while communicators are looked at
   std::mutex list_mutex_;
   std::vector<std::shared_ptr<Communicator>> communicators_;
   bool is_running_ = false;
