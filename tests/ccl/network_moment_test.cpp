@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may happen at one moment only, which the tests bring about: a failure while a thread is inside of libfabric.
+// What may happen at one moment only, which the tests bring about: a failure while a thread is inside of libfabric, an operation that nobody looks for while the watchdog's thread rests.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -87,6 +87,65 @@ TEST_P(NetworkSourceEndTest, NobodyReadsABufferThatWasFreedAfterAFailure) {
 INSTANTIATE_TEST_SUITE_P(Moments, NetworkSourceEndTest,
                          testing::Values(End{true, "AThreadIsInside"}, End{false, "SomeIsLeft"}),
                          [](const auto& info) { return info.param.name; });
+
+// ---- The watchdog's thread, while calls look for all messages ----
+
+class NetworkRestTest : public testing::Test {
+ protected:
+  // A nap of it while it rests takes so long now that nothing but a word ends it.
+  void before_nap(std::span<const pollfd> fds, const timespec** time) {
+    // Its own descriptor and both control connections; else those of libfabric too.
+    constexpr size_t kResting = 3;
+    is_resting_ = fds.size() == kResting && *time != nullptr && holds_.exchange(false);
+    if (is_resting_) *time = &kForever;
+  }
+  void after_nap(int result) {
+    if (is_resting_.exchange(false)) (result > 0 ? woken_ : slept_)++;
+  }
+  // Both ranks in turns, until the thread rests when the last one has ended. False: it does not.
+  bool call_until_it_rests(World& world) {
+    std::atomic<bool> rests = false;
+    const auto limit = std::chrono::steady_clock::now() + kLong;
+    world.threads([&](uint32_t r) {
+      const npuDevPtr at = world.alloc(r, sizeof(int32_t));
+      for (int32_t ends = 0; ends == 0;) {
+        holds_ = true;
+        if (r == 0) ends = is_resting_ ? 1 : std::chrono::steady_clock::now() > limit ? 2 : 0;
+        CCL_ASSERT_OK(npuMemCopyToDevice(world[r].context, at, &ends, sizeof(ends)));
+        CCL_ASSERT_OK(npuCclAllReduce(world[r].comm, world[r].queue, at, at, 1, NPU_INT32,
+                                      NPU_CCL_MAX, nullptr));
+        CCL_ASSERT_OK(npuQueueSync(world[r].queue, kLongNs));
+        CCL_ASSERT_OK(npuMemCopyToHost(world[r].context, &ends, at, sizeof(ends)));
+        if (ends == 1 && r == 0) rests = true;
+      }
+    });
+    return rests && is_resting_;
+  }
+
+  static constexpr timespec kForever{60, 0};
+  std::atomic<bool> holds_ = false, is_resting_ = false;
+  std::atomic<uint32_t> woken_ = 0, slept_ = 0;
+};
+
+TEST_F(NetworkRestTest, AnOperationThatNoCallLooksForWakesTheThread) {
+  constexpr uint64_t kCount = 4 << 20;
+  World world(2);
+  npuDevPtr at[2];
+  for (uint32_t r = 0; r < 2; r++) at[r] = world.alloc(r, kCount * sizeof(float));
+  const SystemCalls calls({.before_ppoll = [&](auto fds, auto time) { before_nap(fds, time); },
+                           .after_ppoll = [&](auto, int result) { after_nap(result); }});
+  while (!call_until_it_rests(world)) {
+    if (woken_ == 0) GTEST_SKIP() << "calls do not see here all that comes";
+  }
+  const uint32_t woken = woken_;
+  CCL_ASSERT_OK(world.group([&](uint32_t r) {
+    return npuCclAllReduce(world[r].comm, world[r].queue, at[r], at[r], kCount, NPU_FLOAT32,
+                           NPU_CCL_SUM, nullptr);
+  }));
+  EXPECT_TRUE(comes(kLong, [&] { return woken_ != woken; }));
+  EXPECT_EQ(slept_, 0u);
+  world.sync();
+}
 
 }  // namespace
 }  // namespace npu::test
