@@ -25,8 +25,8 @@ struct Placed {
   bool operator==(const Placed&) const = default;
 };
 
-// A collective as ranks of one host see it. Between hosts there are no windows. A line of the cache: whoever reads it takes it from another CPU.
-struct alignas(64) Called {
+// A collective as ranks of one host see it. Between hosts there are no windows. As long as a line of the cache: whoever reads it takes it from another CPU.
+struct Called {
   Record record;
   Placed placed;
 };

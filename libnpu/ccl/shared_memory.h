@@ -35,7 +35,7 @@ struct Board {
   Word sent[NPU_CCL_RANKS_MAX];   // messages that lie in slots for that rank, or have lain there
   Word taken[NPU_CCL_RANKS_MAX];  // messages that came from that rank and are done with
   Word posted;  // signals of operations that go through windows or pools: one for all ranks
-  Called collectives[kRecordedCollectives];
+  alignas(64) Called collectives[kRecordedCollectives];
   Record sends[NPU_CCL_RANKS_MAX][kRecordedMessages];
   Record receives[NPU_CCL_RANKS_MAX][kRecordedMessages];
   int64_t model_process;  // of the rank's device, 0: not known
