@@ -205,8 +205,8 @@ void Network::redo(PeerLink& link, const Cut& cut) {
 // ---- Frames of control connections ----
 
 void Network::carry(uint32_t to, std::span<const std::byte> frame, bool is_answered) {
+  std::lock_guard lock(mutex_);  // first: the communicator may be ending
   if (!is_remote(to) || links_[to]->paths.size() < 2) return;
-  std::lock_guard lock(mutex_);
   links_[to]->frames.push_back({{frame.begin(), frame.end()}, Clock::now() + kLastWord});
   links_[to]->awaits_frame = links_[to]->awaits_frame || is_answered;
 }
