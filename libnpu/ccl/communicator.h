@@ -118,6 +118,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
+  void judge_loss(Clock::time_point heard);
   void look();
 
   // What moves without the watchdog's looks is the mover's.

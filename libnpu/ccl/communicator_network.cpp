@@ -71,11 +71,6 @@ bool Communicator::move(bool nudges) {
   for (const Network::Carried& carried : network.take_frames()) take_carried(carried);
   if (has_shown && nudges) transport_.lanes.nudge();
   settle();
-  if (const auto loss = network.first_loss(); loss && Clock::now() > loss->since + kGrace) {
-    fail_with({NPU_CCL_RANK_LOST, loss->rank,
-               name_of_rank(loss->rank) + ": its data connection ended: " + loss->text},
-              true);
-  }
   if (network.is_flushed()) {
     {
       std::lock_guard lock(state_mutex_);
@@ -84,6 +79,16 @@ bool Communicator::move(bool nudges) {
     changed_.notify_all();
   }
   return moved;
+}
+
+// |heard|: all that had come by control connections until then has been read. Time alone is no evidence: this process may have been stopped while the word of the other one lay there.
+void Communicator::judge_loss(Clock::time_point heard) {
+  if (!moves() || state() == NPU_CCL_FAILED) return;
+  const auto loss = transport_.network.first_loss();
+  if (!loss || heard < loss->since + kGrace) return;
+  fail_with({NPU_CCL_RANK_LOST, loss->rank,
+             name_of_rank(loss->rank) + ": its data connection ended: " + loss->text},
+            true);
 }
 
 // ---- What calls do by themselves ----

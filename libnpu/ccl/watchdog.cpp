@@ -152,6 +152,7 @@ bool Watchdog::sleep(Wait* wait) {
   const auto nap = wait->rests ? std::min<std::chrono::nanoseconds>(nap_, kQuietNap) : nap_;
   if (naps && nap <= kQuietNap) is_deaf_.store(false, std::memory_order_relaxed);
   const timespec time{0, wait->at_once || is_looking() ? 0 : nap.count()};
+  wait->begin = Clock::now();
   const int ready = ppoll(wait->fds.data(), wait->fds.size(), naps ? &time : nullptr, nullptr);
   is_deaf_.store(false, std::memory_order_relaxed);
   is_resting_.store(false, std::memory_order_relaxed);
@@ -254,11 +255,14 @@ void Watchdog::serve(const Wait& wait) {
   const bool is_due = !wait.moves || now >= look_due_;
   if (is_due) look_due_ = now + kLookEvery;
   for (const auto& communicator : listed()) {
+    bool has_heard = false;
     for (size_t i = 1; i < wait.fds.size(); i++) {
       if (wait.owners[i].first == communicator.get() && wait.fds[i].revents != 0) {
         communicator->read_from(wait.owners[i].second);
+        has_heard = true;  // and there may be more
       }
     }
+    if (!has_heard) communicator->judge_loss(wait.begin);
     if (communicator->move()) {
       nap_ = wait.first_nap;
       has_moved_ = true;

@@ -53,6 +53,7 @@ class Watchdog {
     bool looks = false;  // for more of that, instead of a sleep
     bool rests = false;  // calls look for it
     std::chrono::nanoseconds first_nap{}, longest_nap{};
+    Clock::time_point begin{};  // of the sleep
   };
 
   void loop();
