@@ -16,7 +16,9 @@
 
 namespace npu::soak {
 
-Daemon::Daemon(const std::string& program, const std::string& profiles, const std::string& socket) {
+Daemon::Daemon(const std::string& program, const std::string& profiles, const std::string& socket,
+               Limits limits)
+    : limits_(limits) {
   int out[2];
   if (pipe(out) != 0) std::abort();
   pid_ = fork();
@@ -32,7 +34,8 @@ Daemon::Daemon(const std::string& program, const std::string& profiles, const st
   close(out[1]);
   pollfd ready{out[0], POLLIN, 0};
   char line[256] = {};
-  if (poll(&ready, 1, 60'000) != 1 || read(out[0], line, sizeof line - 1) <= 0) {
+  if (!wait_for(pid_, limits_, [&] { return poll(&ready, 1, 0) == 1; }) ||
+      read(out[0], line, sizeof line - 1) <= 0) {
     std::fprintf(stderr, "soak: %s does not become ready\n", program.c_str());
     std::exit(1);
   }
@@ -74,12 +77,10 @@ uint64_t Daemon::own_bytes() const {
 bool Daemon::end() {
   kill(pid_, SIGTERM);
   int status = -1;
-  for (int i = 0; i < 6000; i++, usleep(10'000)) {
-    if (waitpid(pid_, &status, WNOHANG) != pid_) continue;
-    pid_ = -1;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  }
-  return false;
+  if (!wait_for(pid_, limits_, [&] { return waitpid(pid_, &status, WNOHANG) == pid_; }))
+    return false;
+  pid_ = -1;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace npu::soak

@@ -7,16 +7,20 @@
 #include <cstdint>
 #include <string>
 
+#include "tests/soak/judge.h"
+
 namespace npu::soak {
 
 class Daemon {
  public:
   // Starts |program| on |socket|; ends this process when it does not become ready.
-  Daemon(const std::string& program, const std::string& profiles, const std::string& socket);
+  Daemon(const std::string& program, const std::string& profiles, const std::string& socket,
+         Limits limits);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
+  pid_t pid() const { return pid_; }
   bool is_running();
   // "runs", or how it has ended.
   std::string state();
@@ -27,6 +31,7 @@ class Daemon {
   bool end();
 
  private:
+  Limits limits_;
   pid_t pid_ = -1;
 };
 

@@ -14,10 +14,8 @@ int64_t now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-Session::Session(Worker& w, uint32_t number)
-    : worker(w), rng(w.seed * 1'000'003 + number), number_(number) {
-  sign_ = now_ns();
-}
+Session::Session(Worker& w, uint32_t number, Slot& slot)
+    : worker(w), rng(w.seed * 1'000'003 + number), number_(number), slot_(slot) {}
 
 void Session::fail(const char* what, const char* why) {
   npuErrorInfo info{};
@@ -97,6 +95,7 @@ void Session::run(const std::atomic<bool>& stop) {
     bag.insert(bag.end(), kMemoryActions[i].weight, kMemoryActions[i]);
   for (size_t i = 0; i < kQueueActionCount; i++)
     bag.insert(bag.end(), kQueueActions[i].weight, kQueueActions[i]);
+  slot_.enter(gettid());
   while (!stop) {
     name_ = "open";
     if (open()) {
@@ -105,13 +104,14 @@ void Session::run(const std::atomic<bool>& stop) {
         name_ = action.name;
         action.run(*this);
         actions_++;
-        sign_.store(now_ns(), std::memory_order_relaxed);
+        slot_.sign();
       }
     }
     name_ = "close";
     close();
-    sign_.store(now_ns(), std::memory_order_relaxed);
+    slot_.sign();
   }
+  slot_.leave();
 }
 
 npuKernel kernel_of(Session& s, npuModule module, const char* name) {

@@ -6,12 +6,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "libnpu/src/core/object.h"
+#include "tests/soak/board.h"
 #include "tests/soak/session.h"
 #include "tests/support/watchdog.h"
 
@@ -38,22 +41,47 @@ double processor_seconds() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-// A thread that has given no sign of life for too long.
-bool hangs(const std::vector<std::unique_ptr<Session>>& sessions, int64_t limit_ns) {
-  for (const auto& session : sessions) {
-    if (now_ns() - session->last_sign_ns() < limit_ns) continue;
-    std::fprintf(stderr, "soak: a thread hangs in action %s; all threads:\n",
-                 session->action_name());
-    return true;
+// When the parent asks where a thread is: the answer, and the end.
+class Watch {
+ public:
+  Watch(Page& page, const std::vector<std::unique_ptr<Session>>& sessions)
+      : page_(page), sessions_(sessions), thread_([this] { watch(); }) {}
+  ~Watch() {
+    is_over_ = true;
+    thread_.join();
   }
-  return false;
-}
+  void stop_at(int64_t end_ns) { end_ns_ = end_ns; }
+  // True: it is time.
+  const std::atomic<bool>& stop() const { return stop_; }
+
+ private:
+  void watch() {
+    while (!is_over_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      if (now_ns() > end_ns_) stop_ = true;
+      if (const uint32_t question = page_.question) {
+        const uint32_t thread = question - 1;
+        const bool is_first = thread >= sessions_.size();
+        std::fprintf(stderr, "soak: it hangs in %s; all threads:\n",
+                     is_first ? "its first thread" : sessions_[thread]->action_name());
+        test::dump_threads();
+        _exit(3);
+      }
+    }
+  }
+
+  Page& page_;
+  const std::vector<std::unique_ptr<Session>>& sessions_;
+  std::atomic<int64_t> end_ns_{INT64_MAX};
+  std::atomic<bool> is_over_{false};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
 
 void open_commons(Session& s, Worker& worker) {
   s.must(npuInit(), "npuInit");
   s.must(npuDeviceOpen(nullptr, &worker.device), "npuDeviceOpen");
   // Others that were killed give back what they had only when the daemon has noticed.
-  const int64_t deadline = now_ns() + kLongNs;
   for (;; usleep(10'000)) {
     if (worker.commons == nullptr &&
         !s.good(npuContextCreate(worker.device, &worker.commons), "npuContextCreate"))
@@ -64,15 +92,23 @@ void open_commons(Session& s, Worker& worker) {
                "npuModuleLoad")) {
       return;
     }
-    if (now_ns() > deadline) s.fail("the start", "found no room on the device");
     s.must(npuQueueDestroy(worker.common_queue), "npuQueueDestroy");
     worker.common_queue = nullptr;
   }
 }
 
+void close_commons(Session& s, Worker& worker) {
+  s.must(npuContextDestroy(worker.commons), "npuContextDestroy");
+  s.must(npuDeviceClose(worker.device), "npuDeviceClose");
+  s.must(npuShutdown(), "npuShutdown");
+  s.expect(Object::live_count() == 0, "no object of the library is left at the end");
+}
+
 }  // namespace
 
 int run_worker(const WorkerOptions& options) {
+  Board board(options.board, options.processes);
+  Page& page = board.page(options.number);
   Worker worker;
   worker.seed = options.seed;
   worker.number = options.number;
@@ -80,46 +116,34 @@ int run_worker(const WorkerOptions& options) {
   worker.exchange_in = options.exchange_in;
   worker.exchange_out = options.exchange_out;
   const int descriptors = open_descriptors("/proc/self/fd");
-  Session last(worker, options.threads);
-  open_commons(last, worker);
-
-  std::atomic<bool> stop{false};
+  Session first(worker, options.threads, page.first);
   std::vector<std::unique_ptr<Session>> sessions;
-  std::vector<std::thread> threads;
-  for (uint32_t i = 0; i < options.threads; i++) {
-    sessions.push_back(std::make_unique<Session>(worker, i));
-    threads.emplace_back([&stop, session = sessions.back().get()] { session->run(stop); });
-  }
-  const int64_t end_ns = now_ns() + int64_t{options.seconds} * 1'000'000'000;
-  const int64_t limit_ns = int64_t{options.hang_seconds} * 1'000'000'000;
-  std::atomic<bool> joined{false};
-  std::thread watch([&] {
-    while (!joined) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      if (now_ns() > end_ns) stop = true;
-      // At the end the sign is that of the last action, so the limit holds for it too.
-      if (!joined && hangs(sessions, limit_ns)) {
-        test::dump_threads();
-        _exit(3);
-      }
-    }
-  });
-  for (std::thread& thread : threads) thread.join();
-  joined = true;
-  watch.join();
+  for (uint32_t i = 0; i < options.threads; i++)
+    sessions.push_back(std::make_unique<Session>(worker, i, page.threads[i]));
+  page.first.enter(gettid());
+  Watch watch(page, sessions);
+  open_commons(first, worker);
+  page.first.sign();
 
-  last.must(npuContextDestroy(worker.commons), "npuContextDestroy");
-  last.must(npuDeviceClose(worker.device), "npuDeviceClose");
-  last.must(npuShutdown(), "npuShutdown");
-  last.expect(Object::live_count() == 0, "no object of the library is left at the end");
-  last.expect(open_descriptors("/proc/self/fd") == descriptors, "no descriptor is left at the end");
+  const double seconds_before = processor_seconds();
+  std::vector<std::thread> threads;
+  for (const auto& session : sessions)
+    threads.emplace_back([&watch, s = session.get()] { s->run(watch.stop()); });
+  watch.stop_at(now_ns() + int64_t{options.seconds} * 1'000'000'000);
+  for (std::thread& thread : threads) thread.join();
+  page.first.sign();
+
+  close_commons(first, worker);
+  first.expect(open_descriptors("/proc/self/fd") == descriptors,
+               "no descriptor is left at the end");
   uint64_t actions = 0;
   for (const auto& session : sessions) actions += session->actions();
   std::fprintf(stderr, "soak: worker %u (seed %llu): %llu actions\n", options.number,
                static_cast<unsigned long long>(options.seed),
                static_cast<unsigned long long>(actions));
   // A worker in which nothing happened shows nothing; one that got no processor could do nothing.
-  last.expect(actions != 0 || processor_seconds() < 1, "the threads got something done");
+  first.expect(actions != 0 || processor_seconds() - seconds_before < 1,
+               "the threads got something done");
   return 0;
 }
 

@@ -12,9 +12,10 @@ struct WorkerOptions {
   uint32_t number = 0;
   uint32_t threads = 8;
   uint32_t seconds = 10;
-  uint32_t hang_seconds = 180;
   int exchange_in = -1;
   int exchange_out = -1;
+  int board = -1;
+  uint32_t processes = 8;
   std::string blob;
 };
 
