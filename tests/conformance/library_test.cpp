@@ -288,12 +288,18 @@ TEST(Library, ProcessMayEndWithWorkInFlight) {
               npuDevice device = nullptr;
               npuContext context = nullptr;
               npuQueue queue = nullptr;
+              npuModule module = nullptr;
+              npuKernel forever = nullptr;
               npuDevPtr ptr = 0;
               if (npuInit() != NPU_OK || npuDeviceOpen(nullptr, &device) != NPU_OK) return 1;
               if (npuContextCreate(device, &context) != NPU_OK) return 2;
               if (npuQueueCreate(context, nullptr, &queue) != NPU_OK) return 3;
               if (npuMemAlloc(context, NPU_MEM_DEVICE, 64 << 20, &ptr) != NPU_OK) return 4;
-              for (int i = 0; i < 20; i++) npuQueueFill(queue, ptr, 1, 1, 64 << 20, nullptr);
+              if (npuModuleLoad(context, blob_path().c_str(), &module) != NPU_OK) return 5;
+              if (npuModuleGetKernel(module, "forever", &forever) != NPU_OK) return 6;
+              const npuLaunchInfo info = launch_info(nullptr, 0);
+              if (npuQueueLaunch(queue, forever, &info, nullptr) != NPU_OK) return 7;
+              if (npuQueueFill(queue, ptr, 1, 1, 64 << 20, nullptr) != NPU_OK) return 8;
               return 0;
             }),
             0);
