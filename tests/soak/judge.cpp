@@ -12,6 +12,8 @@ namespace npu::soak {
 namespace {
 
 constexpr int64_t kTurnNs = 1'000'000'000;
+// Longer than any action when all is well, and shorter than most workers live.
+constexpr int64_t kSuspectNs = 5 * kTurnNs;
 
 // Of the time that passed: where this process was stopped or starved, so were the others, and it has not looked meanwhile.
 int64_t counted(int64_t passed_ns) { return std::min(passed_ns, 2 * kTurnNs); }
@@ -33,6 +35,14 @@ void Judge::begin(uint32_t worker, pid_t pid) {
 }
 
 void Judge::end(uint32_t worker) { workers_[worker].times.reset(); }
+
+bool Judge::is_suspect(uint32_t worker) const {
+  const Watched& watched = workers_[worker];
+  const int64_t owed_ns = std::min(kSuspectNs, limits_.hang_ns / 2);
+  return watched.times != nullptr &&
+         std::any_of(watched.patience.begin(), watched.patience.end(),
+                     [&](const Patience& patience) { return patience.owed_ns() >= owed_ns; });
+}
 
 std::optional<Silence> Judge::look(Board& board) {
   const int64_t now = now_ns();

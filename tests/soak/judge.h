@@ -38,6 +38,8 @@ class Judge {
   void end(uint32_t worker);
   // Often; it does something once a second. A value: that one hangs.
   std::optional<Silence> look(Board& board);
+  // Perhaps it hangs: it must not be killed before that is known.
+  bool is_suspect(uint32_t worker) const;
   // The longest so far.
   const Silence& longest() const { return longest_; }
 

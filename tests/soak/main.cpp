@@ -5,7 +5,7 @@
 //
 // A daemon of its own, P worker processes of T threads each. From time to time a worker is killed (SIGKILL) and another starts. At the end the workers end by themselves; then the device must
 // have all its memory, the daemon its descriptors of the start and no process in its list. A worker's result that is not legal, wrong data, a leak or a hang fails the run; the message has
-// the seed of the worker. Nobody hangs who gets no processor (judge.h). --stop-one stops a worker instead of killing some: a hang, to see it found.
+// the seed of the worker. Nobody hangs who gets no processor (judge.h). --stop-one stops the first worker and kills none: a hang, to see it found.
 // Times are random too, so a seed gives the same actions in each thread, not the same order between them.
 #include <npu/npu.h>
 #include <npu/npu_ml.h>
@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -38,7 +39,7 @@ constexpr uint64_t kGrowthBytes = uint64_t{1} << 30;
 #else
 constexpr uint64_t kGrowthBytes = 48u << 20;
 #endif
-// How long a worker may take to answer where it hangs.
+// How long a worker may take to answer where it hangs; not longer than it may be silent.
 constexpr int64_t kAnswerNs = 30'000'000'000;
 
 struct Options {
@@ -141,7 +142,7 @@ class Soak {
       if (now_ns() < next_kill_ns || now_ns() + 1'000'000'000 > end_ns_) continue;
       next_kill_ns = now_ns() + pause_ns();
       if (options_.stop_one)
-        stop_one();
+        kill(children_[0].pid, SIGSTOP);
       else
         kill_one();
     }
@@ -198,16 +199,12 @@ class Soak {
   }
 
   void kill_one() {
-    Child& child = rng_.any(children_);
+    const uint64_t number = rng_.below(children_.size());
+    if (judge_.is_suspect(static_cast<uint32_t>(number))) return;
+    Child& child = children_[number];
     child.killed = true;
     kill(child.pid, SIGKILL);
     kills_++;
-  }
-
-  void stop_one() {
-    if (is_one_stopped_) return;
-    kill(rng_.any(children_).pid, SIGSTOP);
-    is_one_stopped_ = true;
   }
 
   // Reaps; a worker that was killed gets a successor unless it is time. Returns how many run.
@@ -254,7 +251,7 @@ class Soak {
     tell_threads(daemon_.pid());
     tell_threads(child.pid);
     board_.page(silence.worker).question = 1 + silence.thread;
-    const int64_t deadline = now_ns() + kAnswerNs;
+    const int64_t deadline = now_ns() + std::min(kAnswerNs, options_.limits().hang_ns);
     while (waitpid(child.pid, nullptr, WNOHANG) == 0 && now_ns() < deadline) usleep(20'000);
     end_all();
     std::exit(1);
@@ -275,7 +272,6 @@ class Soak {
   std::vector<Child> children_;
   uint64_t serial_ = 0;
   uint32_t kills_ = 0;
-  bool is_one_stopped_ = false;
 };
 
 int run_parent(const Options& options) {

@@ -35,7 +35,9 @@ class Patience {
     silent_ns_ += took_ns;
     starved_ns_ += std::clamp<int64_t>(starved_ns, 0, took_ns);
   }
-  bool is_over() const { return silent_ns_ - starved_ns_ >= limit_ns_ || silent_ns_ >= bound_ns_; }
+  bool is_over() const { return owed_ns() >= limit_ns_ || silent_ns_ >= bound_ns_; }
+  // Silence without an excuse.
+  int64_t owed_ns() const { return silent_ns_ - starved_ns_; }
   int64_t silent_ns() const { return silent_ns_; }
   int64_t starved_ns() const { return starved_ns_; }
 
