@@ -225,7 +225,6 @@ void Network::take_event(Rail& rail, FabricEvent event) {
   if (event.kind == FabricEvent::Kind::kEnded) lose(*path, event.text);
 }
 
-// A path that is made anew carries messages when it has answered.
 // The data of models is moved by CPUs: what lies in sockets should be in their caches still when the other side reads it, while the kernel's own choice grows to megabytes (docs/decisions/0082).
 uint32_t Network::send_buffer_bytes() const {
   constexpr uint32_t kOfOneBytes = 256 << 10, kOfManyBytes = 128 << 10;
@@ -235,6 +234,7 @@ uint32_t Network::send_buffer_bytes() const {
   return peers == 1 ? kOfOneBytes : kOfManyBytes;
 }
 
+// A path that is made anew carries messages when it has answered.
 void Network::connected(Path& path) {
   if (const uint32_t bytes = send_buffer_bytes(); bytes != 0) path.bound_sends(bytes);
   path.set_state(has_started_ ? Path::State::kProbing : Path::State::kUp);

@@ -49,6 +49,13 @@ std::optional<NetAddress> end_of(int fd, decltype(getsockname)* asked) {
   return from_socket(address.get());
 }
 
+// Others have ports of their own: what has the same two addresses may be a user's.
+bool is_tcp(int fd) {
+  int protocol = 0;
+  socklen_t size = sizeof(protocol);
+  return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
+}
+
 bool wait_connected(const Fd& fd, Deadline deadline) {
   pollfd poller{fd.get(), POLLOUT, 0};
   if (poll(&poller, 1, poll_ms(deadline)) != 1) {
@@ -98,10 +105,11 @@ Fd connect_tcp(const NetAddress& to, Deadline deadline) {
 }
 
 int find_tcp(const NetAddress& own, const NetAddress& other) {
-  std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
-    const int fd = std::atoi(entry.path().filename().c_str());
-    if (end_of(fd, getsockname) == own && end_of(fd, getpeername) == other) return fd;
+  std::error_code error;  // where it is set there is nothing more to look at
+  std::filesystem::directory_iterator entry("/proc/self/fd", error);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const int fd = std::atoi(entry->path().filename().c_str());
+    if (is_tcp(fd) && end_of(fd, getsockname) == own && end_of(fd, getpeername) == other) return fd;
   }
   return -1;
 }
