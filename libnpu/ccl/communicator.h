@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 
 #include "libnpu/ccl/bootstrap.h"
@@ -118,7 +119,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   // Descriptors to poll for reading, with the rank of each.
   std::vector<std::pair<int, uint32_t>> sockets() const;
   void read_from(uint32_t rank);
-  void judge_loss(Clock::time_point heard);
+  void judge_loss(Clock::time_point until, std::span<const uint32_t> heard);
   void look();
 
   // What moves without the watchdog's looks is the mover's.

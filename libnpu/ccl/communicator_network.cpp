@@ -81,11 +81,12 @@ bool Communicator::move(bool nudges) {
   return moved;
 }
 
-// |heard|: all that had come by control connections until then has been read. Time alone is no evidence: this process may have been stopped while the word of the other one lay there.
-void Communicator::judge_loss(Clock::time_point heard) {
+// All that had come by control connections |until| then has been read, but of those that were |heard| now, who may have said more. Time alone is no evidence: this process may have been stopped while the word of the other one lay there.
+void Communicator::judge_loss(Clock::time_point until, std::span<const uint32_t> heard) {
   if (!moves() || state() == NPU_CCL_FAILED) return;
   const auto loss = transport_.network.first_loss();
-  if (!loss || heard < loss->since + kGrace) return;
+  if (!loss || until < loss->since + kGrace) return;
+  if (std::find(heard.begin(), heard.end(), loss->rank) != heard.end()) return;
   fail_with({NPU_CCL_RANK_LOST, loss->rank,
              name_of_rank(loss->rank) + ": its data connection ended: " + loss->text},
             true);

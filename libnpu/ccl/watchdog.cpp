@@ -255,14 +255,14 @@ void Watchdog::serve(const Wait& wait) {
   const bool is_due = !wait.moves || now >= look_due_;
   if (is_due) look_due_ = now + kLookEvery;
   for (const auto& communicator : listed()) {
-    bool has_heard = false;
+    std::vector<uint32_t> heard;
     for (size_t i = 1; i < wait.fds.size(); i++) {
       if (wait.owners[i].first == communicator.get() && wait.fds[i].revents != 0) {
         communicator->read_from(wait.owners[i].second);
-        has_heard = true;  // and there may be more
+        heard.push_back(wait.owners[i].second);  // and there may be more
       }
     }
-    if (!has_heard) communicator->judge_loss(wait.begin);
+    communicator->judge_loss(wait.begin, heard);
     if (communicator->move()) {
       nap_ = wait.first_nap;
       has_moved_ = true;
